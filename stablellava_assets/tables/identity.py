@@ -1,0 +1,48 @@
+"""Content hashes: row ids, row keys, seeds, and choices that stay put when options are added or removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+OptionT = TypeVar("OptionT")
+
+
+def content_key(*parts: Any) -> str:
+    """A 128-bit hex digest of JSON-able ``parts``; the same on every machine and Python version."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def derive_seed(*parts: Any) -> int:
+    """A seed in [0, 2**63), derived from ``parts`` alone, so that it never depends on a batch's other rows."""
+    return int(content_key("seed", *parts)[:16], 16) >> 1
+
+
+def choose(options: Sequence[OptionT], *parts: Any) -> OptionT:
+    """One of ``options``, by rendezvous hashing (Thaler and Ravishankar, 1996) of ``parts`` with each option.
+
+    Editing one option moves only the choices that fell, or now fall, on it: the rest of a batch keeps its rows.
+    """
+    return ranked(options, *parts)[0]
+
+
+def ranked(options: Sequence[OptionT], *parts: Any) -> list[OptionT]:
+    """``options`` in the order in which :func:`choose` would take them; a stable shuffle."""
+    if not options:
+        raise ValueError(f"nothing to choose from for {parts!r}")
+    salt = content_key(*parts)
+    return sorted(options, key=lambda option: _weight(salt, option), reverse=True)
+
+
+def _weight(salt: str, option: Any) -> bytes:
+    text = option if isinstance(option, str) else content_key(option)
+    return hashlib.blake2b(f"{salt}{text}".encode(), digest_size=16).digest()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be part of a content key")

@@ -1,0 +1,73 @@
+"""Finished rows of an unfinished partition, kept on disk so that a killed run loses only the rows in flight."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import Table
+from stablellava_assets.tables.store import Partition, StoreError
+
+
+class RowJournal:
+    """Rows appended one at a time, each durable against the death of the process once :meth:`append` returns.
+
+    SQLite's write-ahead log does the work: a torn write is rolled back on the next opening.
+    """
+
+    def __init__(self, folder: Path, table: Table, partition: Partition) -> None:
+        self._table = table
+        # Rows of another schema cannot be taken over, so they are kept apart.
+        version = content_key(str(table.schema.remove_metadata()))[:8]
+        self._path = folder / table.name / f"{'-'.join(partition) or 'whole'}.{version}.sqlite"
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self._path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS finished (row_data BLOB NOT NULL)")
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"{self._path}: cannot be opened ({error}); delete it to start this partition anew"
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def append(self, row: Row) -> None:
+        """Keep a finished row.
+
+        Raises:
+            StoreError: it could not be written, as on a full disk.
+        """
+        (batch,) = self._table.from_rows([row]).to_batches()
+        try:
+            self._connection.execute("INSERT INTO finished VALUES (?)", (batch.serialize().to_pybytes(),))
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self._path}: could not be written ({error}); make room and run again, finished rows are kept"
+            ) from error
+
+    def rows(self) -> pa.Table:
+        """Every row kept so far, in the order of its arrival."""
+        schema = self._table.schema
+        blobs = self._connection.execute("SELECT row_data FROM finished ORDER BY rowid")
+        batches = [pa.ipc.read_record_batch(pa.py_buffer(blob), schema) for (blob,) in blobs]
+        return pa.Table.from_batches(batches, schema=schema)
+
+    def discard(self) -> None:
+        """Delete the journal, once its rows are published."""
+        self._connection.close()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""Row-level incrementality: plan every row, take over what is unchanged, make only what is new."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, Table
+
+if TYPE_CHECKING:
+    from stablellava_assets.tables.journal import RowJournal
+
+Row = dict[str, Any]
+_SECONDS_BETWEEN_REPORTS = 5.0
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` is what making it needs."""
+
+    row_id: str
+    row_key: str
+    inputs: Mapping[str, Any]
+
+
+Make = Callable[[Sequence[PlannedRow]], Iterable[Row]]
+"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished.
+
+A row that cannot be made is yielded as failed (or deferred) with its reason; an exception is a fault of the whole
+stage.
+"""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A partition brought up to date, and how.
+
+    ``reused`` rows were published before, ``resumed`` ones were finished by a run that then died, ``computed`` ones
+    are new; ``failed`` and ``deferred`` count rows of any of these that could not be made.
+    """
+
+    data: pa.Table
+    reused: int
+    resumed: int
+    computed: int
+    failed: int
+    deferred: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers a person wants to see after a run."""
+        return {
+            "rows": self.data.num_rows,
+            "reused": self.reused,
+            "resumed": self.resumed,
+            "computed": self.computed,
+            "failed": self.failed,
+            "deferred": self.deferred,
+        }
+
+
+def refresh(
+    table: Table,
+    planned: Sequence[PlannedRow],
+    previous: pa.Table | None,
+    journal: RowJournal,
+    make: Make,
+    run_id: str,
+    report: Callable[[str], None],
+) -> Refreshed:
+    """Bring a partition up to date with its plan.
+
+    Args:
+        table: what is made.
+        planned: every row that should exist, in order; rows that are no longer planned are dropped.
+        previous: the published rows, if any.
+        journal: where finished rows are kept until the partition is published.
+        make: makes the rows that are missing.
+        run_id: recorded in the rows this call makes.
+        report: receives a progress line every few seconds.
+
+    Raises:
+        ValueError: ``make`` left out a row, or made one that was not asked for.
+    """
+    published = previous if previous is not None else table.schema.empty_table()
+    finished = journal.rows()
+    at = _index(table, published)
+    resumed_at = {key: index + published.num_rows for key, index in _index(table, finished).items() if key not in at}
+    known = at | resumed_at
+
+    missing = [row for row in planned if (row.row_id, row.row_key) not in known]
+    made = _make_missing(table, missing, journal, make, run_id, report)
+    everything = pa.concat_tables([published, finished, table.from_rows(made)])
+    offset = published.num_rows + finished.num_rows
+    known |= {(row[table.row_id], row["row_key"]): offset + index for index, row in enumerate(made)}
+
+    keys = [(row.row_id, row.row_key) for row in planned]
+    data = everything.take(pa.array([known[key] for key in keys], pa.int64()))
+    statuses = data.column("status").to_pylist()
+    return Refreshed(
+        data=data,
+        reused=sum(key in at for key in keys),
+        resumed=sum(key in resumed_at for key in keys),
+        computed=len(made),
+        failed=statuses.count(FAILED),
+        deferred=statuses.count(DEFERRED),
+    )
+
+
+def _index(table: Table, data: pa.Table) -> dict[tuple[str, str], int]:
+    """Where the rows that need not be made again stand, by (id, key)."""
+    columns = (data.column(name).to_pylist() for name in (table.row_id, "row_key", "status"))
+    return {
+        (row_id, row_key): index
+        for index, (row_id, row_key, status) in enumerate(zip(*columns, strict=True))
+        if status != DEFERRED
+    }
+
+
+def _make_missing(
+    table: Table,
+    missing: Sequence[PlannedRow],
+    journal: RowJournal,
+    make: Make,
+    run_id: str,
+    report: Callable[[str], None],
+) -> list[Row]:
+    if not missing:
+        return []
+    wanted = {row.row_id: row.row_key for row in missing}
+    if len(wanted) != len(missing):
+        raise ValueError(f"{table.name}: the plan holds an id twice")
+    made: list[Row] = []
+    started = reported = time.monotonic()
+    for row in make(missing):
+        if wanted.pop(row[table.row_id], None) != row["row_key"]:
+            raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
+        row["run_id"] = run_id
+        journal.append(row)
+        made.append(row)
+        now = time.monotonic()
+        if now - reported > _SECONDS_BETWEEN_REPORTS:
+            reported = now
+            report(f"{len(made)} of {len(missing)} rows, {len(made) / (now - started):.0f} rows/s")
+    if wanted:
+        raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
+    return made

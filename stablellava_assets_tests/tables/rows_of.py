@@ -1,0 +1,31 @@
+"""Small rows of real tables, for tests of what stores and refreshes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stablellava_assets.tables.identity import content_key, derive_seed
+from stablellava_assets.tables.schemas import MADE
+
+
+def spec(
+    index: int, *, ability: str = "animal", prompt: str = "((koala)), forest", status: str = MADE
+) -> dict[str, Any]:
+    """A complete ``prompt_specs`` row but for ``run_id``."""
+    spec_id = content_key(ability, index)
+    return {
+        "spec_id": spec_id,
+        "ability": ability,
+        "batch": "0001",
+        "prompt": prompt,
+        "negative_prompt": "blurry",
+        "subject": "koala",
+        "keywords": ["forest"],
+        "facts": [{"name": "subject", "value": "koala"}],
+        "seed": derive_seed(spec_id),
+        "author": "test",
+        "template_version": "1",
+        "row_key": content_key(spec_id, prompt),
+        "status": status,
+        "reason": None if status == MADE else "the endpoint was down",
+    }

@@ -1,0 +1,109 @@
+"""Row-level incrementality and resuming, on a real journal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from stablellava_assets.tables.journal import RowJournal
+from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row, refresh
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, PROMPT_SPECS
+from stablellava_assets_tests.tables.rows_of import spec
+
+PARTITION = ("animal", "0001")
+
+
+def plan(count: int, prompt: str = "((koala)), forest", status: str = "made") -> list[PlannedRow]:
+    rows = [spec(index, prompt=prompt, status=status) for index in range(count)]
+    return [PlannedRow(row["spec_id"], row["row_key"], row) for row in rows]
+
+
+def write(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    return (dict(row.inputs) for row in planned)
+
+
+def bring_up_to_date(
+    folder: Path, planned: list[PlannedRow], previous: pa.Table | None = None, run_id: str = "run"
+) -> Refreshed:
+    with RowJournal(folder, PROMPT_SPECS, PARTITION) as journal:
+        refreshed = refresh(PROMPT_SPECS, planned, previous, journal, write, run_id, print)
+        journal.discard()
+    return refreshed
+
+
+def test_everything_is_made_the_first_time_and_nothing_the_second(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, plan(5))
+    assert first.counts == {"rows": 5, "reused": 0, "resumed": 0, "computed": 5, "failed": 0, "deferred": 0}
+    second = bring_up_to_date(tmp_path, plan(5), first.data)
+    assert second.reused == 5
+    assert second.data.equals(first.data)
+
+
+def test_raising_the_size_makes_only_the_new_rows(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, plan(5), run_id="first")
+    second = bring_up_to_date(tmp_path, plan(8), first.data, run_id="second")
+    assert (second.reused, second.computed) == (5, 3)
+    assert second.data["run_id"].to_pylist() == ["first"] * 5 + ["second"] * 3
+
+
+def test_a_changed_input_remakes_its_row_alone(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, plan(5))
+    changed = [*plan(4), *plan(5, prompt="((koala)), beach")[4:]]
+    second = bring_up_to_date(tmp_path, changed, first.data)
+    assert (second.reused, second.computed) == (4, 1)
+    assert second.data["prompt"].to_pylist()[4] == "((koala)), beach"
+
+
+def test_rows_no_longer_planned_are_dropped(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, plan(5))
+    assert bring_up_to_date(tmp_path, plan(3), first.data).data.num_rows == 3
+
+
+def test_failed_rows_stay_and_deferred_rows_are_tried_again(tmp_path: Path) -> None:
+    failed = bring_up_to_date(tmp_path, plan(3, status=FAILED))
+    assert failed.failed == 3
+    assert bring_up_to_date(tmp_path, plan(3, status=FAILED), failed.data).reused == 3
+    deferred = bring_up_to_date(tmp_path, plan(3, status=DEFERRED))
+    again = bring_up_to_date(tmp_path, plan(3), deferred.data)
+    assert (again.computed, again.deferred) == (3, 0)
+
+
+def test_a_maker_that_leaves_a_row_out_is_found_out(tmp_path: Path) -> None:
+    with (
+        RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal,
+        pytest.raises(ValueError, match="1 rows were not made"),
+    ):
+        refresh(PROMPT_SPECS, plan(3), None, journal, lambda planned: write(planned[:2]), "run", print)
+
+
+def test_a_maker_that_makes_another_row_is_found_out(tmp_path: Path) -> None:
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal, pytest.raises(ValueError, match="not asked for"):
+        refresh(PROMPT_SPECS, plan(1), None, journal, lambda planned: [spec(9)], "run", print)
+
+
+def die_after(count: int, folder: Path) -> None:
+    def make(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        for index, row in enumerate(write(planned)):
+            if index == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield row
+
+    with RowJournal(folder, PROMPT_SPECS, PARTITION) as journal:
+        refresh(PROMPT_SPECS, plan(20), None, journal, make, "killed", print)
+
+
+def test_a_killed_process_loses_only_the_row_in_flight(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=die_after, args=(13, tmp_path))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    finished = bring_up_to_date(tmp_path, plan(20), run_id="second")
+    assert (finished.resumed, finished.computed) == (13, 7)
+    undisturbed = bring_up_to_date(tmp_path / "other", plan(20))
+    assert finished.data.drop(["run_id"]).equals(undisturbed.data.drop(["run_id"]))

@@ -1,0 +1,105 @@
+"""The Parquet store, on a real disk."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS, TABLES
+from stablellava_assets.tables.store import ParquetStore, StoreError
+from stablellava_assets_tests.tables.rows_of import spec
+
+PARTITION = ("animal", "0001")
+
+
+def specs(count: int, prompt: str = "((koala)), forest") -> pa.Table:
+    return PROMPT_SPECS.from_rows([{**spec(index, prompt=prompt), "run_id": "run"} for index in range(count)])
+
+
+def test_what_is_published_is_read_back(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path))
+    path = store.publish(PROMPT_SPECS, PARTITION, specs(3))
+    assert path.endswith("prompt_specs/ability=animal/batch=0001/part-0.parquet")
+    read = store.read(PROMPT_SPECS, PARTITION)
+    assert read is not None
+    assert read.equals(specs(3))
+    assert store.partitions(PROMPT_SPECS) == [PARTITION]
+    assert store.read_all(PROMPT_SPECS, columns=["spec_id"]).column_names == ["spec_id"]
+
+
+def test_a_partition_that_was_never_published_is_none(tmp_path: Path) -> None:
+    assert ParquetStore(str(tmp_path)).read(PROMPT_SPECS, PARTITION) is None
+    assert ParquetStore(str(tmp_path)).read_all(PROMPT_SPECS).num_rows == 0
+
+
+def test_every_column_says_what_it_means() -> None:
+    for table in TABLES:
+        for column in table.columns:
+            assert len(table.description_of(column.name)) > 10
+
+
+def test_rows_that_do_not_fit_are_refused_by_name() -> None:
+    row = {**spec(0), "run_id": "run", "colour": "red"}
+    del row["seed"]
+    with pytest.raises(ValueError, match=r"missing \['seed'\], unknown \['colour'\]"):
+        PROMPT_SPECS.from_rows([row])
+
+
+def test_readers_never_see_an_unfinished_file(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path))
+    store.publish(PROMPT_SPECS, PARTITION, specs(200))
+    stop = threading.Event()
+
+    def publish_again() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            store.publish(PROMPT_SPECS, PARTITION, specs(200, f"((koala)), version {number}"))
+
+    writer = threading.Thread(target=publish_again)
+    writer.start()
+    try:
+        for _ in range(100):
+            read = ParquetStore(str(tmp_path)).read(PROMPT_SPECS, PARTITION)
+            assert read is not None
+            assert read.num_rows == 200
+            assert len(set(read["prompt"].to_pylist())) == 1
+    finally:
+        stop.set()
+        writer.join()
+    assert [path.name for path in (tmp_path / "prompt_specs/ability=animal/batch=0001").iterdir()] == ["part-0.parquet"]
+
+
+def test_a_truncated_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path))
+    path = Path(store.publish(PROMPT_SPECS, PARTITION, specs(50)))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(
+        StoreError, match=r"part-0\.parquet: damaged .* materialize prompt_specs for partition animal\|0001"
+    ):
+        store.read(PROMPT_SPECS, PARTITION)
+
+
+def test_a_file_of_another_schema_is_named(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path))
+    path = Path(store.publish(PROMPT_SPECS, PARTITION, specs(2)))
+    pq.write_table(pq.read_table(path).drop(["seed"]), path)
+    with pytest.raises(StoreError, match=r"lacks the columns \['seed'\]"):
+        store.read(PROMPT_SPECS, PARTITION)
+
+
+def test_pictures_are_declared_as_hugging_face_images() -> None:
+    assert b'"image": {"_type": "Image"}' in IMAGES.schema.metadata[b"huggingface"]
+
+
+def test_the_root_may_be_any_fsspec_url() -> None:
+    store = ParquetStore("memory://tables")
+    store.publish(PROMPT_SPECS, PARTITION, specs(3))
+    assert store.partitions(PROMPT_SPECS) == [PARTITION]
+    read = store.read(PROMPT_SPECS, PARTITION)
+    assert read is not None
+    assert read.equals(specs(3))
