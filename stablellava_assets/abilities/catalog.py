@@ -1,0 +1,342 @@
+"""The catalog of abilities: one YAML file teaches one ability.
+
+A file says what is taught, how a chat model is asked for prompts and dialogues, which subjects the embedded
+author and painter know, and how the ability is asked about in training and in the benchmark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+
+BUILT_IN_ABILITIES = Path(__file__).parent
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+HexColor = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+QuestionKind = Literal["what", "yes_no", "either_or"]
+QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "yes_no", "either_or")
+
+
+class Layer(Document):
+    """One sprite of a drawing. Offsets and scale are fractions of the subject's box (1 = its full side)."""
+
+    sprites: list[Text] = Field(min_length=1, description="Emoji; one is drawn, chosen by the image's seed.")
+    scale: float = Field(1.0, gt=0, le=3)
+    dx: float = Field(0.0, ge=-1.5, le=1.5)
+    dy: float = Field(0.0, ge=-1.5, le=1.5)
+    turn: float = Field(0.0, ge=-180, le=180, description="Degrees, counter-clockwise.")
+    tint: HexColor | None = Field(None, description="Recolour the sprite, keeping its shading.")
+    skin_tones: bool = Field(False, description="Also draw the sprite's skin tone variants.")
+
+
+class Backdrop(Document):
+    """A scene behind everything: sky above a horizon, ground below it, and props standing on the ground."""
+
+    sky: tuple[HexColor, HexColor]
+    ground: tuple[HexColor, HexColor]
+    horizon: float = Field(
+        0.62, gt=0.05, lt=1, description="Height of the horizon, from the top (0) to the bottom (1)."
+    )
+    props: list[Text] = Field(default_factory=list, description="Emoji that stand on the ground.")
+    sky_props: list[Text] = Field(default_factory=list, description="Emoji that hang in the sky.")
+
+
+class Subject(Document):
+    """Something the prompts put in double brackets. Exactly one of ``sprites``, ``paint``, ``backdrop``, ``effect``."""
+
+    name: Text = Field(description="The phrase that stands in the prompt; what the painter looks up.")
+    label: Text | None = Field(None, description="The word an answer must contain; the name unless given.")
+    article: Literal["a", "an", "", "some", "the"] | None = Field(
+        None, description="Unset: a or an, by the first letter."
+    )
+    accepted: list[Text] = Field(default_factory=list, description="Further keywords that count as right.")
+    details: dict[Identifier, Text] = Field(default_factory=dict, description="Extra slots for the templates.")
+    scene: Text | None = Field(None, description="The only scene this subject is put in.")
+    sprites: list[Text] | None = None
+    skin_tones: bool = Field(False, description="With sprites: also draw their skin tone variants.")
+    paint: list[Layer] | None = None
+    backdrop: Backdrop | None = None
+    effect: Text | None = Field(None, description="A drawing style the embedded painter implements.")
+
+    @model_validator(mode="after")
+    def _is_drawn_in_one_way(self) -> Self:
+        given = [key for key in ("sprites", "paint", "backdrop", "effect") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"subject {self.name!r} needs exactly one of sprites, paint, backdrop, effect; it has {given}"
+            )
+        return self
+
+    @property
+    def answer(self) -> str:
+        """The word or phrase that names this subject in an answer."""
+        return self.label or self.name
+
+    @property
+    def layers(self) -> list[Layer]:
+        """What is drawn of this subject; empty for a scene or a style."""
+        if self.sprites is not None:
+            return [Layer(sprites=self.sprites, skin_tones=self.skin_tones)]
+        return self.paint or []
+
+    def with_article(self) -> str:
+        """The answer with its article, as in ``an owl``."""
+        article = self.article
+        if article is None:
+            article = "an" if self.answer[0].lower() in "aeiou" else "a"
+        return f"{article} {self.answer}".strip()
+
+
+class Tinted(Document):
+    """Subjects made of every label with every thing, as in ``red`` x ``umbrella``; the label is what is asked."""
+
+    labels: dict[Text, HexColor] = Field(min_length=2)
+    things: dict[Text, list[Text]] = Field(min_length=1, description="Thing -> its sprites.")
+
+    def subjects(self) -> list[Subject]:
+        """One subject a pair, named ``label thing``; the template slot ``{thing}`` holds the thing."""
+        return [
+            Subject(
+                name=f"{label} {thing}",
+                label=label,
+                article="",
+                details={"thing": thing},
+                paint=[Layer(sprites=sprites, tint=color)],
+            )
+            for label, color in self.labels.items()
+            for thing, sprites in self.things.items()
+        ]
+
+
+class PromptVocabulary(Document):
+    """What the embedded author may put after the subject. Content: what a picture of a style or scene shows."""
+
+    scenes: list[Text] = Field(default_factory=list)
+    styles: list[Text] = Field(default_factory=list)
+    details: list[Text] = Field(default_factory=list)
+    contents: list[Text] = Field(default_factory=list)
+
+
+class ClosedQuestion(Document):
+    """A question with one right answer. Slots: see :data:`SLOTS`."""
+
+    ask: list[Text] = Field(min_length=1)
+    answer: list[Text] = Field(min_length=1)
+
+
+class YesNoQuestion(Document):
+    """Asked once about what is there and once about what is not."""
+
+    ask: list[Text] = Field(min_length=1)
+    yes: list[Text] = Field(min_length=1)
+    no: list[Text] = Field(min_length=1)
+
+
+class Questions(Document):
+    """The training questions of an ability, a kind each."""
+
+    what: ClosedQuestion
+    yes_no: YesNoQuestion
+    either_or: ClosedQuestion
+
+
+class BenchmarkQuestions(Document):
+    """The benchmark's own wordings, which training never uses."""
+
+    what: list[Text] = Field(min_length=1)
+    yes_no: list[Text] = Field(min_length=1)
+    either_or: list[Text] = Field(min_length=1)
+
+
+class DialogueExample(Document):
+    """An in-context example for the chat author's second stage."""
+
+    prompt: Text
+    question: Text
+    answer: Text
+
+
+class ChatGuidance(Document):
+    """What a chat model is told when it writes this ability's prompts and dialogues."""
+
+    instruction: Text
+    cautions: list[Text] = Field(min_length=1)
+    keywords: list[Text] = Field(min_length=5, description="Subjects to rotate through, so that outputs stay diverse.")
+    examples: list[Text] = Field(min_length=5, description="Prompts in the form ((subject)), keyword, keyword.")
+    dialogue_instruction: Text
+    dialogue_examples: list[DialogueExample] = Field(min_length=2)
+
+    @field_validator("examples")
+    @classmethod
+    def _examples_bracket_their_subject(cls, examples: list[str]) -> list[str]:
+        for example in examples:
+            if not re.match(r"^\(\([^()]+\)\)(, [^,()]+)+$", example):
+                raise ValueError(f"example {example!r} is not of the form ((subject)), keyword, keyword")
+        return examples
+
+
+class Ability(Document):
+    """One ability: everything that its YAML says."""
+
+    ability: Identifier
+    group: Literal["physical attributes", "life", "man-made", "human society", "others"]
+    title: Text
+    teaches: Text
+    negative_prompt: Text
+    chat: ChatGuidance
+    prompts: PromptVocabulary
+    subjects: list[Subject] = Field(default_factory=list)
+    tinted: Tinted | None = None
+    questions: Questions
+    benchmark: BenchmarkQuestions
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if bool(self.subjects) == bool(self.tinted):
+            raise ValueError("give either subjects or tinted")
+        names = [subject.name.lower() for subject in self.drawn_subjects]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"subjects named twice: {', '.join(repeated)}")
+        if len(self.answers) < 2:
+            raise ValueError("at least two subjects with different answers are needed to ask about what is absent")
+        for where, template in self._templates():
+            self._check_slots(where, template)
+        trained = {ask for kind in QUESTION_KINDS for ask in getattr(self.questions, kind).ask}
+        for kind in QUESTION_KINDS:
+            for wording in getattr(self.benchmark, kind):
+                if wording in trained:
+                    raise ValueError(f"benchmark.{kind}: {wording!r} is also a training question")
+        return self
+
+    @cached_property
+    def drawn_subjects(self) -> list[Subject]:
+        """Every subject, those of ``tinted`` spelled out."""
+        return self.tinted.subjects() if self.tinted else self.subjects
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The different answers, in the order of the file."""
+        return list(dict.fromkeys(subject.answer for subject in self.drawn_subjects))
+
+    def subject_named(self, name: str) -> Subject:
+        """The subject a prompt brackets; upper and lower case are the same.
+
+        Raises:
+            KeyError: the ability has no such subject.
+        """
+        try:
+            return self._by_name[name.lower()]
+        except KeyError:
+            raise KeyError(f"ability {self.ability!r} has no subject {name!r}") from None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Subject]:
+        return {subject.name.lower(): subject for subject in self.drawn_subjects}
+
+    def _templates(self) -> Iterator[tuple[str, str]]:
+        questions = self.questions
+        for kind, texts in (
+            ("what", [*questions.what.ask, *questions.what.answer, *self.benchmark.what]),
+            ("yes_no", [*questions.yes_no.ask, *questions.yes_no.yes, *questions.yes_no.no, *self.benchmark.yes_no]),
+            ("either_or", [*questions.either_or.ask, *questions.either_or.answer, *self.benchmark.either_or]),
+        ):
+            for text in texts:
+                yield kind, text
+
+    def _check_slots(self, kind: str, template: str) -> None:
+        known = set(SLOTS[kind])
+        known |= set.intersection(*(set(subject.details) for subject in self.drawn_subjects))
+        try:
+            used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"template {template!r}: {error}") from error
+        if unknown := sorted(used - known):
+            raise ValueError(f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}")
+
+
+SLOTS: Mapping[str, tuple[str, ...]] = {
+    "what": ("subject", "a_subject"),
+    "yes_no": ("subject", "a_subject", "candidate", "a_candidate"),
+    "either_or": ("subject", "a_subject", "first", "a_first", "second", "a_second"),
+}
+"""Template slots by question kind, besides a subject's own ``details``. ``a_`` forms carry the article."""
+
+
+class Catalog(Mapping[str, Ability]):
+    """The abilities by name, in alphabetical order."""
+
+    def __init__(self, abilities: Mapping[str, Ability]) -> None:
+        self._abilities = dict(sorted(abilities.items()))
+
+    def __getitem__(self, name: str) -> Ability:
+        try:
+            return self._abilities[name]
+        except KeyError:
+            raise KeyError(f"no ability {name!r}; the catalog has {', '.join(self._abilities)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._abilities)
+
+    def __len__(self) -> int:
+        return len(self._abilities)
+
+
+def load_catalog(folder: Path = BUILT_IN_ABILITIES) -> Catalog:
+    """Read every ``*.yaml`` of ``folder``.
+
+    Raises:
+        DocumentError: a file has a mistake (file, line, key and reason are named), its name is not its ability's,
+            two files draw the same phrase differently, or a prompt word is nowhere drawn.
+    """
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise DocumentError(f"{folder}: holds no ability (*.yaml)")
+    abilities: dict[str, Ability] = {}
+    drawn_by: dict[str, tuple[Path, Subject]] = {}
+    for path in paths:
+        ability = load_document(path, Ability)
+        if ability.ability != path.stem:
+            raise DocumentError(f"{path}:1: ability: is {ability.ability!r}, but the file is named {path.stem!r}")
+        abilities[ability.ability] = ability
+        for subject in ability.drawn_subjects:
+            other_path, other = drawn_by.setdefault(subject.name.lower(), (path, subject))
+            if _drawing(subject) != _drawing(other):
+                raise DocumentError(f"{path}: subjects: {subject.name!r} is drawn differently in {other_path}")
+    catalog = Catalog(abilities)
+    for path in paths:
+        _check_vocabulary(path, catalog[path.stem], drawn_by)
+    return catalog
+
+
+def _drawing(subject: Subject) -> tuple[object, ...]:
+    return subject.layers, subject.backdrop, subject.effect
+
+
+def _check_vocabulary(path: Path, ability: Ability, drawn_by: Mapping[str, tuple[Path, Subject]]) -> None:
+    """Scenes, contents and a subject's own scene must be drawable; a scene must not show the ability's subjects."""
+    own_sprites = {sprite for subject in ability.drawn_subjects for layer in subject.layers for sprite in layer.sprites}
+    forced = [subject.scene for subject in ability.drawn_subjects if subject.scene]
+    for scene in [*ability.prompts.scenes, *forced]:
+        found = drawn_by.get(scene.lower())
+        if found is None or found[1].backdrop is None:
+            raise DocumentError(f"{path}: prompts.scenes: no ability draws the scene {scene!r}")
+        shown = own_sprites & {*found[1].backdrop.props, *found[1].backdrop.sky_props}
+        if shown:
+            raise DocumentError(
+                f"{path}: prompts.scenes: {scene!r} shows {' '.join(sorted(shown))}, which is also a subject here;"
+                " questions about what is absent would be wrong"
+            )
+    for content in ability.prompts.contents:
+        found = drawn_by.get(content.lower())
+        if found is None or not found[1].layers:
+            raise DocumentError(f"{path}: prompts.contents: no ability draws {content!r}")

@@ -1,0 +1,41 @@
+"""Draws text-to-image prompts from an ability's own vocabulary, in the keyword form of the StableLLaVA paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stablellava_assets.abilities.catalog import Ability, Subject
+from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
+from stablellava_assets.tables.identity import choose, ranked
+
+_DETAILS_A_PROMPT = 2
+
+
+def draw_prompt(ability: Ability, *parts: Any) -> dict[str, Any]:
+    """The prompt columns of one ``prompt_specs`` row, drawn from the ability's vocabulary by ``parts``."""
+    subject = ability.subject_named(choose([subject.name for subject in ability.drawn_subjects], *parts, "subject"))
+    chosen = _keywords(ability, subject, *parts)
+    facts = {"subject": subject.name, "answer": subject.answer, **chosen}
+    details = ranked(ability.prompts.details, *parts, "details")[:_DETAILS_A_PROMPT] if ability.prompts.details else []
+    keywords = [*chosen.values(), *details]
+    return {
+        "prompt": ", ".join([f"(({subject.name}))", *keywords]),
+        "negative_prompt": ability.negative_prompt,
+        "subject": subject.name,
+        "keywords": keywords,
+        "facts": [{"name": name, "value": value} for name, value in facts.items()],
+    }
+
+
+def _keywords(ability: Ability, subject: Subject, *parts: Any) -> dict[str, str]:
+    """What a prompt says besides its subject, by the name of the fact. A scene or a style has content, not a place."""
+    vocabulary = ability.prompts
+    options: dict[str, Sequence[str]] = {
+        "content": vocabulary.contents,
+        "scene": [subject.scene] if subject.scene else vocabulary.scenes,
+        "style": vocabulary.styles,
+        "position": POSITIONS if subject.layers or vocabulary.contents else (),
+        "distance": DISTANCES if subject.layers or vocabulary.contents else (),
+    }
+    return {name: choose(words, *parts, name) for name, words in options.items() if words}

@@ -1,0 +1,35 @@
+"""What an author is: who writes the prompts of an ability and the dialogues about its pictures.
+
+An author first plans its rows, which is cheap and deterministic and gives every row its id and key, and then writes
+those that are asked for. Rows are written in any order and yielded as they finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.tables.rows import PlannedRow, Row
+
+
+class Author(Protocol):
+    """Writes ``prompt_specs`` and ``dialogues`` rows."""
+
+    name: str
+
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+        """The prompts of a batch: at most ``count``; growing ``count`` only appends."""
+        ...
+
+    def write_prompts(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Write ``prompt_specs`` rows."""
+        ...
+
+    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+        """The dialogues about painted pictures, given as (``prompt_specs`` row, ``images`` row without bytes)."""
+        ...
+
+    def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Write ``dialogues`` rows."""
+        ...

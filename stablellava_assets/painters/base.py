@@ -1,0 +1,26 @@
+"""What a painter is: a text-to-image function of prompt, negative prompt and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from stablellava_assets.tables.rows import PlannedRow, Row
+
+
+class Painter(Protocol):
+    """Paints ``images`` rows.
+
+    A picture depends on the row's prompt and seed and on the painter's settings alone: painted by itself or in a batch,
+    it is the same picture on the same class of device.
+    """
+
+    name: str
+
+    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+        """One image a ``prompt_specs`` row that was made."""
+        ...
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Paint ``images`` rows; what cannot be painted is a failed row with its reason."""
+        ...
