@@ -1,0 +1,55 @@
+"""Gates of ``dialogues``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stablellava_assets.checks.gates import Gate, Suite, always, enough_made, has_rows, reasons_given, unique_ids
+from stablellava_assets.tables.schemas import DIALOGUES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
+
+
+def _turns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``says_yes`` (1, 0 or null)."""
+    conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
+    marks = [sum(turn["value"].count("<image>") for turn in turns) for turns in conversations]
+    pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]
+    return frame.assign(
+        surplus_marks=[a - b for a, b in zip(marks, pictures, strict=True)],
+        speakers=["".join(turn["from"][0] for turn in turns) for turns in conversations],
+        says_yes=frame["expected"].where(frame["question_kind"] == "yes_no").map({"yes": 1.0, "no": 0.0}),
+    )
+
+
+SUITE = Suite(
+    DIALOGUES,
+    (
+        has_rows(),
+        unique_ids(DIALOGUES),
+        enough_made("min_made_dialogues"),
+        reasons_given(),
+        Gate(
+            "image_marks_match",
+            "A conversation has one <image> mark a picture.",
+            "ExpectColumnValuesToBeInSet",
+            always(column="surplus_marks", value_set=[0], **_IF_MADE),
+        ),
+        Gate(
+            "turns_alternate",
+            "A conversation goes human, gpt, human, gpt, and ends with gpt.",
+            "ExpectColumnValuesToMatchRegex",
+            always(column="speakers", regex="^(hg)+$", **_IF_MADE),
+        ),
+        Gate(
+            "yes_and_no_balance",
+            "Of the yes-no questions, 40 to 60 % are answered yes; otherwise a model learns to say one of them.",
+            "ExpectColumnMeanToBeBetween",
+            always(column="says_yes", min_value=0.4, max_value=0.6),
+        ),
+    ),
+    _turns,
+)

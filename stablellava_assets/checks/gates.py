@@ -1,0 +1,169 @@
+"""What a gate is: one named expectation about a table, validated by Great Expectations before rows are published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pydantic import Field
+
+from stablellava_assets.tables.schemas import IMAGE, Table
+from stablellava_assets.yaml_documents import Document
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LARGEST_EXAMPLE = 120
+
+
+class GateSettings(Document):
+    """How much of a partition may be missing before it is refused; shares of its rows, 0 to 1."""
+
+    min_made_prompts: float = Field(0.95, ge=0, le=1)
+    min_made_images: float = Field(0.95, ge=0, le=1)
+    min_made_dialogues: float = Field(0.95, ge=0, le=1)
+    min_kept_pairs: float = Field(0.5, ge=0, le=1, description="Filter yield below which something is wrong upstream.")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One expectation. ``arguments`` may depend on the profile's settings."""
+
+    name: str
+    description: str
+    expectation: str
+    arguments: Callable[[GateSettings], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The gates of a table, and how its rows become the frame they look at."""
+
+    table: Table
+    gates: tuple[Gate, ...]
+    add_columns: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate found. ``observed`` is a short text for people."""
+
+    gate: str
+    passed: bool
+    observed: str
+
+
+class GateError(RuntimeError):
+    """An expectation could not be evaluated: a fault of the suite, not of the data."""
+
+
+def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateResult]:
+    """Hold the rows against the suite, in the order of its gates.
+
+    Raises:
+        GateError: an expectation raised instead of passing or failing.
+    """
+    import great_expectations as gx
+
+    columns = [column.name for column in suite.table.columns if column.type != IMAGE]
+    frame = suite.add_columns(data.select(columns).to_pandas())
+    expectations = [
+        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **gate.arguments(settings))
+        for gate in suite.gates
+    ]
+    batch = _frames(suite.table.name).get_batch(batch_parameters={"dataframe": frame})
+    outcome = batch.validate(
+        gx.ExpectationSuite(name=suite.table.name, expectations=expectations), result_format="SUMMARY"
+    )
+    results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
+    return [_read(gate, results[gate.name]) for gate in suite.gates]
+
+
+@cache
+def _context() -> Any:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
+
+
+@cache
+def _frames(table: str) -> Any:
+    source = _context().data_sources.add_pandas(table)
+    return source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("rows")
+
+
+def _read(gate: Gate, result: Any) -> GateResult:
+    raised = result.exception_info
+    # One exception is reported flat, exceptions of metrics under the metric's name.
+    reports = [raised] if "raised_exception" in raised else list(raised.values())
+    for report in reports:
+        if report["raised_exception"]:
+            raise GateError(f"gate {gate.name!r} could not be evaluated: {report['exception_message']}")
+    found = result.result
+    if "observed_value" in found:
+        value = found["observed_value"]
+        observed = f"{value:.4g}" if isinstance(value, float) else str(value)
+    elif "unexpected_count" in found:
+        examples = ", ".join(str(value) for value in found.get("partial_unexpected_list", [])[:3])
+        observed = f"{found['unexpected_count']} of {found['element_count']} rows"
+        observed += f", for example {examples[:_LARGEST_EXAMPLE]}" if examples else ""
+    else:
+        observed = "as expected" if result.success else "not as expected"
+    return GateResult(gate.name, bool(result.success), observed)
+
+
+def always(**arguments: Any) -> Callable[[GateSettings], Mapping[str, Any]]:
+    """Arguments that no setting changes."""
+    return lambda settings: arguments
+
+
+def unique_ids(table: Table) -> Gate:
+    """No two rows of the table share their id."""
+    return Gate(
+        "ids_are_unique",
+        f"No two rows share {table.row_id}.",
+        "ExpectColumnValuesToBeUnique",
+        always(column=table.row_id),
+    )
+
+
+def has_rows() -> Gate:
+    """Something was made at all."""
+    return Gate("has_rows", "The partition is not empty.", "ExpectTableRowCountToBeBetween", always(min_value=1))
+
+
+def enough_made(setting: str) -> Gate:
+    """Of the rows, at least the share that ``setting`` names was made."""
+    return Gate(
+        "enough_rows_made",
+        f"At least the profile's gates.{setting} of the rows were made, not failed.",
+        "ExpectColumnValuesToBeInSet",
+        lambda settings: {"column": "status", "value_set": ["made"], "mostly": getattr(settings, setting)},
+    )
+
+
+def reasons_given() -> Gate:
+    """A row is made, or says why it is not."""
+    return Gate(
+        "reasons_are_given",
+        "Every row that was not made says why.",
+        "ExpectColumnValuesToNotBeNull",
+        always(column="reason", row_condition='status != "made"', condition_parser="pandas"),
+    )
+
+
+def count_by_gate(results: Sequence[Sequence[GateResult]]) -> dict[str, list[GateResult]]:
+    """Results of several partitions, gathered a gate each."""
+    gathered: dict[str, list[GateResult]] = {}
+    for of_partition in results:
+        for result in of_partition:
+            gathered.setdefault(result.gate, []).append(result)
+    return gathered

@@ -1,0 +1,34 @@
+"""Gates of ``images``."""
+
+from stablellava_assets.checks.gates import Gate, Suite, always, enough_made, has_rows, reasons_given, unique_ids
+from stablellava_assets.tables.schemas import IMAGES
+
+_IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
+
+SUITE = Suite(
+    IMAGES,
+    (
+        has_rows(),
+        unique_ids(IMAGES),
+        enough_made("min_made_images"),
+        reasons_given(),
+        Gate(
+            "pictures_are_sized",
+            "Every painted picture is between 16 and 8192 pixels wide.",
+            "ExpectColumnValuesToBeBetween",
+            always(column="width", min_value=16, max_value=8192, **_IF_MADE),
+        ),
+        Gate(
+            "pictures_are_hashed",
+            "Every painted picture has its SHA-256.",
+            "ExpectColumnValuesToMatchRegex",
+            always(column="sha256", regex="^[0-9a-f]{64}$", **_IF_MADE),
+        ),
+        Gate(
+            "pictures_differ",
+            "At least 95 % of the painted pictures are unlike every other one, byte by byte.",
+            "ExpectColumnValuesToBeUnique",
+            always(column="sha256", mostly=0.95, **_IF_MADE),
+        ),
+    ),
+)

@@ -1,0 +1,87 @@
+"""A profile: every setting of a run, in one readable YAML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
+from stablellava_assets.authors.settings import AuthorSettings
+from stablellava_assets.checks.gates import GateSettings
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.painters.settings import PainterSettings
+from stablellava_assets.tuning.settings import TuningSettings
+from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+
+BUILT_IN_PROFILES = Path(__file__).parent
+PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
+DATA_VARIABLE = "STABLELLAVA_DATA"
+
+
+class StorageSettings(Document):
+    """Where things lie. Relative folders start at the working directory."""
+
+    data: Path = Field(
+        Path("data"), description="Local folder: warehouse, models, journals, quarantine, Dagster's state."
+    )
+    tables: str | None = Field(None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables.")
+
+
+class BenchmarkSettings(Document):
+    """The held-out questions. Every item has its own picture, so that items are independent."""
+
+    items_per_kind: int = Field(
+        50, ge=17, le=10_000, description="Items an ability and kind; 3 x 17 make the 50 a score needs."
+    )
+    answer_batch_size: int = Field(256, ge=1, description="Questions answered at once.")
+    max_new_tokens: int = Field(32, ge=1, le=1024)
+
+
+class Profile(Document):
+    """Every setting of a run. Keys and tokens are never here: they come from the environment."""
+
+    abilities: Path = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
+    batches: int = Field(20, ge=1, le=9999, description="Batches an ability that partitions exist for.")
+    rows_per_batch: int = Field(ge=1, description="Prompts an ability and batch; raising it adds rows.")
+    author: AuthorSettings
+    painter: PainterSettings
+    filters: FilterSettings
+    benchmark: BenchmarkSettings
+    tuning: TuningSettings
+    gates: GateSettings = GateSettings()
+    storage: StorageSettings = StorageSettings()
+
+    @property
+    def batch_keys(self) -> list[str]:
+        """The batches by name: 0001, 0002, ..."""
+        return [f"{number:04d}" for number in range(1, self.batches + 1)]
+
+    @property
+    def tables_root(self) -> str:
+        """Where the Parquet tables lie."""
+        return self.storage.tables or str(self.storage.data / "tables")
+
+
+def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
+    """The profile that ``STABLELLAVA_PROFILE`` names (a built-in name or a path), ``embedded`` unless set.
+
+    ``STABLELLAVA_DATA`` moves the data folder without a new profile.
+
+    Raises:
+        DocumentError: there is no such profile, or it has a mistake; file, line, key and reason are named.
+    """
+    name = environment.get(PROFILE_VARIABLE) or "embedded"
+    path = BUILT_IN_PROFILES / f"{name}.yaml"
+    if not path.exists():
+        path = Path(name)
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in BUILT_IN_PROFILES.glob("*.yaml")))
+        raise DocumentError(f"{PROFILE_VARIABLE}={name}: no such profile or file; built in are {known}")
+    profile = load_document(path, Profile)
+    data = environment.get(DATA_VARIABLE)
+    if data:
+        profile = profile.model_copy(update={"storage": profile.storage.model_copy(update={"data": Path(data)})})
+    return profile

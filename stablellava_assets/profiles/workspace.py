@@ -1,0 +1,67 @@
+"""What a profile makes of the project: catalog, author, painter, store and warehouse, each made when first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import assert_never
+
+from stablellava_assets.abilities.catalog import Catalog, load_catalog
+from stablellava_assets.authors.base import Author
+from stablellava_assets.authors.settings import EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.painters.base import Painter
+from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.warehouse import Warehouse
+
+
+class Workspace:
+    """The parts of a run. The one place that knows which author and which painter a setting means."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The abilities."""
+        return load_catalog(self.profile.abilities)
+
+    @cached_property
+    def store(self) -> ParquetStore:
+        """The Parquet tables."""
+        return ParquetStore(self.profile.tables_root)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The DuckDB file beside them."""
+        return Warehouse(self.data / "warehouse.duckdb", self.store)
+
+    @property
+    def data(self) -> Path:
+        """The local data folder."""
+        return self.profile.storage.data
+
+    @cached_property
+    def author(self) -> Author:
+        """Who writes prompts and dialogues."""
+        settings = self.profile.author
+        if isinstance(settings, EmbeddedAuthorSettings):
+            from stablellava_assets.authors.embedded import EmbeddedAuthor
+
+            return EmbeddedAuthor()
+        if isinstance(settings, ReleasedAuthorSettings):
+            from stablellava_assets.authors.released import ReleasedAuthor
+
+            return ReleasedAuthor(settings)
+        assert_never(settings)
+
+    @cached_property
+    def painter(self) -> Painter:
+        """Who paints."""
+        settings = self.profile.painter
+        if isinstance(settings, EmbeddedPainterSettings):
+            from stablellava_assets.painters.embedded import EmbeddedPainter
+
+            return EmbeddedPainter(settings, self.catalog)
+        assert_never(settings)
