@@ -1,0 +1,166 @@
+"""Fills an ability's question templates: what is asked about a picture, and which answers are right.
+
+Every choice is a rendezvous hash of the caller's seed parts and the options, so that editing one template, or adding
+one subject, moves only the questions that used it or now use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stablellava_assets.abilities.catalog import Ability, QuestionKind, Subject
+from stablellava_assets.tables.identity import choose
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a picture of a known subject.
+
+    ``accepted`` are keywords of which a right answer contains at least one, ``refused`` those that make an answer
+    wrong. ``expected`` is the asked word, or yes or no; ``options`` are the two words of an either-or question in
+    the order offered.
+    """
+
+    kind: QuestionKind
+    text: str
+    answer: str
+    expected: str
+    options: tuple[str, ...]
+    accepted: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def training_question(
+    ability: Ability, subject: Subject, kind: QuestionKind, *parts: Any, present: bool | None
+) -> Question:
+    """A question in a training wording about a picture of ``subject``.
+
+    Args:
+        ability: whose templates and subjects are used.
+        subject: what the picture shows.
+        kind: what is asked.
+        parts: JSON-able seed parts, usually the row's id.
+        present: with yes_no, whether the question is about what the picture shows; None with the other kinds.
+
+    Raises:
+        ValueError: ``present`` does not fit ``kind``, or the ability has no subject that could mislead here.
+    """
+    return _fill(ability, subject, kind, getattr(ability.questions, kind).ask, parts, present)
+
+
+def benchmark_question(
+    ability: Ability, subject: Subject, kind: QuestionKind, *parts: Any, present: bool | None
+) -> Question:
+    """As :func:`training_question`, in a wording that training never uses; its answer is in the training form."""
+    return _fill(ability, subject, kind, getattr(ability.benchmark, kind), parts, present)
+
+
+def keywords(subject: Subject) -> tuple[str, ...]:
+    """The words that name ``subject`` in an answer, the expected one first."""
+    return tuple(dict.fromkeys([subject.answer, *subject.accepted]))
+
+
+def absent_subjects(ability: Ability, subject: Subject) -> list[Subject]:
+    """One subject for each other answer that is wrong for a picture of ``subject``.
+
+    An answer whose keywords contain, or are contained in, those of ``subject`` is left out: asked about a police car,
+    "car" is not wrong.
+    """
+    others = {other.answer: other for other in reversed(ability.drawn_subjects)}
+    return [others[answer] for answer in ability.answers if not _overlap(others[answer], subject)]
+
+
+def _fill(
+    ability: Ability,
+    subject: Subject,
+    kind: QuestionKind,
+    wordings: list[str],
+    parts: tuple[Any, ...],
+    present: bool | None,
+) -> Question:
+    if (present is None) != (kind != "yes_no"):
+        raise ValueError(f"present={present} with a {kind} question: give True or False for yes_no, None otherwise")
+    wording = choose(wordings, *parts, kind, "wording")
+    if kind == "what":
+        return _what(ability, subject, wording, parts)
+    if kind == "either_or":
+        return _either_or(ability, subject, wording, parts)
+    return _yes_no(ability, subject, wording, parts, bool(present))
+
+
+def _what(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...]) -> Question:
+    slots = _slots(subject)
+    return Question(
+        kind="what",
+        text=_sentence(wording, slots),
+        answer=_sentence(choose(ability.questions.what.answer, *parts, "what", "answer"), slots),
+        expected=subject.answer,
+        options=(),
+        accepted=keywords(subject),
+        refused=(),
+    )
+
+
+def _yes_no(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...], present: bool) -> Question:
+    candidate = subject if present else _misleading(ability, subject, *parts, "yes_no")
+    slots = _slots(subject, candidate=candidate)
+    answers = ability.questions.yes_no.yes if present else ability.questions.yes_no.no
+    expected, opposite = ("yes", "no") if present else ("no", "yes")
+    return Question(
+        kind="yes_no",
+        text=_sentence(wording, slots),
+        answer=_sentence(choose(answers, *parts, "yes_no", "answer"), slots),
+        expected=expected,
+        options=(),
+        accepted=(expected,),
+        refused=(opposite,),
+    )
+
+
+def _either_or(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...]) -> Question:
+    other = _misleading(ability, subject, *parts, "either_or")
+    right_first = choose(("right first", "right second"), *parts, "either_or", "order") == "right first"
+    first, second = (subject, other) if right_first else (other, subject)
+    slots = _slots(subject, first=first, second=second)
+    return Question(
+        kind="either_or",
+        text=_sentence(wording, slots),
+        answer=_sentence(choose(ability.questions.either_or.answer, *parts, "either_or", "answer"), slots),
+        expected=subject.answer,
+        options=(first.answer, second.answer),
+        accepted=keywords(subject),
+        refused=keywords(other),
+    )
+
+
+def _misleading(ability: Ability, subject: Subject, *parts: Any) -> Subject:
+    others = {other.answer: other for other in absent_subjects(ability, subject)}
+    if not others:
+        raise ValueError(f"ability {ability.ability!r}: every answer is also right for {subject.name!r}; add subjects")
+    return others[choose(list(others), *parts, "misleading")]
+
+
+def _slots(subject: Subject, **others: Subject) -> dict[str, str]:
+    """Template slots by name; a subject's ``details`` describe the picture, also where another subject is offered."""
+    slots = dict(subject.details)
+    for name, named in {"subject": subject, **others}.items():
+        slots |= {name: named.answer, f"a_{name}": named.with_article()}
+    return slots
+
+
+def _sentence(template: str, slots: Mapping[str, str]) -> str:
+    text = template.format(**slots)
+    return text[0].upper() + text[1:]
+
+
+def _overlap(one: Subject, other: Subject) -> bool:
+    return any(
+        _contains(ours, theirs) or _contains(theirs, ours) for ours in keywords(one) for theirs in keywords(other)
+    )
+
+
+def _contains(phrase: str, part: str) -> bool:
+    """Whether ``part`` stands in ``phrase`` as whole words."""
+    return f" {part.lower()} " in f" {phrase.lower()} "
