@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.catalog import Ability, QuestionKind
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import MADE
 
-_ASKED_ABOUT_EACH_PICTURE = (("what", None), ("yes_no", True), ("yes_no", False), ("either_or", None))
+_ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
+    ("what", None),
+    ("yes_no", True),
+    ("yes_no", False),
+    ("either_or", None),
+)
 """Question kind, and for yes_no whether the thing asked about is there: as many yes as no."""
 
 
@@ -53,7 +58,9 @@ class EmbeddedAuthor:
         }
         return PlannedRow(spec_id, content_key("spec row", spec_id, content), content)
 
-    def _plan_dialogue(self, ability: Ability, spec: Row, image: Row, kind: str, present: bool | None) -> PlannedRow:
+    def _plan_dialogue(
+        self, ability: Ability, spec: Row, image: Row, kind: QuestionKind, present: bool | None
+    ) -> PlannedRow:
         pair_id = content_key("pair", self.name, spec["spec_id"], kind, present)
         subject = ability.subject_named(spec["subject"])
         asked = training_question(ability, subject, kind, pair_id, present=present)

@@ -1,0 +1,50 @@
+"""What a picture shows, resolved to artwork files: what the prompt reader hands to the compositor.
+
+Plain tuples and numbers, so that worker processes need neither the catalog nor pydantic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class SpriteLayer:
+    """One sprite of a drawing; one of ``files`` is drawn. Offsets and scale are fractions of the drawing's box."""
+
+    files: tuple[str, ...]
+    scale: float = 1.0
+    dx: float = 0.0
+    dy: float = 0.0
+    turn: float = 0.0
+    tint: Color | None = None
+
+
+Drawing = tuple[SpriteLayer, ...]
+
+
+@dataclass(frozen=True)
+class BackdropPlan:
+    """Two gradients that meet at the horizon, and the artwork files of what stands and hangs there."""
+
+    sky: tuple[Color, Color]
+    ground: tuple[Color, Color]
+    horizon: float
+    props: tuple[str, ...] = ()
+    sky_props: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """Everything that is drawn. ``lights`` and ``effect`` are names the painter implements."""
+
+    drawing: Drawing = ()
+    backdrop: BackdropPlan | None = None
+    effect: str | None = None
+    lights: tuple[str, ...] = ()
+    position: str | None = None
+    distance: str | None = None
+    in_scene: bool = False
+    """The backdrop is the subject: what stands in it is drawn smaller, so that the scene stays visible."""
