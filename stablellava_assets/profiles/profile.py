@@ -40,6 +40,12 @@ class BenchmarkSettings(Document):
     max_new_tokens: int = Field(32, ge=1, le=1024)
 
 
+class ScheduleSettings(Document):
+    """When the next batch of every ability is made, once the schedule is turned on."""
+
+    cron: str = Field("0 3 * * *", pattern=r"^\S+( \S+){4}$", description="Cron expression of five fields, in UTC.")
+
+
 class Profile(Document):
     """Every setting of a run. Keys and tokens are never here: they come from the environment."""
 
@@ -52,6 +58,7 @@ class Profile(Document):
     benchmark: BenchmarkSettings
     tuning: TuningSettings
     gates: GateSettings = GateSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
 
     @property

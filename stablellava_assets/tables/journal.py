@@ -45,8 +45,8 @@ class RowJournal:
     ) -> None:
         self._connection.close()
 
-    def append(self, row: Row) -> None:
-        """Keep a finished row.
+    def append(self, row: Row) -> pa.RecordBatch:
+        """Keep a finished row; returns it as Arrow data.
 
         Raises:
             StoreError: it could not be written, as on a full disk.
@@ -58,6 +58,7 @@ class RowJournal:
             raise StoreError(
                 f"{self._path}: could not be written ({error}); make room and run again, finished rows are kept"
             ) from error
+        return batch
 
     def rows(self) -> pa.Table:
         """Every row kept so far, in the order of its arrival."""

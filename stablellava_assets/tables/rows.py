@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, Table
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, Table
 
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal
@@ -94,9 +94,9 @@ def refresh(
 
     missing = [row for row in planned if (row.row_id, row.row_key) not in known]
     made = _make_missing(table, missing, journal, make, run_id, report)
-    everything = pa.concat_tables([published, finished, table.from_rows(made)])
+    everything = pa.concat_tables([published, finished, made])
     offset = published.num_rows + finished.num_rows
-    known |= {(row[table.row_id], row["row_key"]): offset + index for index, row in enumerate(made)}
+    known |= {key: offset + index for key, index in _index(table, made, DEFERRED).items()}
 
     keys = [(row.row_id, row.row_key) for row in planned]
     data = everything.take(pa.array([known[key] for key in keys], pa.int64()))
@@ -105,19 +105,20 @@ def refresh(
         data=data,
         reused=sum(key in at for key in keys),
         resumed=sum(key in resumed_at for key in keys),
-        computed=len(made),
+        computed=made.num_rows,
         failed=statuses.count(FAILED),
         deferred=statuses.count(DEFERRED),
     )
 
 
-def _index(table: Table, data: pa.Table) -> dict[tuple[str, str], int]:
-    """Where the rows that need not be made again stand, by (id, key)."""
+def _index(table: Table, data: pa.Table, *also: str) -> dict[tuple[str, str], int]:
+    """Where the rows that need not be made again stand, by (id, key); deferred ones are among them if ``also`` says so."""
     columns = (data.column(name).to_pylist() for name in (table.row_id, "row_key", "status"))
+    settled = {MADE, FAILED, *also}
     return {
         (row_id, row_key): index
         for index, (row_id, row_key, status) in enumerate(zip(*columns, strict=True))
-        if status != DEFERRED
+        if status in settled
     }
 
 
@@ -128,24 +129,21 @@ def _make_missing(
     make: Make,
     run_id: str,
     report: Callable[[str], None],
-) -> list[Row]:
-    if not missing:
-        return []
+) -> pa.Table:
     wanted = {row.row_id: row.row_key for row in missing}
     if len(wanted) != len(missing):
         raise ValueError(f"{table.name}: the plan holds an id twice")
-    made: list[Row] = []
+    made: list[pa.RecordBatch] = []
     started = reported = time.monotonic()
-    for row in make(missing):
+    for row in make(missing) if missing else ():
         if wanted.pop(row[table.row_id], None) != row["row_key"]:
             raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
         row["run_id"] = run_id
-        journal.append(row)
-        made.append(row)
+        made.append(journal.append(row))
         now = time.monotonic()
         if now - reported > _SECONDS_BETWEEN_REPORTS:
             reported = now
             report(f"{len(made)} of {len(missing)} rows, {len(made) / (now - started):.0f} rows/s")
     if wanted:
         raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
-    return made
+    return pa.Table.from_batches(made, table.schema)

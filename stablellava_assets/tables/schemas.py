@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ class Table:
     partitioned_by: tuple[str, ...]
     columns: tuple[pa.Field, ...]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema, with the metadata by which Hugging Face datasets decodes the pictures."""
         return pa.schema(
@@ -52,7 +53,7 @@ class Table:
         Raises:
             ValueError: a row lacks a column or has one the table does not know.
         """
-        expected = {column.name for column in self.columns}
+        expected = set(self.schema.names)
         for row in rows:
             if row.keys() != expected:
                 raise ValueError(
@@ -184,6 +185,7 @@ _VERDICT_COLUMNS = (
     _column("expected", pa.string(), "What a right answer must contain; null where open."),
     _column("reasons", STRINGS, "Every reason against the pair, in the order of the filters; empty for a kept pair."),
     _column("explanations", STRINGS, "One sentence a reason: what was found, and where."),
+    _column("notes", STRINGS, "What was found but rejects nothing under these settings: the rule, then a sentence."),
     _column("keyword_count", pa.int32(), "Keywords in the prompt."),
     _column("answer_words", pa.int32(), "Words in the longest answer."),
     _column(
@@ -194,6 +196,8 @@ _VERDICT_COLUMNS = (
         pa.float64(),
         "Standard deviation of the picture's grey values (0 to 255); 0 is a blank picture.",
     ),
+    _column("image_sha256", pa.string(), "SHA-256 of the first picture, by which later batches know it again."),
+    _column("perceptual_hash", pa.string(), "Perceptual hash of the first picture, for the same purpose."),
     _column("nearest_pair_id", pa.string(), "The earlier pair this one repeats; null where none."),
     _ROW_KEY,
     _RUN_ID,

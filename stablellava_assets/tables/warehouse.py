@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.tables.schemas import IMAGE, TABLES, Table
 from stablellava_assets.tables.store import ParquetStore, Partition
+
+if TYPE_CHECKING:
+    import duckdb
 
 _LEDGER = "published_partitions"
 
@@ -52,6 +55,8 @@ class Warehouse:
 
     @contextmanager
     def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
         with self._lock, duckdb.connect(str(self._path)) as connection:
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_LEDGER} "

@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODULE := stablellava_assets.definitions
+
+export DAGSTER_MODULE_NAME := $(MODULE)
+export DAGSTER_HOME := $(CURDIR)
+export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is superseded
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint ui scores warehouse clean
+
+help:
+	@echo "make demo       synthesize, filter, tune and measure one batch of every ability"
+	@echo "make test       run the test suite"
+	@echo "make ui         open the Dagster UI on http://localhost:3000"
+	@echo "make scores     print the table of abilities again"
+	@echo "make warehouse  rebuild data/warehouse.duckdb from the Parquet tables"
+	@echo "make lint       ruff and mypy"
+	@echo "make clean      delete everything the pipeline made"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt .ci/install
+	@PYTHON=$(PYTHON) .ci/install $(VENV)
+	@touch $@
+
+demo: setup
+	@$(BIN)/stablellava demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+ui: setup
+	@$(BIN)/dagster instance migrate >/dev/null 2>&1
+	@$(BIN)/dagster dev
+
+scores: setup
+	@$(BIN)/stablellava scores
+
+warehouse: setup
+	@$(BIN)/stablellava rebuild-warehouse
+
+clean:
+	@find data -mindepth 1 ! -name README.md -delete

@@ -1,0 +1,117 @@
+"""The ``filtered_pairs`` asset, and ``rejected_pairs`` beside it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stablellava_assets.assets.previews import pair_sheet
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.published import Published
+from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
+from stablellava_assets.checks.filtered_pairs import SUITE
+from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, EARLIER_COLUMNS, BenchmarkPrints, Candidate
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE, REJECTED_PAIRS, Table
+from stablellava_assets.tables.store import Partition
+
+
+@dg.asset(
+    partitions_def=PARTITIONS,
+    backfill_policy=ONE_RUN,
+    group_name="filtering",
+    owners=OWNERS,
+    kinds={"python", "parquet"},
+    metadata=column_schema(SUITE.table),
+    check_specs=check_specs(SUITE),
+    description=f"{SUITE.table.description} Those that were not kept are in rejected_pairs, with every reason.",
+)
+def filtered_pairs(
+    context: dg.AssetExecutionContext,
+    prompt_specs: Published,
+    images: Published,
+    dialogues: Published,
+    ability_benchmark: Published,
+    workspace: dg.ResourceParam[Workspace],
+) -> Events:
+    """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
+    stage = Stage(context, workspace, SUITE)
+    settings = workspace.profile.filters
+    benchmark = BenchmarkPrints(
+        ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist(), settings.contamination_bits
+    )
+
+    def make(partition: Partition) -> Made:
+        candidates = _candidates(
+            partition, prompt_specs.read(partition), images.read(partition), dialogues.read(partition)
+        )
+        published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
+        previous = [row for data in published if data is not None for row in data.to_pylist()]
+        earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
+        judged = judge(candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info)
+        kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
+        rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
+        pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
+        return Made(
+            data=kept,
+            counts={
+                "rows": kept.num_rows,
+                "rejected": rejected.num_rows,
+                "reused": judged.reused,
+                "computed": len(judged.rows) - judged.reused,
+            },
+            unchanged=[kept, rejected] == published,
+            beside=[(REJECTED_PAIRS, rejected)],
+            judged=pa.concat_tables([kept, rejected]),
+            metadata={
+                "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
+                "kept": pair_sheet(judged.kept, pictures),
+                "turned away": pair_sheet(judged.rejected, pictures),
+            },
+        )
+
+    yield from stage.run(partitions_of(context), make)
+
+
+def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:
+    """Every dialogue that was written, with its first prompt and picture.
+
+    Raises:
+        dagster.Failure: a dialogue is about a prompt or a picture that has since been dropped.
+    """
+    spec_of = {row["spec_id"]: row for row in specs.to_pylist()}
+    image_of = {row["image_id"]: row for row in images.filter(pc.equal(images["status"], MADE)).to_pylist()}
+    candidates = []
+    for dialogue in dialogues.filter(pc.equal(dialogues["status"], MADE)).to_pylist():
+        spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
+        if spec is None or image is None:
+            raise dg.Failure(
+                description=f"dialogues of {'|'.join(partition)} are older than their prompts or pictures: "
+                f"{dialogue['pair_id']} is about one that is gone. Materialize dialogues for this partition again.",
+                allow_retries=False,
+            )
+        candidates.append(Candidate(dialogue, spec, image))
+    return candidates
+
+
+def _earlier(workspace: Workspace, partition: Partition) -> list[Partition]:
+    """The ability's batches before this one."""
+    ability, batch = partition
+    return [other for other in workspace.store.partitions(FILTERED_PAIRS) if other[0] == ability and other[1] < batch]
+
+
+def _with_runs(table: Table, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
+    """Verdicts as a table; those that were taken over keep the run that made them."""
+    runs = {(row["pair_id"], row["row_key"]): row["run_id"] for row in previous}
+    return table.from_rows([{**row, "run_id": runs.get((row["pair_id"], row["row_key"]), run_id)} for row in rows])
+
+
+def _reasons(rejected: Iterable[Row]) -> str:
+    counts = Counter(reason for row in rejected for reason in row["reasons"])
+    lines = [f"| {reason} | {count} |" for reason, count in counts.most_common()]
+    return "\n".join(["| reason | pairs |", "|---|---:|", *lines]) if lines else "nothing was turned away"

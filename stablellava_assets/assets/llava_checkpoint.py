@@ -1,0 +1,107 @@
+"""The ``llava_checkpoint`` asset."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from stablellava_assets.assets.previews import plot
+from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
+from stablellava_assets.assets.published import Published
+from stablellava_assets.assets.stage import Events, Made, Stage
+from stablellava_assets.checks.llava_checkpoint import SUITE
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.store import Partition
+
+
+@dg.asset(
+    backfill_policy=ONE_RUN,
+    automation_condition=FOLLOW_UPSTREAM,
+    group_name="tuning",
+    owners=OWNERS,
+    kinds={"pytorch", "huggingface"},
+    metadata=column_schema(SUITE.table),
+    check_specs=check_specs(SUITE),
+    description=SUITE.table.description,
+)
+def llava_checkpoint(
+    context: dg.AssetExecutionContext,
+    filtered_pairs: Published,
+    images: Published,
+    workspace: dg.ResourceParam[Workspace],
+) -> Events:
+    """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
+    stage = Stage(context, workspace, SUITE)
+
+    def make(partition: Partition) -> Made:
+        history = workspace.store.read_all(SUITE.table)
+        pairs = filtered_pairs.read_all(["pair_id", "row_key", "ability", "image_ids", "conversations"])
+        settings = workspace.profile.tuning
+        checkpoint_id = content_key("checkpoint", sorted(pairs["row_key"].to_pylist()), settings)
+        known = {row["checkpoint_id"]: row for row in history.to_pylist()}
+        row = known.get(checkpoint_id)
+        reused = row is not None and (workspace.data / row["path"]).exists()
+        if row is None or not reused:
+            row = _tune(context, workspace, checkpoint_id, pairs, images)
+        others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
+        data = SUITE.table.from_rows([*others, row])
+        counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}
+        return Made(data, counts, unchanged=data.equals(history), metadata=_describe(row))
+
+    yield from stage.run([()], make)
+
+
+def _tune(
+    context: dg.AssetExecutionContext, workspace: Workspace, checkpoint_id: str, pairs: pa.Table, images: Published
+) -> dict[str, Any]:
+    from stablellava_assets.tuning.base import prepare_base
+    from stablellava_assets.tuning.training import TrainingExample, tune
+
+    models = workspace.data / "models"
+    settings = workspace.profile.tuning
+    base = prepare_base(settings, workspace.catalog, workspace.painter, models, context.log.info)
+    wanted = {image_id for image_ids in pairs["image_ids"].to_pylist() for image_id in image_ids}
+    pictures = {
+        row["image_id"]: row["image"]["bytes"]
+        for row in images.read_all(["image_id", "image"]).to_pylist()
+        if row["image_id"] in wanted
+    }
+    examples = [
+        TrainingExample(row["image_ids"][0], pictures[row["image_ids"][0]], row["conversations"])
+        for row in pairs.to_pylist()
+    ]
+    context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
+    result = tune(base, examples, settings, models / f"llava-{checkpoint_id}", context.log.info)
+    return {
+        "checkpoint_id": checkpoint_id,
+        "path": str(result.path.relative_to(workspace.data)),
+        "base_path": str(base.relative_to(workspace.data)),
+        "model": settings.model.kind,
+        "pairs": len(examples),
+        "images": len(pictures),
+        "parameters": result.parameters,
+        "settings": json.dumps(settings.model_dump(mode="json")),
+        "loss_curve": [{"step": step, "loss": loss} for step, loss in result.loss_curve],
+        "seconds": result.seconds,
+        "created_at": datetime.now(UTC),
+        "run_id": context.run_id,
+    }
+
+
+def _describe(row: dict[str, Any]) -> dict[str, Any]:
+    from stablellava_assets.evaluation.plots import loss_chart
+
+    curve = [(point["step"], point["loss"]) for point in row["loss_curve"]]
+    return {
+        "checkpoint": row["checkpoint_id"],
+        "folder": row["path"],
+        "base": row["base_path"],
+        "pairs": row["pairs"],
+        "pictures": row["images"],
+        "trained parameters": row["parameters"],
+        "seconds of tuning": round(row["seconds"], 1),
+        "loss": plot(loss_chart(curve), "training loss by step"),
+    }

@@ -1,0 +1,38 @@
+"""The profile that the code location was started with, and what every asset shares because of it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from stablellava_assets.assets.partitions import ability_batches
+from stablellava_assets.checks.gates import Suite
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import Table
+
+# Dagster needs the partitions when assets are defined, so profile and catalog are read as this module is imported.
+WORKSPACE = Workspace(load_profile())
+PARTITIONS = ability_batches(WORKSPACE.profile, list(WORKSPACE.catalog))
+ONE_RUN = dg.BackfillPolicy.single_run()
+FOLLOW_UPSTREAM = (
+    # Partitions of batches to come are always missing; they must not hold up what follows those that are done.
+    dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+)
+OWNERS = ["team:vision-language-data"]
+
+
+def column_schema(table: Table) -> dict[str, dg.TableSchema]:
+    """Definition metadata by which the UI shows a table's columns."""
+    columns = [
+        dg.TableColumn(column.name, str(column.type), table.description_of(column.name)) for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def check_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
+    """One asset check a gate."""
+    return [
+        dg.AssetCheckSpec(gate.name, asset=suite.table.name, description=gate.description, blocking=True)
+        for gate in suite.gates
+    ]

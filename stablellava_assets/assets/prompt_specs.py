@@ -1,0 +1,35 @@
+"""The ``prompt_specs`` asset."""
+
+import dagster as dg
+
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.checks.prompt_specs import SUITE
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.store import Partition
+
+
+@dg.asset(
+    partitions_def=PARTITIONS,
+    backfill_policy=ONE_RUN,
+    group_name="synthesis",
+    owners=OWNERS,
+    kinds={"python", "parquet"},
+    metadata=column_schema(SUITE.table),
+    check_specs=check_specs(SUITE),
+    description=SUITE.table.description,
+)
+def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
+    """The author writes the prompts of an ability's batch."""
+    stage = Stage(context, workspace, SUITE)
+
+    def make(partition: Partition) -> Made:
+        ability, batch = partition
+        planned = workspace.author.plan_prompts(workspace.catalog[ability], batch, workspace.profile.rows_per_batch)
+        refreshed = stage.refresh(partition, planned, workspace.author.write_prompts, SUITE.table)
+        examples = refreshed.data.column("prompt").slice(0, 5).to_pylist()
+        return from_refreshed(
+            refreshed, {"examples": dg.MetadataValue.md("\n".join(f"- `{text}`" for text in examples))}
+        )
+
+    yield from stage.run(partitions_of(context), make)

@@ -1,0 +1,188 @@
+"""How every table is materialized: make the rows of each partition, hold them against the gates, publish, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.journal import RowJournal
+from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.schemas import Table
+from stablellava_assets.tables.store import Partition
+
+Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A partition that is ready to be judged and published.
+
+    ``beside`` are tables published with it; ``judged`` is what the gates look at, the data itself unless given.
+    """
+
+    data: pa.Table
+    counts: Mapping[str, int]
+    unchanged: bool = False
+    beside: Sequence[tuple[Table, pa.Table]] = ()
+    judged: pa.Table | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """One asset's materialization over the partitions of a run."""
+
+    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace, suite: Suite) -> None:
+        self._context = context
+        self._workspace = workspace
+        self._suite = suite
+        self._table = suite.table
+
+    def run(self, partitions: Sequence[Partition], make: Callable[[Partition], Made]) -> Events:
+        """Make, judge and publish each partition; then report the checks and, unless a gate failed, the result.
+
+        Raises:
+            dagster.Failure: a gate failed. Its partition was not published; its rows lie in quarantine.
+        """
+        results: dict[Partition, list[GateResult]] = {}
+        quarantined: dict[Partition, Path] = {}
+        totals: dict[str, int] = {}
+        described: dict[str, Any] = {}
+        for number, partition in enumerate(partitions, 1):
+            with self._lock(partition):
+                made = make(partition)
+                results[partition] = self._judge(made)
+                if all(result.passed for result in results[partition]):
+                    self._publish(partition, made)
+                else:
+                    quarantined[partition] = self._quarantine(partition, made)
+            for name, count in made.counts.items():
+                totals[name] = totals.get(name, 0) + count
+            described = dict(made.metadata)
+            self._describe(partition, made, f"{number}/{len(partitions)}", partition in quarantined)
+        self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
+        yield from self._check_results(results)
+        if quarantined:
+            self._record_published(results.keys() - quarantined.keys())
+            raise self._failure(results, quarantined)
+        yield dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": totals.get("rows", 0),
+                **totals,
+                **described,
+                "path": self._workspace.store.glob(self._table),
+            }
+        )
+
+    def refresh(self, partition: Partition, planned: Sequence[PlannedRow], make: Make, table: Table) -> Refreshed:
+        """Bring the rows of a partition up to date, row by row, resuming what a killed run had finished.
+
+        ``table`` is the stage's own or one that is published beside it.
+        """
+        previous = self._workspace.store.read(table, partition)
+
+        def report(line: str) -> None:
+            self._context.log.info(f"{self._name(partition)}: {line}")
+
+        with self._journal(table, partition) as journal:
+            return refresh(table, planned, previous, journal, make, self._context.run_id, report)
+
+    def _journal(self, table: Table, partition: Partition) -> RowJournal:
+        return RowJournal(self._workspace.data / "journal", table, partition)
+
+    def _lock(self, partition: Partition) -> FileLock:
+        folder = self._workspace.data / "journal" / self._table.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{'-'.join(partition) or 'whole'}.lock")
+
+    def _judge(self, made: Made) -> list[GateResult]:
+        judged = made.judged if made.judged is not None else made.data
+        return validate(self._suite, judged, self._workspace.profile.gates)
+
+    def _publish(self, partition: Partition, made: Made) -> None:
+        # The stage's own table comes last: it is what readers go by.
+        for table, data in [*made.beside, (self._table, made.data)]:
+            if not made.unchanged:
+                self._workspace.store.publish(table, partition, data)
+            with self._journal(table, partition) as journal:
+                journal.discard()
+
+    def _quarantine(self, partition: Partition, made: Made) -> Path:
+        name = "-".join([*partition, self._context.run_id[:8]])
+        path = self._workspace.data / "quarantine" / self._table.name / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(made.judged if made.judged is not None else made.data, path)
+        return path
+
+    def _describe(self, partition: Partition, made: Made, position: str, failed: bool) -> None:
+        counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
+        verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
+        self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}")
+        if self._context.assets_def.partitions_def is not None:
+            metadata = {"dagster/partition_row_count": made.counts.get("rows", 0), **made.counts, **made.metadata}
+            self._context.add_asset_metadata(metadata, partition_key="|".join(partition))
+
+    def _check_results(self, results: Mapping[Partition, list[GateResult]]) -> Iterator[dg.AssetCheckResult]:
+        names = [self._name(partition) for partition in results]
+        for gate, of_partitions in count_by_gate(list(results.values())).items():
+            rows = [
+                f"| {name} | {'passed' if result.passed else '**failed**'} | {_cell(result.observed)} |"
+                for name, result in zip(names, of_partitions, strict=True)
+            ]
+            failed = sum(not result.passed for result in of_partitions)
+            yield dg.AssetCheckResult(
+                check_name=gate,
+                passed=not failed,
+                metadata={
+                    "partitions": len(of_partitions),
+                    "failed_partitions": failed,
+                    "observed": dg.MetadataValue.md(
+                        "\n".join(["| partition | result | observed |", "|---|---|---|", *rows])
+                    ),
+                },
+            )
+
+    def _record_published(self, partitions: set[Partition]) -> None:
+        """Partitions that passed are published although the step fails, so Dagster must know of them."""
+        for partition in sorted(partitions):
+            event = dg.AssetMaterialization(self._table.name, partition="|".join(partition) or None)
+            self._context.log_event(event)
+
+    def _failure(
+        self, results: Mapping[Partition, list[GateResult]], quarantined: Mapping[Partition, Path]
+    ) -> dg.Failure:
+        lines = []
+        for partition, path in quarantined.items():
+            found = "; ".join(f"{result.gate}: {result.observed}" for result in results[partition] if not result.passed)
+            lines.append(f"{self._name(partition)}: {found}. Its rows lie in {path}.")
+        return dg.Failure(
+            description=f"{self._table.name}: {len(lines)} of {len(results)} partitions failed their gates and were not "
+            "published.\n" + "\n".join(lines),
+            allow_retries=False,
+        )
+
+    def _name(self, partition: Partition) -> str:
+        return "|".join(partition) or self._table.name
+
+
+def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
+    """The (ability, batch) partitions of a run."""
+    return [tuple(key.split("|")) for key in context.partition_keys]
+
+
+def from_refreshed(refreshed: Refreshed, metadata: Mapping[str, Any] | None = None) -> Made:
+    """Row-wise made rows, ready to be judged."""
+    unchanged = refreshed.reused == refreshed.data.num_rows
+    return Made(refreshed.data, refreshed.counts, unchanged, metadata=metadata or {})
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,80 @@
+"""The ``stablellava`` command: what people do beside Dagster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.yaml_documents import DocumentError
+
+
+@click.group()
+def main() -> None:
+    """Look at what the pipeline made."""
+
+
+@main.command()
+def demo() -> None:
+    """Run one batch of every ability through the whole graph and print the scores."""
+    from stablellava_assets.demo import run_demo
+
+    run_demo(_workspace())
+
+
+@main.command()
+def scores() -> None:
+    """Print the table of abilities for the current checkpoint."""
+    from stablellava_assets.demo import current_scores
+
+    click.echo(current_scores(_workspace()))
+
+
+@main.command()
+@click.argument("sql")
+def query(sql: str) -> None:
+    """Run SQL on the DuckDB warehouse, waiting while a run writes to it."""
+    import duckdb
+
+    try:
+        click.echo(_workspace().warehouse.query(sql).to_pandas().to_string(index=False))
+    except duckdb.Error as error:
+        _fail(str(error))
+
+
+@main.command()
+def rebuild_warehouse() -> None:
+    """Make the warehouse anew from the Parquet tables."""
+    for table, partitions in _workspace().warehouse.rebuild().items():
+        click.echo(f"{table:<20} {partitions:>6} partitions")
+
+
+@main.command()
+def describe_tables() -> None:
+    """Print the reference of every table as Markdown."""
+    from stablellava_assets.tables.reference import tables_reference
+
+    click.echo(tables_reference())
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def inspect_released(folder: Path) -> None:
+    """Report what is in a FOLDER of StableLLaVA's published JSON files."""
+    from stablellava_assets.authors.released_report import inspect_released, released_table
+
+    click.echo(released_table(inspect_released(folder)))
+
+
+def _workspace() -> Workspace:
+    try:
+        return Workspace(load_profile())
+    except DocumentError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    raise click.ClickException(message)

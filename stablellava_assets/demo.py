@@ -1,0 +1,74 @@
+"""The demo: one batch of every ability through the whole graph in one Dagster run, then the table of scores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import click
+import pyarrow.compute as pc
+
+from stablellava_assets.evaluation.scoreboard import scoreboard
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, TABLES, Table
+
+
+def run_demo(workspace: Workspace) -> None:
+    """Materialize everything for batch 0001 and print what came of it.
+
+    Raises:
+        click.ClickException: the run failed; its log says why.
+    """
+    abilities = list(workspace.catalog)
+    batch = workspace.profile.batch_keys[0]
+    everything = ["--select", "*", "--partition-range", f"{abilities[0]}|{batch}...{abilities[-1]}|{batch}"]
+    readable = ["--config-json", '{"loggers": {"console": {}}}']
+    before = {table.name: _runs(workspace, table) for table in TABLES}
+    started = time.monotonic()
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
+    environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise click.ClickException("the run failed; the log above says why. What was finished is kept: run it again.")
+    click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
+    _print_work(workspace, before)
+    click.echo(f"\n{current_scores(workspace)}")
+    click.echo(
+        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions;"
+        "\nwhat, yes_no, either_or: the tuned model by kind of question.\n\n"
+        "Where to look next:\n"
+        "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
+        "  docs/queries.md          questions to ask data/warehouse.duckdb, with answers\n"
+        "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
+    )
+
+
+def current_scores(workspace: Workspace) -> str:
+    """The table of abilities for the current checkpoint.
+
+    Raises:
+        click.ClickException: nothing has been scored yet.
+    """
+    checkpoints = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"])["checkpoint_id"].to_pylist()
+    rows = workspace.store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
+    if rows is None:
+        raise click.ClickException("nothing has been scored yet; run `make demo`")
+    return scoreboard(rows.to_pylist(), markdown=False)
+
+
+def _runs(workspace: Workspace, table: Table) -> set[str]:
+    return set(workspace.store.read_all(table, columns=["run_id"])["run_id"].to_pylist())
+
+
+def _print_work(workspace: Workspace, before: dict[str, set[str]]) -> None:
+    """How many rows of each table this run computed, and how many it took over."""
+    computed_anything = False
+    for table in TABLES:
+        runs = workspace.store.read_all(table, columns=["run_id"])["run_id"]
+        new = set(runs.to_pylist()) - before[table.name]
+        computed = sum(pc.sum(pc.equal(runs, run)).as_py() for run in new)
+        computed_anything |= computed > 0
+        click.echo(f"  {table.name:<18} {computed:>7,} rows computed, {len(runs) - computed:>7,} taken over")
+    if not computed_anything:
+        click.echo("Nothing had changed, so nothing was recomputed.")

@@ -1,0 +1,96 @@
+"""A project in a temporary folder: the real command line on a small profile, with its own data and Dagster home."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
+from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
+from stablellava_assets.profiles.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.prefix) / "bin"
+FEW_ABILITIES = ("animal", "color", "scene")
+"""Enough for every kind of subject; scene comes along because the others paint in its scenes."""
+
+
+class Project:
+    """Commands run as a user would type them in an activated checkout."""
+
+    def __init__(self, folder: Path, profile: Mapping[str, Any], abilities: tuple[str, ...] = FEW_ABILITIES) -> None:
+        self.folder = folder
+        self.abilities_folder = folder / "abilities"
+        self.abilities_folder.mkdir(parents=True)
+        for ability in abilities:
+            text = (BUILT_IN_ABILITIES / f"{ability}.yaml").read_text()
+            (self.abilities_folder / f"{ability}.yaml").write_text(text)
+        self.log = ""
+        self.profile_path = folder / "profile.yaml"
+        self.write_profile(profile)
+        self.dagster_home = folder / "dagster_home"
+        self.dagster_home.mkdir()
+        (self.dagster_home / "dagster.yaml").write_text(
+            "telemetry: {enabled: false}\npython_logs: {python_log_level: INFO}\n"
+        )
+        self.environment = {
+            **os.environ,
+            "STABLELLAVA_PROFILE": str(self.profile_path),
+            "STABLELLAVA_DATA": str(folder / "data"),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "PYTHONPATH": str(ROOT),
+        }
+        self.environment.pop("DAGSTER_MODULE_NAME", None)
+
+    def write_profile(self, changes: Mapping[str, Any]) -> None:
+        """The embedded profile with changes, a mapping of sections to changed settings."""
+        profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
+        profile["abilities"] = str(self.abilities_folder)
+        for key, change in changes.items():
+            profile[key] = {**profile.get(key, {}), **change} if isinstance(change, Mapping) else change
+        self.profile_path.write_text(yaml.safe_dump(profile))
+
+    def edit_ability(self, ability: str, old: str, new: str) -> None:
+        """Change one text of an ability's YAML."""
+        path = self.abilities_folder / f"{ability}.yaml"
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+        path.write_text(text.replace(old, new))
+
+    @property
+    def workspace(self) -> Workspace:
+        """What the project's profile makes."""
+        return Workspace(load_profile(self.environment))
+
+    def shell(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command line as typed at the root of an activated checkout; output and errors come together."""
+        typed = f"source {BIN}/activate && {command}"
+        done = subprocess.run(
+            ["bash", "-c", typed],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command line in a process group of its own, so that it can be killed whole."""
+        return subprocess.Popen(
+            ["bash", "-c", f"source {BIN}/activate && exec {command}"],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )

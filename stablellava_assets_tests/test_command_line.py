@@ -1,0 +1,128 @@
+"""The commands people type, typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_BENCHMARK,
+    ABILITY_SCORES,
+    DIALOGUES,
+    FILTERED_PAIRS,
+    IMAGES,
+    LLAVA_CHECKPOINT,
+    PROMPT_SPECS,
+    REJECTED_PAIRS,
+    TABLES,
+)
+from stablellava_assets_tests.project import Project
+
+FIRST_BATCH = {("animal", "0001"), ("color", "0001"), ("scene", "0001")}
+
+
+def test_one_run_fills_every_table(finished: Project) -> None:
+    store = finished.workspace.store
+    for table in (PROMPT_SPECS, IMAGES, DIALOGUES, FILTERED_PAIRS, REJECTED_PAIRS):
+        assert set(store.partitions(table)) == FIRST_BATCH
+    assert store.read_all(PROMPT_SPECS).num_rows == 3 * 12
+    assert store.read_all(IMAGES).num_rows == 3 * 12
+    assert store.read_all(DIALOGUES).num_rows == 3 * 12 * 4
+    judged = store.read_all(FILTERED_PAIRS).num_rows + store.read_all(REJECTED_PAIRS).num_rows
+    assert judged == 3 * 12 * 4
+    assert store.read_all(ABILITY_BENCHMARK).num_rows == 3 * 3 * 17
+    assert store.read_all(LLAVA_CHECKPOINT).num_rows == 1
+    assert store.read_all(ABILITY_ANSWERS).num_rows == 2 * 3 * 3 * 17
+    assert store.read_all(ABILITY_SCORES).num_rows == 2 * (3 + 1) * (3 + 1)
+
+
+def test_its_output_can_be_followed(finished: Project) -> None:
+    assert "[2/3] color|0001: published: 12 rows" in finished.log
+    assert "Warning" not in finished.log
+    assert "Calculating Metrics" not in finished.log
+
+
+def test_the_warehouse_holds_what_parquet_holds(finished: Project) -> None:
+    store, warehouse = finished.workspace.store, finished.workspace.warehouse
+    for table in TABLES:
+        (row,) = warehouse.query(f"SELECT count(*) AS n FROM {table.name}").to_pylist()
+        assert row["n"] == store.read_all(table).num_rows
+
+
+def test_scoring_again_recomputes_nothing(finished: Project) -> None:
+    shown = finished.shell("dagster asset materialize --select ability_scores").stdout
+    assert "unchanged" in shown
+    assert "306 reused, 0 resumed, 0 computed" in shown
+
+
+def test_dg_launch_scores_as_well(finished: Project) -> None:
+    assert "unchanged" in finished.shell("dg launch --assets ability_scores").stdout
+
+
+def test_the_scores_are_printed(finished: Project) -> None:
+    lines = finished.shell("stablellava scores").stdout.splitlines()
+    assert lines[0].split()[:4] == ["ability", "n", "base", "tuned"]
+    assert [line.split()[0] for line in lines[2:5]] == ["animal", "color", "scene"]
+    assert lines[-1].startswith("all abilities")
+
+
+def test_the_warehouse_answers_queries_and_is_rebuilt(finished: Project) -> None:
+    assert "51" in finished.shell("stablellava query 'SELECT count(*) // 3 FROM ability_benchmark'").stdout
+    assert "ability_answers" in finished.shell("stablellava rebuild-warehouse").stdout
+    assert "36" in finished.shell("stablellava query 'SELECT count(*) FROM images'").stdout
+    failed = finished.shell("stablellava query 'SELECT nothing FROM images'", check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("select", "missing", "command"),
+    [
+        ("ability_scores", "llava_checkpoint has not been materialized yet", "--select '*llava_checkpoint'"),
+        (
+            "llava_checkpoint",
+            "filtered_pairs has not been materialized yet",
+            "--select '*filtered_pairs' --partition-range",
+        ),
+        (
+            "images --partition 'animal|0001'",
+            "prompt_specs for partition animal|0001 has not been materialized yet",
+            "--select '*prompt_specs' --partition 'animal|0001'",
+        ),
+    ],
+)
+def test_missing_upstream_says_what_to_run(project: Project, select: str, missing: str, command: str) -> None:
+    failed = project.shell(f"dagster asset materialize --select {select}", check=False)
+    assert failed.returncode != 0
+    assert missing in failed.stdout
+    assert command in failed.stdout
+
+
+def test_a_single_ability_and_batch(project: Project) -> None:
+    project.shell("dagster asset materialize --select 'prompt_specs,images,dialogues' --partition 'color|0002'")
+    store = project.workspace.store
+    assert store.partitions(DIALOGUES) == [("color", "0002")]
+    assert store.read_all(DIALOGUES).num_rows == 48
+
+
+def test_a_partition_that_does_not_exist(project: Project) -> None:
+    failed = project.shell("dagster asset materialize --select prompt_specs --partition 'dinosaur|0001'", check=False)
+    assert failed.returncode != 0
+    assert "dinosaur|0001" in failed.stdout
+
+
+def test_an_unknown_profile_key_names_its_line(project: Project) -> None:
+    project.write_profile({"painter": {"kind": "embedded", "colour": "red"}})
+    failed = project.shell("dagster asset materialize --select ability_scores", check=False)
+    assert failed.returncode != 0
+    assert "profile.yaml:" in failed.stdout
+    assert "colour" in failed.stdout
+    assert "is not a known setting" in failed.stdout
+
+
+def test_an_unknown_profile_is_named(project: Project) -> None:
+    project.environment["STABLELLAVA_PROFILE"] = "mainframe"
+    failed = project.shell("stablellava scores", check=False)
+    assert failed.stdout.strip() == (
+        "Error: STABLELLAVA_PROFILE=mainframe: no such profile or file; built in are embedded, released"
+    )

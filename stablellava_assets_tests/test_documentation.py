@@ -1,0 +1,49 @@
+"""What the documents tell people to type and to ask is typed and asked."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stablellava_assets_tests.project import ROOT, Project
+
+README = ROOT / "README.md"
+QUERIES = ROOT / "docs/queries.md"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_every_documented_query_runs(finished: Project) -> None:
+    queries = blocks(QUERIES.read_text(), "sql")
+    assert len(queries) >= 6
+    for query in queries:
+        finished.workspace.warehouse.query(query)
+
+
+def test_every_linked_file_exists() -> None:
+    for document in [README, *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#|data:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def commands() -> list[str]:
+    lines = [line for block in blocks(README.read_text(), "bash") for line in block.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_the_readme_names_its_commands() -> None:
+    assert {"make demo", "make test", "make ui"} <= set(commands())
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])
+def test_every_make_target_exists(finished: Project, command: str) -> None:
+    finished.shell(f"make --dry-run {command.removeprefix('make ')}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))])
+def test_every_command_of_the_readme_works(finished: Project, command: str) -> None:
+    finished.shell(command)

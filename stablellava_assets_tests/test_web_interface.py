@@ -1,0 +1,122 @@
+"""What the Dagster UI shows, asked of a real web server in the way its pages ask."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from stablellava_assets_tests.project import Project
+
+QUERY = """
+query {
+  assetNodes {
+    assetKey { path }
+    groupName
+    description
+    kinds
+    owners { ... on TeamAssetOwner { team } }
+    dependencyKeys { path }
+    metadataEntries { label ... on TableSchemaMetadataEntry { schema { columns { name description } } } }
+    assetMaterializations(limit: 1) {
+      metadataEntries { label ... on MarkdownMetadataEntry { mdStr } ... on IntMetadataEntry { intValue } }
+    }
+    assetChecksOrError {
+      ... on AssetChecks { checks { name description executionForLatestMaterialization { status } } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes(finished: Project) -> Iterator[dict[str, dict[str, Any]]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = finished.start(f"dagster-webserver --host 127.0.0.1 --port {port}")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                if requests.get(f"{url}/server_info", timeout=5).ok:
+                    break
+            except requests.ConnectionError:
+                time.sleep(0.25)
+        answer = requests.post(f"{url}/graphql", json={"query": QUERY}, timeout=60).json()
+        yield {node["assetKey"]["path"][0]: node for node in answer["data"]["assetNodes"]}
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate()
+
+
+def metadata(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {entry["label"]: entry for entry in node["assetMaterializations"][0]["metadataEntries"]}
+
+
+def test_the_graph_is_the_missions(nodes: dict[str, dict[str, Any]]) -> None:
+    upstream = {name: {key["path"][0] for key in node["dependencyKeys"]} for name, node in nodes.items()}
+    assert upstream == {
+        "prompt_specs": set(),
+        "images": {"prompt_specs"},
+        "dialogues": {"prompt_specs", "images"},
+        "ability_benchmark": set(),
+        "filtered_pairs": {"prompt_specs", "images", "dialogues", "ability_benchmark"},
+        "llava_checkpoint": {"filtered_pairs", "images"},
+        "ability_scores": {"llava_checkpoint", "ability_benchmark"},
+    }
+
+
+def test_every_asset_is_described(nodes: dict[str, dict[str, Any]]) -> None:
+    for name, node in nodes.items():
+        assert len(node["description"]) > 40, name
+        assert node["groupName"] in {"synthesis", "filtering", "tuning", "evaluation"}
+        assert node["kinds"]
+        assert node["owners"] == [{"team": "vision-language-data"}]
+        (schema,) = (entry["schema"] for entry in node["metadataEntries"] if entry["label"] == "dagster/column_schema")
+        assert all(column["description"] for column in schema["columns"])
+        assert metadata(node)["dagster/row_count"]["intValue"] > 0
+
+
+def test_every_gate_is_a_check_that_passed(nodes: dict[str, dict[str, Any]]) -> None:
+    for name, node in nodes.items():
+        checks = node["assetChecksOrError"]["checks"]
+        assert len(checks) >= 3, name
+        for check in checks:
+            assert check["description"]
+            assert check["executionForLatestMaterialization"]["status"] == "SUCCEEDED", (name, check["name"])
+
+
+@pytest.mark.parametrize(
+    ("asset", "label"),
+    [
+        ("images", "contact_sheet"),
+        ("ability_benchmark", "contact_sheet"),
+        ("filtered_pairs", "kept"),
+        ("llava_checkpoint", "loss"),
+        ("ability_scores", "plot"),
+    ],
+)
+def test_pictures_are_inside_the_page_and_small(nodes: dict[str, dict[str, Any]], asset: str, label: str) -> None:
+    markdown = metadata(nodes[asset])[label]["mdStr"]
+    found = re.fullmatch(r"!\[[^\]]+\]\(data:image/(?:jpeg|png);base64,([A-Za-z0-9+/=]+)\)", markdown)
+    assert found
+    assert len(markdown) <= 100_000
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
+        assert picture.width >= 400
+
+
+def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:
+    table = metadata(nodes["ability_scores"])["scores"]["mdStr"]
+    assert table.startswith("| ability | n | base | tuned |")
+    assert "| all abilities |" in table
