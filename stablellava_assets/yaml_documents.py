@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-# The C parser is ten times as fast, and the code location waits for it; PyYAML's wheels carry it.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 KeyPath = tuple[str | int, ...]
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+
+
+# The C parser is ten times as fast, and the code location waits for it; PyYAML's wheels carry it.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML as version 1.2 does: ``yes`` and ``no`` are words, not truth values."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 class Document(BaseModel):
@@ -22,6 +37,14 @@ class Document(BaseModel):
 
 class DocumentError(ValueError):
     """A YAML file that cannot be used; the message lists ``file:line: key: reason`` a line each."""
+
+
+class MistakeAtKeyError(ValueError):
+    """What a validator of a whole document raises, so that the mistake's own key and line are named."""
+
+    def __init__(self, key: KeyPath, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
 
 
 def load_document(path: Path, model: type[ModelT]) -> ModelT:
@@ -69,7 +92,8 @@ def _index_lines(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int]) -> lis
 
 
 def _describe(path: Path, lines: dict[KeyPath, int], problem: Any) -> str:
-    key: KeyPath = tuple(problem["loc"])
+    raised = problem.get("ctx", {}).get("error")
+    key: KeyPath = (*problem["loc"], *(raised.key if isinstance(raised, MistakeAtKeyError) else ()))
     known = key
     while known and known not in lines:
         known = known[:-1]

@@ -31,6 +31,7 @@ class Project:
         for ability in abilities:
             text = (BUILT_IN_ABILITIES / f"{ability}.yaml").read_text()
             (self.abilities_folder / f"{ability}.yaml").write_text(text)
+        self._show_only_what_is_drawn()
         self.log = ""
         self.profile_path = folder / "profile.yaml"
         self.write_profile(profile)
@@ -47,6 +48,16 @@ class Project:
             "PYTHONPATH": str(ROOT),
         }
         self.environment.pop("DAGSTER_MODULE_NAME", None)
+
+    def _show_only_what_is_drawn(self) -> None:
+        """Pictures of scenes show subjects of other abilities; keep those that came along."""
+        documents = {path: yaml.safe_load(path.read_text()) for path in self.abilities_folder.glob("*.yaml")}
+        drawn = {subject["name"] for document in documents.values() for subject in document.get("subjects", [])}
+        for path, document in documents.items():
+            contents = document["prompts"].get("contents", [])
+            if not drawn.issuperset(contents):
+                document["prompts"]["contents"] = [name for name in contents if name in drawn]
+                path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
 
     def write_profile(self, changes: Mapping[str, Any]) -> None:
         """The embedded profile with changes, a mapping of sections to changed settings."""

@@ -44,6 +44,8 @@ def test_every_make_target_exists(finished: Project, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))])
+@pytest.mark.parametrize(
+    "command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))]
+)
 def test_every_command_of_the_readme_works(finished: Project, command: str) -> None:
     finished.shell(command)

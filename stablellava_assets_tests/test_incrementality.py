@@ -94,8 +94,8 @@ questions:
   what: {ask: ["What instrument is in the picture?"], answer: ["It is {a_subject}."]}
   yes_no:
     ask: ["Is there {a_candidate} in the picture?"]
-    "yes": ["Yes, there is {a_subject}."]
-    "no": ["No, there is no {candidate}."]
+    yes: ["Yes, there is {a_subject}."]
+    no: ["No, there is no {candidate}."]
   either_or: {ask: ["Is it {a_first} or {a_second}?"], answer: ["It is {a_subject}."]}
 benchmark:
   what: ["What instrument is it?"]
@@ -119,5 +119,6 @@ def test_an_ability_with_a_mistake_is_refused(project: Project) -> None:
     failed = project.shell("dagster asset materialize --select ability_scores", check=False)
     assert failed.returncode != 0
     assert (
-        "instrument.yaml:1: document: template 'Is there {a_thing} in the picture?' uses ['a_thing']" in failed.stdout
+        "instrument.yaml:33: questions.yes_no.ask.0: template 'Is there {a_thing} in the picture?' uses ['a_thing']"
+        in failed.stdout
     )

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+from stablellava_assets.yaml_documents import Document, DocumentError, KeyPath, MistakeAtKeyError, load_document
 
 BUILT_IN_ABILITIES = Path(__file__).parent
 
@@ -209,13 +209,13 @@ class Ability(Document):
             raise ValueError(f"subjects named twice: {', '.join(repeated)}")
         if len(self.answers) < 2:
             raise ValueError("at least two subjects with different answers are needed to ask about what is absent")
-        for where, template in self._templates():
-            self._check_slots(where, template)
+        for key, kind, template in self._templates():
+            self._check_slots(key, kind, template)
         trained = {ask for kind in QUESTION_KINDS for ask in getattr(self.questions, kind).ask}
         for kind in QUESTION_KINDS:
-            for wording in getattr(self.benchmark, kind):
+            for number, wording in enumerate(getattr(self.benchmark, kind)):
                 if wording in trained:
-                    raise ValueError(f"benchmark.{kind}: {wording!r} is also a training question")
+                    raise MistakeAtKeyError(("benchmark", kind, number), f"{wording!r} is also a training question")
         return self
 
     @cached_property
@@ -243,25 +243,23 @@ class Ability(Document):
     def _by_name(self) -> dict[str, Subject]:
         return {subject.name.lower(): subject for subject in self.drawn_subjects}
 
-    def _templates(self) -> Iterator[tuple[str, str]]:
-        questions = self.questions
-        for kind, texts in (
-            ("what", [*questions.what.ask, *questions.what.answer, *self.benchmark.what]),
-            ("yes_no", [*questions.yes_no.ask, *questions.yes_no.yes, *questions.yes_no.no, *self.benchmark.yes_no]),
-            ("either_or", [*questions.either_or.ask, *questions.either_or.answer, *self.benchmark.either_or]),
-        ):
-            for text in texts:
-                yield kind, text
+    def _templates(self) -> Iterator[tuple[KeyPath, QuestionKind, str]]:
+        for kind in QUESTION_KINDS:
+            for part, texts in getattr(self.questions, kind):
+                for number, text in enumerate(texts):
+                    yield ("questions", kind, part, number), kind, text
+            for number, text in enumerate(getattr(self.benchmark, kind)):
+                yield ("benchmark", kind, number), kind, text
 
-    def _check_slots(self, kind: str, template: str) -> None:
+    def _check_slots(self, key: KeyPath, kind: QuestionKind, template: str) -> None:
         known = set(SLOTS[kind])
         known |= set.intersection(*(set(subject.details) for subject in self.drawn_subjects))
         try:
             used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         except ValueError as error:
-            raise ValueError(f"template {template!r}: {error}") from error
+            raise MistakeAtKeyError(key, f"template {template!r}: {error}") from error
         if unknown := sorted(used - known):
-            raise ValueError(f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}")
+            raise MistakeAtKeyError(key, f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}")
 
 
 SLOTS: Mapping[str, tuple[str, ...]] = {

@@ -1,0 +1,87 @@
+"""Candidates for the filters, with real pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import Row
+
+NO_BENCHMARK = BenchmarkPrints([], 2)
+
+
+@cache
+def noise_png(name: str, side: int = 24) -> bytes:
+    """A picture of its own for every name."""
+    seed = int(content_key(name)[:8], 16)
+    return png(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+def png(pixels: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def candidate(
+    name: str = "first",
+    *,
+    prompt: str = "((koala)), eucalyptus grove, at dawn, 8k",
+    subject: str = "koala",
+    question: str = "<image>\nWhat is going on here?",
+    answer: str = "A koala dozes in a fork of the grove's oldest tree.",
+    kind: str = "describe",
+    expected: str | None = None,
+    picture: bytes | None = None,
+    looks: str | None = None,
+    side: int = 24,
+    spec: str | None = None,
+) -> Candidate:
+    """A pair called ``name`` about a picture of its own; ``spec`` names the prompt several pairs share."""
+    spec_id, encoded = spec or f"spec of {name}", picture if picture is not None else noise_png(spec or name)
+    image: Row = {
+        "image_id": f"image of {spec_id}",
+        "spec_id": spec_id,
+        "image": {"bytes": encoded, "path": f"{name}.png"},
+        "width": side,
+        "height": side,
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+        "perceptual_hash": looks or content_key(spec_id)[:16],
+        "row_key": content_key(spec_id, hashlib.sha256(encoded).hexdigest()),
+    }
+    dialogue: Row = {
+        "pair_id": name,
+        "ability": "animal",
+        "batch": "0001",
+        "spec_ids": [spec_id],
+        "image_ids": [image["image_id"]],
+        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}],
+        "question_kind": kind,
+        "expected": expected,
+        "row_key": content_key(name, question, answer, kind, expected),
+    }
+    return Candidate(
+        dialogue, {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}, image
+    )
+
+
+def judged(*candidates: Candidate, settings: FilterSettings | None = None) -> list[Row]:
+    """Verdicts with no earlier batch and no benchmark."""
+    return judge(candidates, [], NO_BENCHMARK, settings or FilterSettings()).rows
+
+
+def reasons(*candidates: Candidate, settings: FilterSettings | None = None) -> list[list[str]]:
+    return [row["reasons"] for row in judged(*candidates, settings=settings)]
+
+
+def notes(*candidates: Candidate) -> list[list[str]]:
+    return [[note.partition(":")[0] for note in row["notes"]] for row in judged(*candidates)]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stablellava_assets_tests.filters.pairs import candidate, judged, noise_png, png
+
+FLAT = np.full((24, 24, 3), 200, dtype=np.uint8)
+
+
+def test_the_spread_is_the_standard_deviation_of_grey() -> None:
+    halves = np.zeros((24, 24), dtype=np.uint8)
+    halves[:12] = 100
+    (row,) = judged(candidate(picture=png(halves)))
+    assert row["image_spread"] == pytest.approx(50)
+    assert row["reasons"] == []
+
+
+def test_a_blank_picture_is_rejected() -> None:
+    (row,) = judged(candidate(picture=png(FLAT)))
+    assert row["reasons"] == ["blank_image"]
+    assert row["image_spread"] == 0
+
+
+@pytest.mark.parametrize("damaged", [b"", b"not a picture", noise_png("whole")[:200]])
+def test_a_picture_that_cannot_be_read_is_rejected(damaged: bytes) -> None:
+    (row,) = judged(candidate(picture=damaged))
+    assert row["reasons"] == ["broken_image"]
+    assert row["image_spread"] is None
+
+
+def test_a_picture_of_another_size_is_rejected() -> None:
+    (row,) = judged(candidate(side=64))
+    assert row["reasons"] == ["broken_image"]
+    assert row["explanations"] == ["The picture is 24 x 24 pixels; its row says 64 x 64."]
+
+
+def test_large_pictures_are_judged_as_small_ones_are() -> None:
+    large = [candidate(f"large {index}", picture=noise_png(f"large {index}", 160), side=160) for index in range(3)]
+    assert all(row["image_spread"] > 30 for row in judged(*large))

@@ -1,0 +1,110 @@
+"""Whole verdicts: schema, contamination, earlier batches, and what is taken over from the last run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from stablellava_assets.filters.candidates import EARLIER_COLUMNS, BenchmarkPrints
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png
+
+SETTINGS = FilterSettings()
+OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": "An owl sits on a beam."}
+
+
+def item(**values: Any) -> dict[str, Any]:
+    return {"item_id": "item", "prompt": "((yak)), pass", "image": None, "perceptual_hash": None, **values}
+
+
+def test_verdicts_have_the_columns_of_both_tables() -> None:
+    judged = judge([candidate("kept"), candidate("rejected", answer="")], [], NO_BENCHMARK, SETTINGS)
+    for table, rows in ((FILTERED_PAIRS, judged.kept), (REJECTED_PAIRS, judged.rejected)):
+        stored = table.from_rows([{**row, "run_id": "run"} for row in rows])
+        assert stored.num_rows == 1
+
+
+@pytest.mark.parametrize("prompt", ["((Koala)), eucalyptus grove, at dawn, 8k", "koala, 8k, at dawn, eucalyptus grove"])
+def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
+    (row,) = judge(
+        [candidate(prompt=prompt)], [], BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2), SETTINGS
+    ).rows
+    assert row["reasons"] == ["contaminated_prompt"]
+    assert row["explanations"] == ["The prompt is that of benchmark item item."]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"image": {"bytes": noise_png("first"), "path": None}}, {"perceptual_hash": "00000000000000ff"}],
+)
+def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
+    pair = candidate("first", looks="00000000000000fc")
+    (row,) = judge([pair], [], BenchmarkPrints([item(**values)], 2), SETTINGS).rows
+    assert row["reasons"] == ["contaminated_image"]
+
+
+def test_later_batches_are_held_against_what_earlier_ones_kept() -> None:
+    first = judge([candidate("first"), candidate("second", **OTHER)], [], NO_BENCHMARK, SETTINGS)
+    table = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in first.kept])
+    earlier = table.select(list(EARLIER_COLUMNS)).to_pylist()
+    (row,) = judge([candidate("later", picture=noise_png("later"))], earlier, NO_BENCHMARK, SETTINGS).rows
+    assert row["reasons"] == ["repeated_prompt"]
+    assert row["nearest_pair_id"] == "first"
+
+
+def stored(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as the tables give them back."""
+    taken: list[dict[str, Any]] = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in rows]).to_pylist()
+    return taken
+
+
+def test_unchanged_pairs_are_not_looked_at_again() -> None:
+    pairs = [candidate("first"), candidate("second", answer=" A koala may doze"), candidate("third", **OTHER)]
+    before = judge(pairs, [], NO_BENCHMARK, SETTINGS)
+    for pair in pairs:
+        pair.image["image"] = None
+    after = judge(pairs, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
+    assert (before.reused, after.reused) == (0, 3)
+    assert after.rows == before.rows
+
+
+def test_a_changed_answer_or_setting_is_judged_again() -> None:
+    before = judge([candidate("first"), candidate("second", **OTHER)], [], NO_BENCHMARK, SETTINGS)
+    changed = [candidate("first", answer="A tram."), candidate("second", **OTHER)]
+    after = judge(changed, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
+    assert after.reused == 1
+    assert [row["reasons"] for row in after.rows] == [["subject_not_named"], []]
+    stricter = SETTINGS.model_copy(update={"prompt": PromptRuleSettings(max_keywords=1)})
+    assert judge(changed, [], NO_BENCHMARK, stricter, stored(after.rows)).reused == 0
+
+
+def test_what_a_pair_repeated_is_forgotten_when_the_other_is_gone() -> None:
+    both = judge([candidate("first"), candidate("second")], [], NO_BENCHMARK, SETTINGS)
+    assert both.rows[1]["reasons"] == ["repeated_prompt"]
+    alone = judge([candidate("second")], [], NO_BENCHMARK, SETTINGS, stored(both.rows))
+    assert alone.reused == 1
+    assert alone.rows[0]["reasons"] == []
+    assert alone.rows[0]["nearest_pair_id"] is None
+
+
+def test_contamination_is_noticed_though_nothing_else_changed() -> None:
+    before = judge([candidate()], [], NO_BENCHMARK, SETTINGS)
+    prints = BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2)
+    after = judge([candidate()], [], prints, SETTINGS, stored(before.rows))
+    assert after.reused == 1
+    assert after.rows[0]["reasons"] == ["contaminated_prompt"]
+
+
+def test_progress_is_reported() -> None:
+    lines: list[str] = []
+    judge([candidate()], [], NO_BENCHMARK, SETTINGS, report=lines.append)
+    assert lines == ["looking at 1 pictures of 1 pairs"]
+
+
+def test_an_unknown_rule_is_a_mistake() -> None:
+    with pytest.raises(ValidationError, match="noted_only"):
+        FilterSettings.model_validate({"noted_only": ["no_such_rule"]})

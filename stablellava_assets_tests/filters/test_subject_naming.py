@@ -1,0 +1,95 @@
+"""What counts as naming a subject. The pairs are of the kinds that a search for the subject's letters gets wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from stablellava_assets.filters.subject_naming import missing_words
+from stablellava_assets_tests.filters.pairs import candidate, judged
+
+NAMED = [
+    ("Koala", "A koala dozes."),
+    ("Scarlet-poppy", "Scarlet poppies line the path."),
+    ("violet crocus", "Violet-crocus beds edge the lawn."),
+    ("Cactus", "Two cacti stand in the sand."),
+    ("Iris", "Irises open along the ditch."),
+    ("knife", "Three knives hang on the wall."),
+    ("Green-leaf", "The leaves are green."),
+    ("diver", "Someone dives from the pier."),
+    ("runner", "She runs along the shore."),
+    ("dancing", "A dancer crosses the stage."),
+    ("photographer", "A man is photographing a heron."),
+    ("skiing", "Two skiers wait for the lift."),
+    ("laughing", "Her laughter fills the room."),
+    ("meditating", "He sits in a meditative pose."),
+    ("painting nails", "A girl is painting her nails."),
+    ("doing a handstand", "A boy performs a handstand."),
+    ("tub", "A bathtub stands by the window."),
+    ("armchair", "An arm chair stands by the fire."),
+    ("book shelf", "Bookshelves cover the wall."),
+    ("Hippo", "A hippopotamus wallows."),
+    ("Gold-bangle", "A golden bangle lies on the cloth."),
+    ("a man with a hat", "The man wears hats well."),
+]
+UNNAMED = [
+    ("Koala", "A city street at night."),
+    ("ring", "The trees bloom in spring."),
+    ("ear", "A bear rests."),
+    ("owl", "A bowl of soup."),
+    ("hat", "That chat went well."),
+    ("bear", "A man with a beard."),
+    ("plane", "A planet above the horizon."),
+    ("grape", "Half a grapefruit."),
+    ("cat", "A catalogue lies open."),
+]
+
+
+@pytest.mark.parametrize(("subject", "answer"), NAMED)
+def test_a_form_of_every_word_is_found(subject: str, answer: str) -> None:
+    assert missing_words(subject, answer) == []
+
+
+@pytest.mark.parametrize(("subject", "answer"), UNNAMED)
+def test_a_chance_likeness_is_not_a_form(subject: str, answer: str) -> None:
+    assert missing_words(subject, answer)
+
+
+def test_an_answer_off_its_subject_is_rejected() -> None:
+    (row,) = judged(candidate(subject="koala", answer="A tram waits at a crossing."))
+    assert row["reasons"] == ["subject_not_named"]
+    assert row["explanations"] == ["No word of the answer is a form of 'koala'."]
+    assert row["subject_named"] is False
+
+
+def test_an_answer_that_narrows_its_subject_is_kept_and_noted() -> None:
+    (row,) = judged(candidate(subject="Black-car", answer="A long black limousine."))
+    assert row["reasons"] == []
+    assert row["subject_named"] is True
+    assert row["notes"] == ["subject_partly_named: Of 'Black-car' the answer says 'black' but not 'car'."]
+
+
+def test_another_name_counts() -> None:
+    (row,) = judged(candidate(subject="talking", answer="Two men are deep in conversation."))
+    assert row["reasons"] == []
+    assert row["notes"] == []
+
+
+def test_a_closed_question_must_name_what_is_expected() -> None:
+    right = candidate("right", subject="red kite", answer="It is red.", kind="what", expected="red")
+    wrong = candidate(
+        "wrong",
+        prompt="((red kite)), sky",
+        subject="red kite",
+        answer="It is a kite.",
+        kind="either_or",
+        expected="red",
+    )
+    verdicts = judged(right, wrong)
+    assert [row["reasons"] for row in verdicts] == [[], ["subject_not_named"]]
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("No, it is an owl.", []), ("An owl it is.", ["expected_missing"])])
+def test_a_yes_no_answer_names_no_subject_but_says_yes_or_no(answer: str, expected: list[str]) -> None:
+    (row,) = judged(candidate(answer=answer, kind="yes_no", expected="no"))
+    assert row["reasons"] == expected
+    assert row["subject_named"] is None
