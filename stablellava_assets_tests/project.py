@@ -51,7 +51,9 @@ class Project:
 
     def _show_only_what_is_drawn(self) -> None:
         """Pictures of scenes show subjects of other abilities; keep those that came along."""
-        documents = {path: yaml.safe_load(path.read_text()) for path in self.abilities_folder.glob("*.yaml")}
+        documents = {
+            path: yaml.load(path.read_text(), Loader=yaml.BaseLoader) for path in self.abilities_folder.glob("*.yaml")
+        }
         drawn = {subject["name"] for document in documents.values() for subject in document.get("subjects", [])}
         for path, document in documents.items():
             contents = document["prompts"].get("contents", [])

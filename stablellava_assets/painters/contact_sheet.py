@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _PICTURE = 104
 _GAP = 8
@@ -24,10 +28,20 @@ def contact_sheet(cells: Sequence[tuple[bytes, str]], columns: int, caption_line
     font = ImageFont.load_default(_FONT_SIZE)
     for index, (encoded, caption) in enumerate(cells):
         x, y = _GAP + index % columns * width, _GAP + index // columns * height
-        with Image.open(io.BytesIO(encoded)) as picture:
-            sheet.paste(picture.convert("RGB").resize((_PICTURE, _PICTURE), Image.Resampling.LANCZOS), (x, y))
+        sheet.paste(_thumbnail(encoded), (x, y))
         lines = [line for part in caption.split("\n") for line in textwrap.wrap(part, _CHARACTERS_A_LINE)]
         draw.multiline_text((x, y + _PICTURE + 2), "\n".join(lines[:caption_lines]), "#333333", font, spacing=1)
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
+
+
+def _thumbnail(encoded: bytes) -> Image.Image:
+    """The picture, small; a grey square where it cannot be decoded, so that a sheet of rejections can show it."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            return picture.convert("RGB").resize((_PICTURE, _PICTURE), Image.Resampling.LANCZOS)
+    except OSError:
+        return Image.new("RGB", (_PICTURE, _PICTURE), "#cccccc")

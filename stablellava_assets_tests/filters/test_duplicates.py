@@ -108,9 +108,19 @@ def test_the_same_bytes_are_a_duplicate() -> None:
 def test_pictures_that_look_alike_are_duplicates(looks: str, expected: list[str]) -> None:
     pairs = [
         candidate("first", looks="00000000000000fc"),
-        candidate("second", looks=looks, prompt="((owl)), barn", subject="owl", answer="An owl."),
+        candidate("second", looks=looks, prompt="((koala)), zoo", answer="One koala sleeps."),
     ]
     assert reasons(*pairs)[1] == expected
+
+
+def test_pictures_of_different_subjects_are_different_though_their_hashes_agree() -> None:
+    pairs = [
+        candidate("red", looks="00000000000000fc", prompt="((red hair)), park", subject="red hair", answer="Red hair."),
+        candidate(
+            "blue", looks="00000000000000fc", prompt="((blue hair)), park", subject="blue hair", answer="Blue hair."
+        ),
+    ]
+    assert reasons(*pairs) == [[], []]
 
 
 def test_a_rejected_pair_is_no_reason_against_a_later_one() -> None:

@@ -39,7 +39,10 @@ def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"image": {"bytes": noise_png("first"), "path": None}}, {"perceptual_hash": "00000000000000ff"}],
+    [
+        {"image": {"bytes": noise_png("first"), "path": None}},
+        {"prompt": "((Koala)), zoo", "perceptual_hash": "00000000000000ff"},
+    ],
 )
 def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
     pair = candidate("first", looks="00000000000000fc")

@@ -18,14 +18,15 @@ def test_every_hash_within_the_bits_is_found_and_no_other(bits: int) -> None:
     index = NearImages(bits)
     hashes = [chance.getrandbits(64) for _ in range(200)]
     for value in hashes:
-        index.add(f"{value:016x}", str(value))
+        index.add("koala", f"{value:016x}", str(value))
     for value in hashes[:50]:
         for flips in range(bits + 3):
             changed = value
             for bit in chance.sample(range(64), flips):
                 changed ^= 1 << bit
             expected = (str(value), flips) if flips <= bits else None
-            assert index.nearest(f"{changed:016x}") == expected
+            assert index.nearest("koala", f"{changed:016x}") == expected
+            assert index.nearest("owl", f"{changed:016x}") is None
 
 
 def shingled(text: str) -> set[str]:

@@ -1,0 +1,92 @@
+"""What the filters are given: a pair to judge, what earlier batches kept, and what the benchmark holds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from stablellava_assets.filters.near_images import NearImages
+from stablellava_assets.tables.rows import Row
+
+EARLIER_COLUMNS = (
+    "pair_id",
+    "spec_ids",
+    "image_ids",
+    "prompt",
+    "subject",
+    "conversations",
+    "expected",
+    "image_sha256",
+    "perceptual_hash",
+)
+"""The columns of ``filtered_pairs`` that later batches are compared with; no picture is read again."""
+
+BENCHMARK_COLUMNS = ("item_id", "prompt", "image", "perceptual_hash")
+"""The columns of ``ability_benchmark`` that pairs must not repeat."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair to judge: a ``dialogues`` row, and the ``prompt_specs`` and ``images`` rows of its first picture."""
+
+    dialogue: Row
+    spec: Row
+    image: Row
+
+    @property
+    def questions(self) -> list[str]:
+        """What the human says, turn by turn."""
+        return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "human"]
+
+    @property
+    def answers(self) -> list[str]:
+        """What the assistant says, turn by turn."""
+        return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "gpt"]
+
+
+@lru_cache(maxsize=1024)
+def normalized_prompt(prompt: str) -> str:
+    """A prompt less what does not change its picture: case, brackets, spacing, and the order of what follows the subject."""
+    subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")
+    return ", ".join([subject.strip(), *sorted({keyword.strip(" .") for keyword in keywords} - {""})])
+
+
+def subject_of(prompt: str) -> str:
+    """The subject of a prompt that begins with it, in lower case."""
+    return normalized_prompt(prompt).partition(",")[0]
+
+
+def normalized_text(text: str) -> str:
+    """Text in lower case, single-spaced."""
+    return " ".join(text.casefold().split())
+
+
+class BenchmarkPrints:
+    """Fingerprints of the benchmark's items: prompts, picture bytes, and how the pictures look."""
+
+    def __init__(self, items: Iterable[Mapping[str, Any]], image_bits: int) -> None:
+        """``items`` are ``ability_benchmark`` rows with at least :data:`BENCHMARK_COLUMNS`; unpainted ones count by prompt."""
+        self._prompts: dict[str, str] = {}
+        self._bytes: dict[str, str] = {}
+        self._looks = NearImages(image_bits)
+        for item in items:
+            self._prompts.setdefault(normalized_prompt(item["prompt"]), item["item_id"])
+            encoded = (item["image"] or {}).get("bytes")
+            if encoded is not None:
+                self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), item["item_id"])
+            if item["perceptual_hash"] is not None:
+                self._looks.add(subject_of(item["prompt"]), item["perceptual_hash"], item["item_id"])
+
+    def item_with_prompt(self, prompt: str) -> str | None:
+        """The item that has this prompt, if any."""
+        return self._prompts.get(normalized_prompt(prompt))
+
+    def item_with_picture(self, prompt: str, sha256: str, perceptual_hash: str) -> tuple[str, int] | None:
+        """The item with this picture, or of this subject and looking the same, and in how many bits its hash differs."""
+        if sha256 in self._bytes:
+            return self._bytes[sha256], 0
+        return self._looks.nearest(subject_of(prompt), perceptual_hash)

@@ -1,0 +1,117 @@
+"""Finds pairs that repeat an earlier pair which was kept.
+
+What counts as a repeat depends on the unit. Prompts and pictures are compared between specs, never between the
+several dialogues about one picture. Answers are compared only where the question is open: "It is a koala." is the
+right answer to a thousand different pictures, and repeats by design. Everything is compared within one subject, so
+that "((fox)), meadow" and "((ox)), meadow" stay two prompts. The earliest pair is the one that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stablellava_assets.filters.candidates import normalized_prompt, normalized_text
+from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.near_images import NearImages
+from stablellava_assets.filters.near_texts import NearTexts
+from stablellava_assets.filters.settings import DuplicateSettings
+
+
+class KeptPairs:
+    """The pairs kept so far, indexed by what a later pair could repeat. Pairs are verdict rows."""
+
+    def __init__(self, settings: DuplicateSettings) -> None:
+        self._settings = settings
+        self._specs: set[str] = set()
+        self._prompts = _Repeats(settings.near_prompt)
+        self._answers = _Repeats(settings.near_answer)
+        self._questions: dict[tuple[str, ...], str] = {}
+        self._bytes: dict[str, str] = {}
+        self._looks = NearImages(settings.image_bits)
+
+    def add(self, pair: Mapping[str, Any]) -> None:
+        """Remember a kept pair: a row with at least ``EARLIER_COLUMNS``."""
+        pair_id, subject = pair["pair_id"], normalized_text(pair["subject"])
+        self._questions.setdefault(_asked(pair), pair_id)
+        if pair["expected"] is None:
+            self._answers.add(subject, _answered(pair), pair_id)
+        spec = pair["spec_ids"][0]
+        if spec not in self._specs:
+            self._specs.add(spec)
+            self._prompts.add(subject, normalized_prompt(pair["prompt"]), pair_id)
+            self._bytes.setdefault(pair["image_sha256"], pair_id)
+            self._looks.add(subject, pair["perceptual_hash"], pair_id)
+
+    def repeated_by(self, pair: Mapping[str, Any]) -> Iterator[Finding]:
+        """What of ``pair`` repeats a kept pair, in the order of ``findings.SetRule``."""
+        subject = normalized_text(pair["subject"])
+        is_new_spec = pair["spec_ids"][0] not in self._specs
+        if is_new_spec:
+            yield from self._repeated_prompt(subject, pair["prompt"])
+        if (asked_by := self._questions.get(_asked(pair))) is not None:
+            yield Finding("repeated_question", f"Pair {asked_by} asks the same about the same picture.", asked_by)
+        if pair["expected"] is None:
+            yield from self._repeated_answer(subject, _answered(pair))
+        if is_new_spec:
+            yield from self._repeated_image(subject, pair)
+
+    def _repeated_prompt(self, subject: str, prompt: str) -> Iterator[Finding]:
+        text, allowed = normalized_prompt(prompt), self._settings.specs_per_prompt
+        same = self._prompts.same(subject, text)
+        if len(same) >= allowed:
+            yield Finding("repeated_prompt", f"The prompt is that of pair {same[0]}.", same[0])
+        elif near := self._prompts.near(subject, text, allowed - len(same)):
+            pair_id, other, similarity = near
+            yield Finding("near_prompt", f"The prompt is {similarity:.0%} that of pair {pair_id}: {other!r}.", pair_id)
+
+    def _repeated_answer(self, subject: str, text: str) -> Iterator[Finding]:
+        allowed = self._settings.pairs_per_answer
+        same = self._answers.same(subject, text)
+        if len(same) >= allowed:
+            yield Finding("repeated_answer", f"{len(same)} pairs answer the same, the first is {same[0]}.", same[0])
+        elif near := self._answers.near(subject, text, allowed - len(same)):
+            pair_id, other, similarity = near
+            explanation = f"{allowed} pairs answer the same or nearly so; that of pair {pair_id} is {similarity:.0%} the same: {other!r}."
+            yield Finding("repeated_answer", explanation, pair_id)
+
+    def _repeated_image(self, subject: str, pair: Mapping[str, Any]) -> Iterator[Finding]:
+        if (same := self._bytes.get(pair["image_sha256"])) is not None:
+            yield Finding("duplicate_image", f"The picture is byte for byte that of pair {same}.", same)
+        elif (alike := self._looks.nearest(subject, pair["perceptual_hash"])) is not None:
+            pair_id, bits = alike
+            yield Finding(
+                "duplicate_image", f"The picture looks like that of pair {pair_id}: {bits} of 64 bits differ.", pair_id
+            )
+
+
+class _Repeats:
+    """Which kept pairs said which text, by group."""
+
+    def __init__(self, threshold: float) -> None:
+        self._pairs: dict[tuple[str, str], list[str]] = {}
+        self._near = NearTexts(threshold)
+
+    def add(self, group: str, text: str, pair_id: str) -> None:
+        self._near.near(group, text)
+        self._pairs.setdefault((group, text), []).append(pair_id)
+
+    def same(self, group: str, text: str) -> list[str]:
+        return self._pairs.get((group, text), [])
+
+    def near(self, group: str, text: str, at_least: int) -> tuple[str, str, float] | None:
+        """The nearest other kept text, with its first pair and similarity, if ``at_least`` kept pairs are this near."""
+        kept = [(similarity, other) for other, similarity in self._near.near(group, text) if self.same(group, other)]
+        if not kept or sum(len(self.same(group, other)) for _, other in kept) < at_least:
+            return None
+        similarity, nearest = max(kept)
+        return self.same(group, nearest)[0], nearest, similarity
+
+
+def _asked(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = [normalized_text(turn["value"]) for turn in pair["conversations"] if turn["from"] == "human"]
+    return (*pair["image_ids"], "", *asked)
+
+
+def _answered(pair: Mapping[str, Any]) -> str:
+    return normalized_text(" ".join(turn["value"] for turn in pair["conversations"] if turn["from"] == "gpt"))

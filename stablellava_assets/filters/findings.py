@@ -1,0 +1,51 @@
+"""The vocabulary of verdicts: the rules by name, and what one of them found."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+RowRule = Literal[
+    "cut_off_prompt",
+    "unbalanced_brackets",
+    "stray_prompt_text",
+    "repeated_keyword",
+    "too_many_keywords",
+    "prompt_too_long",
+    "turns_malformed",
+    "image_marks_mismatch",
+    "empty_answer",
+    "answer_markup",
+    "answer_too_long",
+    "stray_spaces",
+    "no_final_punctuation",
+    "hedged_answer",
+    "subject_not_named",
+    "subject_partly_named",
+    "expected_missing",
+    "broken_image",
+    "blank_image",
+]
+"""Rules that look at one pair alone; their findings are taken over while the pair and the settings stay the same."""
+
+SetRule = Literal[
+    "contaminated_prompt",
+    "contaminated_image",
+    "repeated_prompt",
+    "near_prompt",
+    "repeated_question",
+    "repeated_answer",
+    "duplicate_image",
+]
+"""Rules that compare a pair with others; they are judged anew every time."""
+
+RuleName = RowRule | SetRule
+ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
+SET_RULES: tuple[SetRule, ...] = get_args(SetRule)
+
+
+class Finding(NamedTuple):
+    """What a rule found against a pair: one sentence that names it, and the earlier pair it repeats, if any."""
+
+    rule: RuleName
+    explanation: str
+    pair_id: str | None = None

@@ -1,0 +1,70 @@
+"""Why a pair is kept or rejected: the verdicts on a partition's pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.duplicates import KeptPairs
+from stablellava_assets.filters.examine import add_finding, examine
+from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.rows import Row
+
+
+class Judged(NamedTuple):
+    """Verdict rows in the order of the candidates, complete but for ``run_id``, and how many needed no new look."""
+
+    rows: list[Row]
+    reused: int
+
+    @property
+    def kept(self) -> list[Row]:
+        """The pairs nothing is held against."""
+        return [row for row in self.rows if not row["reasons"]]
+
+    @property
+    def rejected(self) -> list[Row]:
+        """The pairs with at least one reason."""
+        return [row for row in self.rows if row["reasons"]]
+
+
+def judge(
+    candidates: Sequence[Candidate],
+    earlier: Iterable[Mapping[str, Any]],
+    benchmark: BenchmarkPrints,
+    settings: FilterSettings,
+    previous: Iterable[Mapping[str, Any]] = (),
+    report: Callable[[str], None] = lambda line: None,
+) -> Judged:
+    """Judge the pairs of one partition.
+
+    Args:
+        candidates: the pairs, in order; of repeats, the first that nothing else is held against is kept.
+        earlier: what earlier batches of the ability kept: ``filtered_pairs`` rows with at least ``EARLIER_COLUMNS``.
+        benchmark: what no pair may repeat.
+        settings: thresholds, and which rules only take notes.
+        previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
+            only compared anew.
+        report: receives progress lines.
+    """
+    rows, reused = examine(candidates, settings, previous, report)
+    kept = KeptPairs(settings.duplicates)
+    for pair in earlier:
+        kept.add(pair)
+    for row in rows:
+        for finding in [*_contamination(row, benchmark), *kept.repeated_by(row)]:
+            add_finding(row, finding, settings)
+        if not row["reasons"]:
+            kept.add(row)
+    return Judged(rows, reused)
+
+
+def _contamination(row: Row, benchmark: BenchmarkPrints) -> Iterator[Finding]:
+    if (item := benchmark.item_with_prompt(row["prompt"])) is not None:
+        yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
+    if (found := benchmark.item_with_picture(row["prompt"], row["image_sha256"], row["perceptual_hash"])) is not None:
+        item, bits = found
+        explanation = f"The picture looks like that of benchmark item {item}: {bits} of 64 bits differ."
+        yield Finding("contaminated_image", explanation)

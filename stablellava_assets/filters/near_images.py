@@ -1,0 +1,47 @@
+"""Finds pictures that look alike: perceptual hashes within a few bits of each other.
+
+A perceptual hash is blind to colour, so red hair in a park looks like blue hair in a park. Pictures are therefore only compared
+within a group: those of one subject.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+_HASH_BITS = 64
+
+
+class NearImages:
+    """An exact index of 64-bit hashes by Hamming distance.
+
+    Hashes that differ in at most ``bits`` bits agree in at least one of ``bits + 1`` slices (the pigeonhole principle, as in
+    Manku, Jain and Das Sarma, 2007), so that only hashes that share a slice are compared.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        slices = bits + 1
+        edges = [_HASH_BITS * index // slices for index in range(slices + 1)]
+        self._slices = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
+        self._by_slice: defaultdict[tuple[str, int, int], dict[int, str]] = defaultdict(dict)
+
+    def add(self, group: str, perceptual_hash: str, owner: str) -> None:
+        """Remember a hash (16 hex digits); the first owner of a hash stays."""
+        value = int(perceptual_hash, 16)
+        for key in self._keys(group, value):
+            self._by_slice[key].setdefault(value, owner)
+
+    def nearest(self, group: str, perceptual_hash: str) -> tuple[str, int] | None:
+        """The owner of the nearest hash of ``group`` within the index's bits, and its distance; the first added wins a tie."""
+        value = int(perceptual_hash, 16)
+        best: tuple[str, int] | None = None
+        for key in self._keys(group, value):
+            for other, owner in self._by_slice.get(key, {}).items():
+                distance = (value ^ other).bit_count()
+                if distance <= self._bits and (best is None or distance < best[1]):
+                    best = owner, distance
+        return best
+
+    def _keys(self, group: str, value: int) -> list[tuple[str, int, int]]:
+        return [(group, index, (value >> low) & mask) for index, (low, mask) in enumerate(self._slices)]

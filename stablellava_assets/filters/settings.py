@@ -1,0 +1,110 @@
+"""Every threshold of the filters. They live in the profile, so that a verdict can be traced to its numbers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stablellava_assets.filters.findings import RuleName
+from stablellava_assets.yaml_documents import Document
+
+
+class PromptRuleSettings(Document):
+    """What a prompt may look like."""
+
+    max_keywords: int = Field(
+        15, ge=1, description="Keywords after which painters tend to drop the subject; the paper's style has 5 to 8."
+    )
+    max_characters: int = Field(
+        300, ge=1, description="About the 77 tokens that CLIP text encoders read; what comes after them is not painted."
+    )
+    closing_tags: tuple[str, ...] = Field(
+        (
+            "detailed shading",
+            "dramatic lighting",
+            "dreamy",
+            "fine carvings",
+            "glowing",
+            "high resolution",
+            "highly detailed",
+            "intricate details",
+            "mysterious",
+            "photorealistic",
+            "soft light",
+            "vibrant",
+            "volumetric light",
+            "4k",
+            "8k",
+        ),
+        description="Tags that prompts end in; a last keyword that only begins one of them was cut off.",
+    )
+    whole_tags: tuple[str, ...] = Field(
+        ("detailed", "intricate", "high", "photo"),
+        description="Beginnings of closing tags that are keywords in their own right.",
+    )
+
+
+class DialogueRuleSettings(Document):
+    """What an answer may look like."""
+
+    max_answer_words: int = Field(120, ge=1, description="Longest answer; the released answers have at most 29 words.")
+    hedges: tuple[str, ...] = Field(
+        ("may", "might", "could", "possibly", "perhaps", "typically", "likely", "probably", "often", "usually"),
+        description="Words by which an answer guesses instead of saying what the picture shows.",
+    )
+    other_names: dict[str, tuple[str, ...]] = Field(
+        {
+            "bike": ("bicycle",),
+            "eating": ("meal",),
+            "hugging": ("embrace",),
+            "photos": ("photographs", "camera"),
+            "talking": ("conversation",),
+            "tv": ("television",),
+        },
+        description="Word of a subject, in lower case -> words by which an answer may name it instead.",
+    )
+
+
+class DuplicateSettings(Document):
+    """When two rows are one. Similarities are Jaccard indices of 5-character shingles, 0 to 1."""
+
+    specs_per_prompt: int = Field(1, ge=1, description="Pictures kept of one prompt; raise it to keep several seeds.")
+    near_prompt: float = Field(
+        0.9, gt=0.5, le=1, description="Prompts about one subject that are at least this similar are one prompt."
+    )
+    pairs_per_answer: int = Field(
+        3, ge=1, description="Pairs kept that describe one subject in the same, or nearly the same, words."
+    )
+    near_answer: float = Field(
+        0.9, gt=0.5, le=1, description="Answers about one subject at least this similar are one answer."
+    )
+    image_bits: int = Field(
+        2, ge=0, le=16, description="Bits of 64 in which the perceptual hashes of one picture painted twice may differ."
+    )
+
+
+class FilterSettings(Document):
+    """Everything that decides whether a pair is kept."""
+
+    prompt: PromptRuleSettings = PromptRuleSettings()
+    dialogue: DialogueRuleSettings = DialogueRuleSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
+    min_image_spread: float = Field(
+        4.0, ge=0, description="Standard deviation of grey values (0 to 255) below which a picture counts as blank."
+    )
+    contamination_bits: int = Field(
+        2,
+        ge=0,
+        le=16,
+        description="Bits of 64 within which a picture counts as one of the benchmark's.",
+    )
+    noted_only: tuple[RuleName, ...] = Field(
+        (
+            "stray_prompt_text",
+            "repeated_keyword",
+            "stray_spaces",
+            "no_final_punctuation",
+            "hedged_answer",
+            "subject_partly_named",
+        ),
+        description="Rules whose findings are recorded in the notes; findings of all other rules reject the pair.",
+    )
