@@ -21,7 +21,7 @@ def run_demo(workspace: Workspace) -> None:
     Raises:
         click.ClickException: the run failed; its log says why.
     """
-    abilities = list(workspace.catalog)
+    abilities = workspace.author.abilities(workspace.catalog)
     batch = workspace.profile.batch_keys[0]
     everything = ["--select", "*", "--partition-range", f"{abilities[0]}|{batch}...{abilities[-1]}|{batch}"]
     readable = ["--config-json", '{"loggers": {"console": {}}}']

@@ -72,7 +72,9 @@ def test_killed_in_the_middle_of_images_and_of_dialogues(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_four_processes_at_once(project: Project) -> None:
-    project.shell("dagster instance migrate")  # What the set-up does: Dagster's own tables cannot be created by four at once.
+    project.shell(
+        "dagster instance migrate"
+    )  # What the set-up does: Dagster's own tables cannot be created by four at once.
     partitions = ["animal|0001", "animal|0002", "color|0001", "scene|0001"]
     processes = [
         project.start(f"dagster asset materialize --select prompt_specs,images,dialogues --partition '{partition}'")

@@ -180,8 +180,7 @@ def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
 
 def from_refreshed(refreshed: Refreshed, metadata: Mapping[str, Any] | None = None) -> Made:
     """Row-wise made rows, ready to be judged."""
-    unchanged = refreshed.reused == refreshed.data.num_rows
-    return Made(refreshed.data, refreshed.counts, unchanged, metadata=metadata or {})
+    return Made(refreshed.data, refreshed.counts, refreshed.unchanged, metadata=metadata or {})
 
 
 def _cell(text: str) -> str:

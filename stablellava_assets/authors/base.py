@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.tables.rows import PlannedRow, Row
 
 
@@ -17,6 +17,10 @@ class Author(Protocol):
     """Writes ``prompt_specs`` and ``dialogues`` rows."""
 
     name: str
+
+    def abilities(self, catalog: Catalog) -> list[str]:
+        """The abilities this author can write for, in the catalog's order."""
+        ...
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
         """The prompts of a batch: at most ``count``; growing ``count`` only appends."""

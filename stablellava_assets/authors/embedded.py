@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from stablellava_assets.abilities.catalog import Ability, QuestionKind
+from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
@@ -24,6 +24,10 @@ class EmbeddedAuthor:
     """Draws everything by rendezvous hashing, so that editing one line of a YAML moves only the rows that used it."""
 
     name = "embedded"
+
+    def abilities(self, catalog: Catalog) -> list[str]:
+        """All of them."""
+        return list(catalog)
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
         """``count`` prompts in the paper's keyword form; more of them only append."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.authors.released_rows import (
     ReleasedDataError,
     parse_prompt,
@@ -37,6 +37,20 @@ class ReleasedAuthor:
         """
         self._folder = settings.folder
         released_files(self._folder)
+
+    def abilities(self, catalog: Catalog) -> list[str]:
+        """Those that have a file.
+
+        Raises:
+            ReleasedDataError: a file is named after no ability of the catalog, so its rows would be left out.
+        """
+        names = [path.stem for path in released_files(self._folder)]
+        if unknown := [name for name in names if name not in catalog]:
+            raise ReleasedDataError(
+                f"{self._folder / unknown[0]}.json: the catalog has no ability {unknown[0]!r}; add {unknown[0]}.yaml or move "
+                "the file away"
+            )
+        return names
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
         """The specs of a batch; fewer than ``count`` at the end of the file, none beyond it.

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stablellava_assets.checks.gates import Gate, Suite, always, reasons_given, unique_ids
+from stablellava_assets.checks.gates import (
+    Gate,
+    Suite,
+    always,
+    reasons_given,
+    unique_ids,
+    yes_and_no_balance,
+    yes_surplus,
+)
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 
 if TYPE_CHECKING:
@@ -12,12 +20,9 @@ if TYPE_CHECKING:
 
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``says_yes`` (1, 0 or null) and ``accepted_keywords`` (how many)."""
-    import pandas as pd
-
-    first = [keywords[0] if len(keywords) else None for keywords in frame["accepted"]]
+    """Adds ``yes_surplus``, and ``accepted_keywords`` (how many)."""
     return frame.assign(
-        says_yes=pd.Series(first, index=frame.index, dtype=object).map({"yes": 1.0, "no": 0.0}),
+        yes_surplus=yes_surplus([keywords[0] for keywords in frame["accepted"] if len(keywords)]),
         accepted_keywords=[len(keywords) for keywords in frame["accepted"]],
     )
 
@@ -45,12 +50,7 @@ SUITE = Suite(
             "ExpectColumnValuesToBeBetween",
             always(column="accepted_keywords", min_value=1),
         ),
-        Gate(
-            "yes_and_no_balance",
-            "Of the yes-no items, 40 to 60 % are answered yes.",
-            "ExpectColumnMeanToBeBetween",
-            always(column="says_yes", min_value=0.4, max_value=0.6),
-        ),
+        yes_and_no_balance(),
     ),
     _items,
 )

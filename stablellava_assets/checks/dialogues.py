@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stablellava_assets.checks.gates import Gate, Suite, always, enough_made, has_rows, reasons_given, unique_ids
+from stablellava_assets.checks.gates import (
+    Gate,
+    Suite,
+    always,
+    enough_made,
+    has_rows,
+    reasons_given,
+    unique_ids,
+    yes_and_no_balance,
+    yes_surplus,
+)
 from stablellava_assets.tables.schemas import DIALOGUES
 
 if TYPE_CHECKING:
@@ -14,14 +24,14 @@ _IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
 
 
 def _turns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``says_yes`` (1, 0 or null)."""
+    """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``yes_surplus``."""
     conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
     marks = [sum(turn["value"].count("<image>") for turn in turns) for turns in conversations]
     pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]
     return frame.assign(
         surplus_marks=[a - b for a, b in zip(marks, pictures, strict=True)],
         speakers=["".join(turn["from"][0] for turn in turns) for turns in conversations],
-        says_yes=frame["expected"].where(frame["question_kind"] == "yes_no").map({"yes": 1.0, "no": 0.0}),
+        yes_surplus=yes_surplus(frame["expected"].where(frame["question_kind"] == "yes_no").tolist()),
     )
 
 
@@ -44,12 +54,7 @@ SUITE = Suite(
             "ExpectColumnValuesToMatchRegex",
             always(column="speakers", regex="^(hg)+$", **_IF_MADE),
         ),
-        Gate(
-            "yes_and_no_balance",
-            "Of the yes-no questions, 40 to 60 % are answered yes; otherwise a model learns to say one of them.",
-            "ExpectColumnMeanToBeBetween",
-            always(column="says_yes", min_value=0.4, max_value=0.6),
-        ),
+        yes_and_no_balance(),
     ),
     _turns,
 )

@@ -23,6 +23,7 @@ _LARGEST_EXAMPLE = 120
 class GateSettings(Document):
     """How much of a partition may be missing before it is refused; shares of its rows, 0 to 1."""
 
+    allow_empty: bool = Field(False, description="Whether a batch without rows is no mistake, as beyond a file's end.")
     min_made_prompts: float = Field(0.95, ge=0, le=1)
     min_made_images: float = Field(0.95, ge=0, le=1)
     min_made_dialogues: float = Field(0.95, ge=0, le=1)
@@ -137,7 +138,12 @@ def unique_ids(table: Table) -> Gate:
 
 def has_rows() -> Gate:
     """Something was made at all."""
-    return Gate("has_rows", "The partition is not empty.", "ExpectTableRowCountToBeBetween", always(min_value=1))
+    return Gate(
+        "has_rows",
+        "The partition is not empty.",
+        "ExpectTableRowCountToBeBetween",
+        lambda settings: {"min_value": 0 if settings.allow_empty else 1},
+    )
 
 
 def enough_made(setting: str) -> Gate:
@@ -158,6 +164,22 @@ def reasons_given() -> Gate:
         "ExpectColumnValuesToNotBeNull",
         always(column="reason", row_condition='status != "made"', condition_parser="pandas"),
     )
+
+
+def yes_and_no_balance() -> Gate:
+    """A model that is mostly asked about what is there learns to say yes. Looks at the column ``yes_surplus``."""
+    return Gate(
+        "yes_and_no_balance",
+        "Of the yes-no questions, 40 to 60 % are answered yes.",
+        "ExpectColumnValuesToBeBetween",
+        always(column="yes_surplus", min_value=-0.1, max_value=0.1),
+    )
+
+
+def yes_surplus(answers: Sequence[Any]) -> float:
+    """The share of yes among the yes and no in ``answers``, less one half; 0 where there are none."""
+    yes, no = answers.count("yes"), answers.count("no")
+    return yes / (yes + no) - 0.5 if yes + no else 0.0
 
 
 def count_by_gate(results: Sequence[Sequence[GateResult]]) -> dict[str, list[GateResult]]:

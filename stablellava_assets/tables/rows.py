@@ -40,7 +40,8 @@ class Refreshed:
     """A partition brought up to date, and how.
 
     ``reused`` rows were published before, ``resumed`` ones were finished by a run that then died, ``computed`` ones
-    are new; ``failed`` and ``deferred`` count rows of any of these that could not be made.
+    are new; ``failed`` and ``deferred`` count rows of any of these that could not be made. ``unchanged`` says that what is
+    published is just this.
     """
 
     data: pa.Table
@@ -49,6 +50,7 @@ class Refreshed:
     computed: int
     failed: int
     deferred: int
+    unchanged: bool
 
     @property
     def counts(self) -> dict[str, int]:
@@ -108,6 +110,7 @@ def refresh(
         computed=made.num_rows,
         failed=statuses.count(FAILED),
         deferred=statuses.count(DEFERRED),
+        unchanged=previous is not None and data.equals(previous),
     )
 
 

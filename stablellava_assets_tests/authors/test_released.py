@@ -171,3 +171,11 @@ def test_a_file_that_changed_under_its_specs_is_an_error(tmp_path: Path) -> None
 )
 def test_prompts_are_taken_apart(prompt: str, subject: str, keywords: list[str], balanced: bool) -> None:
     assert parse_prompt(prompt) == (subject, keywords, balanced)
+
+
+def test_only_abilities_with_a_file_can_be_asked_for(invented: Path) -> None:
+    author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=invented))
+    assert author.abilities(load_catalog()) == sorted(path.stem for path in invented.glob("*.json"))
+    (invented / "dinosaur.json").write_text("[]")
+    with pytest.raises(ReleasedDataError, match=r"dinosaur\.json: the catalog has no ability 'dinosaur'"):
+        author.abilities(load_catalog())

@@ -42,7 +42,15 @@ def test_everything_is_made_the_first_time_and_nothing_the_second(tmp_path: Path
     assert first.counts == {"rows": 5, "reused": 0, "resumed": 0, "computed": 5, "failed": 0, "deferred": 0}
     second = bring_up_to_date(tmp_path, plan(5), first.data)
     assert second.reused == 5
+    assert second.unchanged
+    assert not first.unchanged
     assert second.data.equals(first.data)
+
+
+def test_a_partition_without_rows_is_new_until_it_is_published(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, [])
+    assert not first.unchanged
+    assert bring_up_to_date(tmp_path, [], first.data).unchanged
 
 
 def test_raising_the_size_makes_only_the_new_rows(tmp_path: Path) -> None:
