@@ -259,7 +259,9 @@ class Ability(Document):
         except ValueError as error:
             raise MistakeAtKeyError(key, f"template {template!r}: {error}") from error
         if unknown := sorted(used - known):
-            raise MistakeAtKeyError(key, f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}")
+            raise MistakeAtKeyError(
+                key, f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}"
+            )
 
 
 SLOTS: Mapping[str, tuple[str, ...]] = {

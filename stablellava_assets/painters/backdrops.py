@@ -19,20 +19,31 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 _PROP_STEP = 4
 """Props come in sizes that are multiples of this many pixels, so that resized ones can be kept."""
+_PROPS_IN_FOCUS = ((4, 6), 1.0)
+_PROPS_BEHIND = ((3, 4), 0.65)
+"""Fewest and most props, and their scale."""
+_SOFTNESS = 0.01
+"""Radius of the blur behind a subject, as a share of the picture's side."""
 _HUE_JITTER = 0.06
 _LIGHT_JITTER = 0.08
 _HORIZON_JITTER = 0.04
 
 
-def paint_backdrop(plan: BackdropPlan, size: int, rng: Random) -> Image.Image:
-    """Sky above a horizon, ground below it, props from the back to the front."""
+def paint_backdrop(plan: BackdropPlan, size: int, rng: Random, *, in_focus: bool) -> Image.Image:
+    """Sky above a horizon, ground below it, props from the back to the front.
+
+    Out of focus, as behind a subject, props are small and few, and everything is soft: it shows where the subject is and
+    does not compete with it.
+    """
+    from PIL import ImageFilter
+
     horizon = round(size * min(max(plan.horizon + rng.uniform(-_HORIZON_JITTER, _HORIZON_JITTER), 0.1), 0.95))
     canvas = _two_gradients(_varied(plan.sky, rng), _varied(plan.ground, rng), horizon, size)
     if plan.sky_props:
         _hang(canvas, plan.sky_props, horizon, rng)
     if plan.props:
-        _stand(canvas, plan.props, horizon, rng)
-    return canvas
+        _stand(canvas, plan.props, horizon, rng, *(_PROPS_IN_FOCUS if in_focus else _PROPS_BEHIND))
+    return canvas if in_focus else canvas.filter(ImageFilter.GaussianBlur(size * _SOFTNESS))
 
 
 def paint_plain_backdrop(size: int, rng: Random) -> Image.Image:
@@ -80,15 +91,17 @@ def _hang(canvas: Image.Image, files: tuple[str, ...], horizon: int, rng: Random
         _paste(canvas, file, pixels, x, y, rng)
 
 
-def _stand(canvas: Image.Image, files: tuple[str, ...], horizon: int, rng: Random) -> None:
+def _stand(
+    canvas: Image.Image, files: tuple[str, ...], horizon: int, rng: Random, counts: tuple[int, int], scale: float
+) -> None:
     size = canvas.width
-    count = rng.randint(4, 6)
+    count = rng.randint(*counts)
     shown = [files[index % len(files)] for index in range(count)]
     rng.shuffle(shown)
     slot = size / count
     standing = [(rng.random(), (place + rng.uniform(0.1, 0.9)) * slot, file) for place, file in enumerate(shown)]
     for nearness, x, file in sorted(standing):
-        pixels = size * (0.24 + 0.2 * nearness) * rng.uniform(0.9, 1.1)
+        pixels = scale * size * (0.24 + 0.2 * nearness) * rng.uniform(0.9, 1.1)
         feet = horizon + size * 0.04 + nearness * (size - horizon) * 0.45
         _paste(canvas, file, pixels, x - pixels / 2, feet - pixels, rng)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PIECE = tuple[str, float, float, float, float, Color | None]
 """A chosen sprite: file, scale, dx, dy, turn, tint."""
 
-_SIZES = {"close-up": (0.80, 0.90), "mid-range": (0.58, 0.68), "far away": (0.42, 0.48), None: (0.55, 0.85)}
+_SIZES = {"close-up": (0.86, 0.96), "mid-range": (0.68, 0.78), "far away": (0.52, 0.60), None: (0.60, 0.90)}
 _FEET = {"close-up": (0.94, 0.98), "mid-range": (0.88, 0.95), "far away": (0.78, 0.90), None: (0.86, 0.96)}
 _CENTERS = {
     "on the left": (0.22, 0.32),
@@ -43,7 +43,10 @@ _DARK = 80
 def paint_scene(plan: ScenePlan, seed: int, size: int) -> Image.Image:
     """Paint ``plan`` as an RGB picture of ``size`` pixels square; the same plan and seed give the same pixels."""
     rng = Random(seed)
-    canvas = paint_plain_backdrop(size, rng) if plan.backdrop is None else paint_backdrop(plan.backdrop, size, rng)
+    if plan.backdrop is None:
+        canvas = paint_plain_backdrop(size, rng)
+    else:
+        canvas = paint_backdrop(plan.backdrop, size, rng, in_focus=plan.in_scene or not plan.drawing)
     if plan.drawing:
         _place(canvas, plan, size, rng)
     for light in plan.lights:

@@ -1,0 +1,93 @@
+"""What the embedded base model is aligned on: pictures it paints itself, captions, and where the subject stands.
+
+LLaVA's base has seen captions and general questions before it is tuned on an ability; the embedded base gets the same
+from the same painter. It learns to name every subject and every scene (a caption is the prompt's own keywords,
+as alt text is on the web), and how a yes-no and an either-or question are answered (about placement). It is never
+asked what the benchmark asks: which subject it is, whether a subject is there, or which of two it is.
+So base and tuned differ in what tuning teaches, not in whether a model has ever seen the things.
+The prompts are drawn under seeds of their own: no picture is one of the training set or of the benchmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.placements import POSITIONS
+from stablellava_assets.abilities.prompts import draw_prompt
+from stablellava_assets.painters.base import Painter
+from stablellava_assets.tables.identity import choose, content_key, derive_seed
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tuning.training_set import TrainingExample
+
+CAPTION_REQUESTS = (
+    "Describe the picture.",
+    "Caption this picture.",
+    "Write a caption.",
+    "What would you call this picture?",
+)
+_CAPTIONED = ("subject", "scene", "content")
+
+
+def alignment_texts() -> Iterator[str]:
+    """Every word of the corpus that is not the catalog's, for the tokenizer."""
+    yield from CAPTION_REQUESTS
+    for position in POSITIONS:
+        for question, answer in _placement_turns(position, position):
+            yield question
+            yield answer
+
+
+class AlignmentCorpus:
+    """Conversations about ``count`` pictures, the abilities in turn."""
+
+    def __init__(self, catalog: Catalog, painter: Painter, count: int) -> None:
+        abilities = list(catalog.values())
+        specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
+        self._specs = {spec["spec_id"]: spec for spec in specs}
+        self._painter = painter
+        self._pictures = painter.plan(specs)
+
+    @property
+    def key(self) -> str:
+        """A hash of everything that determines the corpus: the pictures' own keys, and what is said about them."""
+        said = [_turns(spec) for spec in self._specs.values()]
+        return content_key("alignment corpus", [row.row_key for row in self._pictures], said)
+
+    def examples(self) -> Iterator[TrainingExample]:
+        """Paint the pictures; those that cannot be painted are left out."""
+        for row in self._painter.paint(self._pictures):
+            if row["status"] == MADE:
+                for question, answer in _turns(self._specs[row["spec_id"]]):
+                    asked = {"from": "human", "value": f"<image>\n{question}"}
+                    yield TrainingExample(
+                        row["spec_id"], row["image"]["bytes"], [asked, {"from": "gpt", "value": answer}]
+                    )
+
+
+def _spec(ability: Ability, index: int) -> Row:
+    spec_id = content_key("alignment", ability.ability, index)
+    prompt = draw_prompt(ability, spec_id)
+    return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
+
+
+def _turns(spec: Row) -> list[tuple[str, str]]:
+    """A caption, and where the prompt says it, one question about the place."""
+    facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    caption = ", ".join(facts[name] for name in _CAPTIONED if name in facts)
+    turns = [(choose(CAPTION_REQUESTS, spec["spec_id"], "request"), f"{caption[0].upper()}{caption[1:]}.")]
+    if "position" in facts:
+        others = [position for position in POSITIONS if position != facts["position"]]
+        asked = _placement_turns(facts["position"], choose(others, spec["spec_id"], "other"))
+        turns.append(asked[derive_seed(spec["spec_id"], "asked") % len(asked)])
+    return turns
+
+
+def _placement_turns(position: str, other: str) -> list[tuple[str, str]]:
+    first, second = sorted((position, other))
+    return [
+        (f"Is it {position}?", f"Yes, it is {position}."),
+        (f"Is it {other}?", f"No, it is {position}."),
+        (f"Is it {first} or {second}?", f"It is {position}."),
+    ]

@@ -1,0 +1,81 @@
+"""Conversations in LLaVA's layout as tokens and labels, through the checkpoint's own chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.tuning.packing import IGNORED
+
+if TYPE_CHECKING:
+    from transformers import ProcessorMixin
+
+IMAGE_MARK = "<image>"
+_ROLES = {"human": "user", "gpt": "assistant"}
+
+
+@dataclass(frozen=True)
+class TokenizedRow:
+    """One conversation; the picture is spelled out as one token a vision token. Labels are -100 where nothing is learned."""
+
+    tokens: list[int]
+    labels: list[int]
+
+
+def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """LLaVA's turns as chat messages; the picture goes before the first question, as LLaVA's own training does it.
+
+    Raises:
+        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there is not exactly one mark.
+    """
+    expected = ["human", "gpt"] * (len(conversation) // 2)
+    speakers = [turn["from"] for turn in conversation]
+    if not conversation or speakers != expected:
+        raise ValueError(f"turns must alternate human, gpt; they are {speakers}")
+    marks = sum(turn["value"].count(IMAGE_MARK) for turn in conversation)
+    if marks != 1 or IMAGE_MARK not in conversation[0]["value"]:
+        raise ValueError(f"the first question must hold the conversation's only {IMAGE_MARK}; there are {marks}")
+    messages = []
+    for turn in conversation:
+        text = turn["value"].replace(IMAGE_MARK, "").strip()
+        if not text:
+            raise ValueError(f"a {turn['from']} turn is empty")
+        messages.append({"role": _ROLES[turn["from"]], "content": [{"type": "text", "text": text}]})
+    messages[0]["content"].insert(0, {"type": "image"})
+    return messages
+
+
+def tokenize(
+    conversations: Sequence[Sequence[Mapping[str, str]]], processor: ProcessorMixin, vision_tokens: int
+) -> list[TokenizedRow]:
+    """Tokens and labels of each conversation; learned are the answers with their end token, nothing else.
+
+    Raises:
+        ValueError: a conversation is malformed (see :func:`messages_of`).
+    """
+    rendered = [_render(messages_of(conversation), processor) for conversation in conversations]
+    encoded = processor.tokenizer([text for text, _ in rendered], return_offsets_mapping=True)
+    image_token = processor.image_token_id
+    rows = []
+    for (_, answers), ids, offsets in zip(rendered, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        learned = [any(start <= at < end for start, end in answers) for at, _ in offsets]
+        tokens: list[int] = []
+        labels: list[int] = []
+        for token, learn in zip(ids, learned, strict=True):
+            repeats = vision_tokens if token == image_token else 1
+            tokens += [token] * repeats
+            labels += [token if learn else IGNORED] * repeats
+        rows.append(TokenizedRow(tokens, labels))
+    return rows
+
+
+def _render(messages: list[dict[str, Any]], processor: ProcessorMixin) -> tuple[str, list[tuple[int, int]]]:
+    """The conversation's text, and where in it the answers stand: from after the generation prompt to the turn's end."""
+    answers = []
+    text = ""
+    for turn in range(1, len(messages), 2):
+        asked = processor.apply_chat_template(messages[:turn], add_generation_prompt=True)
+        text = processor.apply_chat_template(messages[: turn + 1])
+        answers.append((len(asked), len(text)))
+    return text, answers

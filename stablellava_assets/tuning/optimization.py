@@ -1,0 +1,91 @@
+"""How weights move: Muon for the matrices inside the network, AdamW for the rest, one schedule for both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from stablellava_assets.tuning.settings import StageSettings
+
+if TYPE_CHECKING:
+    import torch
+
+_BETAS = (0.9, 0.95)
+_MAX_GRADIENT_NORM = 1.0
+
+
+class Optimizer:
+    """Muon (Jordan et al., 2024) and AdamW side by side, under a linear warm-up and a cosine to zero.
+
+    The replicas may compute in bfloat16: the weights that move are float32 masters (Micikevicius et al., 2018), copied
+    into every replica after each step, so that small updates are not rounded away.
+    """
+
+    def __init__(
+        self, replicas: Sequence[torch.nn.Module], stage: StageSettings, steps: int, executor: Executor
+    ) -> None:
+        import torch
+
+        self._executor = executor
+        named = [dict(replica.named_parameters()) for replica in replicas]
+        self._working = [[weights[name] for weights in named] for name in named[0]]
+        self._masters = [torch.nn.Parameter(weights[0].detach().float().clone()) for weights in self._working]
+        inner = [_is_inner_matrix(name, weight) for name, weight in named[0].items()]
+        matrices = [master for master, is_inner in zip(self._masters, inner, strict=True) if is_inner]
+        others = [master for master, is_inner in zip(self._masters, inner, strict=True) if not is_inner]
+        # Muon's work, unlike AdamW's, is worth sharing between threads; it treats every matrix by itself.
+        shares = [matrices[at :: len(replicas)] for at in range(len(replicas))]
+        self._parts: list[torch.optim.Optimizer] = [
+            *(
+                torch.optim.Muon(
+                    share,
+                    lr=stage.matrix_learning_rate,
+                    weight_decay=stage.weight_decay,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+                for share in shares
+                if share
+            ),
+            torch.optim.AdamW(others, lr=stage.learning_rate, betas=_BETAS, weight_decay=stage.weight_decay),
+        ]
+        warmup = max(1, round(stage.warmup * steps))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+        self._schedules = [torch.optim.lr_scheduler.LambdaLR(part, factor) for part in self._parts]
+
+    def step(self) -> None:
+        """Move the weights of all replicas against the sum of their gradients, clipped to norm 1."""
+        import torch
+
+        for master, weights in zip(self._masters, self._working, strict=True):
+            gradients = [weight.grad.float() for weight in weights if weight.grad is not None]
+            master.grad = torch.stack(gradients).sum(0) if gradients else None
+            for weight in weights:
+                weight.grad = None
+        torch.nn.utils.clip_grad_norm_(self._masters, _MAX_GRADIENT_NORM)
+        list(self._executor.map(lambda part: part.step(), self._parts))
+        for schedule in self._schedules:
+            schedule.step()
+        with torch.no_grad():
+            for master, weights in zip(self._masters, self._working, strict=True):
+                for weight in weights:
+                    weight.copy_(master)
+
+    def finish(self, model: torch.nn.Module) -> None:
+        """Leave ``model``, the first of the replicas, in float32, with the masters as its weights."""
+        import torch
+
+        model.float()
+        with torch.no_grad():
+            for master, weight in zip(self._masters, model.parameters(), strict=True):
+                weight.copy_(master)
+
+
+def _is_inner_matrix(name: str, weight: torch.Tensor) -> bool:
+    return weight.ndim == 2 and "embed" not in name and "lm_head" not in name

@@ -1,0 +1,44 @@
+"""How a training goes: its loss curve, and a line every few seconds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+_SECONDS_BETWEEN_LINES = 5.0
+_CURVE_POINTS = 200
+
+
+class TrainingReport:
+    """Keeps ``curve``, of (step, mean loss of the steps since the point before), and says how far the training is."""
+
+    def __init__(self, steps: int, per_step: int, progress: Callable[[str], None]) -> None:
+        self.curve: list[tuple[int, float]] = []
+        self._steps, self._per_step, self._progress = steps, per_step, progress
+        self._every = max(1, steps // _CURVE_POINTS)
+        self._losses: list[float] = []
+        self._done = 0
+        self._started = self._said = time.monotonic()
+
+    def add(self, loss: float) -> None:
+        """Take note of a finished step.
+
+        Raises:
+            FloatingPointError: the loss is infinite or no number.
+        """
+        self._done += 1
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss} at step {self._done}: lower the learning rates")
+        self._losses.append(loss)
+        if self._done % self._every == 0 or self._done == self._steps:
+            self.curve.append((self._done, sum(self._losses) / len(self._losses)))
+            self._losses = []
+        now = time.monotonic()
+        if now - self._said > _SECONDS_BETWEEN_LINES or self._done == self._steps:
+            self._said = now
+            rate = self._done / max(now - self._started, 1e-9)
+            self._progress(
+                f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} pictures/s, "
+                f"{(self._steps - self._done) / rate:.0f} s left"
+            )

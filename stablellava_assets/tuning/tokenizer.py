@@ -1,0 +1,76 @@
+"""The embedded model's tokenizer: a word of the catalog is one token, and any other text is spelled in bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from stablellava_assets.abilities.catalog import QUESTION_KINDS, Catalog
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+IMAGE_TOKEN = "<image>"
+END_TOKEN = "</s>"
+PAD_TOKEN = "<pad>"
+
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{%- if message['role'] == 'user' -%}"
+    "{{- 'USER: ' -}}"
+    "{%- for part in message['content'] if part['type'] == 'image' -%}{{- '<image>\n' -}}{%- endfor -%}"
+    "{%- for part in message['content'] if part['type'] == 'text' -%}{{- part['text'] -}}{%- endfor -%}"
+    "{%- else -%}"
+    "{{- ' ASSISTANT:' -}}"
+    "{%- for part in message['content'] -%}{{- ' ' + part['text'] + '</s>' -}}{%- endfor -%}"
+    "{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- ' ASSISTANT:' -}}{%- endif -%}"
+)
+"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``, the picture before the text."""
+
+
+def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer without merges whose vocabulary holds every word of ``texts`` whole.
+
+    Words in the vocabulary are taken as they are (``ignore_merges``, as Llama 3 does); a word outside it becomes one
+    token a UTF-8 byte, so that no text is ever unknown. Nothing is trained: the same texts give the same ids.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [PAD_TOKEN, END_TOKEN, IMAGE_TOKEN, *alphabet, *sorted(words - set(alphabet))]
+    tokenizer = Tokenizer(
+        models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=[], ignore_merges=True)
+    )
+    tokenizer.pre_tokenizer = split
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD_TOKEN,
+        eos_token=END_TOKEN,
+        extra_special_tokens={"image_token": IMAGE_TOKEN},
+        padding_side="left",
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def catalog_texts(catalog: Catalog) -> Iterator[str]:
+    """The names and the training templates of the catalog, as they look at the start of a sentence and inside one."""
+    yield "USER: \n ASSISTANT: Yes, No."
+    for ability in catalog.values():
+        for subject in ability.drawn_subjects:
+            for text in (subject.with_article(), subject.name, *subject.accepted, *subject.details.values()):
+                yield f"{text[0].upper()}{text[1:]}"
+                yield f" {text}"
+        for kind in QUESTION_KINDS:
+            for templates in getattr(ability.questions, kind).model_dump().values():
+                yield from (_SLOT.sub("", template) for template in templates)
+
+
+_SLOT = re.compile(r"\{\w+\}")

@@ -1,0 +1,80 @@
+"""Training examples in memory: every picture decoded once, every conversation tokenized once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stablellava_assets.tuning.conversations import tokenize
+from stablellava_assets.tuning.packing import PackedRows, pack
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from transformers import LlavaConfig, LlavaProcessor
+
+
+@dataclass(frozen=True)
+class TrainingExample:
+    """One conversation about one picture, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``."""
+
+    image_id: str
+    image_bytes: bytes
+    conversations: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Pictures with all that is asked about them. ``pixels`` is uint8 of (pictures, 3, height, width)."""
+
+    pixels: torch.Tensor
+    packs: list[PackedRows]
+
+
+def prepare(examples: Sequence[TrainingExample], processor: LlavaProcessor, config: LlavaConfig) -> TrainingSet:
+    """Decode, tokenize and pack ``examples``, grouped by picture.
+
+    Raises:
+        ValueError: there are no examples, a picture cannot be decoded, a conversation is malformed, or a sequence is
+            longer than the model's context. The example at fault is named.
+    """
+    import torch
+
+    if not examples:
+        raise ValueError("there is nothing to train on: no examples; look at why filtered_pairs is empty")
+    groups: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        groups.setdefault(example.image_id, []).append(index)
+    rows = tokenize([example.conversations for example in examples], processor, config.image_seq_length)
+    packs = [pack([rows[index] for index in group], config.image_token_id) for group in groups.values()]
+    _check_length(examples, [len(row.tokens) for row in rows], config.text_config.max_position_embeddings)
+    pictures = [examples[group[0]] for group in groups.values()]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        pixels = list(pool.map(lambda example: _pixels(example, processor), pictures))
+    return TrainingSet(torch.stack([torch.from_numpy(values) for values in pixels]), packs)
+
+
+def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], context: int) -> None:
+    for example, length in zip(examples, lengths, strict=True):
+        if length > context:
+            raise ValueError(
+                f"a conversation about picture {example.image_id} has {length} tokens, the model's context holds "
+                f"{context}: shorten the conversation or raise tuning.model.context"
+            )
+
+
+def _pixels(example: TrainingExample, processor: LlavaProcessor) -> np.ndarray:
+    """The picture as the model's preprocessing makes it, (3, height, width), before it is scaled to floats."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(example.image_bytes)) as picture:
+            picture.load()
+            prepared = processor.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"picture {example.image_id} cannot be decoded: {error}") from error
+    values: np.ndarray = prepared["pixel_values"][0]
+    return values.clip(0, 255).round().astype("uint8")
