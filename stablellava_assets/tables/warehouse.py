@@ -73,7 +73,7 @@ class Warehouse:
         ledger = connection.execute(
             f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
         ).fetchall()
-        copied = {tuple(key.split("|")): version for key, version in ledger}
+        copied = {tuple(key.split("|")) if key else (): version for key, version in ledger}
         changed = [partition for partition, version in in_store.items() if copied.get(partition) != version]
         gone = [partition for partition in copied if partition not in in_store]
         for partition in [*changed, *gone]:

@@ -72,4 +72,5 @@ def normalized(pixels: torch.Tensor, processor: LlavaProcessor) -> torch.Tensor:
     settings = processor.image_processor
     mean = torch.tensor(settings.image_mean)[:, None, None]
     std = torch.tensor(settings.image_std)[:, None, None]
-    return (pixels * settings.rescale_factor - mean) / std
+    scaled: torch.Tensor = (pixels * settings.rescale_factor - mean) / std
+    return scaled

@@ -36,7 +36,7 @@ def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any
     marks = sum(turn["value"].count(IMAGE_MARK) for turn in conversation)
     if marks != 1 or IMAGE_MARK not in conversation[0]["value"]:
         raise ValueError(f"the first question must hold the conversation's only {IMAGE_MARK}; there are {marks}")
-    messages = []
+    messages: list[dict[str, Any]] = []
     for turn in conversation:
         text = turn["value"].replace(IMAGE_MARK, "").strip()
         if not text:
@@ -47,14 +47,10 @@ def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any
 
 
 def tokenize(
-    conversations: Sequence[Sequence[Mapping[str, str]]], processor: ProcessorMixin, vision_tokens: int
+    dialogues: Sequence[list[dict[str, Any]]], processor: ProcessorMixin, vision_tokens: int
 ) -> list[TokenizedRow]:
-    """Tokens and labels of each conversation; learned are the answers with their end token, nothing else.
-
-    Raises:
-        ValueError: a conversation is malformed (see :func:`messages_of`).
-    """
-    rendered = [_render(messages_of(conversation), processor) for conversation in conversations]
+    """Tokens and labels of each dialogue (see :func:`messages_of`); learned are the answers with their end token."""
+    rendered = [_render(messages, processor) for messages in dialogues]
     encoded = processor.tokenizer([text for text, _ in rendered], return_offsets_mapping=True)
     image_token = processor.image_token_id
     rows = []

@@ -6,9 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.tuning.conversations import tokenize
+from stablellava_assets.tuning.conversations import messages_of, tokenize
 from stablellava_assets.tuning.packing import PackedRows, pack
 
 if TYPE_CHECKING:
@@ -48,13 +48,20 @@ def prepare(examples: Sequence[TrainingExample], processor: LlavaProcessor, conf
     groups: dict[str, list[int]] = {}
     for index, example in enumerate(examples):
         groups.setdefault(example.image_id, []).append(index)
-    rows = tokenize([example.conversations for example in examples], processor, config.image_seq_length)
+    rows = tokenize([_messages(example) for example in examples], processor, config.image_seq_length)
     packs = [pack([rows[index] for index in group], config.image_token_id) for group in groups.values()]
     _check_length(examples, [len(row.tokens) for row in rows], config.text_config.max_position_embeddings)
     pictures = [examples[group[0]] for group in groups.values()]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         pixels = list(pool.map(lambda example: _pixels(example, processor), pictures))
     return TrainingSet(torch.stack([torch.from_numpy(values) for values in pixels]), packs)
+
+
+def _messages(example: TrainingExample) -> list[dict[str, Any]]:
+    try:
+        return messages_of(example.conversations)
+    except ValueError as error:
+        raise ValueError(f"picture {example.image_id}: a conversation cannot be used: {error}") from error
 
 
 def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], context: int) -> None:

@@ -58,9 +58,11 @@ class TestEveryAbility:
                 assert wording not in trained
                 assert _words(wording) <= known, wording
 
-    def test_answers_yes_and_no_in_so_many_words(self, ability: Ability) -> None:
-        assert all(answer.startswith("Yes,") for answer in ability.questions.yes_no.yes)
-        assert all(answer.startswith("No,") for answer in ability.questions.yes_no.no)
+    def test_says_what_is_seen_and_then_yes_or_no(self, ability: Ability) -> None:
+        for verdict, answers in (("yes", ability.questions.yes_no.yes), ("no", ability.questions.yes_no.no)):
+            for answer in answers:
+                assert re.fullmatch(rf".*\{{(a_)?subject\}}, so {verdict}\.", answer)
+                assert re.findall(r"\b(?:yes|no)\b", answer, re.IGNORECASE) == [verdict]
 
     def test_offers_both_options_and_names_one(self, ability: Ability) -> None:
         asked = [*ability.questions.either_or.ask, *ability.benchmark.either_or]

@@ -93,7 +93,7 @@ def test_yes_and_no_are_what_the_caller_asks_for() -> None:
     assert (there.expected, there.accepted, there.refused) == ("yes", ("yes",), ("no",))
     assert "lion" not in not_there.text
     assert (not_there.expected, not_there.accepted, not_there.refused) == ("no", ("no",), ("yes",))
-    assert not_there.answer == "No, it is a lion."
+    assert not_there.answer == "It is a lion, so no."
 
 
 def test_every_absent_answer_is_asked_about() -> None:
@@ -129,8 +129,8 @@ def test_articles_fit_plurals_and_masses() -> None:
     sushi = training_question(food, food.subject_named("sushi"), "yes_no", 1, present=True)
     elephant = training_question(animal, animal.subject_named("elephant"), "yes_no", 1, present=True)
     assert jeans.answer == "The picture shows jeans."
-    assert sushi.answer == "Yes, it is sushi."
-    assert elephant.answer == "Yes, it is an elephant."
+    assert sushi.answer == "It is sushi, so yes."
+    assert elephant.answer == "It is an elephant, so yes."
 
 
 def test_a_tinted_thing_keeps_its_thing_when_another_color_is_asked() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import PROMPT_SPECS
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
 from stablellava_assets_tests.tables.rows_of import spec
@@ -45,6 +45,14 @@ def test_partitions_gone_from_the_store_are_forgotten(tmp_path: Path) -> None:
     Path(store.path(PROMPT_SPECS, ("animal", "0001"))).unlink()
     warehouse.sync()
     assert counts(warehouse) == {}
+
+
+def test_a_table_without_partitions_is_kept_in_step(tmp_path: Path) -> None:
+    store, warehouse = opened(tmp_path)
+    for _ in range(2):
+        store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.schema.empty_table())
+        assert warehouse.sync([LLAVA_CHECKPOINT]) == {"llava_checkpoint": 1}
+        assert warehouse.sync([LLAVA_CHECKPOINT]) == {"llava_checkpoint": 0}
 
 
 def test_it_is_rebuilt_from_parquet(tmp_path: Path) -> None:

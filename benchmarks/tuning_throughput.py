@@ -1,0 +1,86 @@
+"""How many conversations a second tuning goes through: packed behind their picture against a sequence each.
+
+Both run in turn, several times, in one process, on the same pictures and weights; what counts is their ratio. Usage::
+
+    python benchmarks/tuning_throughput.py [pictures]
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from stablellava_assets.abilities.catalog import load_catalog
+from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.tuning.base import prepare_base
+from stablellava_assets.tuning.checkpoints import load_checkpoint
+from stablellava_assets.tuning.training import TrainingExample, train
+from stablellava_assets.tuning.training_set import prepare
+
+_ROUNDS = 3
+
+
+def conversations(pictures: int) -> list[TrainingExample]:
+    """What the embedded author asks about pictures of all abilities."""
+    catalog, author = load_catalog(), EmbeddedAuthor()
+    painter = EmbeddedPainter(EmbeddedPainterSettings(kind="embedded"), catalog)
+    examples = []
+    for ability in catalog.values():
+        specs = list(author.write_prompts(author.plan_prompts(ability, "0001", pictures // len(catalog))))
+        by_id = {spec["spec_id"]: spec for spec in specs}
+        images = {image["image_id"]: image for image in painter.paint(painter.plan(specs))}
+        asked = author.plan_dialogues(ability, [(by_id[image["spec_id"]], image) for image in images.values()])
+        for row in author.write_dialogues(asked):
+            image = images[row["image_ids"][0]]
+            examples.append(TrainingExample(image["image_id"], image["image"]["bytes"], row["conversations"]))
+    return examples
+
+
+def main(pictures: int) -> None:
+    """Print the rate of each form, the median of the rounds, and the ratio."""
+    settings = load_profile().tuning
+    model_settings = settings.model.model_copy(
+        update={"alignment_pictures": 13, "alignment": settings.model.alignment.model_copy(update={"passes": 1})}
+    )
+    packed = conversations(pictures)
+    pictures = len({example.image_id for example in packed})
+    apart = [replace(example, image_id=f"{example.image_id}-{index}") for index, example in enumerate(packed)]
+    stage = settings.stage
+    rates: dict[str, list[float]] = {"packed": [], "a sequence each": []}
+    with TemporaryDirectory() as folder:
+        catalog = load_catalog()
+        painter = EmbeddedPainter(EmbeddedPainterSettings(kind="embedded"), catalog)
+        tiny = settings.model_copy(update={"model": model_settings})
+        base = prepare_base(tiny, catalog, painter, Path(folder), lambda line: None)
+        for _ in range(_ROUNDS):
+            for name, examples in (("packed", packed), ("a sequence each", apart)):
+                model, processor = load_checkpoint(base)
+                training_set = prepare(examples, processor, model.config)
+                # As many conversations a step in both forms.
+                per_step = stage.pictures_per_step * len(training_set.packs) // pictures
+                one_pass = stage.model_copy(update={"passes": 1, "pictures_per_step": per_step})
+                started = time.perf_counter()
+                train(model, processor, training_set, one_pass, settings.seed, _quiet)
+                rates[name].append(len(examples) / (time.perf_counter() - started))
+    print(f"{len(packed)} conversations about {pictures} pictures, {torch.get_num_threads()} threads")
+    for name, values in rates.items():
+        print(f"{name:<16} {statistics.median(values):7.0f} conversations/s")
+    ratio = statistics.median(rates["packed"]) / statistics.median(rates["a sequence each"])
+    print(f"packed is {ratio:.2f} times as fast")
+
+
+def _quiet(line: str) -> None:
+    """No progress lines between the numbers."""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 650)

@@ -1,0 +1,105 @@
+"""What counts as a right answer, and the rows made of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from stablellava_assets.abilities.catalog import load_catalog
+from stablellava_assets.abilities.questions import absent_subjects, keywords
+from stablellava_assets.evaluation.scoring import is_correct, score_answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "refused", "right"),
+    [
+        ("It is a koala.", ["koala"], [], True),
+        ("KOALA", ["koala"], [], True),
+        ("It is a panda.", ["koala"], [], False),
+        ("", ["koala"], [], False),
+        ("There are two cacti.", ["cactus"], [], True),
+        ("Purple irises.", ["iris"], [], True),
+        ("The person skis downhill.", ["skiing"], [], True),
+        ("A yellow cornflower", ["yellow-cornflower"], [], True),
+        ("A T-shirt.", ["t shirt"], [], True),
+        ("A carrot.", ["car"], [], False),
+        ("A boat at a jetty.", ["jet"], [], False),
+        ("A police car.", ["police car"], [], True),
+        ("The police stopped a car.", ["police car"], [], False),
+        ("A grey cat.", ["gray", "grey"], [], True),
+        ("It is a cat, not a dog.", ["cat"], ["dog"], False),
+        ("It is a top hat.", ["top hat"], ["hat"], True),
+        ("It is a police car.", ["car"], ["police car"], False),
+        ("It is a hat, a top hat.", ["top hat"], ["hat"], False),
+    ],
+)
+def test_keywords(answer: str, accepted: list[str], refused: list[str], right: bool) -> None:
+    assert is_correct(answer, accepted, refused, "either_or") is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("Yes, it is a koala.", True),
+        ("yes", True),
+        ("No, yes would be wrong.", False),
+        ("Well, yes; there is no doubt.", True),
+        ("No.", False),
+        ("Yesterday it was.", False),
+        ("It is a koala.", False),
+    ],
+)
+def test_the_first_yes_or_no_decides(answer: str, right: bool) -> None:
+    assert is_correct(answer, ["yes"], ["no"], "yes_no") is right
+
+
+def test_no_subject_of_the_catalog_passes_for_another() -> None:
+    for ability in load_catalog().values():
+        for subject in ability.drawn_subjects:
+            assert is_correct(subject.with_article(), keywords(subject), [], "what")
+            for other in absent_subjects(ability, subject):
+                said = f"It is {other.with_article()}."
+                assert not is_correct(said, keywords(subject), [], "what"), (ability.ability, subject.name, said)
+                assert is_correct(said, keywords(other), keywords(subject), "either_or"), (subject.name, other.name)
+
+
+def _answers(base: str, tuned: str, ability: str, kind: str) -> list[dict[str, object]]:
+    """Answer rows; a 1 is a right answer."""
+    return [
+        {
+            "checkpoint_id": "c",
+            "model": model,
+            "benchmark": "ai",
+            "ability": ability,
+            "item_id": f"{ability} {kind} {item}",
+            "question_kind": kind,
+            "correct": bit == "1",
+        }
+        for model, bits in (("base", base), ("tuned", tuned))
+        for item, bit in enumerate(bits)
+    ]
+
+
+def test_scores_of_abilities_kinds_and_all() -> None:
+    rows = [
+        *_answers("0000100000", "1111111110", "animal", "what"),
+        *_answers("01", "11", "animal", "yes_no"),
+        *_answers("0000", "0011", "color", "what"),
+    ]
+    scores = {(row["model"], row["ability"], row["question_kind"]): row for row in score_answers(rows)}
+    assert len(scores) == 2 * (3 + 2 + 3)
+    assert (scores["tuned", "animal", "what"]["correct"], scores["tuned", "animal", "what"]["n"]) == (9, 10)
+    assert scores["tuned", "animal", "all"]["accuracy"] == pytest.approx(11 / 12)
+    assert scores["base", "all", "all"]["n"] == 16
+    assert scores["tuned", "all", "what"]["correct"] == 11
+    # Eight items only the tuned model answers, none only the base: 2 / 2^8.
+    assert scores["base", "animal", "what"]["p_value"] == scores["tuned", "animal", "what"]["p_value"] == 2 / 256
+    assert len({row["score_id"] for row in scores.values()}) == len(scores)
+
+
+def test_rows_come_ability_by_ability_with_the_sums_last() -> None:
+    rows = score_answers([*_answers("01", "11", "color", "what"), *_answers("01", "11", "animal", "what")])
+    order = [ability for ability, _ in itertools.groupby(row["ability"] for row in rows)]
+    assert order == ["animal", "color", "all"]
+    assert score_answers([]) == []

@@ -1,0 +1,67 @@
+"""The base model is built once for what determines it, and never asked what the benchmark asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stablellava_assets.abilities.catalog import Catalog, load_catalog
+from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.tuning.alignment import AlignmentCorpus
+from stablellava_assets.tuning.base import prepare_base
+from stablellava_assets.tuning.checkpoints import load_checkpoint
+from stablellava_assets.tuning.settings import TuningSettings
+from stablellava_assets_tests.tuning.tiny import MODEL, SETTINGS
+
+
+@pytest.fixture(name="catalog", scope="module")
+def _catalog() -> Catalog:
+    return load_catalog()
+
+
+def _painter(catalog: Catalog, size: int = 48) -> EmbeddedPainter:
+    return EmbeddedPainter(EmbeddedPainterSettings(kind="embedded", size=size, workers=1), catalog)
+
+
+def test_a_base_is_built_once(catalog: Catalog, tmp_path: Path) -> None:
+    lines: list[str] = []
+    first = prepare_base(SETTINGS, catalog, _painter(catalog), tmp_path, lines.append)
+    said = len(lines)
+    assert prepare_base(SETTINGS, catalog, _painter(catalog), tmp_path, lines.append) == first
+    assert len(lines) == said > 0
+    model, processor = load_checkpoint(first)
+    assert model.config.image_seq_length == 4
+    words = {word for ability in catalog.values() for answer in ability.answers for word in answer.split()}
+    assert all(len(processor.tokenizer(f" {word}")["input_ids"]) == 1 for word in words if word.isalpha())
+
+
+def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_path: Path) -> None:
+    wider = TuningSettings(model=MODEL.model_copy(update={"text_width": 48}), stage=SETTINGS.stage)
+    retuned = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"passes": 2})})
+    paths = [
+        prepare_base(settings, catalog, _painter(catalog, size), tmp_path, lambda line: None)
+        for settings, size in ((SETTINGS, 48), (wider, 48), (SETTINGS, 64), (retuned, 48))
+    ]
+    assert len(set(paths[:3])) == 3
+    assert paths[3] == paths[0]
+
+
+def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
+    corpus = AlignmentCorpus(catalog, _painter(catalog), 60)
+    conversations = [example.conversations for example in corpus.examples()]
+    questions = {turns[0]["value"].removeprefix("<image>\n") for turns in conversations}
+    about_place = ("on the left", "in the center", "on the right")
+    assert all(
+        "picture" in asked or "caption" in asked or any(at in asked for at in about_place) for asked in questions
+    )
+    asked_by_abilities = {
+        template
+        for ability in catalog.values()
+        for kind in ("what", "yes_no", "either_or")
+        for template in (*getattr(ability.questions, kind).ask, *getattr(ability.benchmark, kind))
+    }
+    assert not questions & asked_by_abilities
+    subjects = [turns[1]["value"] for turns in conversations if "Is it" not in turns[0]["value"]]
+    assert len(subjects) == 60

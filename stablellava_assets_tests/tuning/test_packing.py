@@ -1,0 +1,81 @@
+"""Rows packed behind one picture are trained as if each had a sequence of its own."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from stablellava_assets.tuning.batches import normalized
+from stablellava_assets.tuning.conversations import TokenizedRow, messages_of, tokenize
+from stablellava_assets.tuning.packing import answer_loss, collate, pack
+from stablellava_assets.tuning.training_set import TrainingExample, prepare
+from stablellava_assets_tests.tuning.tiny import examples, model_and_processor, picture, turns
+
+CONVERSATIONS = [
+    turns("<image>\nWhat color is it?", "It is red."),
+    turns("<image>\nIs it lime?", "No, it is red.", "Is it red?", "Yes."),
+    turns("Is it red?\n<image>", "Yes, it is red."),
+]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> None:
+    model, processor = model_and_processor()
+    model.set_attn_implementation(attention)
+    together = [TrainingExample("red", picture("red"), turns_) for turns_ in CONVERSATIONS]
+    apart = [TrainingExample(str(index), picture("red"), turns_) for index, turns_ in enumerate(CONVERSATIONS)]
+    results = []
+    for rows in (together, apart):
+        training_set = prepare(rows, processor, model.config)
+        batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
+        model.zero_grad()
+        loss = answer_loss(model, batch, normalized(training_set.pixels, processor))
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+        results.append((len(training_set.packs), loss.item(), gradients))
+    (packs, packed_loss, packed), (rows_alone, loss_alone, alone) = results
+    assert (packs, rows_alone) == (1, 3)
+    assert packed_loss == pytest.approx(loss_alone, rel=1e-5)
+    for name, gradient in packed.items():
+        assert torch.allclose(gradient, alone[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_the_loss_is_that_of_the_model_itself() -> None:
+    model, processor = model_and_processor()
+    training_set = prepare(examples()[:1], processor, model.config)
+    pixels = normalized(training_set.pixels, processor)
+    batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
+    expected = model(input_ids=batch.tokens, pixel_values=pixels, labels=batch.labels).loss
+    count = sum(label != -100 for label in training_set.packs[0].labels)
+    torch.testing.assert_close(answer_loss(model, batch, pixels) / count, expected)
+
+
+def test_no_row_sees_another_and_positions_go_on_from_the_picture() -> None:
+    _, processor = model_and_processor()
+    rows = tokenize([messages_of(conversation) for conversation in CONVERSATIONS], processor, 4)
+    packed = pack(rows, processor.image_token_id)
+    batch = collate([packed], processor.tokenizer.pad_token_id)
+    owner = torch.tensor(packed.rows)
+    visible = batch.visible[0, 0]
+    foreign = (owner[:, None] != owner[None, :]) & (owner[None, :] != 0)
+    assert not (visible & foreign).any()
+    assert not visible.triu(1).any()
+    shared = packed.rows.count(0)
+    for number, row in enumerate(rows, start=1):
+        positions = [at for at, of in zip(packed.positions, packed.rows, strict=True) if of == number]
+        assert positions == list(range(shared, len(row.tokens)))
+
+
+def test_rows_that_begin_differently_cannot_share_a_picture() -> None:
+    with pytest.raises(ValueError, match="begin alike"):
+        pack([TokenizedRow([5, 2, 7], [-100] * 3), TokenizedRow([6, 2, 7], [-100] * 3)], image_token=2)
+
+
+def test_pixels_are_those_of_the_checkpoints_own_preprocessing() -> None:
+    model, processor = model_and_processor()
+    training_set = prepare(examples(), processor, model.config)
+    expected = processor.image_processor(Image.open(io.BytesIO(picture("red"))), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(normalized(training_set.pixels[:1], processor), expected, rtol=0, atol=1e-4)

@@ -1,0 +1,96 @@
+"""Tuning a tiny model from a folder to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.tuning.batches import batches, shifted
+from stablellava_assets.tuning.checkpoints import save_checkpoint
+from stablellava_assets.tuning.packing import PackedRows
+from stablellava_assets.tuning.settings import StageSettings
+from stablellava_assets.tuning.training import TrainingExample, tune
+from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
+
+
+@pytest.fixture(name="base")
+def _base(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    save_checkpoint(*model_and_processor(), folder)
+    return folder
+
+
+def test_a_tuned_model_answers_through_the_auto_classes(base: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    long_enough = SETTINGS.model_copy(update={"stage": StageSettings(passes=240, pictures_per_step=4, shift=1)})
+    result = tune(base, examples(), long_enough, tmp_path / "tuned", lines.append)
+    asked = [Asked(picture(color), "What color is it?") for color in COLORS]
+    said = answer(result.path, asked, batch_size=3, max_new_tokens=8, progress=lines.append)
+    assert said == [f"It is {color}." for color in COLORS]
+    assert (result.pictures, result.rows) == (4, 8)
+    assert result.loss_curve[-1][1] < 0.2 * result.loss_curve[0][1]
+    assert result.loss_curve[-1][0] == 240
+    assert "step 240 of 240" in lines[-1]
+
+
+def test_the_same_examples_give_the_same_weights(base: Path, tmp_path: Path) -> None:
+    weights = []
+    for name in ("first", "second"):
+        path = tune(base, examples(), SETTINGS, tmp_path / name, lambda line: None).path
+        weights.append(load_file(path / "model.safetensors"))
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_threads_change_the_time_and_not_the_mathematics(base: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    curves = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            curves.append(tune(base, examples(), SETTINGS, tmp_path / str(count), lambda line: None).loss_curve)
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert curves[0][0][1] == pytest.approx(curves[1][0][1], rel=1e-2)
+
+
+def test_a_checkpoint_is_never_overwritten(base: Path) -> None:
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        tune(base, examples(), SETTINGS, base, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ([], "no examples"),
+        ([TrainingExample("p7", b"no picture", turns("<image>\nWhat?", "Red."))], "picture p7 cannot be decoded"),
+        ([TrainingExample("p8", picture("red"), turns("What?", "Red."))], "picture p8: .*there are 0"),
+        ([TrainingExample("p9", picture("red"), turns("<image>\nWhat?", "Red " * 99))], "p9 .*context holds 96"),
+    ],
+)
+def test_an_unusable_example_is_named_and_nothing_is_left(
+    bad: list[TrainingExample], reason: str, base: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        tune(base, bad, SETTINGS, tmp_path / "tuned", lambda line: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+def test_every_pass_sees_every_picture_once_in_its_own_order() -> None:
+    packs = [PackedRows([1] * (5 + index % 3), [-100] * 4 + [1] * (1 + index % 3), [], []) for index in range(24)]
+    seen = [at for batch in batches(packs, 6, 8, shift=1, seed=3) for at in batch.pictures.tolist()]
+    assert sorted(seen[:24]) == sorted(seen[24:]) == list(range(24))
+    assert seen[:24] != seen[24:]
+
+
+def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
+    pixels = torch.arange(16.0).reshape(1, 1, 4, 4).expand(1, 3, 4, 4)
+    assert torch.equal(shifted(pixels, 1, torch.tensor([[1, 1]])), pixels)
+    down = shifted(pixels, 1, torch.tensor([[0, 1]]))
+    assert torch.equal(down[0, 0, 1:], pixels[0, 0, :3])
+    assert torch.equal(down[0, 0, 0], pixels[0, 0, 0])

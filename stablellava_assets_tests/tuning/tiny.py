@@ -1,0 +1,57 @@
+"""A model of a few thousand weights and conversations about flat-colored pictures, for tests in well under a second."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from stablellava_assets.tuning.embedded_model import build_model, build_processor
+from stablellava_assets.tuning.settings import EmbeddedModelSettings, StageSettings, TuningSettings
+from stablellava_assets.tuning.tokenizer import build_tokenizer
+from stablellava_assets.tuning.training_set import TrainingExample
+
+COLORS = ("red", "lime", "blue", "yellow")
+MODEL = EmbeddedModelSettings(
+    kind="embedded",
+    image_size=16,
+    patch_size=8,
+    vision_layers=1,
+    vision_width=32,
+    text_layers=1,
+    text_width=32,
+    head_width=16,
+    context=96,
+    alignment_pictures=8,
+    alignment=StageSettings(passes=1, pictures_per_step=4, shift=0),
+)
+SETTINGS = TuningSettings(model=MODEL, stage=StageSettings(passes=20, pictures_per_step=4, shift=1))
+
+
+def model_and_processor(seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    words = [f" {color} USER: ASSISTANT: What color is it? Is it It is Yes, No." for color in COLORS]
+    tokenizer = build_tokenizer([*words, "USER: \n ASSISTANT:", "What", "Is"], MODEL.context)
+    return build_model(MODEL, tokenizer, seed), build_processor(MODEL, tokenizer)
+
+
+def picture(color: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def turns(*texts: str) -> list[dict[str, str]]:
+    speakers = ("human", "gpt") * (len(texts) // 2)
+    return [{"from": speaker, "value": text} for speaker, text in zip(speakers, texts, strict=True)]
+
+
+def examples() -> list[TrainingExample]:
+    return [
+        TrainingExample(color, picture(color), conversation)
+        for color in COLORS
+        for conversation in (
+            turns("<image>\nWhat color is it?", f"It is {color}."),
+            turns(f"Is it {color}?\n<image>", f"Yes, it is {color}."),
+        )
+    ]
