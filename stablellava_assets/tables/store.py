@@ -63,7 +63,8 @@ class ParquetStore:
         names = list(columns) if columns is not None else table.schema.names
         try:
             with self._fs.open(path, "rb") as file:
-                data = pq.ParquetFile(file).read(columns=names)
+                # Arrow's worker threads, alive when the interpreter ends, have been seen to abort it.
+                data = pq.ParquetFile(file).read(columns=names, use_threads=False)
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
