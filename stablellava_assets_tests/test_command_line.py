@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import datasets
 import pytest
 
 from stablellava_assets.tables.schemas import (
@@ -47,6 +50,13 @@ def test_the_warehouse_holds_what_parquet_holds(finished: Project) -> None:
     for table in TABLES:
         (row,) = warehouse.query(f"SELECT count(*) AS n FROM {table.name}").to_pylist()
         assert row["n"] == store.read_all(table).num_rows
+
+
+def test_hugging_face_datasets_shows_the_pictures(finished: Project, tmp_path: Path) -> None:
+    files = finished.workspace.store.glob(IMAGES)
+    rows = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
+    assert rows.num_rows == 36
+    assert rows[0]["image"].size == (144, 144)
 
 
 def test_scoring_again_recomputes_nothing(finished: Project) -> None:

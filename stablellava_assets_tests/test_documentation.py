@@ -47,5 +47,5 @@ def test_every_make_target_exists(finished: Project, command: str) -> None:
 @pytest.mark.parametrize(
     "command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))]
 )
-def test_every_command_of_the_readme_works(finished: Project, command: str) -> None:
-    finished.shell(command)
+def test_every_command_of_the_readme_works(own: Project, command: str) -> None:
+    own.shell(command)

@@ -90,6 +90,12 @@ def _answer(
     from stablellava_assets.evaluation.answering import Asked, answer
     from stablellava_assets.evaluation.scoring import is_correct
 
+    if not folder.exists():
+        raise dg.Failure(
+            description=f"{folder}: the model is gone. Make it again with:\n"
+            "  dagster asset materialize --select llava_checkpoint",
+            allow_retries=False,
+        )
     settings = workspace.profile.benchmark
     items = [row.inputs["item"] for row in planned]
     asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]

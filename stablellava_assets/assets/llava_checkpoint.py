@@ -1,6 +1,7 @@
 """The ``llava_checkpoint`` asset."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +44,7 @@ def llava_checkpoint(
         checkpoint_id = content_key("checkpoint", sorted(pairs["row_key"].to_pylist()), settings)
         known = {row["checkpoint_id"]: row for row in history.to_pylist()}
         row = known.get(checkpoint_id)
-        reused = row is not None and (workspace.data / row["path"]).exists()
+        reused = row is not None and all((workspace.data / row[name]).exists() for name in ("path", "base_path"))
         if row is None or not reused:
             row = _tune(context, workspace, checkpoint_id, pairs, images)
         others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
@@ -74,7 +75,10 @@ def _tune(
         for row in pairs.to_pylist()
     ]
     context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
-    result = tune(base, examples, settings, models / f"llava-{checkpoint_id}", context.log.info)
+    folder = models / f"llava-{checkpoint_id}"
+    # A folder without its row was left by a run that died between writing the two.
+    shutil.rmtree(folder, ignore_errors=True)
+    result = tune(base, examples, settings, folder, context.log.info)
     return {
         "checkpoint_id": checkpoint_id,
         "path": str(result.path.relative_to(workspace.data)),

@@ -1,0 +1,92 @@
+"""Gates catch what they are for: planted mistakes in real tables, judged by the real Great Expectations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stablellava_assets.checks import dialogues, prompt_specs
+from stablellava_assets.checks.gates import Gate, GateError, GateSettings, Suite, always, validate
+from stablellava_assets.tables.schemas import DIALOGUES, FAILED, PROMPT_SPECS
+from stablellava_assets_tests.tables.rows_of import spec
+
+
+def judge(rows: list[dict[str, Any]], **settings: Any) -> dict[str, bool]:
+    data = PROMPT_SPECS.from_rows([{**row, "run_id": "run"} for row in rows])
+    return {result.gate: result.passed for result in validate(prompt_specs.SUITE, data, GateSettings(**settings))}
+
+
+def failed_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+    return {gate for gate, passed in judge(rows, **settings).items() if not passed}
+
+
+def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs it?") -> dict[str, Any]:
+    return {
+        "pair_id": str(index),
+        "ability": "animal",
+        "batch": "0001",
+        "spec_ids": ["spec"],
+        "image_ids": ["image"],
+        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": "It is."}],
+        "question_kind": kind,
+        "expected": expected,
+        "author": "test",
+        "model": None,
+        "prompt_tokens": None,
+        "completion_tokens": None,
+        "cost_usd": None,
+        "row_key": "key",
+        "status": "made",
+        "reason": None,
+        "run_id": "run",
+    }
+
+
+def failed_dialogue_gates(rows: list[dict[str, Any]]) -> set[str]:
+    results = validate(dialogues.SUITE, DIALOGUES.from_rows(rows), GateSettings())
+    return {result.gate for result in results if not result.passed}
+
+
+def test_good_rows_pass_every_gate() -> None:
+    assert judge([spec(index) for index in range(20)]) == dict.fromkeys(
+        [gate.name for gate in prompt_specs.SUITE.gates], True
+    )
+
+
+def test_planted_mistakes_are_caught() -> None:
+    good = [spec(index) for index in range(20)]
+    assert failed_gates([*good, good[3]]) == {"ids_are_unique", "seeds_differ"}
+    assert failed_gates([*good, {**spec(20), "subject": ""}]) == {"subjects_are_named"}
+    failed = {**spec(20), "status": FAILED, "reason": None}
+    assert failed_gates([*good, failed]) == {"reasons_are_given"}
+
+
+def test_too_many_failed_rows_are_refused_unless_the_profile_allows_them() -> None:
+    rows = [*(spec(index) for index in range(10)), *(spec(index, status=FAILED) for index in range(10, 20))]
+    assert failed_gates(rows) == {"enough_rows_made"}
+    assert failed_gates(rows, min_made_prompts=0.5) == set()
+
+
+def test_an_empty_batch_is_refused_unless_the_profile_allows_it() -> None:
+    assert failed_gates([]) == {"has_rows"}
+    assert failed_gates([], allow_empty=True) == set()
+
+
+def test_yes_and_no_must_balance() -> None:
+    balanced = [dialogue(index, "yes_no", "yes" if index % 2 else "no") for index in range(10)]
+    assert failed_dialogue_gates(balanced) == set()
+    assert failed_dialogue_gates([dialogue(index, "yes_no", "yes") for index in range(10)]) == {"yes_and_no_balance"}
+    assert failed_dialogue_gates([dialogue(index, "describe", "") for index in range(10)]) == set()
+
+
+def test_image_marks_must_match_the_pictures() -> None:
+    rows = [dialogue(0, "what", "koala"), dialogue(1, "what", "koala", "What is it?")]
+    assert failed_dialogue_gates(rows) == {"image_marks_match"}
+
+
+def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None:
+    broken = Gate("broken", "Looks at no column.", "ExpectColumnValuesToBeUnique", always(column="nowhere"))
+    data = PROMPT_SPECS.from_rows([{**spec(0), "run_id": "run"}])
+    with pytest.raises(GateError, match="'broken' could not be evaluated"):
+        validate(Suite(PROMPT_SPECS, (broken,)), data, GateSettings())
