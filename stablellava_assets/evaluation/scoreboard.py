@@ -43,6 +43,12 @@ def _line(by_key: Mapping[tuple[str, str, str], Mapping[str, Any]], ability: str
         f"{base['accuracy']:.3f}",
         f"{tuned['accuracy']:.3f}",
         f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
-        f"{tuned['p_value']:.0e}" if tuned["p_value"] < 0.001 else f"{tuned['p_value']:.3f}",
+        _p_value(tuned["p_value"]),
         *(f"{kind['accuracy']:.3f}" if kind else "" for kind in kinds),
     )
+
+
+def _p_value(p: float) -> str:
+    if p < 1e-99:
+        return "<1e-99"
+    return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"

@@ -1,7 +1,7 @@
 """One copy of the model a processor core, each on one thread, that share the work of every step.
 
-For a network this small that is about twice as fast as one model on all threads: its operations are too short to be split
-between cores, and a share of a batch stays in a core's own cache.
+For a network this small that beats one model on all threads: its operations are too short to be split between cores, and a
+share of a batch stays in a core's own cache.
 """
 
 from __future__ import annotations
