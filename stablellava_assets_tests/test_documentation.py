@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import ROOT, Project
 
 README = ROOT / "README.md"
@@ -41,6 +42,14 @@ def test_the_readme_names_its_commands() -> None:
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])
 def test_every_make_target_exists(finished: Project, command: str) -> None:
     finished.shell(f"make --dry-run {command.removeprefix('make ')}")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished project that commands may change."""
+    project = Project(tmp_path_factory.mktemp("own"), SMALL)
+    project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'")
+    return project
 
 
 @pytest.mark.slow
