@@ -6,11 +6,12 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.evaluation.scoring import ALL
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLORS = {"base": "#9aa5b1", "tuned": "#2f6fde"}
-_TOTAL = "all"
 
 
 def scores_chart(scores: Sequence[Mapping[str, Any]]) -> bytes:
@@ -20,8 +21,8 @@ def scores_chart(scores: Sequence[Mapping[str, Any]]) -> bytes:
     """
     from matplotlib.figure import Figure
 
-    over_kinds = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == _TOTAL}
-    abilities = [*sorted({ability for _, ability in over_kinds} - {_TOTAL}), _TOTAL]
+    over_kinds = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
+    abilities = [*sorted({ability for _, ability in over_kinds} - {ALL}), ALL]
     figure = Figure(figsize=(7.5, 0.42 * len(abilities) + 1.2), layout="constrained")
     axes = figure.subplots()
     for offset, model in ((0.18, "base"), (-0.18, "tuned")):
@@ -32,7 +33,7 @@ def scores_chart(scores: Sequence[Mapping[str, Any]]) -> bytes:
         above = [row["interval_high"] - row["accuracy"] for row in rows]
         axes.barh(places, accuracy, 0.34, color=_COLORS[model], label=model)
         axes.errorbar(accuracy, places, xerr=[below, above], fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
-    names = ["all abilities" if ability == _TOTAL else ability for ability in abilities]
+    names = ["all abilities" if ability == ALL else ability for ability in abilities]
     axes.set_yticks([len(abilities) - index for index in range(len(abilities))], names)
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy, with 95 % Wilson intervals")

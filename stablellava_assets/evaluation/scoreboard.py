@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
+from stablellava_assets.evaluation.scoring import ALL
 
-_TOTAL = "all"
 _HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p", *QUESTION_KINDS)
 
 
@@ -17,8 +17,8 @@ def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     The total comes last. ``markdown`` chooses between a Markdown table and aligned text for a terminal.
     """
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in scores}
-    abilities = sorted({row["ability"] for row in scores} - {_TOTAL})
-    rows = [_line(by_key, ability) for ability in [*abilities, _TOTAL]]
+    abilities = sorted({row["ability"] for row in scores} - {ALL})
+    rows = [_line(by_key, ability) for ability in [*abilities, ALL]]
     if markdown:
         lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -35,10 +35,10 @@ def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
 
 
 def _line(by_key: Mapping[tuple[str, str, str], Mapping[str, Any]], ability: str) -> tuple[str, ...]:
-    base, tuned = by_key[("base", ability, _TOTAL)], by_key[("tuned", ability, _TOTAL)]
+    base, tuned = by_key[("base", ability, ALL)], by_key[("tuned", ability, ALL)]
     kinds = [by_key.get(("tuned", ability, kind)) for kind in QUESTION_KINDS]
     return (
-        "all abilities" if ability == _TOTAL else ability,
+        "all abilities" if ability == ALL else ability,
         str(tuned["n"]),
         f"{base['accuracy']:.3f}",
         f"{tuned['accuracy']:.3f}",
