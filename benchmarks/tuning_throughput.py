@@ -27,6 +27,7 @@ from stablellava_assets.tuning.training import TrainingExample, train
 from stablellava_assets.tuning.training_set import prepare
 
 _ROUNDS = 3
+_ROWS_A_PICTURE = 4
 
 
 def conversations(pictures: int) -> list[TrainingExample]:
@@ -48,9 +49,7 @@ def conversations(pictures: int) -> list[TrainingExample]:
 def main(pictures: int) -> None:
     """Print the rate of each form, the median of the rounds, and the ratio."""
     settings = load_profile().tuning
-    model_settings = settings.model.model_copy(
-        update={"alignment_pictures": 13, "alignment": settings.model.alignment.model_copy(update={"passes": 1})}
-    )
+    model_settings = settings.model.model_copy(update={"base_pictures": 13, "base_texts": 13})
     packed = conversations(pictures)
     pictures = len({example.image_id for example in packed})
     apart = [replace(example, image_id=f"{example.image_id}-{index}") for index, example in enumerate(packed)]
@@ -64,10 +63,10 @@ def main(pictures: int) -> None:
         for _ in range(_ROUNDS):
             for name, examples in (("packed", packed), ("a sequence each", apart)):
                 model, processor = load_checkpoint(base)
-                training_set = prepare(examples, processor, model.config)
+                training_set = prepare(examples, processor, model.config, _ROWS_A_PICTURE)
                 # As many conversations a step in both forms.
-                per_step = stage.pictures_per_step * len(training_set.packs) // pictures
-                one_pass = stage.model_copy(update={"passes": 1, "pictures_per_step": per_step})
+                per_step = stage.batch_size * len(training_set.packs) // pictures
+                one_pass = stage.model_copy(update={"passes": 1, "batch_size": per_step})
                 started = time.perf_counter()
                 train(model, processor, training_set, one_pass, settings.seed, _quiet)
                 rates[name].append(len(examples) / (time.perf_counter() - started))

@@ -17,14 +17,17 @@ SMALL: dict[str, Any] = {
     "tuning": {
         "model": {
             "kind": "embedded",
-            "vision_layers": 1,
-            "vision_width": 32,
+            "vision_widths": [16, 32, 32],
+            "vision_depths": [1, 1, 1],
             "text_layers": 1,
             "text_width": 32,
-            "alignment_pictures": 40,
-            "alignment": {"passes": 1, "pictures_per_step": 8},
+            "base_pictures": 40,
+            "base_texts": 40,
+            "vision": {"passes": 1, "batch_size": 8},
+            "language": {"passes": 1, "batch_size": 8},
+            "alignment": {"passes": 1, "batch_size": 8},
         },
-        "stage": {"passes": 4, "pictures_per_step": 8},
+        "stage": {"passes": 4, "batch_size": 8},
     },
 }
 """The embedded profile, small enough that a whole run takes seconds; its scores mean nothing."""

@@ -1,10 +1,9 @@
-"""What the embedded base model is aligned on: pictures it paints itself, captions, and where the subject stands.
+"""What the embedded base model sees: pictures it paints itself, their captions, and where the subject stands.
 
-LLaVA's base has seen captions and general questions before it is tuned on an ability; the embedded base gets the same
-from the same painter. It learns to name every subject and every scene (a caption is the prompt's own keywords,
-as alt text is on the web), and how a yes-no and an either-or question are answered (about placement). It is never
-asked what the benchmark asks: which subject it is, whether a subject is there, or which of two it is.
-So base and tuned differ in what tuning teaches, not in whether a model has ever seen the things.
+LLaVA's base has a vision tower that learned from captions, a language model that can read, and a projector aligned on
+captions; the embedded one goes through the same three lessons. It learns to name every subject and every scene (a
+caption is the prompt's own keywords, as alt text is on the web), and where a subject stands. It is never asked about a picture
+what the benchmark asks: which subject it is, whether a subject is there, or which of two it is.
 The prompts are drawn under seeds of their own: no picture is one of the training set or of the benchmark.
 """
 
@@ -28,11 +27,13 @@ CAPTION_REQUESTS = (
     "What would you call this picture?",
 )
 _CAPTIONED = ("subject", "scene", "content")
+_PHRASES = (*_CAPTIONED, "style", "position")
 
 
 def alignment_texts() -> Iterator[str]:
     """Every word of the corpus that is not the catalog's, for the tokenizer."""
     yield from CAPTION_REQUESTS
+    yield "This is,"
     for position in POSITIONS:
         for question, answer in _placement_turns(position, position):
             yield question
@@ -55,6 +56,10 @@ class AlignmentCorpus:
         said = [_turns(spec) for spec in self._specs.values()]
         return content_key("alignment corpus", [row.row_key for row in self._pictures], said)
 
+    def phrases(self, image_id: str) -> list[str]:
+        """What the prompt of a picture says that can be seen in it."""
+        return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
+
     def examples(self) -> Iterator[TrainingExample]:
         """Paint the pictures; those that cannot be painted are left out."""
         for row in self._painter.paint(self._pictures):
@@ -75,8 +80,9 @@ def _spec(ability: Ability, index: int) -> Row:
 def _turns(spec: Row) -> list[tuple[str, str]]:
     """A caption, and where the prompt says it, one question about the place."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
-    caption = ", ".join(facts[name] for name in _CAPTIONED if name in facts)
-    turns = [(choose(CAPTION_REQUESTS, spec["spec_id"], "request"), f"{caption[0].upper()}{caption[1:]}.")]
+    # Inside a sentence, a name is the same token as in every other answer.
+    caption = "This is " + ", ".join(facts[name] for name in _CAPTIONED if name in facts) + "."
+    turns = [(choose(CAPTION_REQUESTS, spec["spec_id"], "request"), caption)]
     if "position" in facts:
         others = [position for position in POSITIONS if position != facts["position"]]
         asked = _placement_turns(facts["position"], choose(others, spec["spec_id"], "other"))
@@ -87,7 +93,7 @@ def _turns(spec: Row) -> list[tuple[str, str]]:
 def _placement_turns(position: str, other: str) -> list[tuple[str, str]]:
     first, second = sorted((position, other))
     return [
-        (f"Is it {position}?", f"Yes, it is {position}."),
-        (f"Is it {other}?", f"No, it is {position}."),
+        (f"Is it {position}?", f"It is {position}, so yes."),
+        (f"Is it {other}?", f"It is {position}, so no."),
         (f"Is it {first} or {second}?", f"It is {position}."),
     ]

@@ -18,41 +18,52 @@ _STEPS_SORTED_TOGETHER = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Indices of pictures, and offsets (pictures, 2) in pixels by which each is moved, from 0 to twice the setting.
+    """Indices of packs, and offsets (packs, 2) in pixels by which their pictures are moved, from 0 to twice the setting.
 
     ``learned`` counts the labelled tokens of the whole step, also in a share of it.
     """
 
-    pictures: torch.Tensor
+    packs: torch.Tensor
     offsets: torch.Tensor
     learned: int
 
     def shares(self, count: int) -> list[Batch]:
-        """At most ``count`` parts that hold every ``count``-th picture, none of them empty."""
-        parts = [slice(first, None, count) for first in range(min(count, len(self.pictures)))]
-        return [Batch(self.pictures[part], self.offsets[part], self.learned) for part in parts]
+        """At most ``count`` parts that hold every ``count``-th pack, none of them empty."""
+        parts = [slice(first, None, count) for first in range(min(count, len(self.packs)))]
+        return [Batch(self.packs[part], self.offsets[part], self.learned) for part in parts]
 
 
 def batches(packs: Sequence[PackedRows], per_step: int, steps: int, shift: int, seed: int) -> Iterator[Batch]:
-    """The batches of ``steps`` steps: every pass goes through all pictures, in an order of its own.
+    """The batches of ``steps`` steps: every pass goes through all packs, in an order of its own.
 
-    A few steps' pictures at a time are dealt out by length, so that less of a batch is padding.
+    A few steps' packs at a time are dealt out by length, so that less of a batch is padding.
     """
     import torch
 
     generator = torch.Generator().manual_seed(derive_seed("batches", seed))
     lengths = torch.tensor([len(pack.tokens) for pack in packs])
     learned = torch.tensor([sum(label != IGNORED for label in pack.labels) for pack in packs])
-    waiting = torch.empty(0, dtype=torch.int64)
-    for done in range(0, steps, _STEPS_SORTED_TOGETHER):
-        together = min(_STEPS_SORTED_TOGETHER, steps - done)
-        while len(waiting) < together * per_step:
-            waiting = torch.cat([waiting, torch.randperm(len(packs), generator=generator)])
-        chosen, waiting = waiting[: together * per_step], waiting[together * per_step :]
+    for chosen in drawn(len(packs), per_step, steps, _STEPS_SORTED_TOGETHER, generator):
+        together = len(chosen) // per_step
         by_length = chosen[lengths[chosen].argsort(stable=True)].reshape(together, per_step)
-        for pictures in by_length[torch.randperm(together, generator=generator)]:
+        for indices in by_length[torch.randperm(together, generator=generator)]:
             offsets = torch.randint(0, 2 * shift + 1, (per_step, 2), generator=generator)
-            yield Batch(pictures, offsets, int(learned[pictures].sum()))
+            yield Batch(indices, offsets, int(learned[indices].sum()))
+
+
+def drawn(
+    count: int, per_step: int, steps: int, steps_at_once: int, generator: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Indices below ``count`` for ``steps`` steps, some steps at once; each is drawn again only when all have been."""
+    import torch
+
+    waiting = torch.empty(0, dtype=torch.int64)
+    for done in range(0, steps, steps_at_once):
+        wanted = min(steps_at_once, steps - done) * per_step
+        while len(waiting) < wanted:
+            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
+        yield waiting[:wanted]
+        waiting = waiting[wanted:]
 
 
 def shifted(pixels: torch.Tensor, most: int, offsets: torch.Tensor) -> torch.Tensor:

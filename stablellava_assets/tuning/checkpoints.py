@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import LlavaProcessor, PreTrainedModel
 
 
-def load_checkpoint(folder: Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def load_checkpoint(folder: Path) -> tuple[PreTrainedModel, LlavaProcessor]:
     """Model, in float32 and on the GPU where there is one, and processor of a folder that the Auto classes read."""
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -23,7 +23,7 @@ def load_checkpoint(folder: Path) -> tuple[LlavaForConditionalGeneration, LlavaP
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
 
 
-def save_checkpoint(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
+def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:
     """Write ``folder``, which must not exist; what a killed run left of it before is removed."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,14 +1,19 @@
-"""The embedded model: LLaVA's architecture from transformers, small, with random weights."""
+"""The embedded model: a small LLaVA with random weights, in an architecture that transformers has.
+
+Its vision tower is convolutional, as in FastVLM (Vasu et al., 2025), which is LLaVA with such a tower: from nothing, a
+convolutional network learns to tell the subjects apart from a third of the pictures that a transformer needs.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from stablellava_assets.tuning.settings import EmbeddedModelSettings
 from stablellava_assets.tuning.tokenizer import CHAT_TEMPLATE
 
 if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
+    from transformers import FastVlmForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
 
 def build_processor(settings: EmbeddedModelSettings, tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
@@ -21,27 +26,30 @@ def build_processor(settings: EmbeddedModelSettings, tokenizer: PreTrainedTokeni
     return LlavaProcessor(
         image_processor=pictures,
         tokenizer=tokenizer,
-        patch_size=settings.patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        # LLaVA's processor derives the number of image tokens from the size of a patch.
+        patch_size=settings.image_size // math.isqrt(settings.vision_tokens),
+        vision_feature_select_strategy="full",
+        num_additional_image_tokens=0,
         chat_template=CHAT_TEMPLATE,
     )
 
 
 def build_model(
     settings: EmbeddedModelSettings, tokenizer: PreTrainedTokenizerFast, seed: int
-) -> LlavaForConditionalGeneration:
-    """CLIP vision tower, two-layer projector and Llama, with the weights that ``seed`` draws."""
+) -> FastVlmForConditionalGeneration:
+    """ConvNeXt vision tower, two-layer projector and Llama, with the weights that ``seed`` draws."""
     import torch
-    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+    from transformers import ConvNextConfig, FastVlmConfig, FastVlmForConditionalGeneration, LlamaConfig
 
-    vision = CLIPVisionConfig(
+    vision = ConvNextConfig(
         image_size=settings.image_size,
         patch_size=settings.patch_size,
-        hidden_size=settings.vision_width,
-        intermediate_size=4 * settings.vision_width,
-        num_hidden_layers=settings.vision_layers,
-        num_attention_heads=settings.vision_width // settings.head_width,
+        num_stages=len(settings.vision_widths),
+        hidden_sizes=list(settings.vision_widths),
+        depths=list(settings.vision_depths),
+        # None: so few layers need no scale that starts near zero.
+        layer_scale_init_value=0.0,
+        hidden_size=settings.vision_widths[-1],
     )
     text = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -55,15 +63,13 @@ def build_model(
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,
     )
-    config = LlavaConfig(
+    config = FastVlmConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=(settings.image_size // settings.patch_size) ** 2,
-        vision_feature_select_strategy="default",
-        vision_feature_layer=-1,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=settings.vision_tokens,
         tie_word_embeddings=True,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlavaForConditionalGeneration(config)
+        return FastVlmForConditionalGeneration(config)

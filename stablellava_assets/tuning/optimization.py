@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -14,10 +13,11 @@ if TYPE_CHECKING:
 
 _BETAS = (0.9, 0.95)
 _MAX_GRADIENT_NORM = 1.0
+_PIXEL_CHANNELS = 3
 
 
 class Optimizer:
-    """Muon (Jordan et al., 2024) and AdamW side by side, under a linear warm-up and a cosine to zero.
+    """Muon (Jordan et al., 2024) and AdamW side by side, under a linear warm-up and a line down to zero.
 
     The replicas may compute in bfloat16: the weights that move are float32 masters (Micikevicius et al., 2018), copied
     into every replica after each step, so that small updates are not rounded away.
@@ -28,26 +28,22 @@ class Optimizer:
     ) -> None:
         import torch
 
+        from stablellava_assets.tuning.muon import Muon
+
         self._executor = executor
         named = [dict(replica.named_parameters()) for replica in replicas]
         self._working = [[weights[name] for weights in named] for name in named[0]]
         self._masters = [torch.nn.Parameter(weights[0].detach().float().clone()) for weights in self._working]
         inner = [_is_inner_matrix(name, weight) for name, weight in named[0].items()]
-        matrices = [master for master, is_inner in zip(self._masters, inner, strict=True) if is_inner]
+        # Neighbours in this order have one shape, and every thread gets as many of each.
+        matrices = sorted(
+            (master for master, is_inner in zip(self._masters, inner, strict=True) if is_inner),
+            key=lambda master: (master.numel(), *master.shape),
+        )
         others = [master for master, is_inner in zip(self._masters, inner, strict=True) if not is_inner]
-        # Muon's work, unlike AdamW's, is worth sharing between threads; it treats every matrix by itself.
         shares = [matrices[at :: len(replicas)] for at in range(len(replicas))]
         self._parts: list[torch.optim.Optimizer] = [
-            *(
-                torch.optim.Muon(
-                    share,
-                    lr=stage.matrix_learning_rate,
-                    weight_decay=stage.weight_decay,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-                for share in shares
-                if share
-            ),
+            *(Muon(share, stage.matrix_learning_rate, stage.weight_decay) for share in shares if share),
             torch.optim.AdamW(others, lr=stage.learning_rate, betas=_BETAS, weight_decay=stage.weight_decay),
         ]
         warmup = max(1, round(stage.warmup * steps))
@@ -55,7 +51,7 @@ class Optimizer:
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+            return 1 - (step - warmup) / max(1, steps - warmup)
 
         self._schedules = [torch.optim.lr_scheduler.LambdaLR(part, factor) for part in self._parts]
 
@@ -88,4 +84,7 @@ class Optimizer:
 
 
 def _is_inner_matrix(name: str, weight: torch.Tensor) -> bool:
-    return weight.ndim == 2 and "embed" not in name and "lm_head" not in name
+    """Matrices and dense convolution kernels; not embeddings, heads, nor the kernels that read pixels or one channel."""
+    if any(part in name for part in ("embed", "head")):
+        return False
+    return weight.ndim == 2 or (weight.ndim == 4 and weight.shape[1] > _PIXEL_CHANNELS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlavaForConditionalGeneration
+    from transformers import PreTrainedModel
 
     from stablellava_assets.tuning.conversations import TokenizedRow
 
@@ -48,13 +48,13 @@ class PackedBatch:
 
 
 def pack(rows: Sequence[TokenizedRow], image_token: int) -> PackedRows:
-    """Pack rows that begin alike up to the end of the picture.
+    """Pack rows that begin alike up to the end of the picture; rows without a picture share nothing.
 
     Raises:
         ValueError: the rows do not share their beginning.
     """
     first = rows[0].tokens
-    shared = len(first) - first[::-1].index(image_token)
+    shared = len(first) - first[::-1].index(image_token) if image_token in first else 0
     packed = PackedRows(first[:shared], [IGNORED] * shared, list(range(shared)), [0] * shared)
     for number, row in enumerate(rows, start=1):
         if row.tokens[:shared] != packed.tokens[:shared]:
@@ -86,7 +86,7 @@ def collate(pictures: Sequence[PackedRows], pad_token: int) -> PackedBatch:
     )
 
 
-def answer_loss(model: LlavaForConditionalGeneration, batch: PackedBatch, pixels: torch.Tensor) -> torch.Tensor:
+def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None) -> torch.Tensor:
     """Cross-entropy summed over the labelled tokens; the vocabulary is computed only where a label waits for it."""
     import torch
 

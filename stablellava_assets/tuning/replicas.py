@@ -10,17 +10,20 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration
+    import torch
+
+ModelT = TypeVar("ModelT", bound="torch.nn.Module")
 
 
-def replicate(model: LlavaForConditionalGeneration) -> list[LlavaForConditionalGeneration]:
+def replicate(model: ModelT) -> list[ModelT]:
     """``model`` itself and copies of it, one a thread that torch may use; on a GPU ``model`` alone."""
     import torch
 
-    count = torch.get_num_threads() if model.device.type == "cpu" else 1
+    on_processor = next(model.parameters()).device.type == "cpu"
+    count = torch.get_num_threads() if on_processor else 1
     return [model, *(copy.deepcopy(model) for _ in range(count - 1))]
 
 

@@ -39,6 +39,6 @@ class TrainingReport:
             self._said = now
             rate = self._done / max(now - self._started, 1e-9)
             self._progress(
-                f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} pictures/s, "
+                f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} looks/s, "
                 f"{(self._steps - self._done) / rate:.0f} s left"
             )

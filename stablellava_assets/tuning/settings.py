@@ -10,12 +10,15 @@ from stablellava_assets.yaml_documents import Document
 
 
 class StageSettings(Document):
-    """One stage of training: how often every picture is seen, and how fast the weights move."""
+    """One stage of training: how often everything is seen, and how fast the weights move."""
 
-    passes: float = Field(gt=0, le=1000, description="How often every training picture is seen.")
-    pictures_per_step: int = Field(24, ge=1, le=4096, description="Pictures an optimizer step, each with all its rows.")
+    passes: float = Field(gt=0, le=1000, description="How often every row, text or picture is seen.")
+    batch_size: int = Field(48, ge=1, le=4096, description="Looks an optimizer step; see rows_per_look.")
+    rows_per_look: int = Field(
+        2, ge=1, le=64, description="Rows about a picture that are trained on at one look at it; the rest at another."
+    )
     learning_rate: float = Field(6e-3, gt=0, le=1, description="AdamW: embeddings, norms and biases.")
-    matrix_learning_rate: float = Field(6e-3, gt=0, le=1, description="Muon: the weight matrices.")
+    matrix_learning_rate: float = Field(8e-3, gt=0, le=1, description="Muon: the weight matrices.")
     weight_decay: float = Field(0.05, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
     shift: int = Field(0, ge=0, le=64, description="Pictures are moved by up to so many pixels, each time anew.")
@@ -29,24 +32,46 @@ class EmbeddedModelSettings(Document):
 
     kind: Literal["embedded"]
     image_size: int = Field(72, ge=16, le=1024, description="Side of the picture the model sees, pixels.")
-    patch_size: int = Field(12, ge=4, le=64, description="Side of one vision token, pixels.")
-    vision_layers: int = Field(4, ge=1, le=48)
-    vision_width: int = Field(128, ge=16, le=4096)
+    patch_size: int = Field(
+        4, ge=2, le=64, description="Side of the patches that the vision tower begins with, pixels."
+    )
+    vision_widths: tuple[int, ...] = Field(
+        (32, 64, 128, 192), min_length=1, max_length=6, description="Channels a stage; each halves the grid."
+    )
+    vision_depths: tuple[int, ...] = Field((1, 1, 2, 1), min_length=1, max_length=6, description="Blocks a stage.")
     text_layers: int = Field(2, ge=1, le=48)
     text_width: int = Field(128, ge=16, le=4096)
     head_width: int = Field(32, ge=8, le=256, description="Width of one attention head.")
     context: int = Field(512, ge=64, le=32_768, description="Longest sequence, vision tokens included.")
-    alignment_pictures: int = Field(8000, ge=1, description="Pictures the base is aligned on.")
-    alignment: StageSettings
+    base_pictures: int = Field(10_400, ge=1, description="Pictures that make the base.")
+    base_texts: int = Field(12_800, ge=1, description="Sentences that the language model reads first.")
+    vision: StageSettings = Field(
+        StageSettings(passes=4, matrix_learning_rate=1.2e-2), description="Captions' phrases told from pictures."
+    )
+    language: StageSettings = Field(
+        StageSettings(passes=1, batch_size=16), description="Sentences read and asked about."
+    )
+    alignment: StageSettings = Field(StageSettings(passes=0.7), description="Captions written about pictures.")
+
+    @property
+    def vision_tokens(self) -> int:
+        """Tokens of one picture."""
+        side = self.image_size // self.patch_size
+        for _ in self.vision_widths[1:]:
+            side //= 2
+        return side * side
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.image_size % self.patch_size:
-            raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
-        for name in ("vision_width", "text_width"):
-            if getattr(self, name) % self.head_width:
-                raise ValueError(f"{name} {getattr(self, name)} is not a multiple of head_width {self.head_width}")
-        if (self.image_size // self.patch_size) ** 2 >= self.context:
+        if len(self.vision_widths) != len(self.vision_depths):
+            raise ValueError("vision_widths and vision_depths need one value a stage, so equally many")
+        if self.text_width % self.head_width:
+            raise ValueError(f"text_width {self.text_width} is not a multiple of head_width {self.head_width}")
+        if not self.vision_tokens:
+            raise ValueError(
+                f"image_size {self.image_size} leaves no vision token after {len(self.vision_widths)} stages"
+            )
+        if self.vision_tokens >= self.context:
             raise ValueError(f"context {self.context} leaves no room for text after the vision tokens")
         return self
 

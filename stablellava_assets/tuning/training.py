@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
 from stablellava_assets.tuning.checkpoints import load_checkpoint, save_checkpoint
-from stablellava_assets.tuning.optimization import Optimizer
+from stablellava_assets.tuning.optimizing import optimize
 from stablellava_assets.tuning.packing import answer_loss, collate
-from stablellava_assets.tuning.replicas import replicate, single_threaded
 from stablellava_assets.tuning.report import TrainingReport
 from stablellava_assets.tuning.settings import StageSettings, TuningSettings
 from stablellava_assets.tuning.training_set import TrainingExample, TrainingSet, prepare
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import LlavaProcessor, PreTrainedModel
 
 __all__ = ["TrainingExample", "TuningResult", "train", "tune"]
 
@@ -56,13 +55,13 @@ def tune(
         raise FileExistsError(f"{destination} exists; a checkpoint is never overwritten: remove it, or tune elsewhere")
     started = time.monotonic()
     model, processor = load_checkpoint(base)
-    training_set = prepare(examples, processor, model.config)
+    training_set = prepare(examples, processor, model.config, settings.stage.rows_per_look)
     curve = train(model, processor, training_set, settings.stage, settings.seed, progress)
     save_checkpoint(model, processor, destination)
     return TuningResult(
         path=destination,
         parameters=model.num_parameters(only_trainable=True),
-        pictures=len(training_set.packs),
+        pictures=len({example.image_id for example in examples}),
         rows=len(examples),
         loss_curve=curve,
         seconds=time.monotonic() - started,
@@ -70,51 +69,49 @@ def tune(
 
 
 def train(
-    model: LlavaForConditionalGeneration,
+    model: PreTrainedModel,
     processor: LlavaProcessor,
     training_set: TrainingSet,
     stage: StageSettings,
     seed: int,
     progress: Callable[[str], None],
 ) -> list[tuple[int, float]]:
-    """Train every weight of ``model`` in place, one replica a thread that torch may use.
+    """Train every weight of ``model`` that the examples reach, in place, one replica a thread that torch may use.
 
     Returns:
         The loss curve, (step, mean loss of the steps since the point before), of some hundred points.
     """
     count = len(training_set.packs)
-    per_step = min(stage.pictures_per_step, count)
+    per_step = min(stage.batch_size, count)
     steps = max(1, round(stage.passes * count / per_step))
-    report = TrainingReport(steps, per_step, progress)
-    model.to(_fast_dtype(model.device)).train()
+    model.to(_dtype_on(model.device)).train()
     # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
-    model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
-    replicas = replicate(model)
+    model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 
-    def backward(replica: LlavaForConditionalGeneration, share: Batch) -> float:
-        packed = collate([training_set.packs[at] for at in share.pictures.tolist()], processor.tokenizer.pad_token_id)
-        pixels = normalized(training_set.pixels[share.pictures], processor)
-        pixels = shifted(pixels, stage.shift, share.offsets).to(replica.device, replica.dtype)
+    def backward(replica: PreTrainedModel, share: Batch) -> float:
+        packed = collate([training_set.packs[at] for at in share.packs.tolist()], processor.tokenizer.pad_token_id)
+        pixels = training_set.pixels_of(share.packs)
+        if pixels is not None:
+            pixels = shifted(normalized(pixels, processor), stage.shift, share.offsets)
+            pixels = pixels.to(replica.device, replica.dtype)
         loss = answer_loss(replica, packed.to(replica.device), pixels) / share.learned
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    with single_threaded(len(replicas)) as pool:
-        optimizer = Optimizer(replicas, stage, steps, pool)
-        for batch in batches(training_set.packs, per_step, steps, stage.shift, seed):
-            report.add(sum(pool.map(backward, replicas, batch.shares(len(replicas)))))
-            optimizer.step()
-        optimizer.finish(model)
+    curve = optimize(
+        model,
+        stage,
+        steps,
+        batches(training_set.packs, per_step, steps, stage.shift, seed),
+        backward,
+        TrainingReport(steps, per_step, progress),
+    )
     model.eval()
-    return report.curve
+    return curve
 
 
-def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies matrices in it, which halves the time; float32 elsewhere."""
+def _dtype_on(device: torch.device) -> torch.dtype:
+    """bfloat16 on a GPU that multiplies in it; float32 elsewhere, so that every processor gives the same weights."""
     import torch
 
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    capabilities = torch.cpu.get_capabilities()
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-    return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -14,7 +14,7 @@ from stablellava_assets.tuning.packing import PackedRows, pack
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from transformers import LlavaConfig, LlavaProcessor
+    from transformers import LlavaProcessor, PreTrainedConfig
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,25 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pictures with all that is asked about them. ``pixels`` is uint8 of (pictures, 3, height, width)."""
+    """Packs of rows, and the picture each is about.
 
-    pixels: torch.Tensor
+    ``pixels`` is uint8 of (pictures, 3, height, width), empty where rows are text alone; ``pictures`` says which of them
+    each pack looks at, and is then None.
+    """
+
     packs: list[PackedRows]
+    pixels: torch.Tensor
+    pictures: torch.Tensor | None
+
+    def pixels_of(self, packs: torch.Tensor) -> torch.Tensor | None:
+        """The pictures of some packs, by their indices."""
+        return None if self.pictures is None else self.pixels[self.pictures[packs]]
 
 
-def prepare(examples: Sequence[TrainingExample], processor: LlavaProcessor, config: LlavaConfig) -> TrainingSet:
-    """Decode, tokenize and pack ``examples``, grouped by picture.
+def prepare(
+    examples: Sequence[TrainingExample], processor: LlavaProcessor, config: PreTrainedConfig, rows_per_look: int
+) -> TrainingSet:
+    """Decode, tokenize and pack ``examples``: at most ``rows_per_look`` rows about one picture share a pack.
 
     Raises:
         ValueError: there are no examples, a picture cannot be decoded, a conversation is malformed, or a sequence is
@@ -49,12 +60,35 @@ def prepare(examples: Sequence[TrainingExample], processor: LlavaProcessor, conf
     for index, example in enumerate(examples):
         groups.setdefault(example.image_id, []).append(index)
     rows = tokenize([_messages(example) for example in examples], processor, config.image_seq_length)
-    packs = [pack([rows[index] for index in group], config.image_token_id) for group in groups.values()]
     _check_length(examples, [len(row.tokens) for row in rows], config.text_config.max_position_embeddings)
     pictures = [examples[group[0]] for group in groups.values()]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         pixels = list(pool.map(lambda example: _pixels(example, processor), pictures))
-    return TrainingSet(torch.stack([torch.from_numpy(values) for values in pixels]), packs)
+    looks = [
+        (number, group[start : start + rows_per_look])
+        for number, group in enumerate(groups.values())
+        for start in range(0, len(group), rows_per_look)
+    ]
+    return TrainingSet(
+        packs=[pack([rows[index] for index in look], config.image_token_id) for _, look in looks],
+        pixels=torch.stack([torch.from_numpy(values) for values in pixels]),
+        pictures=torch.tensor([number for number, _ in looks]),
+    )
+
+
+def prepare_texts(
+    conversations: Sequence[list[dict[str, Any]]],
+    processor: LlavaProcessor,
+    config: PreTrainedConfig,
+    rows_per_look: int,
+) -> TrainingSet:
+    """Tokenize and pack conversations without pictures, given as chat messages."""
+    import torch
+
+    rows = tokenize(conversations, processor, config.image_seq_length)
+    starts = range(0, len(rows), rows_per_look)
+    packs = [pack(rows[start : start + rows_per_look], config.image_token_id) for start in starts]
+    return TrainingSet(packs, pixels=torch.empty(0, 3, 0, 0, dtype=torch.uint8), pictures=None)
 
 
 def _messages(example: TrainingExample) -> list[dict[str, Any]]:

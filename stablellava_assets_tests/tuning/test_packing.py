@@ -24,15 +24,15 @@ CONVERSATIONS = [
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> None:
     model, processor = model_and_processor()
-    model.set_attn_implementation(attention)
+    model.model.language_model.set_attn_implementation(attention)
     together = [TrainingExample("red", picture("red"), turns_) for turns_ in CONVERSATIONS]
     apart = [TrainingExample(str(index), picture("red"), turns_) for index, turns_ in enumerate(CONVERSATIONS)]
     results = []
     for rows in (together, apart):
-        training_set = prepare(rows, processor, model.config)
+        training_set = prepare(rows, processor, model.config, 3)
         batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
         model.zero_grad()
-        loss = answer_loss(model, batch, normalized(training_set.pixels, processor))
+        loss = answer_loss(model, batch, normalized(training_set.pixels[training_set.pictures], processor))
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
         results.append((len(training_set.packs), loss.item(), gradients))
@@ -45,7 +45,7 @@ def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> 
 
 def test_the_loss_is_that_of_the_model_itself() -> None:
     model, processor = model_and_processor()
-    training_set = prepare(examples()[:1], processor, model.config)
+    training_set = prepare(examples()[:1], processor, model.config, 1)
     pixels = normalized(training_set.pixels, processor)
     batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
     expected = model(input_ids=batch.tokens, pixel_values=pixels, labels=batch.labels).loss
@@ -76,6 +76,6 @@ def test_rows_that_begin_differently_cannot_share_a_picture() -> None:
 
 def test_pixels_are_those_of_the_checkpoints_own_preprocessing() -> None:
     model, processor = model_and_processor()
-    training_set = prepare(examples(), processor, model.config)
+    training_set = prepare(examples(), processor, model.config, 2)
     expected = processor.image_processor(Image.open(io.BytesIO(picture("red"))), return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(normalized(training_set.pixels[:1], processor), expected, rtol=0, atol=1e-4)

@@ -12,7 +12,6 @@ from stablellava_assets.evaluation.answering import Asked, answer
 from stablellava_assets.tuning.batches import batches, shifted
 from stablellava_assets.tuning.checkpoints import save_checkpoint
 from stablellava_assets.tuning.packing import PackedRows
-from stablellava_assets.tuning.settings import StageSettings
 from stablellava_assets.tuning.training import TrainingExample, tune
 from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
 
@@ -26,7 +25,7 @@ def _base(tmp_path: Path) -> Path:
 
 def test_a_tuned_model_answers_through_the_auto_classes(base: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    long_enough = SETTINGS.model_copy(update={"stage": StageSettings(passes=240, pictures_per_step=4, shift=1)})
+    long_enough = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"passes": 240})})
     result = tune(base, examples(), long_enough, tmp_path / "tuned", lines.append)
     asked = [Asked(picture(color), "What color is it?") for color in COLORS]
     said = answer(result.path, asked, batch_size=3, max_new_tokens=8, progress=lines.append)
@@ -81,9 +80,9 @@ def test_an_unusable_example_is_named_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
-def test_every_pass_sees_every_picture_once_in_its_own_order() -> None:
+def test_every_pass_sees_every_pack_once_in_its_own_order() -> None:
     packs = [PackedRows([1] * (5 + index % 3), [-100] * 4 + [1] * (1 + index % 3), [], []) for index in range(24)]
-    seen = [at for batch in batches(packs, 6, 8, shift=1, seed=3) for at in batch.pictures.tolist()]
+    seen = [at for batch in batches(packs, 6, 8, shift=1, seed=3) for at in batch.packs.tolist()]
     assert sorted(seen[:24]) == sorted(seen[24:]) == list(range(24))
     assert seen[:24] != seen[24:]
 

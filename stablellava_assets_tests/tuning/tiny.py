@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from PIL import Image
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import FastVlmForConditionalGeneration, LlavaProcessor
 
 from stablellava_assets.tuning.embedded_model import build_model, build_processor
 from stablellava_assets.tuning.settings import EmbeddedModelSettings, StageSettings, TuningSettings
@@ -13,23 +13,27 @@ from stablellava_assets.tuning.tokenizer import build_tokenizer
 from stablellava_assets.tuning.training_set import TrainingExample
 
 COLORS = ("red", "lime", "blue", "yellow")
+STAGE = StageSettings(passes=1, batch_size=4, learning_rate=6e-3, matrix_learning_rate=6e-3)
 MODEL = EmbeddedModelSettings(
     kind="embedded",
     image_size=16,
-    patch_size=8,
-    vision_layers=1,
-    vision_width=32,
+    patch_size=4,
+    vision_widths=(16, 32),
+    vision_depths=(1, 1),
     text_layers=1,
     text_width=32,
     head_width=16,
     context=96,
-    alignment_pictures=8,
-    alignment=StageSettings(passes=1, pictures_per_step=4, shift=0),
+    base_pictures=8,
+    base_texts=8,
+    vision=STAGE,
+    language=STAGE,
+    alignment=STAGE,
 )
-SETTINGS = TuningSettings(model=MODEL, stage=StageSettings(passes=20, pictures_per_step=4, shift=1))
+SETTINGS = TuningSettings(model=MODEL, stage=STAGE.model_copy(update={"passes": 20, "shift": 1}))
 
 
-def model_and_processor(seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def model_and_processor(seed: int = 0) -> tuple[FastVlmForConditionalGeneration, LlavaProcessor]:
     words = [f" {color} USER: ASSISTANT: What color is it? Is it It is Yes, No." for color in COLORS]
     tokenizer = build_tokenizer([*words, "USER: \n ASSISTANT:", "What", "Is"], MODEL.context)
     return build_model(MODEL, tokenizer, seed), build_processor(MODEL, tokenizer)

@@ -1,0 +1,69 @@
+"""Muon: momentum whose matrices are orthogonalized before they are applied (Jordan et al., 2024)."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic Newton-Schulz iteration, as published with Muon."""
+_ITERATIONS = 5
+_SMALLEST_NORM = 1e-7
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon with Nesterov momentum and decoupled weight decay, for matrices and convolution kernels.
+
+    A kernel is the matrix of its output channels by everything else. The step is scaled to AdamW's size (Liu et al.,
+    "Muon is scalable for LLM training", 2025). Unlike ``torch.optim.Muon`` it iterates in float32, since processors
+    without bfloat16 units take a hundred times as long in that, and takes matrices of one shape together.
+    """
+
+    def __init__(self, params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Apply the gradients; parameters without one stay as they are. ``closure`` is torch's interface, and not used."""
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, ...], list[tuple[torch.nn.Parameter, torch.Tensor]]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    update = self._momentum(weight, group["momentum"])
+                    by_shape[tuple(update.shape)].append((weight, update))
+            for members in by_shape.values():
+                updates = orthogonalized(torch.stack([update for _, update in members]))
+                for (weight, _), update in zip(members, updates, strict=True):
+                    matrix = _as_wide_matrix(weight)
+                    scale = 0.2 * math.sqrt(max(matrix.shape))
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-group["lr"] * scale)
+
+    def _momentum(self, weight: torch.nn.Parameter, momentum: float) -> torch.Tensor:
+        assert weight.grad is not None
+        gradient = _as_wide_matrix(weight.grad)
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(gradient)
+        kept: torch.Tensor = state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(kept, momentum)
+
+
+def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
+    """Matrices (count, rows, columns), rows <= columns, with their singular values brought to about 1."""
+    a, b, c = _COEFFICIENTS
+    current: torch.Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=_SMALLEST_NORM)
+    for _ in range(_ITERATIONS):
+        gram = current @ current.mT
+        current = torch.baddbmm(current, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), current, beta=a)
+    return current
+
+
+def _as_wide_matrix(values: torch.Tensor) -> torch.Tensor:
+    """A view with no more rows than columns."""
+    matrix = values.view(values.shape[0], -1)
+    return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
