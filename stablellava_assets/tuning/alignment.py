@@ -1,19 +1,19 @@
-"""What the embedded base model sees: pictures it paints itself, their captions, and where the subject stands.
+"""What the embedded base model sees: pictures it paints itself, their captions, and whether a caption fits.
 
 LLaVA's base has a vision tower that learned from captions, a language model that can read, and a projector aligned on
 captions; the embedded one goes through the same three lessons. It learns to name every subject and every scene (a
-caption is the prompt's own keywords, as alt text is on the web), and where a subject stands. It is never asked about a picture
-what the benchmark asks: which subject it is, whether a subject is there, or which of two it is.
+caption is the prompt's own keywords, as alt text is on the web), and to match pictures with captions (as ALBEF and BLIP do).
+It is never asked about a picture what the benchmark asks: which subject it is, whether a subject is there, or which of two.
 The prompts are drawn under seeds of their own: no picture is one of the training set or of the benchmark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.abilities.placements import POSITIONS
 from stablellava_assets.abilities.prompts import draw_prompt
+from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.rows import Row
@@ -33,11 +33,8 @@ _PHRASES = (*_CAPTIONED, "style", "position")
 def alignment_texts() -> Iterator[str]:
     """Every word of the corpus that is not the catalog's, for the tokenizer."""
     yield from CAPTION_REQUESTS
-    yield "This is,"
-    for position in POSITIONS:
-        for question, answer in _placement_turns(position, position):
-            yield question
-            yield answer
+    yield "Does this caption fit the picture:"
+    yield "This is, so yes so no."
 
 
 class AlignmentCorpus:
@@ -48,12 +45,13 @@ class AlignmentCorpus:
         specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
         self._specs = {spec["spec_id"]: spec for spec in specs}
         self._painter = painter
+        self._catalog = catalog
         self._pictures = painter.plan(specs)
 
     @property
     def key(self) -> str:
         """A hash of everything that determines the corpus: the pictures' own keys, and what is said about them."""
-        said = [_turns(spec) for spec in self._specs.values()]
+        said = [self._said(spec) for spec in self._specs.values()]
         return content_key("alignment corpus", [row.row_key for row in self._pictures], said)
 
     def phrases(self, image_id: str) -> list[str]:
@@ -64,11 +62,14 @@ class AlignmentCorpus:
         """Paint the pictures; those that cannot be painted are left out."""
         for row in self._painter.paint(self._pictures):
             if row["status"] == MADE:
-                for question, answer in _turns(self._specs[row["spec_id"]]):
+                for question, answer in self._said(self._specs[row["spec_id"]]):
                     asked = {"from": "human", "value": f"<image>\n{question}"}
                     yield TrainingExample(
                         row["spec_id"], row["image"]["bytes"], [asked, {"from": "gpt", "value": answer}]
                     )
+
+    def _said(self, spec: Row) -> list[tuple[str, str]]:
+        return _turns(spec, self._catalog[spec["ability"]])
 
 
 def _spec(ability: Ability, index: int) -> Row:
@@ -77,23 +78,22 @@ def _spec(ability: Ability, index: int) -> Row:
     return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
 
 
-def _turns(spec: Row) -> list[tuple[str, str]]:
-    """A caption, and where the prompt says it, one question about the place."""
+def _caption(facts: Mapping[str, str]) -> str:
+    return ", ".join(facts[name] for name in _CAPTIONED if name in facts)
+
+
+def _turns(spec: Row, ability: Ability) -> list[tuple[str, str]]:
+    """A caption, and whether a caption, its own or one with another subject in it, is the picture's."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    parts = (spec["spec_id"], "alignment")
+    caption = _caption(facts)
+    other = choose(
+        [subject.name for subject in absent_subjects(ability, ability.subject_named(facts["subject"]))], *parts
+    )
+    own = choose(("own", "other"), *parts, "claimed") == "own"
+    claimed = caption if own else _caption({**facts, "subject": other})
     # Inside a sentence, a name is the same token as in every other answer.
-    caption = "This is " + ", ".join(facts[name] for name in _CAPTIONED if name in facts) + "."
-    turns = [(choose(CAPTION_REQUESTS, spec["spec_id"], "request"), caption)]
-    if "position" in facts:
-        others = [position for position in POSITIONS if position != facts["position"]]
-        asked = _placement_turns(facts["position"], choose(others, spec["spec_id"], "other"))
-        turns.append(asked[derive_seed(spec["spec_id"], "asked") % len(asked)])
-    return turns
-
-
-def _placement_turns(position: str, other: str) -> list[tuple[str, str]]:
-    first, second = sorted((position, other))
     return [
-        (f"Is it {position}?", f"It is {position}, so yes."),
-        (f"Is it {other}?", f"It is {position}, so no."),
-        (f"Is it {first} or {second}?", f"It is {position}."),
+        (choose(CAPTION_REQUESTS, *parts, "request"), f"This is {caption}."),
+        (f"Does this caption fit the picture: {claimed}?", f"This is {caption}, so {'yes' if own else 'no'}."),
     ]
