@@ -1,0 +1,146 @@
+"""Send one request through the `openai` client, and say in our words what came back."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from stablellava_assets.endpoint.replies import one_line
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.endpoint.settings import EndpointSettings
+
+_REFUSED = {400, 413, 422}
+_OVERLOADED = {429, 503, 529}
+_TRANSIENT = {408, 409, 425, *_OVERLOADED}
+_MAY_BE_CHARGED = {408, 504}
+_NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
+
+
+@dataclass(frozen=True)
+class Response:
+    """A completed HTTP exchange that may hold an answer."""
+
+    body: str
+    headers: Mapping[str, str]
+
+
+class RefusedError(Exception):
+    """The endpoint will not answer this request, however often it is sent."""
+
+
+@dataclass
+class UnavailableError(Exception):
+    """No answer this time. ``may_be_charged``: the endpoint may have written one that was lost on the way."""
+
+    reason: str
+    may_be_charged: bool
+    overloaded: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport:
+    """Connections to an endpoint; they belong to the event loop that first uses them.
+
+    Raises:
+        EndpointError: the environment variable that should hold the key is not set.
+    """
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        self._settings = settings
+        self._key = _key(settings)
+        self._tls = ssl.create_default_context() if urlsplit(settings.url).scheme == "https" else False
+
+    def client(self) -> openai.AsyncOpenAI:
+        """A client without connections yet; close it in the event loop that used it."""
+        settings = self._settings
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=settings.max_in_flight)
+        common: dict[str, Any] = {
+            "api_key": self._key or "none",
+            "max_retries": 0,
+            "timeout": None,
+            "http_client": httpx2.AsyncClient(
+                limits=limits,
+                timeout=None,
+                verify=self._tls,
+                # A proxy for the outside world does not lead to this machine.
+                trust_env=urlsplit(settings.url).hostname not in ("localhost", "127.0.0.1", "::1"),
+            ),
+        }
+        if settings.provider == "azure":
+            return openai.AsyncAzureOpenAI(azure_endpoint=settings.url, api_version=settings.api_version, **common)
+        return openai.AsyncOpenAI(base_url=settings.url, **common)
+
+    async def post(self, client: openai.AsyncOpenAI, body: Mapping[str, Any]) -> Response:
+        """Send a request.
+
+        Raises:
+            RefusedError: it can never be answered.
+            UnavailableError: it may be answered another time.
+            EndpointError: no request can be answered with these settings.
+        """
+        try:
+            response = await client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response)
+        except openai.APIStatusError as error:
+            raise self._meaning(error.status_code, error.response) from None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__
+            never_sent = isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
+            what = f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
+            raise UnavailableError(f"no connection: {self._clean(what)}", may_be_charged=not never_sent) from None
+        return Response(self._without_key(response.text), response.headers)
+
+    def _meaning(self, status: int, response: httpx2.Response) -> Exception:
+        """What an HTTP status other than success means for the request, or for all of them."""
+        code, message = _error_of(response.text)
+        said = self._clean(message)
+        settings = self._settings
+        if status == 429 and code in _NO_CREDIT:
+            return EndpointError(f"{settings.url}: the account has no credit left ({code}); add some and run again")
+        if status in _REFUSED:
+            return RefusedError(f"HTTP {status}: {said}")
+        if status in _TRANSIENT or status >= 500:
+            return UnavailableError(
+                f"HTTP {status}: {said}",
+                may_be_charged=status in _MAY_BE_CHARGED,
+                overloaded=status in _OVERLOADED,
+                headers=response.headers,
+            )
+        mend = {
+            401: f"the key is not accepted; mend the environment variable {settings.api_key_variable}",
+            403: f"the key may not use model {settings.model!r}; mend model, or {settings.api_key_variable}",
+            404: f"there is no model {settings.model!r} or no such address; mend model or base_url",
+        }.get(status, f"unexpected answer ({said}); mend base_url")
+        return EndpointError(f"{settings.url}: HTTP {status}: {mend}")
+
+    def _clean(self, text: str) -> str:
+        return one_line(self._without_key(text))
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat what they were sent."""
+        return text.replace(self._key, "[key]") if self._key else text
+
+
+def _key(settings: EndpointSettings) -> str | None:
+    if settings.api_key_variable is None:
+        return None
+    key = os.environ.get(settings.api_key_variable, "").strip()
+    if not key and settings.is_official:
+        raise EndpointError(f"set the environment variable {settings.api_key_variable} to the key of {settings.url}")
+    return key or None
+
+
+def _error_of(body: str) -> tuple[str | None, str]:
+    """Code and message of an error response."""
+    try:
+        error = json.loads(body)["error"]
+        return error.get("code"), str(error.get("message") or body)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, body
