@@ -21,11 +21,12 @@ LAYERS = [
     {"assets"},
     {"profiles"},
     {"checks", "authors", "painters", "filters", "tuning", "evaluation"},
+    {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
-HEAVY = {"torch", "transformers", "diffusers", "great_expectations", "pandas", "matplotlib", "datasketch", "PIL"}
+HEAVY = {"torch", "transformers", "diffusers", "great_expectations", "pandas", "matplotlib", "datasketch", "PIL", "openai", "aiohttp"}
 
 
 def modules() -> list[Path]:
