@@ -12,6 +12,7 @@ from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.throttle import Throttle
 
 if TYPE_CHECKING:
     from stablellava_assets.endpoint.live import LiveCall
@@ -33,12 +34,14 @@ class ChatEndpoint:
 
     def __init__(self, settings: EndpointSettings, ledger_path: Path) -> None:
         # Here and not when asked: the client takes a while to load.
-        from stablellava_assets.endpoint.live import Throttle
+        from stablellava_assets.endpoint.live import LiveCall
+        from stablellava_assets.endpoint.transport import Transport
 
         self.settings = settings
         self.price = price_of(settings)
         self.ledger = Ledger(ledger_path, settings.budget_usd)
         self._throttle = Throttle(settings)
+        self._transport, self._new_call = Transport(settings), LiveCall
 
     def ask(
         self,
@@ -58,16 +61,14 @@ class ChatEndpoint:
                 the key's variable is not set, or if there is a budget but no price to hold against it.
             LedgerError: the ledger could not be written.
         """
-        from stablellava_assets.endpoint.live import LiveCall
-        from stablellava_assets.endpoint.transport import Transport
-
         if self.settings.budget_usd is not None and self.price is None:
             raise EndpointError(
                 f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file and "
                 "name that file in prices"
             )
+        self._transport.read_key()
         progress = progress if progress is not None else Progress()
-        call = LiveCall(self.settings, self.ledger, self.price, Transport(self.settings), self._throttle, progress)
+        call = self._new_call(self.settings, self.ledger, self.price, self._transport, self._throttle, progress)
         return _outcomes(call, requests, report or (lambda line: None), progress)
 
 

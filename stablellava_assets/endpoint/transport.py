@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,19 +47,26 @@ class UnavailableError(Exception):
 
 
 class Transport:
-    """Connections to an endpoint; they belong to the event loop that first uses them.
-
-    Raises:
-        EndpointError: the environment variable that should hold the key is not set.
-    """
+    """How an endpoint is reached, and what its responses mean."""
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
-        self._key = _key(settings)
-        self._tls = ssl.create_default_context() if urlsplit(settings.url).scheme == "https" else False
+        self._key: str | None = None
+        self._tls = httpx2.create_ssl_context(verify=urlsplit(settings.url).scheme == "https")
+
+    def read_key(self) -> None:
+        """Take the key from the environment.
+
+        Raises:
+            EndpointError: it is not there, and the endpoint wants one.
+        """
+        name = self._settings.api_key_variable
+        self._key = os.environ.get(name, "").strip() or None if name else None
+        if name and self._key is None and self._settings.is_official:
+            raise EndpointError(f"set the environment variable {name} to the key of {self._settings.url}")
 
     def client(self) -> openai.AsyncOpenAI:
-        """A client without connections yet; close it in the event loop that used it."""
+        """A client without connections yet, for one event loop; close it there."""
         settings = self._settings
         common: dict[str, Any] = {
             "api_key": self._key or "none",
@@ -134,15 +140,6 @@ class Transport:
     def _without_key(self, text: str) -> str:
         """Some servers repeat what they were sent."""
         return text.replace(self._key, "[key]") if self._key else text
-
-
-def _key(settings: EndpointSettings) -> str | None:
-    if settings.api_key_variable is None:
-        return None
-    key = os.environ.get(settings.api_key_variable, "").strip()
-    if not key and settings.is_official:
-        raise EndpointError(f"set the environment variable {settings.api_key_variable} to the key of {settings.url}")
-    return key or None
 
 
 def _error_of(body: str) -> tuple[str | None, str]:
