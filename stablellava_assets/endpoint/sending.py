@@ -293,7 +293,7 @@ class Sending:
             self._ledger.release(item.to_send.request_id, item.worst)
         asked, longest = retry_after(error.headers) or 0.0, _LONGEST_PAUSE * settings.max_backoff_s
         if error.overloaded:
-            limit.congested(arrival.epoch)
+            limit.turned_away(arrival.epoch)
             limit.pause_for(asyncio.get_running_loop().time(), min(asked, longest))
         # Being told to wait while others are answered is no failure.
         item.tries += not (error.overloaded and self._answers > arrival.answers)
