@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from stablellava_assets.endpoint.waits import wait_for_capacity
 
 _TURNED_AWAY = 0.1
 _FEWEST_RESULTS = 20
@@ -69,9 +66,8 @@ class AdaptiveLimit:
         """Send nothing for so long."""
         self._paused_until = max(self._paused_until, now + seconds)
 
-    def answered(self, now: float, in_flight: int, headers: Mapping[str, str]) -> None:
-        """A request was answered while ``in_flight`` were under way, itself among them; its rate-limit headers count."""
-        self.pause_for(now, wait_for_capacity(headers))
+    def answered(self, now: float, in_flight: int) -> None:
+        """A request was answered while ``in_flight`` were under way, itself among them."""
         if not self.limit - 1 <= in_flight <= self.limit:
             return  # There is no demand for more, or what was under way before a congestion is still coming in.
         if not self._rounds_to_hold:

@@ -23,7 +23,7 @@ from stablellava_assets.endpoint.resolution import resolve, unanswered
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.throttle import Throttle
 from stablellava_assets.endpoint.transport import RefusedError, Response, Transport, UnavailableError
-from stablellava_assets.endpoint.waits import retry_after
+from stablellava_assets.endpoint.waits import retry_after, wait_for_capacity
 from stablellava_assets.tables.schemas import DEFERRED, FAILED
 
 _LAST_ANSWERS_S = 30.0
@@ -262,8 +262,12 @@ class Sending:
         self._ledger.settle(item.to_send.request_id, reply, cost, item.worst)
         self._answers += 1
         self._given_up_in_a_row = 0
-        self._throttle.limit.answered(asyncio.get_running_loop().time(), self._in_flight + 1, response.headers)
-        self._count(item, reply, cost)
+        now, tokens = asyncio.get_running_loop().time(), (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
+        self._throttle.limit.answered(now, self._in_flight + 1)
+        self._throttle.limit.pause_for(now, wait_for_capacity(response.headers, tokens))
+        if tokens:
+            self._throttle.took(item.likely_tokens, tokens)
+        self._count(reply, cost)
         self._clear_suspects()
         item.paid.append(item.to_send.request_id)
         step = resolve(self._ledger, item.request, item.paid)
@@ -277,12 +281,9 @@ class Sending:
             return None
         return self._price.cost(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
 
-    def _count(self, item: _Item, reply: Reply, cost: Decimal | None) -> None:
-        prompt, completion = reply.prompt_tokens or 0, reply.completion_tokens or 0
-        if prompt + completion:
-            self._throttle.took(item.likely_tokens, prompt + completion)
-        self._progress.prompt_tokens += prompt
-        self._progress.completion_tokens += completion
+    def _count(self, reply: Reply, cost: Decimal | None) -> None:
+        self._progress.prompt_tokens += reply.prompt_tokens or 0
+        self._progress.completion_tokens += reply.completion_tokens or 0
         self._progress.paid_usd += cost or Decimal(0)
         self._progress.unknown_costs += cost is None
 
@@ -291,6 +292,7 @@ class Sending:
         item, settings, limit = arrival.item, self._settings, self._throttle.limit
         if not error.may_be_charged:
             self._ledger.release(item.to_send.request_id, item.worst)
+            self._throttle.took(item.likely_tokens, 0)
         asked, longest = retry_after(error.headers) or 0.0, _LONGEST_PAUSE * settings.max_backoff_s
         if error.overloaded:
             limit.turned_away(arrival.epoch)

@@ -27,16 +27,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
 
 
-def wait_for_capacity(headers: Mapping[str, str]) -> float:
-    """Seconds until the endpoint has room for another request, by ``x-ratelimit-remaining-*`` and ``-reset-*``; else 0."""
-    return max(_wait(headers, "requests"), _wait(headers, "tokens"))
+def wait_for_capacity(headers: Mapping[str, str], tokens: int) -> float:
+    """Seconds until the endpoint has room for another request of so many tokens; 0 if it does not say.
+
+    Read from ``x-ratelimit-remaining-*`` and ``x-ratelimit-reset-*``, the latter being when everything is free again;
+    where ``x-ratelimit-limit-*`` is given too, so much is not waited for.
+    """
+    return max(_wait(headers, "requests", 1), _wait(headers, "tokens", tokens))
 
 
-def _wait(headers: Mapping[str, str], what: str) -> float:
+def _wait(headers: Mapping[str, str], what: str, needed: int) -> float:
     remaining = _number(headers.get(f"x-ratelimit-remaining-{what}"))
-    if remaining is None or remaining > 0:
+    reset = _duration(headers.get(f"x-ratelimit-reset-{what}"))
+    if remaining is None or reset is None or remaining >= needed:
         return 0.0
-    return _duration(headers.get(f"x-ratelimit-reset-{what}")) or 0.0
+    most = _number(headers.get(f"x-ratelimit-limit-{what}"))
+    if most is None or most <= needed:
+        return reset
+    return reset * (needed - remaining) / (most - remaining)
 
 
 def _number(text: str | None) -> float | None:

@@ -107,6 +107,8 @@ class Counts:
     faults: Counter[str] = field(default_factory=Counter)
     bodies: dict[str, Any] = field(default_factory=dict)
     """Every body, where the server runs in the test's process; else nothing, so that its memory does not count."""
+    paths: set[str] = field(default_factory=set)
+    """Where the bodies were sent, likewise."""
     arrivals: list[float] = field(default_factory=list)
     """Seconds of the monotonic clock at which something arrived."""
     at_once: int = 0
@@ -137,14 +139,16 @@ class _Connection(asyncio.Protocol):
         self._buffer = rest[length:]
         method, path, _ = first.split(" ")
         if method == "GET" and path == "/counts":
-            self._write(200, json.dumps(vars(self._counts)))
-        elif not path.partition("?")[0].endswith("/chat/completions"):
+            self._write(200, json.dumps({**vars(self._counts), "paths": []}))
+        elif path != "/v1/chat/completions" and not path.startswith("/v1/openai/deployments/"):
             self._write(404, _error("no such address"))
         elif self._script.key and self._script.key not in (
             headers.get("authorization", "") + headers.get("api-key", "")
         ):
             self._write(401, _error(f"Incorrect key {headers.get('authorization')}"))
         else:
+            if self._keep:
+                self._counts.paths.add(path)
             self._take(json.loads(rest[:length]))
 
     def _take(self, body: Mapping[str, Any]) -> None:
@@ -283,9 +287,8 @@ def loopback_process(script: Script) -> Iterator[tuple[str, Callable[[], Counts]
                 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
                 with opener.open(f"{address}/counts") as response:
                     seen = json.load(response)
-                for name in ("arrived", "answered", "faults"):
-                    seen[name] = Counter(seen[name])
-                return Counts(**seen)
+                counters = {name: Counter(seen[name]) for name in ("arrived", "answered", "faults")}
+                return Counts(**{**seen, **counters, "paths": set()})
 
             yield f"{address}/v1", counts
         finally:
