@@ -8,7 +8,7 @@ from typing import assert_never
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
-from stablellava_assets.authors.settings import EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
@@ -42,6 +42,11 @@ class Workspace:
         """The local data folder."""
         return self.profile.storage.data
 
+    @property
+    def chat_ledger(self) -> Path:
+        """The ledger of what chat models were paid for; made when the first is asked."""
+        return self.data / "chat_ledger.sqlite"
+
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
@@ -54,6 +59,10 @@ class Workspace:
             from stablellava_assets.authors.released import ReleasedAuthor
 
             return ReleasedAuthor(settings)
+        if isinstance(settings, ChatAuthorSettings):
+            from stablellava_assets.authors.chat.author import ChatAuthor
+
+            return ChatAuthor(settings, self.store, self.chat_ledger)
         assert_never(settings)
 
     @cached_property
