@@ -7,8 +7,10 @@ from typing import NoReturn
 
 import click
 
+from stablellava_assets.endpoint.ledger import LedgerError
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.store import StoreError
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -31,6 +33,32 @@ def scores() -> None:
     from stablellava_assets.demo import current_scores
 
     click.echo(current_scores(_workspace()))
+
+
+@main.command()
+@click.argument("abilities", nargs=-1)
+@click.option("--batch", "batches", multiple=True, help="Batch to plan, as in 0002; may be given several times. [0001]")
+def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
+    """Print what a run would ask of the chat model, and what that would cost, before it is started.
+
+    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing.
+    """
+    from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
+
+    workspace = _workspace()
+    known = workspace.author.abilities(workspace.catalog)
+    for name in abilities:
+        if name not in known:
+            _fail(f"no ability {name!r}; this profile has {', '.join(known)}")
+    for batch in batches:
+        if batch not in workspace.profile.batch_keys:
+            _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
+    partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
+    try:
+        click.echo(spending_table(spending_plan(workspace, partitions)))
+        click.echo(budget_line(workspace))
+    except (LedgerError, StoreError, DocumentError) as error:
+        _fail(str(error))
 
 
 @main.command()
