@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -41,6 +42,15 @@ CREATE TABLE requests (
     reason TEXT
 );
 CREATE INDEX by_use ON requests (stage, model) WHERE state = 'answered';
+CREATE TABLE batches (
+    batch_key TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    file_id TEXT,
+    batch_id TEXT,
+    begun_at REAL NOT NULL
+);
+CREATE TABLE batch_requests (request_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL, worst TEXT);
+CREATE INDEX by_batch ON batch_requests (batch_key);
 CREATE TABLE totals (spent INTEGER NOT NULL, held INTEGER NOT NULL, unknown INTEGER NOT NULL);
 INSERT INTO totals VALUES (0, 0, 0);
 """
@@ -115,15 +125,14 @@ class Ledger:
 
     def find(self, request_id: str) -> Entry | None:
         """What is known of a request; None if it was never sent."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT state, attempts, text, refusal, finish_reason, answered_by, prompt_tokens, completion_tokens, "
-                "cached_tokens, cost FROM requests WHERE request_id = ?",
-                (request_id,),
-            ).fetchone()
-        if row is None:
+        found = self._read(
+            "SELECT state, attempts, text, refusal, finish_reason, answered_by, prompt_tokens, completion_tokens, "
+            "cached_tokens, cost FROM requests WHERE request_id = ?",
+            request_id,
+        )
+        if not found:
             return None
-        state, attempts, *reply, cost = row
+        ((state, attempts, *reply, cost),) = found
         return Entry(Reply(*reply) if state == "answered" else None, _dollars(cost), attempts)
 
     def reserve(self, request: ChatRequest, model: str, worst: Decimal | None) -> bool:
@@ -132,7 +141,7 @@ class Ledger:
         Returns False, and enters nothing, when the budget has no room for it.
         """
         amount = _picos(worst)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if self._budget is not None:
                 ((spent_and_held,),) = connection.execute("SELECT spent + held FROM totals")
                 if spent_and_held + amount > self._budget:
@@ -154,7 +163,7 @@ class Ledger:
         freed = 0 if cost is None else _picos(worst)
         values = (reply.text, reply.refusal, reply.finish_reason, reply.model)
         tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
                 "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, cost = ? "
@@ -172,7 +181,7 @@ class Ledger:
         A request that it may have charged for although no answer arrived is not released.
         """
         amount = _picos(worst)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE requests SET held = held - ?1, reason = ?2, state = iif(?2 IS NULL, state, 'failed') "
                 "WHERE request_id = ?3 AND state <> 'answered'",
@@ -182,19 +191,18 @@ class Ledger:
 
     def spending(self) -> Spending:
         """What all requests of this ledger cost."""
-        with self._lock:
-            ((spent, held, unknown),) = self._connection.execute("SELECT spent, held, unknown FROM totals")
+        ((spent, held, unknown),) = self._read("SELECT spent, held, unknown FROM totals")
         return Spending(spent * PICO, held * PICO, unknown)
 
     def usage(self, stage: str, model: str) -> Usage | None:
         """Measured averages of a stage with a model; None where nothing was answered yet."""
-        with self._lock:
-            ((requests, replies, prompt, completion, counted, cost, priced),) = self._connection.execute(
-                "SELECT count(*) FILTER (WHERE repair_of IS NULL), count(*), sum(prompt_tokens), sum(completion_tokens), "
-                "count(prompt_tokens), sum(cost), count(cost) FROM requests "
-                "WHERE stage = ? AND model = ? AND state = 'answered'",
-                (stage, model),
-            )
+        ((requests, replies, prompt, completion, counted, cost, priced),) = self._read(
+            "SELECT count(*) FILTER (WHERE repair_of IS NULL), count(*), sum(prompt_tokens), sum(completion_tokens), "
+            "count(prompt_tokens), sum(cost), count(cost) FROM requests "
+            "WHERE stage = ? AND model = ? AND state = 'answered'",
+            stage,
+            model,
+        )
         if not requests:
             return None
 
@@ -209,6 +217,37 @@ class Ledger:
             None if dollars is None else dollars * float(PICO),
         )
 
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """What is entered inside is entered together or not at all; joins one that is under way.
+
+        Raises:
+            LedgerError: the file could not be written.
+        """
+        with self._lock:
+            try:
+                if self._connection.in_transaction:
+                    yield self._connection
+                    return
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise LedgerError(
+                    f"{self._path}: could not be written ({error}); make room and run again, paid answers are kept"
+                ) from error
+
+    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self._path}: could not be read ({error})") from error
+
     def _set_up(self) -> None:
         connection = self._connection
         connection.execute("PRAGMA journal_mode=WAL")
@@ -218,22 +257,6 @@ class Ledger:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._connection
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-        except sqlite3.Error as error:
-            raise LedgerError(
-                f"{self._path}: could not be written ({error}); make room and run again, paid answers are kept"
-            ) from error
 
 
 def _picos(dollars: Decimal | None) -> int:

@@ -126,19 +126,26 @@ class Sending:
             LedgerError: the ledger could not be written.
         """
         async with self._transport.client() as client:
-            while not self._stopping:
-                self._wake.clear()
-                wait = self._turn(client)
-                if wait == 0.0:
-                    # Two rounds of the loop: one starts the request, one writes it.
-                    await asyncio.sleep(0)
-                    await asyncio.sleep(0)
-                self._deliver_finished()
-                if wait != 0.0:
-                    await self._sleep(wait)
+            try:
+                while not self._stopping:
+                    await self._turns(client)
+            except Exception as error:
+                self._fault = self._fault or error
             await self._drain()
         if self._fault is not None:
             raise self._fault
+
+    async def _turns(self, client: openai.AsyncOpenAI) -> None:
+        """One turn, or a wait for the next."""
+        self._wake.clear()
+        wait = self._turn(client)
+        if wait == 0.0:
+            # Two rounds of the loop: one starts the request, one writes it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self._deliver_finished()
+        if wait != 0.0:
+            await self._sleep(wait)
 
     async def _sleep(self, seconds: float | None) -> None:
         timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._wake.set)

@@ -21,6 +21,7 @@ _REFUSED = {400, 413, 422}
 _OVERLOADED = {429, 503, 529}
 _TRANSIENT = {408, 409, 425, *_OVERLOADED}
 _MAY_BE_CHARGED = {408, 504}
+_NEVER_CONNECTED = (aiohttp.ClientConnectorError, httpx2.ConnectError, httpx2.ConnectTimeout)
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 
 
@@ -68,23 +69,23 @@ class Transport:
     def client(self) -> openai.AsyncOpenAI:
         """A client without connections yet, for one event loop; close it there."""
         settings = self._settings
-        common: dict[str, Any] = {
-            "api_key": self._key or "none",
-            "max_retries": 0,
-            "timeout": None,
-            # Measured: 1.0 ms a request, where httpx's own connections take 1.5 with 32 in flight and 2.2 with 256.
-            "http_client": openai.DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=settings.max_in_flight),
-                timeout=None,
-                verify=self._tls,
-                follow_redirects=False,
-                # A proxy for the outside world does not lead to this machine.
-                trust_env=urlsplit(settings.url).hostname not in ("localhost", "127.0.0.1", "::1"),
-            ),
-        }
+        # Measured: 1.0 ms a request, where httpx's own connections take 1.5 with 32 in flight and 2.2 with 256.
+        connections = openai.DefaultAioHttpClient(
+            limits=httpx2.Limits(max_connections=settings.max_in_flight), timeout=None, **self._connecting()
+        )
+        common = self._common(None) | {"http_client": connections}
         if settings.provider == "azure":
-            return openai.AsyncAzureOpenAI(azure_endpoint=settings.url, api_version=settings.api_version, **common)
-        return openai.AsyncOpenAI(base_url=settings.url, **common)
+            return openai.AsyncAzureOpenAI(**common)
+        return openai.AsyncOpenAI(**common)
+
+    def blocking_client(self) -> openai.OpenAI:
+        """A client whose calls wait for their answers, ``timeout_s`` at most for each part of one; close it."""
+        timeout = self._settings.timeout_s
+        connections = openai.DefaultHttpxClient(timeout=timeout, **self._connecting())
+        common = self._common(timeout) | {"http_client": connections}
+        if self._settings.provider == "azure":
+            return openai.AzureOpenAI(**common)
+        return openai.OpenAI(**common)
 
     async def post(self, client: openai.AsyncOpenAI, body: Mapping[str, Any]) -> Response:
         """Send a request.
@@ -96,19 +97,40 @@ class Transport:
         """
         try:
             response = await client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            raise self._meaning(error.status_code, error.response) from None
-        except openai.APIConnectionError as error:
-            cause = error.__cause__.__cause__ if error.__cause__ is not None else None
-            raise self._lost(cause or error) from None
-        except aiohttp.ClientError as error:
-            raise self._lost(error) from None
-        return Response(self._without_key(response.text), response.headers)
+        except (openai.APIError, aiohttp.ClientError) as error:
+            raise self.meaning_of(error) from None
+        return Response(self.without_key(response.text), response.headers)
+
+    def meaning_of(self, error: Exception) -> Exception:
+        """One of the errors that :meth:`post` raises, for one that a client raised."""
+        if isinstance(error, openai.APIStatusError):
+            return self._meaning(error.status_code, error.response)
+        return self._lost(error)
+
+    def clean(self, text: str) -> str:
+        """What an endpoint said, as a line without the key."""
+        return one_line(self.without_key(text))
+
+    def without_key(self, text: str) -> str:
+        """Some servers repeat what they were sent."""
+        return text.replace(self._key, "[key]") if self._key else text
+
+    def _connecting(self) -> dict[str, Any]:
+        # A proxy for the outside world does not lead to this machine.
+        outside = urlsplit(self._settings.url).hostname not in ("localhost", "127.0.0.1", "::1")
+        return {"verify": self._tls, "follow_redirects": False, "trust_env": outside}
+
+    def _common(self, timeout: float | None) -> dict[str, Any]:
+        settings = self._settings
+        where: dict[str, Any] = {"base_url": settings.url}
+        if settings.provider == "azure":
+            where = {"azure_endpoint": settings.url, "api_version": settings.api_version}
+        return {"api_key": self._key or "none", "max_retries": 0, "timeout": timeout, **where}
 
     def _meaning(self, status: int, response: httpx2.Response) -> Exception:
         """What an HTTP status other than success means for the request, or for all of them."""
         code, message = _error_of(response.text)
-        said = self._clean(message)
+        said = self.clean(message)
         settings = self._settings
         if status == 429 and code in _NO_CREDIT:
             return EndpointError(f"{settings.url}: the account has no credit left ({code}); add some and run again")
@@ -128,18 +150,18 @@ class Transport:
         }.get(status, f"unexpected answer ({said}); mend base_url")
         return EndpointError(f"{settings.url}: HTTP {status}: {mend}")
 
-    def _lost(self, cause: BaseException) -> UnavailableError:
+    def _lost(self, error: BaseException) -> UnavailableError:
         """What a broken connection means: only if none was made is it certain that the endpoint wrote nothing."""
-        sent = not isinstance(cause, aiohttp.ClientConnectorError)
+        causes = [error]
+        while (cause := causes[-1].__cause__) is not None:
+            causes.append(cause)
+        # Where aiohttp connects, what httpx says is a translation, in which a lost connection was never made.
+        own = [cause for cause in causes if isinstance(cause, aiohttp.ClientError)] or causes
+        sent = not any(isinstance(cause, _NEVER_CONNECTED) for cause in own)
         what = "the connection broke" if sent else "no connection"
-        return UnavailableError(f"{what}: {self._clean(str(cause) or type(cause).__name__)}", may_be_charged=sent)
-
-    def _clean(self, text: str) -> str:
-        return one_line(self._without_key(text))
-
-    def _without_key(self, text: str) -> str:
-        """Some servers repeat what they were sent."""
-        return text.replace(self._key, "[key]") if self._key else text
+        # The client's own error says nothing, and the system's lacks the address.
+        said = causes[min(2, len(causes) - 1)]
+        return UnavailableError(f"{what}: {self.clean(str(said) or type(said).__name__)}", may_be_charged=sent)
 
 
 def _error_of(body: str) -> tuple[str | None, str]:
