@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.authors.usage import Forecast
 from stablellava_assets.endpoint.ledger import Ledger, Spending
@@ -32,7 +33,7 @@ class StagePlan:
 
 
 def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list[StagePlan]:
-    """Plan both stages of each partition.
+    """Plan both stages of each partition; nothing if the profile's author asks no chat model.
 
     Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
     ability's examples.
@@ -40,7 +41,10 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     Raises:
         KeyError: an ability that the catalog does not have.
     """
-    return [plan for partition in partitions for plan in _of_partition(workspace, partition)]
+    author = workspace.author
+    if not isinstance(author, ChatAuthor):
+        return []
+    return [plan for partition in partitions for plan in _of_partition(workspace, author, partition)]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
@@ -87,9 +91,9 @@ def budget_line(workspace: Workspace) -> str:
     return f"Spent so far: ${counted:.4f}{unknown}; {left} (author.endpoint.budget_usd)."
 
 
-def _of_partition(workspace: Workspace, partition: Partition) -> list[StagePlan]:
+def _of_partition(workspace: Workspace, author: ChatAuthor, partition: Partition) -> list[StagePlan]:
     ability_name, batch = partition
-    ability, author = workspace.catalog[ability_name], workspace.author
+    ability = workspace.catalog[ability_name]
     prompts = author.plan_prompts(ability, batch, workspace.profile.rows_per_batch)
     open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
     pictures = _pictures(workspace, partition)

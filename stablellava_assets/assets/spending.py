@@ -39,8 +39,9 @@ class RunSpending:
         if not pc.any(pc.is_valid(data["request_id"])).as_py():
             return {}
         self._log.info(f"{name}: {_in_words(now.total)} in this run")
+        settled = data.filter(pc.not_equal(data["status"], DEFERRED))
         return {
-            "chat_requests": pc.count_distinct(data["request_id"]).as_py(),
+            "chat_requests": pc.count_distinct(settled["request_id"]).as_py(),
             "prompt_tokens": pc.sum(data["prompt_tokens"]).as_py() or 0,
             "completion_tokens": pc.sum(data["completion_tokens"]).as_py() or 0,
             "cost_usd": _cost(data),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.authors.usage import Forecast, Usage
+from stablellava_assets.authors.usage import Usage
 from stablellava_assets.tables.rows import PlannedRow, Row
 
 NOT_ASKED: Mapping[str, Any] = dict.fromkeys(
@@ -44,10 +44,6 @@ class Author(Protocol):
         """Write ``dialogues`` rows."""
         ...
 
-    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
-        """What writing these rows would ask of a chat model; nothing is sent."""
-        ...
-
     def take_usage(self) -> Usage:
         """What was paid to a chat model since this was last called."""
         ...
@@ -55,10 +51,6 @@ class Author(Protocol):
 
 class AsksNoModel:
     """Of an author that asks no chat model."""
-
-    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
-        """The rows, at no cost."""
-        return Forecast(len(planned))
 
     def take_usage(self) -> Usage:
         """Nothing."""

@@ -67,13 +67,11 @@ class Usage:
 class Forecast:
     """What writing rows would take. ``measured`` says that tokens come from answered requests, not from a rule of thumb."""
 
-    rows: int = 0
     spent: Spent = Spent()
     measured: bool = True
 
     def __add__(self, other: Forecast) -> Forecast:
-        measured = self.measured and other.measured
-        return Forecast(self.rows + other.rows, self.spent + other.spent, measured)
+        return Forecast(self.spent + other.spent, self.measured and other.measured)
 
 
 def total(parts: Iterable[Spent]) -> Spent:

@@ -17,7 +17,7 @@ from stablellava_assets.authors.usage import Spent, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
-from stablellava_assets.tables.schemas import FAILED
+from stablellava_assets.tables.schemas import DEFERRED, FAILED
 
 
 class Bundle(Protocol):
@@ -99,7 +99,7 @@ def _outcomes(endpoint: ChatEndpoint, bundles: Iterable[Bundle], usage: Usage) -
 
 def _paid(progress: Progress) -> Spent:
     return Spent(
-        progress.finished - progress.reused,
+        progress.finished - progress.reused - progress.outcomes[DEFERRED],
         progress.prompt_tokens,
         progress.completion_tokens,
         progress.paid_usd,

@@ -158,8 +158,7 @@ class ChatAuthor:
 
     def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
         """What writing these rows would take; nothing is sent."""
-        spent, measured = forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
-        return Forecast(len(planned), spent, measured)
+        return forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
 
     def take_usage(self) -> Usage:
         """What was paid since this was last called."""

@@ -12,7 +12,7 @@ import unicodedata
 _NOT_IN_WORDS = re.compile(r"[^\w '’&%.-]|_|\.(?!\d)|(?<!\d)\.")
 _EDGES = " '’&.-"
 _WEIGHT = re.compile(r":\s*\d+(?:\.\d+)?(?=\)|$)")
-_TAG = re.compile(r"<\|[^|<>]*\|?>|</?\w[^<>]*>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
+_TAG = re.compile(r"<\|[^|<>]*\|?>|</?\w[^<>]*>|\[/?INST\]|<</?SYS>>|\b(?:USER|ASSISTANT|SYSTEM|HUMAN|GPT):")
 _ROLE = re.compile(r"^\s*(?:user|assistant|human|gpt|system|question|answer|q|a)\s*:\s*", re.IGNORECASE)
 _MARKUP = re.compile(r"[*`#~|\\<>\[\]{}^_]+")
 _ADDRESS = re.compile(r"\w+://|\bwww\.|\bdata:|\bjavascript:", re.IGNORECASE)

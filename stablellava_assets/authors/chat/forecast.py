@@ -10,7 +10,7 @@ from pathlib import Path
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
 from stablellava_assets.authors.chat.pictures import MissingPictureError
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest
-from stablellava_assets.authors.usage import Spent
+from stablellava_assets.authors.usage import Forecast, Spent
 from stablellava_assets.endpoint.estimates import prompt_size
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import price_of
@@ -20,8 +20,8 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 BundledRequest = PromptRequest | DialogueRequest
 
 
-def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[BundledRequest]) -> tuple[Spent, bool]:
-    """What asking would take, and whether that is measured. Answers that the ledger has cost nothing.
+def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[BundledRequest]) -> Forecast:
+    """What asking would take. Answers that the ledger has cost nothing.
 
     Tokens are the ledger's averages of the stage with this model; where it has none, a guess from the length of each
     request. Dollars are these tokens at today's price, with no rebate for input that the endpoint has cached.
@@ -36,16 +36,16 @@ def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[Bu
         if ledger is not None:
             ledger.close()
     count = len(unanswered)
-    measured = averages is not None and None not in (averages.prompt_tokens, averages.completion_tokens)
+    measured = averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None
     if averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None:
-        prompt = round(averages.prompt_tokens * count)
-        completion = round(averages.completion_tokens * count)
+        prompt, completion = round(averages.prompt_tokens * count), round(averages.completion_tokens * count)
     else:
         prompt = sum(prompt_size(body_of(settings, request)).likely_tokens for _, request in unanswered)
         completion = sum(bundle.likely_completion_tokens for bundle, _ in unanswered)
     price = price_of(settings)
     dollars = Decimal(0) if price is None else price.cost(prompt, completion)
-    return Spent(count, prompt, completion, dollars, count if price is None else 0), measured or not unanswered
+    spent = Spent(count, prompt, completion, dollars, count if price is None else 0)
+    return Forecast(spent, measured or not unanswered)
 
 
 def _is_answered(ledger: Ledger | None, request: ChatRequest) -> bool:

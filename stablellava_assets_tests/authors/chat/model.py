@@ -9,6 +9,9 @@ from typing import Any
 
 from stablellava_assets.tables.identity import choose
 
+MODEL = "loopback-model"
+"""What profiles and price files call it."""
+
 PLACES = (
     "mossy bank",
     "old bridge",

@@ -7,9 +7,8 @@ from typing import Any
 
 import yaml
 
+from stablellava_assets_tests.authors.chat.model import MODEL
 from stablellava_assets_tests.conftest import SMALL
-
-MODEL = "loopback-model"
 
 
 def chat_profile(

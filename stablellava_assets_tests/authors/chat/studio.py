@@ -32,7 +32,7 @@ from stablellava_assets.tables.schemas import (
     Table,
 )
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets_tests.authors.chat.profiles import MODEL
+from stablellava_assets_tests.authors.chat.model import MODEL
 
 CATALOG = load_catalog()
 

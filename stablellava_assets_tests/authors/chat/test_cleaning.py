@@ -59,6 +59,7 @@ def test_no_words(written: str) -> None:
         ("<image>\nIt is a koala.</s>", "It is a koala."),
         ("<|im_end|>It is a koala.<|endoftext|>", "It is a koala."),
         ("[INST] It is a koala. [/INST]", "It is a koala."),
+        ("It is a koala. USER: What? ASSISTANT: Yes.", "It is a koala. What? Yes."),
         ("It's 5 o'clock: \u201ctea\u201d, isn't it?", "It's 5 o'clock: \u201ctea\u201d, isn't it?"),
         ("![koala](koala.png)", "! koala (koala.png)"),
         ("# Koala | tree", "Koala tree"),
