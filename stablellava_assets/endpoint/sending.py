@@ -172,10 +172,11 @@ class Sending:
 
     def _send_one(self, client: openai.AsyncOpenAI) -> float | None:
         now = asyncio.get_running_loop().time()
-        if self._stopping or self._in_flight >= self._throttle.limit.limit:
-            return None
-        if delay := self._throttle.delay(now):
-            return delay
+        if self._unavailable is None:
+            if self._stopping or self._in_flight >= self._throttle.limit.limit:
+                return None
+            if delay := self._throttle.delay(now):
+                return delay
         item = self._take(now)
         if item is None:
             if not self._retries and not self._in_flight and self._no_more:
@@ -265,7 +266,7 @@ class Sending:
             self._stopping = True
 
     def _answered(self, item: _Item, reply: Reply, response: Response) -> None:
-        cost = self._cost(reply)
+        cost = reply.cost(self._price)
         self._ledger.settle(item.to_send.request_id, reply, cost, item.worst)
         self._answers += 1
         self._given_up_in_a_row = 0
@@ -274,7 +275,7 @@ class Sending:
         self._throttle.limit.pause_for(now, wait_for_capacity(response.headers, tokens))
         if tokens:
             self._throttle.took(item.likely_tokens, tokens)
-        self._count(reply, cost)
+        self._progress.paid(reply.prompt_tokens, reply.completion_tokens, cost)
         self._clear_suspects()
         item.paid.append(item.to_send.request_id)
         step = resolve(self._ledger, item.request, item.paid)
@@ -282,17 +283,6 @@ class Sending:
             self._send_again(replace(self._item(item.request, step), paid=item.paid), after=0.0)
         else:
             self._finished.append((step, False))
-
-    def _cost(self, reply: Reply) -> Decimal | None:
-        if self._price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
-            return None
-        return self._price.cost(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-
-    def _count(self, reply: Reply, cost: Decimal | None) -> None:
-        self._progress.prompt_tokens += reply.prompt_tokens or 0
-        self._progress.completion_tokens += reply.completion_tokens or 0
-        self._progress.paid_usd += cost or Decimal(0)
-        self._progress.unknown_costs += cost is None
 
     def _again(self, arrival: _Arrival, error: UnavailableError) -> None:
         """Send it again later, unless it was tried often enough."""
@@ -303,7 +293,8 @@ class Sending:
         asked, longest = retry_after(error.headers) or 0.0, _LONGEST_PAUSE * settings.max_backoff_s
         if error.overloaded:
             limit.turned_away(arrival.epoch)
-            limit.pause_for(asyncio.get_running_loop().time(), min(asked, longest))
+            if asked <= longest:
+                limit.pause_for(asyncio.get_running_loop().time(), asked)
         # Being told to wait while others are answered is no failure.
         item.tries += not (error.overloaded and self._answers > arrival.answers)
         item.pauses += 1
