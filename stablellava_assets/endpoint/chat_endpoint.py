@@ -68,8 +68,17 @@ class ChatEndpoint:
             )
         self._transport.read_key()
         progress = progress if progress is not None else Progress()
+        if self.settings.mode == "batch":
+            from stablellava_assets.endpoint.batch import BatchCall
+
+            batches = BatchCall(self.settings, self.ledger, self.price, self._transport, progress, report or _silent)
+            return batches.outcomes(requests)
         call = self._new_call(self.settings, self.ledger, self.price, self._transport, self._throttle, progress)
-        return _outcomes(call, requests, report or (lambda line: None), progress)
+        return _outcomes(call, requests, report or _silent, progress)
+
+
+def _silent(line: str) -> None:
+    """Nobody wants to know."""
 
 
 def _outcomes(

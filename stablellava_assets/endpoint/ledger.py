@@ -104,7 +104,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, budget: Decimal | None = None) -> None:
-        self._path = path
+        self.path = path
         self._budget = None if budget is None else _picos(budget)
         self._lock = threading.RLock()
         try:
@@ -238,7 +238,7 @@ class Ledger:
                     raise
             except sqlite3.Error as error:
                 raise LedgerError(
-                    f"{self._path}: could not be written ({error}); make room and run again, paid answers are kept"
+                    f"{self.path}: could not be written ({error}); make room and run again, paid answers are kept"
                 ) from error
 
     def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
@@ -246,7 +246,7 @@ class Ledger:
             with self._lock:
                 return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise LedgerError(f"{self._path}: could not be read ({error})") from error
+            raise LedgerError(f"{self.path}: could not be read ({error})") from error
 
     def _set_up(self) -> None:
         connection = self._connection

@@ -58,6 +58,13 @@ class Progress:
         """The call begins."""
         self._started = time.monotonic()
 
+    def paid(self, prompt_tokens: int | None, completion_tokens: int | None, cost: Decimal | None) -> None:
+        """An answer arrived; None is unknown."""
+        self.prompt_tokens += prompt_tokens or 0
+        self.completion_tokens += completion_tokens or 0
+        self.paid_usd += cost or Decimal(0)
+        self.unknown_costs += cost is None
+
     def count(self, outcome: ChatOutcome, *, reused: bool) -> None:
         """A request ended."""
         self.outcomes[outcome.status] += 1

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.requests import ChatRequest
 from stablellava_assets.tables.identity import content_key
 
@@ -33,6 +35,12 @@ class Reply:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int = 0
+
+    def cost(self, price: Price | None) -> Decimal | None:
+        """US dollars; None where the price or a token count is unknown."""
+        if price is None or self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return price.cost(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class EndpointSettings(Document):
     mode: Literal["live", "batch"] = Field(
         "live", description="live: answers in seconds; batch: OpenAI's Batch API, within a day, at half the price."
     )
+    batch_requests: int = Field(50_000, ge=1, le=50_000, description="Requests a batch at most; OpenAI takes 50,000.")
+    batch_bytes: int = Field(
+        200_000_000, ge=1, le=200_000_000, description="Size of a batch's file at most; OpenAI takes 200 MB."
+    )
+    batch_poll_s: float = Field(30, gt=0, description="Seconds between two looks at a batch that is under way.")
     budget_usd: Decimal | None = Field(
         None,
         gt=0,
