@@ -55,7 +55,8 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
             _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
     partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
     try:
-        click.echo(spending_table(spending_plan(workspace, partitions)))
+        if plans := spending_plan(workspace, partitions):
+            click.echo(spending_table(plans))
         click.echo(budget_line(workspace))
     except (LedgerError, StoreError, DocumentError) as error:
         _fail(str(error))
