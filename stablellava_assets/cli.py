@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import NoReturn
 
 import click
 
 from stablellava_assets.endpoint.ledger import LedgerError
+from stablellava_assets.endpoint.local_server import (
+    DEFAULT_PORT,
+    LOCAL_MODEL,
+    LocalServerError,
+    LocalServerOptions,
+    serve,
+)
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.store import StoreError
@@ -46,7 +55,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
 
     workspace = _workspace()
-    known = workspace.author.abilities(workspace.catalog)
+    known = workspace.taught
     for name in abilities:
         if name not in known:
             _fail(f"no ability {name!r}; this profile has {', '.join(known)}")
@@ -96,6 +105,22 @@ def inspect_released(folder: Path) -> None:
     from stablellava_assets.authors.released_report import inspect_released, released_table
 
     click.echo(released_table(inspect_released(folder)))
+
+
+@main.command()
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where it answers on this machine.")
+@click.option("--slots", default=LocalServerOptions.slots, show_default=True, help="Requests answered at once.")
+@click.option("--threads", default=LocalServerOptions.threads, show_default=True, help="Processor threads.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A GGUF file instead of SmolLM2.")
+def serve_local_llm(port: int, slots: int, threads: int, model: str | None) -> None:
+    """Serve SmolLM2 to the chat author of profile local-llm until Ctrl+C."""
+    try:
+        server = serve(LocalServerOptions(port=port, slots=slots, threads=threads, model_path=model))
+    except LocalServerError as error:
+        _fail(str(error))
+    click.echo(f"{LOCAL_MODEL} answers at {server.listening_address}/v1 (Ctrl+C ends it)")
+    with suppress(KeyboardInterrupt):
+        Event().wait()
 
 
 def _workspace() -> Workspace:

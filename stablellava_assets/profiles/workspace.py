@@ -14,6 +14,7 @@ from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
+from stablellava_assets.yaml_documents import DocumentError
 
 
 class Workspace:
@@ -26,6 +27,23 @@ class Workspace:
     def catalog(self) -> Catalog:
         """The abilities."""
         return load_catalog(self.profile.abilities)
+
+    @cached_property
+    def measured(self) -> list[str]:
+        """The abilities that are measured: all, or those the profile keeps to.
+
+        Raises:
+            DocumentError: the profile keeps to one that does not exist.
+        """
+        only = self.profile.only
+        if only is not None and (unknown := [name for name in only if name not in self.catalog]):
+            raise DocumentError(f"only: {self.profile.abilities} holds no ability {unknown[0]!r}")
+        return [name for name in self.catalog if only is None or name in only]
+
+    @cached_property
+    def taught(self) -> list[str]:
+        """Those of them that the author can write for."""
+        return [name for name in self.author.abilities(self.catalog) if name in self.measured]
 
     @cached_property
     def store(self) -> ParquetStore:
