@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
@@ -21,6 +21,7 @@ from stablellava_assets.endpoint.requests import ChatRequest, chat_request
 from stablellava_assets.tables.identity import choose, ranked
 
 STAGE = "dialogues"
+MOST_QUESTION_CHARACTERS, MOST_ANSWER_CHARACTERS = 240, 700
 _ENVELOPE_TOKENS = 64
 _LIKELY_TOKENS = 60
 _ABSENT_THINGS = 4
@@ -68,25 +69,31 @@ _FORMS: Mapping[str, str] = {
 }
 
 
+# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+Question = Annotated[str, Field(json_schema_extra={"maxLength": MOST_QUESTION_CHARACTERS})]
+Answer = Annotated[str, Field(json_schema_extra={"maxLength": MOST_ANSWER_CHARACTERS})]
+RightWords = Annotated[str, Field(json_schema_extra={"maxLength": 60})]
+
+
 class WrittenAnswer(BaseModel):
     """An answer to a given request."""
 
-    answer: str
+    answer: Answer
 
 
 class WrittenPair(BaseModel):
     """A question and its answer."""
 
-    question: str
-    answer: str
+    question: Question
+    answer: Answer
 
 
 class WrittenClosedPair(BaseModel):
     """A question with one right answer."""
 
-    question: str
-    answer: str
-    right_words: str
+    question: Question
+    answer: Answer
+    right_words: RightWords
 
 
 class WrittenTurns(BaseModel):

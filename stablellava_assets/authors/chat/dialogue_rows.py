@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from stablellava_assets.authors.chat.cleaning import UnusableTextError, clean_sentence, clean_words
 from stablellava_assets.authors.chat.dialogue_kinds import Part
 from stablellava_assets.authors.chat.dialogue_requests import (
+    MOST_ANSWER_CHARACTERS,
+    MOST_QUESTION_CHARACTERS,
     Picture,
     WrittenAnswer,
     WrittenClosedPair,
@@ -17,7 +19,6 @@ from stablellava_assets.authors.chat.dialogue_requests import (
 )
 from stablellava_assets.tables.identity import choose
 
-_QUESTION_CHARACTERS, _ANSWER_CHARACTERS = 240, 700
 _RIGHT_WORDS = 6
 _FEWEST_TURNS, _MOST_TURNS = 2, 10
 
@@ -59,10 +60,10 @@ def _expected(picture: Picture, part: Part, written: BaseModel) -> str | None:
 
 
 def _question(text: str) -> str:
-    return clean_sentence(text, what="question", max_characters=_QUESTION_CHARACTERS)
+    return clean_sentence(text, what="question", max_characters=MOST_QUESTION_CHARACTERS)
 
 
 def _answer(text: str) -> str:
-    answer = clean_sentence(text, what="answer", max_characters=_ANSWER_CHARACTERS)
+    answer = clean_sentence(text, what="answer", max_characters=MOST_ANSWER_CHARACTERS)
     # A full stop left off is no reason to buy the answer again.
     return answer if answer.endswith((".", "!", "?", "…", '"', "'", "”", "’")) else f"{answer}."

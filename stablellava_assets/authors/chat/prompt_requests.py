@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
@@ -45,17 +45,28 @@ _DRAWN_FORM = (
 )
 
 
+# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+_MOST_CHARACTERS = 80
+Keyword = Annotated[str, Field(json_schema_extra={"maxLength": _MOST_CHARACTERS})]
+
+
 class WrittenPrompt(BaseModel):
     """A prompt about a keyword."""
 
-    subject: str = Field(description="What the picture is about, one to five words.")
-    keywords: list[str] = Field(description="Five to eight keywords, the most telling first.")
+    subject: str = Field(
+        description="What the picture is about, one to five words.", json_schema_extra={"maxLength": _MOST_CHARACTERS}
+    )
+    keywords: list[Keyword] = Field(
+        description="Five to eight keywords, the most telling first.", json_schema_extra={"maxItems": MOST_KEYWORDS}
+    )
 
 
 class WrittenKeywords(BaseModel):
     """What follows a given subject."""
 
-    keywords: list[str] = Field(description="Three to six keywords, the most telling first.")
+    keywords: list[Keyword] = Field(
+        description="Three to six keywords, the most telling first.", json_schema_extra={"maxItems": MOST_KEYWORDS}
+    )
 
 
 @dataclass(frozen=True)
