@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from typing import Literal, get_args
@@ -33,22 +33,24 @@ class Part:
         return {"yes_no_present": "yes", "yes_no_absent": "no", "negative_presupposition": "no"}.get(self.form)
 
 
-def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> Iterator[Part]:
-    """What is written about one picture.
+def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> list[Part]:
+    """What is written about one picture, in an order that is the same for all pictures.
 
     A quota's whole part is written about every picture, its fraction about that share of them, which a hash of the
     prompt picks. Of two yes-no questions one is about what is there and one about what is not; of a single one, a
     hash decides, so that as many are right as wrong.
     """
+    first_is_present = derive_seed("yes or no", spec_id) % 2 == 0
+    parts = []
     for kind in DIALOGUE_KINDS:
         quota = quotas[kind]
         extra = derive_seed("quota", spec_id, kind) / _SPAN < quota - floor(quota)
-        first_is_present = derive_seed("yes or no", spec_id) % 2 == 0
         for number in range(floor(quota) + extra):
             present = (number % 2 == 0) == first_is_present
             form = kind if kind != "yes_no" else "yes_no_present" if present else "yes_no_absent"
             repeat = number // 2 if kind == "yes_no" else number
-            yield Part(form if not repeat else f"{form}_{repeat + 1}", kind, form)
+            parts.append(Part(form if not repeat else f"{form}_{repeat + 1}", kind, form))
+    return sorted(parts, key=lambda part: (DIALOGUE_KINDS.index(part.kind), part.form != "yes_no_present"))
 
 
 def forms_of(quotas: Mapping[DialogueKind, float]) -> list[str]:
