@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,22 @@ def test_planning_a_finished_batch_costs_nothing_and_another_is_measured(served:
     prompts, dialogues = (line.split() for line in shown if line.startswith("animal"))
     assert prompts == ["animal", "0002", "prompt_specs", "12", "0", "3", "300", "60", "0.0004", "measured"]
     assert dialogues[5:8] == ["12", "1,200", "240"]
+
+
+def test_planning_without_a_past_is_an_estimate_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {})
+    project.write_profile(chat_profile(tmp_path, "http://127.0.0.1:9/v1", budget_usd="2"))
+    shown = project.shell("stablellava plan").stdout.splitlines()
+    planned = [line.split() for line in shown if re.match(r"(animal|color|scene) ", line)]
+    assert [line[2] for line in planned] == ["prompt_specs", "dialogues"] * 3
+    assert {line[-1] for line in planned} == {"estimated"}
+    assert all(float(line[-2]) > 0 for line in planned)
+    assert shown[-1] == "Spent so far: $0.0000; $2.0000 of $2 is left (author.endpoint.budget_usd)."
+    assert not (project.folder / "data").exists()
+    project.write_profile({})
+    assert project.shell("stablellava plan").stdout == "The embedded author asks no chat model.\n"
+    failed = project.shell("stablellava plan dinosaur", check=False)
+    assert failed.stdout == "Error: no ability 'dinosaur'; this profile has animal, color, scene\n"
 
 
 def test_a_changed_line_asks_anew_for_its_ability_alone(served: Served) -> None:
