@@ -26,7 +26,18 @@ LAYERS = [
     {"yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
-HEAVY = {"torch", "transformers", "diffusers", "great_expectations", "pandas", "matplotlib", "datasketch", "PIL", "openai", "aiohttp"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "diffusers",
+    "great_expectations",
+    "pandas",
+    "matplotlib",
+    "datasketch",
+    "PIL",
+    "openai",
+    "aiohttp",
+}
 
 
 def modules() -> list[Path]:
