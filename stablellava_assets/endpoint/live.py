@@ -67,9 +67,7 @@ class LiveCall:
     def submit(self, request: ChatRequest) -> None:
         """Take a request on."""
         self._unfinished += 1
-        self._sending.submit(request)
-        if self._sending.starving:
-            self._sending.starving = False
+        if self._sending.submit(request):
             self._tell(self._sending.wake)
 
     def no_more(self) -> None:

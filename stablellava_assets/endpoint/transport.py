@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ _TRANSIENT = {408, 409, 425, *_OVERLOADED}
 _MAY_BE_CHARGED = {408, 504}
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, httpx2.ConnectError, httpx2.ConnectTimeout)
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
+_TURN: ContextVar[Awaitable[None]] = ContextVar("_TURN")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ class Transport:
         settings = self._settings
         # Measured: 1.0 ms a request, where httpx's own connections take 1.5 with 32 in flight and 2.2 with 256.
         connections = openai.DefaultAioHttpClient(
-            limits=httpx2.Limits(max_connections=settings.max_in_flight), timeout=None, **self._connecting()
+            limits=httpx2.Limits(max_connections=settings.max_in_flight),
+            timeout=None,
+            event_hooks={"request": [_wait_for_turn]},
+            **self._connecting(),
         )
         common = self._common(None) | {"http_client": connections}
         if settings.provider == "azure":
@@ -87,14 +92,15 @@ class Transport:
             return openai.AzureOpenAI(**common)
         return openai.OpenAI(**common)
 
-    async def post(self, client: openai.AsyncOpenAI, body: Mapping[str, Any]) -> Response:
-        """Send a request.
+    async def post(self, client: openai.AsyncOpenAI, body: Mapping[str, Any], turn: Awaitable[None]) -> Response:
+        """Build a request at once, and send it when it is its ``turn``.
 
         Raises:
             RefusedError: it can never be answered.
             UnavailableError: it may be answered another time.
             EndpointError: no request can be answered with these settings.
         """
+        _TURN.set(turn)
         try:
             response = await client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response)
         except (openai.APIError, aiohttp.ClientError) as error:
@@ -162,6 +168,10 @@ class Transport:
         # The client's own error says nothing, and the system's lacks the address.
         said = causes[min(2, len(causes) - 1)]
         return UnavailableError(f"{what}: {self.clean(str(said) or type(said).__name__)}", may_be_charged=sent)
+
+
+async def _wait_for_turn(request: httpx2.Request) -> None:
+    await _TURN.get()
 
 
 def _error_of(body: str) -> tuple[str | None, str]:
