@@ -41,10 +41,10 @@ class LiveCall:
         self._unfinished = 0
         self._outcomes: queue.SimpleQueue[ChatOutcome | BaseException] = queue.SimpleQueue()
         self._sending = Sending(settings, ledger, price, transport, throttle, progress, self._outcomes.put)
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         return self
 

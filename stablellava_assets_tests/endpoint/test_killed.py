@@ -18,7 +18,7 @@ from stablellava_assets_tests.endpoint import asker
 from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback_process
 from stablellava_assets_tests.endpoint.questions import priced
 
-MANY = 800
+MANY = 600
 IN_FLIGHT = 16
 KILLS = 10
 SCRIPT = Script(
@@ -56,7 +56,7 @@ def test_killed_ten_times_and_then_finished(tmp_path: Path) -> None:
         killed = tmp_path / "killed.jsonl"
         for _ in range(KILLS):
             process = asker.start(settings, tmp_path / "killed.sqlite", 0, MANY, killed)
-            kill_after(process, chance.randrange(5, 90), counts)
+            kill_after(process, chance.randrange(5, 80), counts)
         assert asker.start(settings, tmp_path / "killed.sqlite", 0, MANY, killed).wait() == 0
         paid = counts().answered - paid_undisturbed
     assert outcomes_of(killed) == outcomes_of(undisturbed)
