@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import NoReturn
 
 import click
 
+from stablellava_assets.endpoint.ledger import LedgerError
+from stablellava_assets.endpoint.local_server import (
+    DEFAULT_PORT,
+    LOCAL_MODEL,
+    LocalServerError,
+    LocalServerOptions,
+    serve,
+)
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.store import StoreError
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -31,6 +42,33 @@ def scores() -> None:
     from stablellava_assets.demo import current_scores
 
     click.echo(current_scores(_workspace()))
+
+
+@main.command()
+@click.argument("abilities", nargs=-1)
+@click.option("--batch", "batches", multiple=True, help="Batch to plan, as in 0002; may be given several times. [0001]")
+def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
+    """Print what a run would ask of the chat model, and what that would cost, before it is started.
+
+    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing.
+    """
+    from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
+
+    workspace = _workspace()
+    known = workspace.taught
+    for name in abilities:
+        if name not in known:
+            _fail(f"no ability {name!r}; this profile has {', '.join(known)}")
+    for batch in batches:
+        if batch not in workspace.profile.batch_keys:
+            _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
+    partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
+    try:
+        if plans := spending_plan(workspace, partitions):
+            click.echo(spending_table(plans))
+        click.echo(budget_line(workspace))
+    except (LedgerError, StoreError, DocumentError) as error:
+        _fail(str(error))
 
 
 @main.command()
@@ -67,6 +105,22 @@ def inspect_released(folder: Path) -> None:
     from stablellava_assets.authors.released_report import inspect_released, released_table
 
     click.echo(released_table(inspect_released(folder)))
+
+
+@main.command()
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where it answers on this machine.")
+@click.option("--slots", default=LocalServerOptions.slots, show_default=True, help="Requests answered at once.")
+@click.option("--threads", default=LocalServerOptions.threads, show_default=True, help="Processor threads.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A GGUF file instead of SmolLM2.")
+def serve_local_llm(port: int, slots: int, threads: int, model: str | None) -> None:
+    """Serve SmolLM2 to the chat author of profile local-llm until Ctrl+C."""
+    try:
+        server = serve(LocalServerOptions(port=port, slots=slots, threads=threads, model_path=model))
+    except LocalServerError as error:
+        _fail(str(error))
+    click.echo(f"{LOCAL_MODEL} answers at {server.listening_address}/v1 (Ctrl+C ends it)")
+    with suppress(KeyboardInterrupt):
+        Event().wait()
 
 
 def _workspace() -> Workspace:

@@ -6,11 +6,23 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import pyarrow.compute as pc
 
+from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.endpoint.local_server import (
+    LOCAL_MODEL,
+    LocalServerError,
+    LocalServerOptions,
+    answers,
+    local_port,
+    local_server,
+)
 from stablellava_assets.evaluation.scoreboard import scoreboard
+from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, TABLES, Table
 
@@ -18,10 +30,12 @@ from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, 
 def run_demo(workspace: Workspace) -> None:
     """Materialize everything for batch 0001 and print what came of it.
 
+    A profile that asks for the local chat model has it served meanwhile, unless it is served already.
+
     Raises:
         click.ClickException: the run failed; its log says why.
     """
-    abilities = workspace.author.abilities(workspace.catalog)
+    abilities = workspace.taught
     batch = workspace.profile.batch_keys[0]
     everything = ["--select", "*", "--partition-range", f"{abilities[0]}|{batch}...{abilities[-1]}|{batch}"]
     readable = ["--config-json", '{"loggers": {"console": {}}}']
@@ -29,7 +43,9 @@ def run_demo(workspace: Workspace) -> None:
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
     environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
-    if subprocess.run(command, env=environment, check=False).returncode:
+    with _chat_model(workspace.profile):
+        failed = subprocess.run(command, env=environment, check=False).returncode
+    if failed:
         raise click.ClickException("the run failed; the log above says why. What was finished is kept: run it again.")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
     _print_work(workspace, before)
@@ -55,6 +71,21 @@ def current_scores(workspace: Workspace) -> str:
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
     return scoreboard(rows.to_pylist(), markdown=False)
+
+
+@contextmanager
+def _chat_model(profile: Profile) -> Iterator[None]:
+    """Sees to it that the local chat model answers, where the profile asks for it."""
+    port = local_port(profile.author.endpoint) if isinstance(profile.author, ChatAuthorSettings) else None
+    if port is None or answers(port):
+        yield
+        return
+    try:
+        with local_server(LocalServerOptions(port=port)) as url:
+            click.echo(f"{LOCAL_MODEL} answers at {url} while this runs.\n")
+            yield
+    except LocalServerError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _runs(workspace: Workspace, table: Table) -> set[str]:

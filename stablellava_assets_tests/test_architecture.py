@@ -16,16 +16,28 @@ PACKAGE = ROOT / "stablellava_assets"
 
 # Each package may import those after it, and itself.
 LAYERS = [
-    {"definitions", "cli", "demo"},
+    {"definitions", "cli", "demo", "spending_plan"},
     {"automation"},
     {"assets"},
     {"profiles"},
     {"checks", "authors", "painters", "filters", "tuning", "evaluation"},
+    {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
-HEAVY = {"torch", "transformers", "diffusers", "great_expectations", "pandas", "matplotlib", "datasketch", "PIL"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "diffusers",
+    "great_expectations",
+    "pandas",
+    "matplotlib",
+    "datasketch",
+    "PIL",
+    "openai",
+    "aiohttp",
+}
 
 
 def modules() -> list[Path]:

@@ -23,7 +23,7 @@ from stablellava_assets.tables.store import Partition
     description=SUITE.table.description,
 )
 def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
-    """Paint held-out pictures of every ability and ask about them in wordings of the benchmark's own."""
+    """Paint held-out pictures of every measured ability and ask about them in wordings of the benchmark's own."""
     stage = Stage(context, workspace, SUITE)
 
     def make(partition: Partition) -> Made:
@@ -32,4 +32,4 @@ def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceP
         refreshed = stage.refresh(partition, planned, partial(make_items, painter=workspace.painter), SUITE.table)
         return from_refreshed(refreshed, {"contact_sheet": item_sheet(refreshed.data)})
 
-    yield from stage.run([(ability,) for ability in workspace.catalog], make)
+    yield from stage.run([(ability,) for ability in workspace.measured], make)

@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
+from stablellava_assets.assets.spending import RunSpending, waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
 from stablellava_assets.checks.dialogues import SUITE
 from stablellava_assets.profiles.workspace import Workspace
@@ -32,9 +33,11 @@ def dialogues(
 ) -> Events:
     """The author writes dialogues about the pictures that were painted; none is bought for one that was not."""
     stage = Stage(context, workspace, SUITE)
+    spending = RunSpending(context, workspace)
 
     def make(partition: Partition) -> Made:
-        specs = {spec["spec_id"]: spec for spec in prompt_specs.read(partition).to_pylist()}
+        prompts = prompt_specs.read(partition)
+        specs = {spec["spec_id"]: spec for spec in prompts.to_pylist()}
         pictures = images.read(partition, _WITHOUT_PICTURES)
         painted = [
             (specs[picture["spec_id"]], picture)
@@ -44,8 +47,10 @@ def dialogues(
         planned = workspace.author.plan_dialogues(workspace.catalog[partition[0]], painted)
         refreshed = stage.refresh(partition, planned, workspace.author.write_dialogues, SUITE.table)
         kinds = refreshed.data.group_by("question_kind").aggregate([([], "count_all")]).to_pylist()
-        return from_refreshed(
-            refreshed, {f"{row['question_kind']} questions": row["count_all"] for row in kinds if row["question_kind"]}
-        )
+        metadata = {
+            **{f"{row['question_kind']} questions": row["count_all"] for row in kinds if row["question_kind"]},
+            **spending.of_partition("|".join(partition), refreshed.data),
+        }
+        return from_refreshed(refreshed, metadata, spending.of_run(), waiting_for_budget(prompts))
 
     yield from stage.run(partitions_of(context), make)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from stablellava_assets.assets.previews import pair_sheet
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
+from stablellava_assets.assets.spending import waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, EARLIER_COLUMNS, BenchmarkPrints, Candidate
@@ -47,9 +48,8 @@ def filtered_pairs(
     )
 
     def make(partition: Partition) -> Made:
-        candidates = _candidates(
-            partition, prompt_specs.read(partition), images.read(partition), dialogues.read(partition)
-        )
+        specs, written = prompt_specs.read(partition), dialogues.read(partition)
+        candidates = _candidates(partition, specs, images.read(partition), written)
         published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
@@ -73,6 +73,7 @@ def filtered_pairs(
                 "kept": pair_sheet(judged.kept, pictures),
                 "turned away": pair_sheet(judged.rejected, pictures),
             },
+            waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
 
     yield from stage.run(partitions_of(context), make)

@@ -12,7 +12,7 @@ from stablellava_assets.tables.schemas import Table
 
 # Dagster needs the partitions when assets are defined, so profile and catalog are read as this module is imported.
 WORKSPACE = Workspace(load_profile())
-PARTITIONS = ability_batches(WORKSPACE.profile, WORKSPACE.author.abilities(WORKSPACE.catalog))
+PARTITIONS = ability_batches(WORKSPACE.profile, WORKSPACE.taught)
 ONE_RUN = dg.BackfillPolicy.single_run()
 FOLLOW_UPSTREAM = (
     # Partitions of batches to come are always missing; they must not hold up what follows those that are done.

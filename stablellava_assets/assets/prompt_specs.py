@@ -3,7 +3,9 @@
 import dagster as dg
 
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.spending import RunSpending
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.checks.balance import subject_balance
 from stablellava_assets.checks.prompt_specs import SUITE
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.store import Partition
@@ -22,14 +24,22 @@ from stablellava_assets.tables.store import Partition
 def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
     """The author writes the prompts of an ability's batch."""
     stage = Stage(context, workspace, SUITE)
+    spending = RunSpending(context, workspace)
 
     def make(partition: Partition) -> Made:
         ability, batch = partition
         planned = workspace.author.plan_prompts(workspace.catalog[ability], batch, workspace.profile.rows_per_batch)
         refreshed = stage.refresh(partition, planned, workspace.author.write_prompts, SUITE.table)
-        examples = refreshed.data.column("prompt").slice(0, 5).to_pylist()
-        return from_refreshed(
-            refreshed, {"examples": dg.MetadataValue.md("\n".join(f"- `{text}`" for text in examples))}
-        )
+        written = [text for text in refreshed.data.column("prompt").to_pylist() if text is not None]
+        balance = subject_balance(refreshed.data.column("subject").to_pylist())
+        metadata = {
+            "examples": dg.MetadataValue.md("\n".join(f"- `{text}`" for text in written[:5])),
+            "subjects": balance.subjects,
+            "subject_entropy": round(balance.entropy, 4),
+            "top_subject": balance.top_subject,
+            "top_subject_share": round(balance.top_share, 4),
+            **spending.of_partition("|".join(partition), refreshed.data),
+        }
+        return from_refreshed(refreshed, metadata, spending.of_run())
 
     yield from stage.run(partitions_of(context), make)

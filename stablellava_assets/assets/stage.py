@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ class Made:
     """A partition that is ready to be judged and published.
 
     ``beside`` are tables published with it; ``judged`` is what the gates look at, the data itself unless given.
+    ``metadata`` is about the partition, ``run_metadata`` about the run so far. ``waiting`` rows would be here if the budget
+    had not been spent, which excuses a partition without rows.
     """
 
     data: pa.Table
@@ -35,6 +39,8 @@ class Made:
     beside: Sequence[tuple[Table, pa.Table]] = ()
     judged: pa.Table | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    run_metadata: Mapping[str, Any] = field(default_factory=dict)
+    waiting: int = 0
 
 
 class Stage:
@@ -66,7 +72,7 @@ class Stage:
                     quarantined[partition] = self._quarantine(partition, made)
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
-            described = dict(made.metadata)
+            described = {**made.metadata, **made.run_metadata}
             self._describe(partition, made, f"{number}/{len(partitions)}", partition in quarantined)
         self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
         yield from self._check_results(results)
@@ -105,7 +111,10 @@ class Stage:
 
     def _judge(self, made: Made) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data
-        return validate(self._suite, judged, self._workspace.profile.gates)
+        gates = self._workspace.profile.gates
+        if made.waiting:
+            gates = gates.model_copy(update={"allow_empty": True})
+        return validate(self._suite, judged, gates)
 
     def _publish(self, partition: Partition, made: Made) -> None:
         # The stage's own table comes last: it is what readers go by.
@@ -178,10 +187,23 @@ def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
     return [tuple(key.split("|")) for key in context.partition_keys]
 
 
-def from_refreshed(refreshed: Refreshed, metadata: Mapping[str, Any] | None = None) -> Made:
+def from_refreshed(
+    refreshed: Refreshed,
+    metadata: Mapping[str, Any],
+    run_metadata: Mapping[str, Any] | None = None,
+    waiting: int = 0,
+) -> Made:
     """Row-wise made rows, ready to be judged."""
-    return Made(refreshed.data, refreshed.counts, refreshed.unchanged, metadata=metadata or {})
+    return Made(
+        refreshed.data,
+        refreshed.counts,
+        refreshed.unchanged,
+        metadata=metadata,
+        run_metadata=run_metadata or {},
+        waiting=waiting,
+    )
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Text of a table as text of a Markdown table: whatever a model wrote, nothing in it is markup."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text.replace("\n", " "), quote=False))

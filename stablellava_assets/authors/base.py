@@ -6,11 +6,17 @@ those that are asked for. Rows are written in any order and yielded as they fini
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.authors.usage import Usage
 from stablellava_assets.tables.rows import PlannedRow, Row
+
+NOT_ASKED: Mapping[str, Any] = dict.fromkeys(
+    ("model", "prompt_tokens", "completion_tokens", "cost_usd", "request_id", "example_ids")
+)
+"""What stands in the columns about the chat model where none was asked."""
 
 
 class Author(Protocol):
@@ -37,3 +43,15 @@ class Author(Protocol):
     def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
         """Write ``dialogues`` rows."""
         ...
+
+    def take_usage(self) -> Usage:
+        """What was paid to a chat model since this was last called."""
+        ...
+
+
+class AsksNoModel:
+    """Of an author that asks no chat model."""
+
+    def take_usage(self) -> Usage:
+        """Nothing."""
+        return Usage()

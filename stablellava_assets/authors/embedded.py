@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
+from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import MADE
@@ -20,7 +21,7 @@ _ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
 """Question kind, and for yes_no whether the thing asked about is there: as many yes as no."""
 
 
-class EmbeddedAuthor:
+class EmbeddedAuthor(AsksNoModel):
     """Draws everything by rendezvous hashing, so that editing one line of a YAML moves only the rows that used it."""
 
     name = "embedded"
@@ -59,6 +60,7 @@ class EmbeddedAuthor:
             "seed": derive_seed(spec_id),
             "author": self.name,
             "template_version": content_key(prompt),
+            **NOT_ASKED,
         }
         return PlannedRow(spec_id, content_key("spec row", spec_id, content), content)
 
@@ -81,10 +83,8 @@ class EmbeddedAuthor:
             "question_kind": kind,
             "expected": asked.expected,
             "author": self.name,
-            "model": None,
-            "prompt_tokens": None,
-            "completion_tokens": None,
-            "cost_usd": None,
+            **NOT_ASKED,
+            "sees_picture": None,
         }
         return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
 from stablellava_assets.authors.released_rows import (
     ReleasedDataError,
     parse_prompt,
@@ -21,7 +22,7 @@ from stablellava_assets.tables.schemas import FAILED, MADE
 _SOURCE_ROW = "source_row"
 
 
-class ReleasedAuthor:
+class ReleasedAuthor(AsksNoModel):
     """Ingests ``<ability>.json`` in the order of the file: batch 0001 is its first ``count`` rows, 0002 the next, and so on.
 
     Every row becomes a spec. One that lacks a field, or whose question has no place for its picture, becomes a failed
@@ -99,6 +100,7 @@ class ReleasedAuthor:
             "seed": derive_seed(spec_id),
             "author": self.name,
             "template_version": content_key(source),
+            **NOT_ASKED,
             "reason": problem and f"{ability.ability}.json, row {position} (from 0): {problem}",
         }
         if problem is None:
@@ -149,10 +151,8 @@ class ReleasedAuthor:
             "question_kind": "describe",
             "expected": None,
             "author": self.name,
-            "model": None,
-            "prompt_tokens": None,
-            "completion_tokens": None,
-            "cost_usd": None,
+            **NOT_ASKED,
+            "sees_picture": None,
             "reason": None,
         }
         return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)

@@ -38,8 +38,7 @@ def next_batches(
 def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run an ability, keyed by its partition, so that a tick that is evaluated twice asks for nothing twice."""
     store, profile = WORKSPACE.store, WORKSPACE.profile
-    abilities = WORKSPACE.author.abilities(WORKSPACE.catalog)
-    upcoming = next_batches(profile.batch_keys, store.partitions(FILTERED_PAIRS), abilities)
+    upcoming = next_batches(profile.batch_keys, store.partitions(FILTERED_PAIRS), WORKSPACE.taught)
     if not upcoming:
         yield dg.SkipReason(f"all {profile.batches} batches of every ability are done; raise `batches` in the profile")
     for ability, batch in upcoming.items():

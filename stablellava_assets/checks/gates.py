@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import Field
 
-from stablellava_assets.tables.schemas import IMAGE, Table
+from stablellava_assets.endpoint.requests import BUDGET_REACHED
+from stablellava_assets.tables.schemas import DEFERRED, IMAGE, Table
 from stablellava_assets.yaml_documents import Document
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ class GateSettings(Document):
     min_made_images: float = Field(0.95, ge=0, le=1)
     min_made_dialogues: float = Field(0.95, ge=0, le=1)
     min_kept_pairs: float = Field(0.5, ge=0, le=1, description="Filter yield below which something is wrong upstream.")
+    min_subject_entropy: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones.",
+    )
+    max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Share of the prompts that one subject may have.")
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     import great_expectations as gx
 
     columns = [column.name for column in suite.table.columns if column.type != IMAGE]
-    frame = suite.add_columns(data.select(columns).to_pandas())
+    frame = suite.add_columns(_without_waiting(data.select(columns).to_pandas()))
     expectations = [
         getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **gate.arguments(settings))
         for gate in suite.gates
@@ -82,6 +90,14 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
     return [_read(gate, results[gate.name]) for gate in suite.gates]
+
+
+def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``owed_status``, which is null for rows that wait for a larger budget: nobody can be blamed for those."""
+    if "status" not in frame:
+        return frame
+    waiting = (frame["status"] == DEFERRED) & frame["reason"].astype("string").fillna("").str.startswith(BUDGET_REACHED)
+    return frame.assign(owed_status=frame["status"].mask(waiting))
 
 
 @cache
@@ -150,9 +166,9 @@ def enough_made(setting: str) -> Gate:
     """Of the rows, at least the share that ``setting`` names was made."""
     return Gate(
         "enough_rows_made",
-        f"At least the profile's gates.{setting} of the rows were made, not failed.",
+        f"At least the profile's gates.{setting} of the rows were made, those apart that wait for a larger budget.",
         "ExpectColumnValuesToBeInSet",
-        lambda settings: {"column": "status", "value_set": ["made"], "mostly": getattr(settings, setting)},
+        lambda settings: {"column": "owed_status", "value_set": ["made"], "mostly": getattr(settings, setting)},
     )
 
 

@@ -1,7 +1,22 @@
 """Gates of ``prompt_specs``."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stablellava_assets.checks.balance import subject_balance
 from stablellava_assets.checks.gates import Gate, Suite, always, enough_made, has_rows, reasons_given, unique_ids
-from stablellava_assets.tables.schemas import PROMPT_SPECS
+from stablellava_assets.tables.schemas import MADE, PROMPT_SPECS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _balance(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``subject_entropy`` and ``top_subject_share``, each the same in every row."""
+    balance = subject_balance(frame["subject"][frame["status"] == MADE])
+    return frame.assign(subject_entropy=balance.entropy, top_subject_share=balance.top_share)
+
 
 SUITE = Suite(
     PROMPT_SPECS,
@@ -22,5 +37,18 @@ SUITE = Suite(
             "ExpectColumnValuesToBeUnique",
             always(column="seed"),
         ),
+        Gate(
+            "subjects_are_even",
+            "The evenness of the subjects is at least the profile's gates.min_subject_entropy.",
+            "ExpectColumnValuesToBeBetween",
+            lambda settings: {"column": "subject_entropy", "min_value": settings.min_subject_entropy},
+        ),
+        Gate(
+            "no_subject_dominates",
+            "No subject has more than the profile's gates.max_top_subject_share of the prompts.",
+            "ExpectColumnValuesToBeBetween",
+            lambda settings: {"column": "top_subject_share", "max_value": settings.max_top_subject_share},
+        ),
     ),
+    _balance,
 )

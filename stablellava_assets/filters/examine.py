@@ -17,7 +17,7 @@ from stablellava_assets.filters.subject_rules import check_subject, name_to_say
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 
-_VERSION = 1
+_VERSION = 2
 """Part of every row key: raise it when a row rule changes its mind about a pair."""
 
 _WORTH_A_THREAD = 65_536

@@ -19,6 +19,8 @@ RowRule = Literal[
     "stray_spaces",
     "no_final_punctuation",
     "hedged_answer",
+    "question_gives_answer",
+    "answer_not_offered",
     "subject_not_named",
     "subject_partly_named",
     "expected_missing",

@@ -50,6 +50,11 @@ class Profile(Document):
     """Every setting of a run. Keys and tokens are never here: they come from the environment."""
 
     abilities: Path = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
+    only: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Abilities to teach and measure; the others only lend their words and scenes. Unset: all.",
+    )
     batches: int = Field(20, ge=1, le=9999, description="Batches an ability that partitions exist for.")
     rows_per_batch: int = Field(ge=1, description="Prompts an ability and batch; raising it adds rows.")
     author: AuthorSettings

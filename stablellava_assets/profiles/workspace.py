@@ -8,12 +8,13 @@ from typing import assert_never
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
-from stablellava_assets.authors.settings import EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
+from stablellava_assets.yaml_documents import DocumentError
 
 
 class Workspace:
@@ -26,6 +27,23 @@ class Workspace:
     def catalog(self) -> Catalog:
         """The abilities."""
         return load_catalog(self.profile.abilities)
+
+    @cached_property
+    def measured(self) -> list[str]:
+        """The abilities that are measured: all, or those the profile keeps to.
+
+        Raises:
+            DocumentError: the profile keeps to one that does not exist.
+        """
+        only = self.profile.only
+        if only is not None and (unknown := [name for name in only if name not in self.catalog]):
+            raise DocumentError(f"only: {self.profile.abilities} holds no ability {unknown[0]!r}")
+        return [name for name in self.catalog if only is None or name in only]
+
+    @cached_property
+    def taught(self) -> list[str]:
+        """Those of them that the author can write for."""
+        return [name for name in self.author.abilities(self.catalog) if name in self.measured]
 
     @cached_property
     def store(self) -> ParquetStore:
@@ -42,6 +60,11 @@ class Workspace:
         """The local data folder."""
         return self.profile.storage.data
 
+    @property
+    def chat_ledger(self) -> Path:
+        """The ledger of what chat models were paid for; made when the first is asked."""
+        return self.data / "chat_ledger.sqlite"
+
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
@@ -54,6 +77,10 @@ class Workspace:
             from stablellava_assets.authors.released import ReleasedAuthor
 
             return ReleasedAuthor(settings)
+        if isinstance(settings, ChatAuthorSettings):
+            from stablellava_assets.authors.chat.author import ChatAuthor
+
+            return ChatAuthor(settings, self.store, self.chat_ledger)
         assert_never(settings)
 
     @cached_property

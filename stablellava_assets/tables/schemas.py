@@ -91,6 +91,21 @@ _REASON = _column("reason", pa.string(), "Why a row is failed or deferred; null 
 _RUN_ID = _column("run_id", pa.string(), "Run that computed the row; rows taken over keep the run that made them.")
 _TAIL = (_ROW_KEY, _STATUS, _REASON, _RUN_ID)
 
+_QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
+_ASKED = (
+    _column("model", pa.string(), "Chat model, as the endpoint names it; null where none was asked."),
+    _column("prompt_tokens", pa.int64(), "Tokens sent: the row's share of its request; null where none was asked."),
+    _column("completion_tokens", pa.int64(), "Tokens received: the row's share; null where none was asked."),
+    _column("cost_usd", pa.float64(), "The row's share of the cost in US dollars; null where unknown, never a guess."),
+    _column("request_id", pa.string(), "Request to the chat model, as in data/chat_ledger.sqlite; null where none."),
+    _column(
+        "example_ids",
+        STRINGS,
+        "In-context examples the model saw: the first 16 hex digits of the SHA-256 of each text; null where none was asked.",
+    ),
+)
+"""What asking a chat model for a row came to. Shares of the rows of one request add up to what it cost."""
+
 PROMPT_SPECS = Table(
     "prompt_specs",
     "What to paint: one text-to-image prompt a row, with the facts a picture of it must show.",
@@ -104,14 +119,19 @@ PROMPT_SPECS = Table(
         _column("negative_prompt", pa.string(), "What the painter should avoid."),
         _column("subject", pa.string(), "The bracketed subject."),
         _column("keywords", STRINGS, "The keywords after the subject, in order."),
-        _column("facts", FACTS, "What the picture must show, by name: subject, answer, scene, style, placement."),
+        _column(
+            "facts",
+            FACTS,
+            "What the picture must show, by name: subject, answer, scene, style, placement; keyword: what was asked for.",
+        ),
         _column("seed", pa.int64(), "Seed of the picture, derived from spec_id."),
         _column("author", pa.string(), "Author that wrote the prompt."),
         _column(
             "template_version",
             pa.string(),
-            "Hash of the ability's vocabulary the prompt was drawn from, or the source row.",
+            "Hash of the ability's vocabulary or guidance the prompt was made from, or of the source row.",
         ),
+        *_ASKED,
         *_TAIL,
     ),
 )
@@ -159,15 +179,17 @@ DIALOGUES = Table(
             CONVERSATIONS,
             "Turns: from human or gpt, value with an <image> mark where the picture stands.",
         ),
-        _column("question_kind", pa.string(), "what, yes_no, either_or, describe."),
+        _column("question_kind", pa.string(), _QUESTION_KIND),
         _column(
             "expected", pa.string(), "What a right answer must contain: the asked word, yes or no; null where open."
         ),
         _column("author", pa.string(), "Author that wrote the dialogue."),
-        _column("model", pa.string(), "Chat model; null where there is none."),
-        _column("prompt_tokens", pa.int64(), "Tokens sent; null where no chat model was asked."),
-        _column("completion_tokens", pa.int64(), "Tokens received; null where no chat model was asked."),
-        _column("cost_usd", pa.float64(), "Cost in US dollars; null where unknown, never a guess."),
+        *_ASKED,
+        _column(
+            "sees_picture",
+            pa.bool_(),
+            "Whether the chat model saw the picture, not its prompt alone; null where none was asked.",
+        ),
         *_TAIL,
     ),
 )
@@ -181,7 +203,7 @@ _VERDICT_COLUMNS = (
     _column("prompt", pa.string(), "Prompt of the first picture, for reading along."),
     _column("subject", pa.string(), "Subject of the first picture."),
     _column("conversations", CONVERSATIONS, "The conversation, as written."),
-    _column("question_kind", pa.string(), "what, yes_no, either_or, describe."),
+    _column("question_kind", pa.string(), _QUESTION_KIND),
     _column("expected", pa.string(), "What a right answer must contain; null where open."),
     _column("reasons", STRINGS, "Every reason against the pair, in the order of the filters; empty for a kept pair."),
     _column("explanations", STRINGS, "One sentence a reason: what was found, and where."),

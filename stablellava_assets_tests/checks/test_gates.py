@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from stablellava_assets.authors.base import NOT_ASKED
 from stablellava_assets.checks import dialogues, prompt_specs
 from stablellava_assets.checks.gates import Gate, GateError, GateSettings, Suite, always, validate
-from stablellava_assets.tables.schemas import DIALOGUES, FAILED, PROMPT_SPECS
+from stablellava_assets.endpoint.requests import BUDGET_REACHED
+from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, PROMPT_SPECS
 from stablellava_assets_tests.tables.rows_of import spec
 
 
@@ -19,6 +21,11 @@ def judge(rows: list[dict[str, Any]], **settings: Any) -> dict[str, bool]:
 
 def failed_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
     return {gate for gate, passed in judge(rows, **settings).items() if not passed}
+
+
+def specs(count: int) -> list[dict[str, Any]]:
+    """Good rows about three subjects in turn."""
+    return [{**spec(index), "subject": ("koala", "newt", "owl")[index % 3]} for index in range(count)]
 
 
 def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs it?") -> dict[str, Any]:
@@ -32,10 +39,8 @@ def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs 
         "question_kind": kind,
         "expected": expected,
         "author": "test",
-        "model": None,
-        "prompt_tokens": None,
-        "completion_tokens": None,
-        "cost_usd": None,
+        **NOT_ASKED,
+        "sees_picture": None,
         "row_key": "key",
         "status": "made",
         "reason": None,
@@ -49,13 +54,11 @@ def failed_dialogue_gates(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def test_good_rows_pass_every_gate() -> None:
-    assert judge([spec(index) for index in range(20)]) == dict.fromkeys(
-        [gate.name for gate in prompt_specs.SUITE.gates], True
-    )
+    assert judge(specs(20)) == dict.fromkeys([gate.name for gate in prompt_specs.SUITE.gates], True)
 
 
 def test_planted_mistakes_are_caught() -> None:
-    good = [spec(index) for index in range(20)]
+    good = specs(20)
     assert failed_gates([*good, good[3]]) == {"ids_are_unique", "seeds_differ"}
     assert failed_gates([*good, {**spec(20), "subject": ""}]) == {"subjects_are_named"}
     failed = {**spec(20), "status": FAILED, "reason": None}
@@ -63,9 +66,30 @@ def test_planted_mistakes_are_caught() -> None:
 
 
 def test_too_many_failed_rows_are_refused_unless_the_profile_allows_them() -> None:
-    rows = [*(spec(index) for index in range(10)), *(spec(index, status=FAILED) for index in range(10, 20))]
+    rows = [*specs(10), *(spec(index, status=FAILED) for index in range(10, 20))]
     assert failed_gates(rows) == {"enough_rows_made"}
     assert failed_gates(rows, min_made_prompts=0.5) == set()
+
+
+def waiting(index: int) -> dict[str, Any]:
+    return {**spec(index, status=DEFERRED), "reason": f"{BUDGET_REACHED}: $1 (budget_usd)"}
+
+
+def test_rows_that_wait_for_a_larger_budget_are_held_against_nobody() -> None:
+    rows = [*(waiting(index) for index in range(30)), *specs(50)[30:]]
+    assert failed_gates(rows) == set()
+    assert failed_gates([waiting(index) for index in range(30)]) == set()
+    down = {**spec(50, status=DEFERRED), "reason": "no answer in 8 tries, the last: HTTP 500"}
+    assert failed_gates([*specs(10), down]) == {"enough_rows_made"}
+
+
+def test_no_subject_may_dominate_unless_the_profile_allows_it() -> None:
+    koalas = [spec(index) for index in range(20)]
+    assert failed_gates(koalas) == {"subjects_are_even", "no_subject_dominates"}
+    assert failed_gates(koalas, min_subject_entropy=0.0, max_top_subject_share=1.0) == set()
+    mostly = [*koalas, *({**spec(index), "subject": "Koala"} for index in range(20, 30)), *specs(50)[30:]]
+    assert failed_gates(mostly) == {"no_subject_dominates"}
+    assert failed_gates(koalas[:9]) == set(), "too few to tell"
 
 
 def test_an_empty_batch_is_refused_unless_the_profile_allows_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stablellava_assets.filters.subject_naming import missing_words
-from stablellava_assets_tests.filters.pairs import candidate, judged
+from stablellava_assets_tests.filters.pairs import candidate, judged, reasons
 
 NAMED = [
     ("Koala", "A koala dozes."),
@@ -80,6 +80,7 @@ def test_a_closed_question_must_name_what_is_expected() -> None:
         "wrong",
         prompt="((red kite)), sky",
         subject="red kite",
+        question="<image>\nIs it red or blue?",
         answer="It is a kite.",
         kind="either_or",
         expected="red",
@@ -93,3 +94,61 @@ def test_a_yes_no_answer_names_no_subject_but_says_yes_or_no(answer: str, expect
     (row,) = judged(candidate(answer=answer, kind="yes_no", expected="no"))
     assert row["reasons"] == expected
     assert row["subject_named"] is None
+
+
+def test_a_question_must_leave_its_answer_open() -> None:
+    told = candidate(
+        "told", question="<image>\nWhich koala is it?", answer="It is a koala.", kind="what", expected="koala"
+    )
+    misled = candidate(
+        "misled",
+        prompt="((koala)), branch",
+        question="<image>\nIs it a koala or an owl?",
+        answer="Neither, it is a koala.",
+        kind="misleading",
+        expected="koala",
+    )
+    assert reasons(told, misled) == [["question_gives_answer"], ["question_gives_answer"]]
+
+
+def test_a_misleading_question_is_answered_with_what_is_there() -> None:
+    question = "<image>\nIs it a newt or an owl?"
+    right = candidate("right", question=question, answer="Neither, it is a koala.", kind="misleading", expected="koala")
+    wrong = candidate(
+        "wrong",
+        prompt="((koala)), branch",
+        question=question,
+        answer="It is an owl.",
+        kind="misleading",
+        expected="koala",
+    )
+    assert reasons(right, wrong) == [[], ["subject_not_named"]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("There is no dog here.", []),
+        ("Nothing: there isn't a dog in the picture.", []),
+        ("It holds a stick.", ["expected_missing"]),
+    ],
+)
+def test_a_false_presupposition_must_be_denied_and_need_not_name_the_subject(answer: str, found: list[str]) -> None:
+    question = "<image>\nWhat is the dog holding?"
+    assert reasons(candidate(question=question, answer=answer, kind="negative_presupposition", expected="no")) == [
+        found
+    ]
+
+
+def test_a_conversation_of_several_turns_names_its_subject_somewhere() -> None:
+    turns = [
+        {"from": "human", "value": "<image>\nWhat is it?"},
+        {"from": "gpt", "value": "It is a koala."},
+        {"from": "human", "value": "Where is it?"},
+        {"from": "gpt", "value": "In a tree."},
+    ]
+    pair = candidate("several", kind="multi_turn")
+    pair.dialogue["conversations"] = turns
+    assert reasons(pair) == [[]]
+    pair.dialogue["conversations"] = [turns[0], {"from": "gpt", "value": "It is an owl."}, *turns[2:]]
+    assert reasons(pair) == [["subject_not_named"]]

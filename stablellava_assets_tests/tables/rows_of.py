@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stablellava_assets.authors.base import NOT_ASKED
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.schemas import MADE
 
@@ -25,6 +26,7 @@ def spec(
         "seed": derive_seed(spec_id),
         "author": "test",
         "template_version": "1",
+        **NOT_ASKED,
         "row_key": content_key(spec_id, prompt),
         "status": status,
         "reason": None if status == MADE else "the endpoint was down",

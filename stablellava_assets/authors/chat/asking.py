@@ -1,0 +1,107 @@
+"""Ask for bundles of rows: a bundle in one request, and each row by itself where the bundle failed.
+
+So that one refused subject, or one answer that a small model cannot form, does not take its neighbours along.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from stablellava_assets.authors.chat.shares import Share, shares_of
+from stablellava_assets.authors.usage import Spent, Usage
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.progress import Progress
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
+from stablellava_assets.tables.schemas import DEFERRED, FAILED
+
+
+class Bundle(Protocol):
+    """What one request asks for: pieces, each of them a row, known by the row's id."""
+
+    @property
+    def row_ids(self) -> Sequence[str]:
+        """The rows that are asked for, in order."""
+        ...
+
+    def chat_request(self) -> ChatRequest:
+        """The request as it is sent; made when it is needed, since it may hold a picture."""
+        ...
+
+    def alone(self, row_id: str) -> Bundle:
+        """The request for one row by itself."""
+        ...
+
+    def written(self, answer: BaseModel, row_id: str) -> BaseModel:
+        """What an answer says for a row."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of one row. ``written`` is None where the outcome says why; ``share`` is all that was taken for it."""
+
+    row_id: str
+    written: BaseModel | None
+    outcome: ChatOutcome
+    share: Share
+
+
+def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str], usage: Usage) -> Iterator[Answered]:
+    """The wanted rows of every bundle, answered, as the requests finish.
+
+    Args:
+        endpoint: whom to ask.
+        bundles: taken one by one, as fast as they can be sent.
+        wanted: ids of the rows to answer; the others of a bundle were finished before.
+        usage: receives what this call pays.
+    """
+    failed: list[tuple[Bundle, Share]] = []
+    for bundle, outcome in _outcomes(endpoint, bundles, usage):
+        for row_id, share in zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True):
+            if row_id not in wanted:
+                continue
+            if outcome.status == FAILED and len(bundle.row_ids) > 1:
+                failed.append((bundle.alone(row_id), share))
+            else:
+                yield _answered(bundle, row_id, outcome, share)
+    taken = {single.row_ids[0]: share for single, share in failed}
+    for single, outcome in _outcomes(endpoint, (single for single, _ in failed), usage):
+        ((row_id, share),) = zip(single.row_ids, shares_of(outcome, 1), strict=True)
+        yield _answered(single, row_id, outcome, share.plus(taken[row_id]))
+
+
+def _answered(bundle: Bundle, row_id: str, outcome: ChatOutcome, share: Share) -> Answered:
+    written = None if outcome.answer is None else bundle.written(outcome.answer, row_id)
+    return Answered(row_id, written, outcome, share)
+
+
+def _outcomes(endpoint: ChatEndpoint, bundles: Iterable[Bundle], usage: Usage) -> Iterator[tuple[Bundle, ChatOutcome]]:
+    waiting: dict[str, Bundle] = {}
+
+    def requests() -> Iterator[ChatRequest]:
+        for bundle in bundles:
+            request = bundle.chat_request()
+            waiting[request.request_id] = bundle
+            yield request
+
+    progress, before = Progress(), Spent()
+    for outcome in endpoint.ask(requests(), progress=progress):
+        so_far = _paid(progress)
+        usage.add(int(time.time()), so_far.less(before))
+        before = so_far
+        yield waiting.pop(outcome.request_id), outcome
+
+
+def _paid(progress: Progress) -> Spent:
+    return Spent(
+        progress.finished - progress.reused - progress.outcomes[DEFERRED],
+        progress.prompt_tokens,
+        progress.completion_tokens,
+        progress.paid_usd,
+        progress.unknown_costs,
+    )

@@ -1,0 +1,246 @@
+"""The chat author: a chat model behind an OpenAI-compatible endpoint writes the prompts and the dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.authors.chat.asking import Answered, ask
+from stablellava_assets.authors.chat.cleaning import UnusableTextError
+from stablellava_assets.authors.chat.dialogue_kinds import Part, parts_of
+from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest, Picture, part_key, picture_of
+from stablellava_assets.authors.chat.dialogue_rows import dialogue_columns
+from stablellava_assets.authors.chat.examples import known_dialogues, known_prompts
+from stablellava_assets.authors.chat.forecast import forecast
+from stablellava_assets.authors.chat.pictures import Pictures
+from stablellava_assets.authors.chat.prompt_requests import PromptRequest, guidance_key
+from stablellava_assets.authors.chat.prompt_rows import prompt_columns, unwritten_columns
+from stablellava_assets.authors.chat.rotation import Slot, drawn_slots, guided_slots
+from stablellava_assets.authors.chat.row_keys import KeyOf, key_rows
+from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.authors.usage import Forecast, Usage
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.tables.identity import content_key, derive_seed
+from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import DIALOGUES, FAILED, MADE, PROMPT_SPECS
+from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.yaml_documents import DocumentError
+
+
+class ChatAuthor:
+    """Asks for prompts by the block and for all dialogues about a picture at once.
+
+    A row's key covers its own subject or picture, what the model was told, the examples it saw, model and sampling. It
+    covers neither the endpoint's address nor which rows were asked for together, since neither makes it another row.
+
+    Args:
+        settings: the profile's.
+        store: the published tables, from which examples and pictures come.
+        ledger_path: the ledger of paid answers.
+    """
+
+    name = "chat"
+
+    def __init__(self, settings: ChatAuthorSettings, store: ParquetStore, ledger_path: Path) -> None:
+        self._settings = settings
+        self._store = store
+        self._ledger_path = ledger_path
+        self._usage = Usage()
+
+    def abilities(self, catalog: Catalog) -> list[str]:
+        """All of them.
+
+        Raises:
+            DocumentError: the profile sets quotas for an ability that there is not.
+        """
+        if unknown := sorted(set(self._settings.ability_dialogues) - set(catalog)):
+            known = ", ".join(catalog)
+            raise DocumentError(f"author.ability_dialogues: no ability {unknown[0]!r}; the catalog has {known}")
+        return list(catalog)
+
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+        """``count`` prompts about subjects in turn; more of them only append."""
+        settings, partition = self._settings, (ability.ability, batch)
+        slots = {
+            content_key("spec", self.name, *partition, slot.index): slot for slot in self._slots(ability, batch, count)
+        }
+        told = content_key(guidance_key(settings, ability))
+        key_of = {
+            spec_id: self._key_of(spec_id, told, asdict(slot), ability.negative_prompt)
+            for spec_id, slot in slots.items()
+        }
+        known = cache(partial(known_prompts, self._store, ability, batch))
+        keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples)
+        requests: dict[str, PromptRequest] = {}
+        for row_ids, examples in keyed.blocks(lambda spec_id: slots[spec_id].index // settings.prompts_per_request):
+            request = PromptRequest(settings, ability, batch, {row_id: slots[row_id] for row_id in row_ids}, examples)
+            requests |= dict.fromkeys(row_ids, request)
+        return [
+            PlannedRow(
+                spec_id,
+                keyed.keys[spec_id],
+                {
+                    "ability": ability,
+                    "batch": batch,
+                    "slot": slot,
+                    "told": told,
+                    "example_ids": keyed.example_ids[spec_id],
+                    "request": requests.get(spec_id),
+                },
+            )
+            for spec_id, slot in slots.items()
+        ]
+
+    def write_prompts(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Ask for the prompts, many in a request.
+
+        Raises:
+            EndpointError: no request can be answered with these settings; the message names the one to mend.
+        """
+        rows = {row.row_id: row for row in planned}
+        return (_spec(rows[answered.row_id], answered) for answered in self._ask(rows))
+
+    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+        """What the quotas ask for about every picture."""
+        if not painted:
+            return []
+        settings, partition = self._settings, (ability.ability, painted[0][0]["batch"])
+        quotas = settings.quotas_of(ability.ability)
+        pictures = [picture_of(ability, spec, image) for spec, image in painted]
+        parts = {
+            content_key("pair", self.name, picture.spec_id, part.key): (picture, part)
+            for picture in pictures
+            for part in parts_of(quotas, picture.spec_id)
+        }
+        key_of = {
+            pair_id: self._key_of(pair_id, part_key(settings, ability, picture, part))
+            for pair_id, (picture, part) in parts.items()
+        }
+        known = cache(partial(known_dialogues, self._store, ability, partition[1]))
+        keyed = key_rows(self._store, DIALOGUES, partition, key_of, known, settings.examples)
+        encoded = Pictures(self._store, partition).encoded
+        requests: dict[str, DialogueRequest] = {}
+        for row_ids, examples in keyed.blocks(lambda pair_id: parts[pair_id][0].spec_id):
+            picture = parts[row_ids[0]][0]
+            wanted = {row_id: parts[row_id][1] for row_id in row_ids}
+            requests |= dict.fromkeys(row_ids, DialogueRequest(settings, ability, picture, wanted, examples, encoded))
+        return [
+            PlannedRow(
+                pair_id,
+                keyed.keys[pair_id],
+                {
+                    "ability": ability,
+                    "batch": partition[1],
+                    "picture": picture,
+                    "part": part,
+                    "example_ids": keyed.example_ids[pair_id],
+                    "request": requests.get(pair_id),
+                },
+            )
+            for pair_id, (picture, part) in parts.items()
+        ]
+
+    def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Ask for the dialogues, all about a picture in one request.
+
+        Raises:
+            EndpointError: no request can be answered with these settings; the message names the one to mend.
+        """
+        rows = {row.row_id: row for row in planned}
+        sees = self._settings.sees_pictures
+        return (_dialogue(rows[answered.row_id], answered, sees) for answered in self._ask(rows))
+
+    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
+        """What writing these rows would take; nothing is sent."""
+        return forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
+
+    def take_usage(self) -> Usage:
+        """What was paid since this was last called."""
+        taken, self._usage = self._usage, Usage()
+        return taken
+
+    @cached_property
+    def _endpoint(self) -> ChatEndpoint:
+        return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+
+    def _slots(self, ability: Ability, batch: str, count: int) -> list[Slot]:
+        slots_of = drawn_slots if self._settings.subjects == "drawn" else guided_slots
+        return slots_of(ability, batch, count)
+
+    def _key_of(self, row_id: str, *parts: Any) -> KeyOf:
+        endpoint = self._settings.endpoint
+        base = content_key(row_id, *parts, endpoint.model, endpoint.temperature, endpoint.extra_body)
+        return lambda example_ids: content_key("chat row", base, list(example_ids))
+
+    def _ask(self, rows: Mapping[str, PlannedRow]) -> Iterator[Answered]:
+        return ask(self._endpoint, _requests(list(rows.values())), rows, self._usage)
+
+
+def _requests(planned: Sequence[PlannedRow]) -> list[Any]:
+    """The different requests of planned rows, in order."""
+    found = {id(request): request for row in planned if (request := row.inputs["request"]) is not None}
+    return list(found.values())
+
+
+def _spec(row: PlannedRow, answered: Answered) -> Row:
+    ability, slot = row.inputs["ability"], row.inputs["slot"]
+    return {
+        "spec_id": row.row_id,
+        "ability": ability.ability,
+        "batch": row.inputs["batch"],
+        "negative_prompt": ability.negative_prompt,
+        "seed": derive_seed(row.row_id),
+        "author": ChatAuthor.name,
+        "template_version": row.inputs["told"],
+        **_asked(row, answered),
+        **unwritten_columns(slot),
+        **_result(answered, lambda written: prompt_columns(ability, slot, written)),
+    }
+
+
+def _dialogue(row: PlannedRow, answered: Answered, sees_picture: bool) -> Row:
+    picture: Picture = row.inputs["picture"]
+    part: Part = row.inputs["part"]
+    return {
+        "pair_id": row.row_id,
+        "ability": row.inputs["ability"].ability,
+        "batch": row.inputs["batch"],
+        "spec_ids": [picture.spec_id],
+        "image_ids": [picture.image_id],
+        "question_kind": part.kind,
+        "author": ChatAuthor.name,
+        "sees_picture": sees_picture,
+        **_asked(row, answered),
+        "conversations": [],
+        "expected": None,
+        **_result(answered, lambda written: dialogue_columns(row.row_id, picture, part, written)),
+    }
+
+
+def _asked(row: PlannedRow, answered: Answered) -> Row:
+    share = answered.share
+    return {
+        "model": answered.outcome.model,
+        "prompt_tokens": share.prompt_tokens,
+        "completion_tokens": share.completion_tokens,
+        "cost_usd": None if share.cost_usd is None else float(share.cost_usd),
+        "request_id": answered.outcome.request_id,
+        "example_ids": list(row.inputs["example_ids"]),
+        "row_key": row.row_key,
+    }
+
+
+def _result(answered: Answered, columns: Callable[[BaseModel], Mapping[str, Any]]) -> Row:
+    """Status and reason of a row, and the columns that hold what was written if it can be used."""
+    if answered.written is None:
+        return {"status": answered.outcome.status, "reason": answered.outcome.reason}
+    try:
+        return {**columns(answered.written), "status": MADE, "reason": None}
+    except UnusableTextError as error:
+        return {"status": FAILED, "reason": str(error)}

@@ -1,0 +1,311 @@
+"""What a chat model is asked when it writes dialogues: everything about one picture in one request."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, create_model
+
+from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.questions import absent_subjects
+from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, Part, forms_of
+from stablellava_assets.authors.chat.examples import Example
+from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.endpoint.requests import ChatRequest, chat_request
+from stablellava_assets.tables.identity import choose, ranked
+
+STAGE = "dialogues"
+MOST_QUESTION_CHARACTERS, MOST_ANSWER_CHARACTERS = 240, 700
+_ENVELOPE_TOKENS = 64
+_LIKELY_TOKENS = 60
+_ABSENT_THINGS = 4
+
+_SYSTEM = (
+    "You write questions and answers about pictures, from which a vision-language model learns to see. Whoever learns from "
+    "them has the picture and nothing else, so every answer must be plain from the picture, and no text speaks of a "
+    "prompt, of keywords or of how the picture came about. You follow the rules of the task to the letter and answer with "
+    "JSON alone."
+)
+_FROM_PROMPT = (
+    "You do not see the picture. You are given the prompt it was painted from: the subject in double brackets, then "
+    "keywords. Take all of it as shown, and nothing else as shown."
+)
+_FROM_PICTURE = (
+    "Other than said above, you see the picture as well as the prompt it was painted from: the subject in double brackets, "
+    "then keywords. Where the two disagree the picture is right; say only what can be seen in it."
+)
+_RULES = (
+    "- Answers are whole sentences, one or two, that end with a full stop. They state what is seen; no word of guessing such "
+    "as may, might, probably or likely.",
+    "- Questions are such as people ask who look at a picture. Word them differently from picture to picture, and never "
+    "give the answer away in a question, unless it is to be confirmed or chosen.",
+    "- Keywords about quality or technique (8k, realistic, highly detailed, sharp focus) are no content: do not mention them.",
+    "- What an answer judges it first shows: first what there is, then yes or no.",
+    "- right_words: the one word or short phrase that every right answer to the question contains, in the form in which the "
+    "answer says it.",
+)
+_FORMS: Mapping[str, str] = {
+    "describe": "answer the given request, with the subject by name",
+    "what": "a question with what, which, where, who or how for what this ability teaches, whose right answer is a word or a "
+    "short phrase; the question does not contain it",
+    "yes_no_present": "a question to be answered with yes, about what the picture shows; the answer contains the word yes, "
+    'as in "It is a koala, so yes."',
+    "yes_no_absent": "a question to be answered with no: it asks whether something is there, or so, that is not, but might "
+    'well be in such a picture; the answer contains the word no, as in "It is a koala, so no."',
+    "either_or": "a question that offers two options of the same kind, one of them right, in the order that is asked for",
+    "misleading": "a question that offers two options of the same kind, both wrong; the answer rejects both and says what is "
+    "right",
+    "negative_presupposition": 'a question that takes for granted something that is not in the picture, as in "What is the dog '
+    'holding?" where there is no dog; the answer contains the word no and corrects it, as in "There is no dog; the '
+    'picture shows a koala."',
+    "multi_turn": "a conversation in which each question follows from the answer before it; the first answer names the "
+    "subject, and every answer is about something else",
+}
+
+
+# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+Question = Annotated[str, Field(json_schema_extra={"maxLength": MOST_QUESTION_CHARACTERS})]
+Answer = Annotated[str, Field(json_schema_extra={"maxLength": MOST_ANSWER_CHARACTERS})]
+RightWords = Annotated[str, Field(json_schema_extra={"maxLength": 60})]
+
+
+class WrittenAnswer(BaseModel):
+    """An answer to a given request."""
+
+    answer: Answer
+
+
+class WrittenPair(BaseModel):
+    """A question and its answer."""
+
+    question: Question
+    answer: Answer
+
+
+class WrittenClosedPair(BaseModel):
+    """A question with one right answer."""
+
+    question: Question
+    answer: Answer
+    right_words: RightWords
+
+
+class WrittenTurns(BaseModel):
+    """A conversation."""
+
+    turns: list[WrittenPair] = Field(description="The questions with their answers, in order.")
+
+
+_WRITTEN: Mapping[str, type[BaseModel]] = {
+    "describe": WrittenAnswer,
+    "what": WrittenClosedPair,
+    "yes_no_present": WrittenPair,
+    "yes_no_absent": WrittenPair,
+    "either_or": WrittenClosedPair,
+    "misleading": WrittenClosedPair,
+    "negative_presupposition": WrittenPair,
+    "multi_turn": WrittenTurns,
+}
+_DESCRIBE = (
+    "What do you see in this picture?",
+    "What does this picture show?",
+    "Describe the picture in a sentence or two.",
+    "Give a short description of this picture.",
+    "Tell me briefly what this picture shows.",
+    "What is this a picture of?",
+    "Say in a few words what can be seen here.",
+    "Summarize this picture.",
+    "Can you describe this image?",
+    "What is the main thing in this image?",
+    "Write a caption for this picture.",
+    "Look at this image and tell me what it shows.",
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is known of a painted picture: its prompt less what the painter left out, and its ``answer`` if that is certain."""
+
+    spec_id: str
+    image_id: str
+    sha256: str
+    prompt: str
+    answer: str | None
+    absent: tuple[str, ...]
+    """Things that are not in it: what other pictures of the ability show."""
+
+    @property
+    def right_option(self) -> str:
+        """Which of two options is to be the right one, since a model left alone would nearly always put it first."""
+        return choose(("first", "second"), self.spec_id, "right option")
+
+    @property
+    def describe_question(self) -> str:
+        """The open request about it, in one of a fixed set of wordings."""
+        return choose(_DESCRIBE, self.spec_id, "describe")
+
+
+@dataclass(frozen=True)
+class DialogueRequest:
+    """A request for some of the conversations about one picture."""
+
+    settings: ChatAuthorSettings
+    ability: Ability
+    picture: Picture
+    parts: Mapping[str, Part]
+    """By the id of the row that a part becomes."""
+    examples: tuple[Example, ...]
+    encoded: Callable[[str], tuple[bytes, str]]
+    """Bytes and file name of the picture with an image id; called when the model is to see it."""
+
+    @property
+    def row_ids(self) -> Sequence[str]:
+        """The rows that are asked for."""
+        return list(self.parts)
+
+    @property
+    def likely_completion_tokens(self) -> int:
+        """A guess of how long the answer is."""
+        return _LIKELY_TOKENS * self._questions
+
+    def alone(self, row_id: str) -> DialogueRequest:
+        """The request for one conversation by itself."""
+        return replace(self, parts={row_id: self.parts[row_id]})
+
+    def written(self, answer: BaseModel, row_id: str) -> BaseModel:
+        """What an answer says for a row."""
+        written: BaseModel = getattr(answer, self.parts[row_id].key)
+        return written
+
+    def chat_request(self) -> ChatRequest:
+        """The request as it is sent; made when it is needed, since it may hold the picture."""
+        parts = tuple(self.parts.values())
+        constant = [
+            guidance(self.settings, self.ability),
+            _kinds(self.settings, self.ability),
+            _examples(self.examples),
+        ]
+        text = "\n\n".join([*constant, _about(self.picture, parts)])
+        content: Any = text
+        if self.settings.sees_pictures:
+            url = {"url": _data_url(*self.encoded(self.picture.image_id)), "detail": self.settings.picture_detail}
+            content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": url}]
+        return chat_request(
+            self.settings.endpoint,
+            stage=STAGE,
+            messages=[{"role": "system", "content": _SYSTEM}, {"role": "user", "content": content}],
+            answer=_answer_model(parts),
+            max_output_tokens=_ENVELOPE_TOKENS + self.settings.tokens_per_answer * self._questions,
+        )
+
+    @property
+    def _questions(self) -> int:
+        return sum(self.settings.turns if part.kind == "multi_turn" else 1 for part in self.parts.values())
+
+
+def picture_of(ability: Ability, spec: Mapping[str, Any], image: Mapping[str, Any]) -> Picture:
+    """What a request says of a painted picture, from its ``prompt_specs`` and ``images`` rows."""
+    ignored = set(image["ignored_keywords"] or ())
+    shown = [keyword for keyword in spec["keywords"] if keyword not in ignored]
+    facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    return Picture(
+        spec_id=spec["spec_id"],
+        image_id=image["image_id"],
+        sha256=image["sha256"],
+        prompt=", ".join([f"(({spec['subject']}))", *shown]),
+        answer=facts.get("answer"),
+        absent=_absent(ability, spec["spec_id"], facts),
+    )
+
+
+def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
+    """What the request says of the ability and of the form of a dialogue: all but kinds, examples and the picture."""
+    task = [
+        f"# Task: {ability.title}",
+        f"What the pictures teach: {ability.teaches}",
+        ability.chat.dialogue_instruction,
+    ]
+    source = _FROM_PICTURE if settings.sees_pictures else _FROM_PROMPT
+    return "\n".join([*task, source, "", "# Rules", *_RULES])
+
+
+def part_key(settings: ChatAuthorSettings, ability: Ability, picture: Picture, part: Part) -> Mapping[str, Any]:
+    """What of a request determines one of its conversations, but for the examples: content for a row's key."""
+    return {
+        "system": _SYSTEM,
+        "guidance": guidance(settings, ability),
+        "form": _form(settings, part.form),
+        "part": part.key,
+        "prompt": picture.prompt,
+        "answer": picture.answer,
+        "picture": picture.sha256,
+        "detail of it": _detail(picture, part),
+        "absent": picture.absent if part.form in NAMES_ABSENT_THINGS else None,
+        "detail": settings.picture_detail if settings.sees_pictures else None,
+    }
+
+
+def _absent(ability: Ability, spec_id: str, facts: Mapping[str, str]) -> tuple[str, ...]:
+    """What other pictures of the ability are about: drawn subjects if this is one, else what its prompts rotate through."""
+    shown = facts.get("keyword")
+    options = [keyword for keyword in ability.chat.keywords if keyword != shown]
+    if "answer" in facts:
+        with suppress(KeyError):  # It was drawn when the prompt was written.
+            options = [other.answer for other in absent_subjects(ability, ability.subject_named(facts["subject"]))]
+    return tuple(ranked(options, spec_id, "absent")[:_ABSENT_THINGS])
+
+
+def _kinds(settings: ChatAuthorSettings, ability: Ability) -> str:
+    forms = forms_of(settings.quotas_of(ability.ability))
+    kinds = [f"- {_form(settings, form)}" for form in forms]
+    return "\n".join(
+        ["# Kinds of questions", *kinds, "A number after a kind asks for one more of it, about something else."]
+    )
+
+
+def _form(settings: ChatAuthorSettings, form: str) -> str:
+    turns = f" of {settings.turns} questions" if form == "multi_turn" else ""
+    return f"{form}{turns}: {_FORMS[form]}"
+
+
+def _examples(examples: Sequence[Example]) -> str:
+    return "\n\n".join(["# Examples of good answers", *(example.text for example in examples)])
+
+
+def _about(picture: Picture, parts: Sequence[Part]) -> str:
+    lines = [f"Prompt: {picture.prompt}"]
+    if picture.answer is not None:
+        lines.append(f"What the ability asks for is here: {picture.answer}")
+    if any(part.form in NAMES_ABSENT_THINGS for part in parts):
+        lines.append(
+            f"Shown in other pictures, to name where something absent or wrong is wanted: {', '.join(picture.absent)}"
+        )
+    wanted = [f"{part.key}{_detail(picture, part)}" for part in parts]
+    asked = f"Write a JSON object with the keys {', '.join(wanted)}."
+    # The number keeps apart the requests about two pictures of one prompt.
+    return "\n".join([f"# Picture {picture.spec_id[:8]}", *lines, asked])
+
+
+def _detail(picture: Picture, part: Part) -> str:
+    """What is asked of a part for this picture in particular."""
+    if part.kind == "describe":
+        return f' (request: "{picture.describe_question}")'
+    return f" (right option: {picture.right_option})" if part.kind == "either_or" else ""
+
+
+def _data_url(encoded: bytes, name: str) -> str:
+    kind = mimetypes.guess_type(name)[0] or "image/png"
+    return f"data:{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+@lru_cache(maxsize=512)
+def _answer_model(parts: tuple[Part, ...]) -> type[BaseModel]:
+    # A key a conversation: an object whose keys the schema requires can leave out none.
+    fields: dict[str, Any] = {part.key: (_WRITTEN[part.form], ...) for part in parts}
+    return create_model("Dialogues", **fields)

@@ -1,0 +1,69 @@
+"""Dialogues that a model wrote, as they go into rows: plain text with one ``<image>`` mark, or the reason why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from stablellava_assets.authors.chat.cleaning import UnusableTextError, clean_sentence, clean_words
+from stablellava_assets.authors.chat.dialogue_kinds import Part
+from stablellava_assets.authors.chat.dialogue_requests import (
+    MOST_ANSWER_CHARACTERS,
+    MOST_QUESTION_CHARACTERS,
+    Picture,
+    WrittenAnswer,
+    WrittenClosedPair,
+    WrittenPair,
+    WrittenTurns,
+)
+from stablellava_assets.tables.identity import choose
+
+_RIGHT_WORDS = 6
+_FEWEST_TURNS, _MOST_TURNS = 2, 10
+
+
+def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseModel) -> dict[str, Any]:
+    """The columns of a ``dialogues`` row that hold the conversation and what a right answer contains.
+
+    Raises:
+        UnusableTextError: what was written makes no conversation; the message is the row's reason.
+    """
+    turns = _turns(picture, written)
+    mark_first = choose(("first", "last"), pair_id, "mark") == "first"
+    conversations = []
+    for number, (question, answer) in enumerate(turns):
+        if number == 0:
+            question = f"<image>\n{question}" if mark_first else f"{question}\n<image>"
+        conversations += [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+    return {"conversations": conversations, "expected": _expected(picture, part, written)}
+
+
+def _turns(picture: Picture, written: BaseModel) -> list[tuple[str, str]]:
+    if isinstance(written, WrittenAnswer):
+        return [(picture.describe_question, _answer(written.answer))]
+    if isinstance(written, WrittenTurns):
+        if not _FEWEST_TURNS <= len(written.turns) <= _MOST_TURNS:
+            raise UnusableTextError(
+                f"the conversation has {len(written.turns)} turns, not {_FEWEST_TURNS} to {_MOST_TURNS}"
+            )
+        return [(_question(turn.question), _answer(turn.answer)) for turn in written.turns]
+    if isinstance(written, WrittenPair | WrittenClosedPair):
+        return [(_question(written.question), _answer(written.answer))]
+    raise TypeError(f"{type(written).__name__} is no dialogue")
+
+
+def _expected(picture: Picture, part: Part, written: BaseModel) -> str | None:
+    if isinstance(written, WrittenClosedPair):
+        return picture.answer or clean_words(written.right_words, max_words=_RIGHT_WORDS)
+    return part.expected_word
+
+
+def _question(text: str) -> str:
+    return clean_sentence(text, what="question", max_characters=MOST_QUESTION_CHARACTERS)
+
+
+def _answer(text: str) -> str:
+    answer = clean_sentence(text, what="answer", max_characters=MOST_ANSWER_CHARACTERS)
+    # A full stop left off is no reason to buy the answer again.
+    return answer if answer.endswith((".", "!", "?", "…", '"', "'", "”", "’")) else f"{answer}."

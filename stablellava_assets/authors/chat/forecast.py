@@ -1,0 +1,62 @@
+"""What requests would take, before any is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
+from stablellava_assets.authors.chat.pictures import MissingPictureError
+from stablellava_assets.authors.chat.prompt_requests import PromptRequest
+from stablellava_assets.authors.usage import Forecast, Spent
+from stablellava_assets.endpoint.estimates import prompt_size
+from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.prices import price_of
+from stablellava_assets.endpoint.requests import ChatRequest, body_of
+from stablellava_assets.endpoint.settings import EndpointSettings
+
+BundledRequest = PromptRequest | DialogueRequest
+
+
+def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[BundledRequest]) -> Forecast:
+    """What asking would take. Answers that the ledger has cost nothing.
+
+    Tokens are the ledger's averages of the stage with this model; where it has none, a guess from the length of each
+    request. Dollars are these tokens at today's price, with no rebate for input that the endpoint has cached.
+    """
+    ledger = Ledger(ledger_path) if ledger_path.exists() else None
+    try:
+        unanswered = [
+            (bundle, request) for bundle in bundles if not _is_answered(ledger, request := _chat_request(bundle))
+        ]
+        averages = ledger.usage(unanswered[0][1].stage, settings.model) if ledger and unanswered else None
+    finally:
+        if ledger is not None:
+            ledger.close()
+    count = len(unanswered)
+    measured = averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None
+    if averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None:
+        prompt, completion = round(averages.prompt_tokens * count), round(averages.completion_tokens * count)
+    else:
+        prompt = sum(prompt_size(body_of(settings, request)).likely_tokens for _, request in unanswered)
+        completion = sum(bundle.likely_completion_tokens for bundle, _ in unanswered)
+    price = price_of(settings)
+    dollars = Decimal(0) if price is None else price.cost(prompt, completion)
+    spent = Spent(count, prompt, completion, dollars, count if price is None else 0)
+    return Forecast(spent, measured or not unanswered)
+
+
+def _is_answered(ledger: Ledger | None, request: ChatRequest) -> bool:
+    entry = None if ledger is None else ledger.find(request.request_id)
+    return entry is not None and entry.reply is not None
+
+
+def _chat_request(bundle: BundledRequest) -> ChatRequest:
+    try:
+        return bundle.chat_request()
+    except MissingPictureError:
+        # It is yet to be painted; for the length of a request any picture will do.
+        assert isinstance(bundle, DialogueRequest)
+        return replace(bundle, encoded=lambda image_id: (b"", "picture.png")).chat_request()

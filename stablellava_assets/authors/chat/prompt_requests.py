@@ -1,0 +1,188 @@
+"""What a chat model is asked when it writes prompts: the same beginning for a whole batch, so that endpoints cache it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, create_model
+
+from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
+from stablellava_assets.authors.chat.examples import Example
+from stablellava_assets.authors.chat.rotation import Slot
+from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.endpoint.requests import ChatRequest, chat_request
+
+STAGE = "prompt_specs"
+FEWEST_KEYWORDS, MOST_KEYWORDS = 2, 12
+_ENVELOPE_TOKENS = 64
+_LIKELY_TOKENS = 45
+
+_SYSTEM = (
+    "You write prompts for a text-to-image model. Every prompt becomes one picture, and the pictures teach a "
+    "vision-language model to recognize what their prompts name. So what you write must be visible, beyond doubt, and "
+    "true of the finished picture. You follow the rules of the task to the letter and answer with JSON alone."
+)
+_FORM = (
+    "- The most telling keywords come first. The painter reads about fifty words and forgets the rest.",
+    "- Only what a camera records in an instant: no sound, smell, thought or past, and nothing that has to be counted "
+    "beyond three.",
+    "- No lettering in the picture, no brands, and no real people or living artists by name.",
+    "- Plain words of letters, digits and hyphens. No brackets, quotation marks, weights, line breaks or whole sentences.",
+    "- No keyword contradicts another, repeats the subject, or brings in a second thing that could be taken for it.",
+    "- The prompts of one answer differ from each other, and from the examples, in surroundings, looks and light.",
+)
+_GUIDED_FORM = (
+    "- The subject is what stands in double brackets in a prompt: one to five words, written without the brackets.",
+    "- Five to eight keywords, of one to four words each: first the surroundings, then what the subject looks like, then "
+    "light, and how the picture is made.",
+)
+_DRAWN_FORM = (
+    "- Three to six keywords, of one to four words each: first the surroundings, then how the picture looks.",
+)
+
+
+# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+_MOST_CHARACTERS = 80
+Keyword = Annotated[str, Field(json_schema_extra={"maxLength": _MOST_CHARACTERS})]
+
+
+class WrittenPrompt(BaseModel):
+    """A prompt about a keyword."""
+
+    subject: str = Field(
+        description="What the picture is about, one to five words.", json_schema_extra={"maxLength": _MOST_CHARACTERS}
+    )
+    keywords: list[Keyword] = Field(
+        description="Five to eight keywords, the most telling first.", json_schema_extra={"maxItems": MOST_KEYWORDS}
+    )
+
+
+class WrittenKeywords(BaseModel):
+    """What follows a given subject."""
+
+    keywords: list[Keyword] = Field(
+        description="Three to six keywords, the most telling first.", json_schema_extra={"maxItems": MOST_KEYWORDS}
+    )
+
+
+@dataclass(frozen=True)
+class PromptRequest:
+    """A request for the prompts of some slots of a batch."""
+
+    settings: ChatAuthorSettings
+    ability: Ability
+    batch: str
+    slots: Mapping[str, Slot]
+    """By the id of the row that a slot becomes."""
+    examples: tuple[Example, ...]
+
+    @property
+    def row_ids(self) -> Sequence[str]:
+        """The rows that are asked for."""
+        return list(self.slots)
+
+    @property
+    def likely_completion_tokens(self) -> int:
+        """A guess of how long the answer is."""
+        return _LIKELY_TOKENS * len(self.slots)
+
+    def alone(self, row_id: str) -> PromptRequest:
+        """The request for one prompt by itself."""
+        return replace(self, slots={row_id: self.slots[row_id]})
+
+    def written(self, answer: BaseModel, row_id: str) -> BaseModel:
+        """What an answer says for a row."""
+        written: BaseModel = getattr(answer, f"prompt_{self.row_ids.index(row_id) + 1}")
+        return written
+
+    def chat_request(self) -> ChatRequest:
+        """The request as it is sent."""
+        slots = list(self.slots.values())
+        numbers = ", ".join(str(slot.index + 1) for slot in slots)
+        asked = "\n".join([f"Batch {self.batch}, prompts {numbers}:", *map(_line, slots, range(1, len(slots) + 1))])
+        constant = [
+            guidance(self.settings, self.ability),
+            _examples(self.settings, self.examples),
+            _answer(self.settings),
+        ]
+        return chat_request(
+            self.settings.endpoint,
+            stage=STAGE,
+            messages=[
+                {"role": "system", "content": _SYSTEM},
+                {"role": "user", "content": "\n\n".join([*constant, f"# Write\n{asked}"])},
+            ],
+            answer=_answer_model(len(self.slots), self.settings.subjects),
+            max_output_tokens=_ENVELOPE_TOKENS + self.settings.tokens_per_prompt * len(self.slots),
+        )
+
+
+def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
+    """What the request says of the ability and of the form of a prompt: all but examples and slots."""
+    chat = ability.chat
+    drawn = settings.subjects == "drawn"
+    rules = [*(f"- {caution}" for caution in chat.cautions), *(_DRAWN_FORM if drawn else _GUIDED_FORM), *_FORM]
+    task = [f"# Task: {ability.title}", f"What the pictures teach: {ability.teaches}", chat.instruction]
+    return "\n".join([*task, "", "# Rules", *rules, *(_drawable_words(ability) if drawn else ())])
+
+
+def guidance_key(settings: ChatAuthorSettings, ability: Ability) -> Mapping[str, Any]:
+    """What of a request determines its prompts, but for slot and examples: content for a row's key."""
+    return {"system": _SYSTEM, "guidance": guidance(settings, ability), "answer": _answer(settings)}
+
+
+def _drawable_words(ability: Ability) -> list[str]:
+    words = {
+        "scenes": ability.prompts.scenes,
+        "things": ability.prompts.contents,
+        "places in the picture": POSITIONS,
+        "distances": DISTANCES,
+        "looks": ability.prompts.details,
+    }
+    return [
+        "",
+        "# Words the painter knows",
+        "The painter draws these words and leaves out all others, so use them, spelled like this, before any others; at "
+        "most one scene, one place and one distance a prompt.",
+        *(f"- {kind}: {', '.join(known)}" for kind, known in words.items() if known),
+    ]
+
+
+def _examples(settings: ChatAuthorSettings, examples: Sequence[Example]) -> str:
+    return "\n".join(
+        [
+            "# Examples of good prompts, one a line, the subject in double brackets",
+            *(example.text for example in examples),
+        ]
+    )
+
+
+def _answer(settings: ChatAuthorSettings) -> str:
+    if settings.subjects == "drawn":
+        shape = '{"keywords": ["...", "..."]}'
+        what = "The subject of each prompt is given and comes first by itself; write only the keywords after it."
+    else:
+        shape = '{"subject": "...", "keywords": ["...", "..."]}'
+        what = (
+            "Each line below gives the keyword that its prompt is about: it is the subject, or a part or the theme of it, as "
+            "the task wants. What follows in parentheses is a hint to follow where it fits keyword and rules."
+        )
+    return f'# Answer\nOne JSON object with a key for each line below, "prompt_1" and so on: {shape}. {what}'
+
+
+def _line(slot: Slot, number: int) -> str:
+    further = [f"{kind}: {word}" for kind, word in slot.words]
+    hint = f" ({slot.hint})" if slot.hint else ""
+    return f"prompt_{number}: {'; '.join([slot.subject, *further])}{hint}"
+
+
+@lru_cache(maxsize=128)
+def _answer_model(count: int, subjects: str) -> type[BaseModel]:
+    # A key a prompt: unlike a list, an object whose keys the schema requires can be neither too short nor too long.
+    written = WrittenKeywords if subjects == "drawn" else WrittenPrompt
+    fields: dict[str, Any] = {f"prompt_{number}": (written, ...) for number in range(1, count + 1)}
+    return create_model("Prompts", **fields)

@@ -1,0 +1,62 @@
+"""Which subject each prompt is about: all in turn, so that none dominates whatever a model would rather write about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.tables.identity import choose, ranked
+
+_VIEWS = (
+    "seen from close by",
+    "at a medium distance",
+    "seen from far away",
+    "from above",
+    "from low down",
+    "from the side",
+)
+_SETTINGS = ("where one would expect it", "indoors", "outdoors", "in a place one would not think of first")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A prompt to write: its place in the batch, what it is about, and what else it must say, by name."""
+
+    index: int
+    subject: str
+    hint: str = ""
+    words: tuple[tuple[str, str], ...] = ()
+
+
+def guided_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
+    """Slots about the ability's ``chat.keywords``; a hint to each, since a model left alone repeats itself."""
+    subjects = rotation(list(dict.fromkeys(ability.chat.keywords)), count, ability.ability, batch)
+    return [Slot(index, subject, _hint(ability, batch, index)) for index, subject in enumerate(subjects)]
+
+
+def drawn_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
+    """Slots about what the embedded painter draws for the ability, with the scene or content that its pictures need."""
+    names = rotation([subject.name for subject in ability.drawn_subjects], count, ability.ability, batch)
+    return [Slot(index, name, words=_words(ability, name, batch, index)) for index, name in enumerate(names)]
+
+
+def rotation(options: Sequence[str], count: int, *parts: str) -> list[str]:
+    """``count`` of ``options`` in rounds: a round holds each of them once, in an order of its own."""
+    rounds = -(-count // len(options))
+    return [option for number in range(rounds) for option in ranked(options, "rotation", *parts, number)][:count]
+
+
+def _hint(ability: Ability, batch: str, index: int) -> str:
+    seed = ("hint", ability.ability, batch, index)
+    return f"{choose(_VIEWS, *seed, 'view')}, {choose(_SETTINGS, *seed, 'setting')}"
+
+
+def _words(ability: Ability, name: str, batch: str, index: int) -> tuple[tuple[str, str], ...]:
+    subject, vocabulary = ability.subject_named(name), ability.prompts
+    options = {
+        "content": vocabulary.contents,
+        "scene": [subject.scene] if subject.scene else vocabulary.scenes,
+    }
+    seed = ("words", ability.ability, batch, index)
+    return tuple((kind, choose(words, *seed, kind)) for kind, words in options.items() if words)

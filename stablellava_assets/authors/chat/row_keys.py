@@ -1,0 +1,89 @@
+"""The keys of planned rows, which examples each has seen or will see, and which rows have yet to be asked for.
+
+A row that is published keeps the examples it was written with, so that a changed filter never makes anybody pay again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from stablellava_assets.authors.chat.examples import Example, Known
+from stablellava_assets.tables.schemas import DEFERRED, Table
+from stablellava_assets.tables.store import ParquetStore, Partition
+
+KeyOf = Callable[[Sequence[str]], str]
+"""The key of a row that saw the examples with these ids."""
+
+
+@dataclass(frozen=True)
+class KeyedRows:
+    """Keys and example ids by row id, in the order of the plan; ``shown`` holds the examples of the rows that are open."""
+
+    keys: Mapping[str, str]
+    example_ids: Mapping[str, tuple[str, ...]]
+    open_rows: Sequence[str]
+    shown: Mapping[str, Example]
+
+    def blocks(self, block_of: Callable[[str], Hashable]) -> Iterator[tuple[list[str], tuple[Example, ...]]]:
+        """The open rows that share block and examples, with those examples.
+
+        Blocks do not depend on how many rows there are, so that the same rows make the same request whenever they are
+        asked for together.
+        """
+        blocks: dict[tuple[Hashable, tuple[str, ...]], list[str]] = {}
+        for row_id in self.open_rows:
+            blocks.setdefault((block_of(row_id), self.example_ids[row_id]), []).append(row_id)
+        for (_, example_ids), row_ids in blocks.items():
+            yield row_ids, tuple(self.shown[example_id] for example_id in example_ids)
+
+
+def key_rows(
+    store: ParquetStore,
+    table: Table,
+    partition: Partition,
+    key_of: Mapping[str, KeyOf],
+    known: Callable[[], Known],
+    most_examples: int,
+) -> KeyedRows:
+    """Key the planned rows of a partition.
+
+    A published row keeps its examples. Others take those of the published rows around them; where there are none, those
+    that are good now.
+
+    Args:
+        store: where the partition may be published.
+        table: what is planned.
+        partition: of which partition.
+        key_of: the planned rows, by id.
+        known: reads the texts that may serve as examples; not called when every row is published.
+        most_examples: how many to choose.
+    """
+    seen: dict[str, tuple[str, ...]] = {}
+    deferred: set[str] = set()
+    published = store.read(table, partition, [table.row_id, "row_key", "status", "example_ids"])
+    for row_id, row_key, status, ids in _columns(published):
+        if row_id in key_of and ids is not None and key_of[row_id](ids) == row_key:
+            seen[row_id] = tuple(ids)
+            if status == DEFERRED:
+                deferred.add(row_id)
+    open_rows = [row_id for row_id in key_of if row_id not in seen or row_id in deferred]
+    shown: Mapping[str, Example] = {}
+    if open_rows:
+        texts = known()
+        shown = texts.by_id
+        around = next((ids for ids in seen.values() if texts.has(ids)), None)
+        chosen = around or tuple(example.example_id for example in texts.choose(most_examples))
+        for row_id in open_rows:
+            if row_id not in seen or not texts.has(seen[row_id]):
+                seen[row_id] = chosen
+    keys = {row_id: of(seen[row_id]) for row_id, of in key_of.items()}
+    return KeyedRows(keys, seen, open_rows, shown)
+
+
+def _columns(published: pa.Table | None) -> Iterator[tuple[Any, ...]]:
+    if published is not None:
+        yield from zip(*(column.to_pylist() for column in published.columns), strict=True)

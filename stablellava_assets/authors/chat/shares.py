@@ -1,0 +1,47 @@
+"""What a row took of a request that several rows were written in. Shares are exact: they add up to the request."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from stablellava_assets.endpoint.prices import PICO
+from stablellava_assets.endpoint.requests import ChatOutcome
+
+
+class Share(NamedTuple):
+    """Tokens and US dollars; None is unknown."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: Decimal | None
+
+    def plus(self, other: Share) -> Share:
+        """Both together; unknown where either is."""
+        prompt = _sum(self.prompt_tokens, other.prompt_tokens)
+        completion = _sum(self.completion_tokens, other.completion_tokens)
+        cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
+        return Share(prompt, completion, cost)
+
+
+def shares_of(outcome: ChatOutcome, count: int) -> list[Share]:
+    """What each of ``count`` rows took; the first rows take what does not divide."""
+    picodollars = None if outcome.cost_usd is None else int(outcome.cost_usd / PICO)
+    parts = zip(
+        _split(outcome.prompt_tokens, count),
+        _split(outcome.completion_tokens, count),
+        _split(picodollars, count),
+        strict=True,
+    )
+    return [Share(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
+
+
+def _split(amount: int | None, count: int) -> list[int | None]:
+    if amount is None:
+        return [None] * count
+    each, rest = divmod(amount, count)
+    return [each + (number < rest) for number in range(count)]
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

@@ -1,0 +1,152 @@
+"""The calls of OpenAI's Batch API: upload a file of requests, create a batch of it, look at it, fetch what came of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar, cast
+
+import httpx2
+import openai
+from openai.types import Batch
+
+from stablellava_assets.endpoint.batch_ledger import OpenBatch
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.transport import RefusedError, Transport, UnavailableError
+from stablellava_assets.endpoint.waits import retry_after
+
+T = TypeVar("T")
+
+_KEY_IN_METADATA = "stablellava_batch"
+_CLOCKS_DIFFER_S = 3600
+
+
+class MissingBatchError(EndpointError):
+    """The account has no such batch."""
+
+
+class MissingFileError(Exception):
+    """A file of results is no longer there."""
+
+
+class BatchApi:
+    """Calls that wait for their answers and are tried again while the endpoint fails.
+
+    Each raises UnavailableError when it failed ``attempts`` times, and EndpointError when it can never succeed.
+    """
+
+    def __init__(self, settings: EndpointSettings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+        self.path = "/chat/completions" if settings.provider == "azure" else "/v1/chat/completions"
+        """Where each request of a file is to go."""
+
+    def __enter__(self) -> Self:
+        self._client = self._transport.blocking_client()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def upload(self, name: str, file: IO[bytes]) -> str:
+        """Send a file of requests; its id. Costs nothing, whatever becomes of it."""
+
+        def once() -> str:
+            file.seek(0)
+            return self._client.files.create(file=(name, file), purpose="batch").id
+
+        return self._tried(once)
+
+    def create(self, batch: OpenBatch, file_id: str) -> str:
+        """Have the batch worked on; its id. Where it is not clear whether a try succeeded, the batch is looked for first."""
+        tries = 0
+
+        def once() -> str:
+            nonlocal tries
+            tries += 1
+            return (self._found(batch) if tries > 1 else None) or self._client.batches.create(
+                input_file_id=file_id,
+                endpoint=cast("Any", self.path),
+                completion_window="24h",
+                metadata={_KEY_IN_METADATA: batch.key},
+            ).id
+
+        return self._tried(once)
+
+    def find(self, batch: OpenBatch) -> str | None:
+        """The id of a batch that may have been created; None if it was not."""
+        return self._tried(lambda: self._found(batch))
+
+    def look(self, batch_id: str) -> Batch:
+        """The batch as it stands.
+
+        Raises:
+            MissingBatchError: the account has none of this id.
+        """
+        missing = MissingBatchError(
+            f"{self._settings.url}: has no batch {batch_id}, which was submitted from here. Use the key of the account that "
+            f"submitted it ({self._settings.api_key_variable}), or move the ledger away to start anew"
+        )
+        found = self._tried(lambda: self._client.batches.retrieve(batch_id), missing)
+        return Batch.model_validate_json(self._transport.without_key(found.model_dump_json()))
+
+    def lines(self, file_id: str) -> Iterator[dict[str, Any]]:
+        """The lines of a file of results.
+
+        Raises:
+            MissingFileError: the endpoint has deleted it.
+        """
+        with tempfile.TemporaryFile() as file:
+            self._tried(lambda: self._download(file_id, file), MissingFileError(f"file {file_id} was deleted"))
+            file.seek(0)
+            for line in file:
+                yield json.loads(self._transport.without_key(line.decode()))
+
+    def _download(self, file_id: str, file: IO[bytes]) -> None:
+        file.seek(0)
+        file.truncate()
+        with self._client.files.with_streaming_response.content(file_id) as response:
+            for part in response.iter_bytes():
+                file.write(part)
+
+    def _found(self, batch: OpenBatch) -> str | None:
+        for other in self._client.batches.list(limit=100):
+            if (other.metadata or {}).get(_KEY_IN_METADATA) == batch.key:
+                return other.id
+            if other.created_at < batch.begun_at - _CLOCKS_DIFFER_S:  # The newest come first.
+                return None
+        return None
+
+    def _tried(self, call: Callable[[], T], missing: Exception | None = None) -> T:
+        """``missing`` says what HTTP 404 means."""
+        settings = self._settings
+        for attempt in range(settings.attempts):
+            try:
+                with self._in_our_words(missing):
+                    return call()
+            except UnavailableError as error:
+                last = error
+            pause = min(settings.backoff_s * 2**attempt, settings.max_backoff_s) * random.uniform(0.5, 1)
+            time.sleep(max(pause, min(retry_after(last.headers) or 0.0, settings.max_backoff_s)))
+        raise last
+
+    @contextmanager
+    def _in_our_words(self, missing: Exception | None) -> Iterator[None]:
+        try:
+            yield
+        except openai.NotFoundError:
+            no_batches = EndpointError(f"{self._settings.url}: has no Batch API; mend base_url, or set mode: live")
+            raise missing or no_batches from None
+        except (openai.APIError, httpx2.TransportError) as error:
+            meaning = self._transport.meaning_of(error)
+            if isinstance(meaning, RefusedError):
+                meaning = EndpointError(f"{self._settings.url}: takes no batch: {meaning}")
+            raise meaning from None

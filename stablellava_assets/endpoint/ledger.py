@@ -1,0 +1,267 @@
+"""The ledger: every request with its answer and its cost, so that nothing is paid twice and no budget is exceeded.
+
+One SQLite file a data folder, shared by all processes. An answer is in it before anything is done with it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from stablellava_assets.endpoint.prices import PICO
+from stablellava_assets.endpoint.replies import Reply
+from stablellava_assets.endpoint.requests import ChatRequest
+
+_VERSION = 1
+_LONGEST_WAIT_S = 120.0
+_SCHEMA = """
+CREATE TABLE requests (
+    request_id TEXT PRIMARY KEY,
+    stage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    repair_of TEXT,
+    state TEXT NOT NULL CHECK (state IN ('unanswered', 'answered', 'failed')),
+    attempts INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    text TEXT,
+    refusal TEXT,
+    finish_reason TEXT,
+    answered_by TEXT,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    cached_tokens INTEGER,
+    cost INTEGER,
+    reason TEXT
+);
+CREATE INDEX by_use ON requests (stage, model) WHERE state = 'answered';
+CREATE TABLE batches (
+    batch_key TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    file_id TEXT,
+    batch_id TEXT,
+    begun_at REAL NOT NULL
+);
+CREATE TABLE batch_requests (request_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL, worst TEXT);
+CREATE INDEX by_batch ON batch_requests (batch_key);
+CREATE TABLE totals (spent INTEGER NOT NULL, held INTEGER NOT NULL, unknown INTEGER NOT NULL);
+INSERT INTO totals VALUES (0, 0, 0);
+"""
+
+
+class LedgerError(RuntimeError):
+    """The ledger cannot be opened or written; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger knows of a request: its ``reply`` once answered, and how often it was sent."""
+
+    reply: Reply | None
+    cost: Decimal | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Spending:
+    """US dollars over the whole ledger.
+
+    ``held`` is reserved for requests under way, and stays reserved where nobody learned whether the endpoint charged
+    for them: a killed process, a lost connection. It counts against the budget. ``unknown`` answers have no known cost.
+    """
+
+    spent: Decimal
+    held: Decimal
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Averages over the ``requests`` of a stage that were answered, repairs included in what each one took."""
+
+    requests: int
+    prompt_tokens: float | None
+    completion_tokens: float | None
+    cost_usd: float | None
+
+
+class Ledger:
+    """The ledger at ``path``, opened, and made if it is not there.
+
+    Args:
+        path: the SQLite file.
+        budget: most US dollars that all its requests may cost together; None for no limit.
+
+    Raises:
+        LedgerError: the file is damaged, of another version, or cannot be written.
+    """
+
+    def __init__(self, path: Path, budget: Decimal | None = None) -> None:
+        self.path = path
+        self._budget = None if budget is None else _picos(budget)
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock"):
+                self._connection = sqlite3.connect(
+                    path, timeout=_LONGEST_WAIT_S, isolation_level=None, check_same_thread=False
+                )
+                self._set_up()
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerError(
+                f"{path}: cannot be opened ({error}); move it away to start with no paid answers"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def find(self, request_id: str) -> Entry | None:
+        """What is known of a request; None if it was never sent."""
+        found = self._read(
+            "SELECT state, attempts, text, refusal, finish_reason, answered_by, prompt_tokens, completion_tokens, "
+            "cached_tokens, cost FROM requests WHERE request_id = ?",
+            request_id,
+        )
+        if not found:
+            return None
+        ((state, attempts, *reply, cost),) = found
+        return Entry(Reply(*reply) if state == "answered" else None, _dollars(cost), attempts)
+
+    def reserve(self, request: ChatRequest, model: str, worst: Decimal | None) -> bool:
+        """Enter that a request is about to be sent and may cost ``worst`` US dollars (None: unknown).
+
+        Returns False, and enters nothing, when the budget has no room for it.
+        """
+        amount = _picos(worst)
+        with self.transaction() as connection:
+            if self._budget is not None:
+                ((spent_and_held,),) = connection.execute("SELECT spent + held FROM totals")
+                if spent_and_held + amount > self._budget:
+                    return False
+            connection.execute(
+                "INSERT INTO requests (request_id, stage, model, repair_of, state, attempts, held) "
+                "VALUES (?, ?, ?, ?, 'unanswered', 1, ?) ON CONFLICT DO UPDATE SET attempts = attempts + 1, "
+                "held = held + excluded.held, state = CASE state WHEN 'answered' THEN state ELSE 'unanswered' END",
+                (request.request_id, request.stage, model, request.repair_of, amount),
+            )
+            connection.execute("UPDATE totals SET held = held + ?", (amount,))
+        return True
+
+    def settle(self, request_id: str, reply: Reply, cost: Decimal | None, worst: Decimal | None) -> None:
+        """Enter the answer to a reserved request. Of several answers to one request the first counts, but all are paid.
+
+        An answer of unknown cost keeps what was reserved for it.
+        """
+        freed = 0 if cost is None else _picos(worst)
+        values = (reply.text, reply.refusal, reply.finish_reason, reply.model)
+        tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
+                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, cost = ? "
+                "WHERE request_id = ? AND state <> 'answered'",
+                (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
+            )
+            connection.execute(
+                "UPDATE totals SET held = held - ?, spent = spent + ?, unknown = unknown + ?",
+                (freed, _picos(cost), cost is None),
+            )
+
+    def release(self, request_id: str, worst: Decimal | None, failure: str | None = None) -> None:
+        """Free what was reserved for a request that the endpoint did not charge for; ``failure`` if it refused it for good.
+
+        A request that it may have charged for although no answer arrived is not released.
+        """
+        amount = _picos(worst)
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE requests SET held = held - ?1, reason = ?2, state = iif(?2 IS NULL, state, 'failed') "
+                "WHERE request_id = ?3 AND state <> 'answered'",
+                (amount, failure, request_id),
+            )
+            connection.execute("UPDATE totals SET held = held - ?", (amount,))
+
+    def spending(self) -> Spending:
+        """What all requests of this ledger cost."""
+        ((spent, held, unknown),) = self._read("SELECT spent, held, unknown FROM totals")
+        return Spending(spent * PICO, held * PICO, unknown)
+
+    def usage(self, stage: str, model: str) -> Usage | None:
+        """Measured averages of a stage with a model; None where nothing was answered yet."""
+        ((requests, replies, prompt, completion, counted, cost, priced),) = self._read(
+            "SELECT count(*) FILTER (WHERE repair_of IS NULL), count(*), sum(prompt_tokens), sum(completion_tokens), "
+            "count(prompt_tokens), sum(cost), count(cost) FROM requests "
+            "WHERE stage = ? AND model = ? AND state = 'answered'",
+            stage,
+            model,
+        )
+        if not requests:
+            return None
+
+        def average(total: int | None, known: int) -> float | None:
+            return None if total is None else total / known * replies / requests
+
+        dollars = average(cost, priced)
+        return Usage(
+            requests,
+            average(prompt, counted),
+            average(completion, counted),
+            None if dollars is None else dollars * float(PICO),
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """What is entered inside is entered together or not at all; joins one that is under way.
+
+        Raises:
+            LedgerError: the file could not be written.
+        """
+        with self._lock:
+            try:
+                if self._connection.in_transaction:
+                    yield self._connection
+                    return
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise LedgerError(
+                    f"{self.path}: could not be written ({error}); make room and run again, paid answers are kept"
+                ) from error
+
+    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: could not be read ({error})") from error
+
+    def _set_up(self) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        ((version,),) = connection.execute("PRAGMA user_version")
+        if version == 0:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version != _VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
+
+
+def _picos(dollars: Decimal | None) -> int:
+    return 0 if dollars is None else int((dollars / PICO).to_integral_value(ROUND_UP))
+
+
+def _dollars(picos: int | None) -> Decimal | None:
+    return None if picos is None else picos * PICO

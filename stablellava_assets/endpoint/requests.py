@@ -1,0 +1,111 @@
+"""A chat request, whose id covers everything that shapes its answer, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+
+from stablellava_assets.endpoint.schemas import json_schema_of
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.tables.identity import content_key
+
+BUDGET_REACHED = "budget reached"
+"""How the reason of a request begins that the budget left no room for."""
+
+Message = Mapping[str, Any]
+"""As the protocol has it: ``{"role": ..., "content": text or a list of parts}``."""
+
+
+class EndpointError(RuntimeError):
+    """A fault of the whole stage, such as a wrong key; the message names the setting to mend, and never the key."""
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A request whose answer is to be an ``answer``. Make one with :func:`chat_request`.
+
+    ``stage`` says in the ledger what it was for; measured averages are kept by stage and model.
+    ``repair_of`` is the request whose unusable answer this one shows to the model.
+    """
+
+    request_id: str
+    stage: str
+    messages: Sequence[Message]
+    answer: type[BaseModel]
+    max_output_tokens: int
+    repair_of: str | None = None
+
+
+@dataclass(frozen=True)
+class ChatOutcome:
+    """How a request ended.
+
+    MADE has an ``answer``. FAILED would fail again with the same inputs; DEFERRED is worth another try in the next run.
+    Tokens and ``cost_usd`` cover everything that was paid for this request, its repair included, now or in an earlier
+    run; None is unknown. ``paid_usd`` is the part that this call paid: zero for an answer that the ledger had.
+    """
+
+    request_id: str
+    status: str
+    answer: BaseModel | None
+    reason: str | None
+    model: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: Decimal | None
+    paid_usd: Decimal | None
+    attempts: int
+
+
+def chat_request(
+    settings: EndpointSettings,
+    *,
+    stage: str,
+    messages: Sequence[Message],
+    answer: type[BaseModel],
+    max_output_tokens: int,
+    sample: str = "",
+) -> ChatRequest:
+    """A request; its id is a hash of all that shapes the answer: endpoint, model, messages, schema, settings.
+
+    ``sample`` tells apart requests that are otherwise the same but should be answered anew; it is not sent.
+    """
+    unnamed = ChatRequest("", stage, messages, answer, max_output_tokens)
+    key = content_key("chat request", settings.url, body_of(settings, unnamed), sample)
+    return ChatRequest(key, stage, messages, answer, max_output_tokens)
+
+
+def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
+    """The request as the protocol has it, for ``/chat/completions``."""
+    limit = settings.output_limit_field or ("max_completion_tokens" if settings.is_official else "max_tokens")
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "messages": [dict(message) for message in request.messages],
+        limit: request.max_output_tokens,
+    }
+    if settings.temperature is not None:
+        body["temperature"] = settings.temperature
+    schema = json_schema_of(request.answer, strict=settings.is_official)
+    if settings.structured_output == "json_schema":
+        named = {"name": request.answer.__name__, "schema": schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
+    else:
+        body["messages"] = _asked_for_json(body["messages"], schema)
+        if settings.structured_output == "json_object":
+            body["response_format"] = {"type": "json_object"}
+    return {**body, **settings.extra_body}
+
+
+def _asked_for_json(messages: list[dict[str, Any]], schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The messages with the schema at the end of the last one, for endpoints that take no schema of its own."""
+    wanted = f"Answer with one JSON object that fits this JSON schema, and nothing else:\n{json.dumps(schema)}"
+    *before, last = messages
+    content = last["content"]
+    if isinstance(content, str):
+        return [*before, {**last, "content": f"{content}\n\n{wanted}"}]
+    return [*before, {**last, "content": [*content, {"type": "text", "text": wanted}]}]

@@ -1,0 +1,77 @@
+"""What a request needs next, by what the ledger has of it: nothing, to be sent, or its one repair to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from stablellava_assets.endpoint.ledger import Entry, Ledger
+from stablellava_assets.endpoint.replies import judge, repair_of
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
+from stablellava_assets.tables.schemas import FAILED, MADE
+
+
+def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()) -> ChatOutcome | ChatRequest:
+    """The outcome of a request, or the request to send for it: itself, or the repair of its unusable answer.
+
+    ``paid_now`` names the requests that this call has paid, as opposed to an earlier one.
+    """
+    first = ledger.find(request.request_id)
+    if first is None or first.reply is None:
+        return request
+    verdict = judge(request, first.reply)
+    entries = {request.request_id: first}
+    if verdict.repairable:
+        repair = repair_of(request, first.reply, verdict)
+        second = ledger.find(repair.request_id)
+        if second is None or second.reply is None:
+            return repair
+        entries[repair.request_id] = second
+        verdict = judge(repair, second.reply)
+    status = FAILED if verdict.answer is None else MADE
+    reason = f"{verdict.reason}, also after its repair" if verdict.reason and len(entries) > 1 else verdict.reason
+    return _outcome(request, status, verdict.answer, reason, entries, paid_now)
+
+
+def unanswered(
+    ledger: Ledger, request: ChatRequest, status: str, reason: str, paid_now: Collection[str] = ()
+) -> ChatOutcome:
+    """The outcome of a request that could not be answered; an unusable first answer may have been paid all the same."""
+    first = ledger.find(request.request_id)
+    return _outcome(request, status, None, reason, {} if first is None else {request.request_id: first}, paid_now)
+
+
+def _outcome(
+    request: ChatRequest,
+    status: str,
+    answer: BaseModel | None,
+    reason: str | None,
+    entries: dict[str, Entry],
+    paid_now: Collection[str],
+) -> ChatOutcome:
+    answered = {key: entry for key, entry in entries.items() if entry.reply is not None}
+    replies = [entry.reply for entry in answered.values() if entry.reply is not None]
+    return ChatOutcome(
+        request_id=request.request_id,
+        status=status,
+        answer=answer,
+        reason=reason,
+        model=replies[-1].model if replies else None,
+        prompt_tokens=_sum([reply.prompt_tokens for reply in replies]),
+        completion_tokens=_sum([reply.completion_tokens for reply in replies]),
+        cost_usd=_dollars([entry.cost for entry in answered.values()]),
+        paid_usd=_dollars([entry.cost for key, entry in answered.items() if key in paid_now]),
+        attempts=sum(entry.attempts for entry in entries.values()),
+    )
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _dollars(costs: list[Decimal | None]) -> Decimal | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if len(known) == len(costs) else None

@@ -1,0 +1,305 @@
+"""The event loop's side of live requests: send, heed what comes back, send again, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import openai
+
+from stablellava_assets.endpoint.attempts import Attempt
+from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.outgoing import Item, Outgoing
+from stablellava_assets.endpoint.prices import Price
+from stablellava_assets.endpoint.progress import Progress
+from stablellava_assets.endpoint.replies import Reply, UnreadableReplyError, read_reply
+from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError
+from stablellava_assets.endpoint.resolution import resolve, unanswered
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.throttle import Throttle
+from stablellava_assets.endpoint.transport import RefusedError, Response, Transport, UnavailableError
+from stablellava_assets.endpoint.waits import retry_after, wait_for_capacity
+from stablellava_assets.tables.schemas import DEFERRED, FAILED
+
+_BUILT_AHEAD = 16
+_LAST_ANSWERS_S = 30.0
+_GIVEN_UP_IN_A_ROW = 10
+_REFUSED_IN_A_ROW = 8
+_LONGEST_PAUSE = 10
+
+
+class Sending:
+    """Works in turns: each heeds one arrival and sends one request, and lets that reach the wire before the next begins.
+
+    Without turns an event loop treats answers that arrive together in step, so that the requests after them leave
+    together too, each as late as the last.
+    """
+
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        ledger: Ledger,
+        price: Price | None,
+        transport: Transport,
+        throttle: Throttle,
+        progress: Progress,
+        deliver: Callable[[ChatOutcome], None],
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._price = price
+        self._transport = transport
+        self._throttle = throttle
+        self._progress = progress
+        self._deliver = deliver
+        self._outgoing = Outgoing(settings, ledger, price, lambda known: self._finished.append((known, True)))
+        self._no_more = False
+        self._stopping = False
+        self._fault: BaseException | None = None
+        self._wake = asyncio.Event()
+        self._built: deque[Attempt] = deque()
+        self._under_way: set[Attempt] = set()
+        self._arrivals: deque[Attempt] = deque()
+        self._settled: list[Item] = []
+        self._finished: list[tuple[ChatOutcome, bool]] = []
+        self._suspects: list[ChatOutcome] = []
+        self._answers = 0
+        self._given_up_in_a_row = 0
+        self._unavailable: str | None = None
+
+    def submit(self, request: ChatRequest) -> bool:
+        """Take a request on, in any thread. Returns whether :meth:`wake` must be called in the loop's."""
+        self._outgoing.submit(request)
+        starving, self._outgoing.starving = self._outgoing.starving, False
+        return starving
+
+    def wake(self) -> None:
+        """Something was submitted."""
+        self._wake.set()
+
+    def no_more(self) -> None:
+        """Nothing more will be submitted."""
+        self._no_more = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until told to stop; then wait a while for the answers that are under way, since they are paid.
+
+        Raises:
+            EndpointError: no request can be answered with these settings.
+            LedgerError: the ledger could not be written.
+        """
+        async with self._transport.client() as client:
+            try:
+                while not self._stopping:
+                    await self._turn(client)
+            except Exception as error:
+                self._fault = self._fault or error
+            await self._drain()
+        if self._fault is not None:
+            raise self._fault
+
+    async def _turn(self, client: openai.AsyncOpenAI) -> None:
+        self._wake.clear()
+        heeded = self._heed_one()
+        wait = self._send_one(client)
+        if heeded or wait == 0.0:
+            # Two rounds of the loop: one hands the request to its connection, one writes it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self._follow_up()
+        if not heeded and wait != 0.0 and not self._build_one(client):
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float | None) -> None:
+        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._wake.set)
+        await self._wake.wait()
+        if timer is not None:
+            timer.cancel()
+
+    async def _drain(self) -> None:
+        for attempt in self._built:
+            attempt.cancel()
+        deadline = asyncio.get_running_loop().time() + _LAST_ANSWERS_S
+        while self._under_way:
+            self._wake.clear()
+            if not self._heed_one():
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    break
+                await self._sleep(left)
+        for attempt in self._under_way:
+            attempt.cancel()
+        self._follow_up()
+
+    def _build_one(self, client: openai.AsyncOpenAI) -> bool:
+        """Build a request ahead, in time in which there is nothing else to do."""
+        if len(self._built) >= _BUILT_AHEAD:
+            return False
+        item = self._outgoing.take_new()
+        if item is not None:
+            self._built.append(self._attempt(client, item))
+        return item is not None or bool(self._finished)
+
+    def _attempt(self, client: openai.AsyncOpenAI, item: Item) -> Attempt:
+        return Attempt(item, self._transport, client, self._settings.timeout_s, self._arrived)
+
+    def _arrived(self, attempt: Attempt) -> None:
+        self._arrivals.append(attempt)
+        self._wake.set()
+
+    def _send_one(self, client: openai.AsyncOpenAI) -> float | None:
+        """Send one request. Returns the seconds until there may be more to send; None: until woken."""
+        now = asyncio.get_running_loop().time()
+        if self._stopping or len(self._under_way) >= self._throttle.limit.limit:
+            return None
+        if (delay := self._throttle.delay(now)) and self._unavailable is None:
+            return delay
+        attempt = self._next_attempt(client, now)
+        if attempt is None:
+            at = self._outgoing.next_again
+            if at is None and not self._under_way and self._no_more:
+                self._clear_suspects()
+            return None if at is None else max(1e-3, at - now)
+        item = attempt.item
+        if self._unavailable is not None:
+            self._give_up(attempt, f"endpoint unavailable: {self._unavailable}")
+        elif self._ledger.reserve(item.to_send, self._settings.model, item.worst):
+            self._let_go(attempt, now)
+        elif self._under_way:
+            # What is under way may cost less than was reserved for it.
+            self._built.appendleft(attempt)
+            return None
+        else:
+            self._give_up(attempt, f"{BUDGET_REACHED}: ${self._settings.budget_usd} (budget_usd)")
+        return 0.0
+
+    def _next_attempt(self, client: openai.AsyncOpenAI, now: float) -> Attempt | None:
+        item = self._outgoing.take_again(now if self._unavailable is None else float("inf"))
+        if item is None and self._built:
+            return self._built.popleft()
+        item = item or self._outgoing.take_new()
+        return None if item is None else self._attempt(client, item)
+
+    def _let_go(self, attempt: Attempt, now: float) -> None:
+        self._throttle.take(now, attempt.item.likely_tokens)
+        self._under_way.add(attempt)
+        self._progress.in_flight = len(self._under_way)
+        self._progress.sent += 1
+        attempt.let_go(self._throttle.limit.epoch, self._answers)
+
+    def _give_up(self, attempt: Attempt, reason: str) -> None:
+        attempt.cancel()
+        self._end(attempt.item, DEFERRED, reason)
+
+    def _heed_one(self) -> bool:
+        """Enter into the ledger what came back, and see to what follows for other requests."""
+        if not self._arrivals:
+            return False
+        attempt = self._arrivals.popleft()
+        self._under_way.discard(attempt)
+        self._progress.in_flight = len(self._under_way)
+        item, result = attempt.item, attempt.result
+        try:
+            if isinstance(result, Response):
+                self._answered(item, read_reply(result.body), result)
+            elif isinstance(result, UnavailableError):
+                self._again(attempt, result)
+            elif isinstance(result, RefusedError):
+                self._refused(item, str(result))
+            elif isinstance(result, BaseException):
+                self._ledger.release(item.to_send.request_id, item.worst)
+                raise result
+        except UnreadableReplyError as error:
+            self._again(attempt, UnavailableError(str(error), may_be_charged=True))
+        except Exception as error:
+            self._fault = self._fault or error
+            self._stopping = True
+        return True
+
+    def _answered(self, item: Item, reply: Reply, response: Response) -> None:
+        cost = reply.cost(self._price)
+        self._ledger.settle(item.to_send.request_id, reply, cost, item.worst)
+        item.paid.append(item.to_send.request_id)
+        self._settled.append(item)
+        self._answers += 1
+        self._given_up_in_a_row = 0
+        now, tokens = asyncio.get_running_loop().time(), (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
+        self._throttle.limit.answered(now, len(self._under_way) + 1)
+        self._throttle.limit.pause_for(now, wait_for_capacity(response.headers, tokens))
+        if tokens:
+            self._throttle.took(item.likely_tokens, tokens)
+        self._progress.paid(reply.prompt_tokens, reply.completion_tokens, cost)
+
+    def _again(self, attempt: Attempt, error: UnavailableError) -> None:
+        """Send it again later, unless it was tried often enough."""
+        item, settings, limit = attempt.item, self._settings, self._throttle.limit
+        now = asyncio.get_running_loop().time()
+        if not error.may_be_charged:
+            self._ledger.release(item.to_send.request_id, item.worst)
+            self._throttle.took(item.likely_tokens, 0)
+        asked, longest = retry_after(error.headers) or 0.0, _LONGEST_PAUSE * settings.max_backoff_s
+        if error.overloaded:
+            limit.turned_away(attempt.epoch)
+            if asked <= longest:
+                limit.pause_for(now, asked)
+        # Being told to wait while others are answered is no failure.
+        item.tries += not (error.overloaded and self._answers > attempt.answers)
+        item.pauses += 1
+        if asked > longest:
+            self._unavailable = f"it asks to wait {asked:.0f} s"
+            self._end(item, DEFERRED, f"endpoint unavailable: {self._unavailable}")
+        elif item.tries >= settings.attempts:
+            self._given_up_in_a_row += 1
+            if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
+                self._unavailable = error.reason
+            self._end(item, DEFERRED, f"no answer in {item.tries} tries, the last: {error.reason}")
+        else:
+            backoff = min(settings.backoff_s * 2.0 ** min(item.pauses - 1, 20), settings.max_backoff_s)
+            self._outgoing.put_again(item, now + max(asked, backoff * random.uniform(0.5, 1)))
+
+    def _refused(self, item: Item, reason: str) -> None:
+        """The request is at fault, unless nothing at all is answered: then the settings are."""
+        self._ledger.release(item.to_send.request_id, item.worst, reason)
+        self._suspects.append(unanswered(self._ledger, item.request, FAILED, reason, item.paid))
+        if self._answers:
+            self._clear_suspects()
+        elif len(self._suspects) >= _REFUSED_IN_A_ROW:
+            raise EndpointError(
+                f"{self._settings.url} refuses every request: {reason}. Mend the endpoint's settings: structured_output, "
+                "temperature, output_limit_field, extra_body"
+            )
+
+    def _clear_suspects(self) -> None:
+        self._finished += [(outcome, False) for outcome in self._suspects]
+        self._suspects.clear()
+
+    def _end(self, item: Item, status: str, reason: str) -> None:
+        self._finished.append((unanswered(self._ledger, item.request, status, reason, item.paid), False))
+
+    def _follow_up(self) -> None:
+        """See what the answers mean for their own requests, and hand out what is finished."""
+        for item in self._settled:
+            self._clear_suspects()
+            step = resolve(self._ledger, item.request, item.paid)
+            if isinstance(step, ChatRequest):
+                repair = replace(self._outgoing.item(item.request, step), paid=item.paid)
+                self._outgoing.put_again(repair, asyncio.get_running_loop().time())
+            else:
+                self._finished.append((step, False))
+        self._settled.clear()
+        for outcome, reused in self._finished:
+            for copy in range(self._outgoing.times_asked(outcome.request_id)):
+                told = replace(outcome, paid_usd=Decimal(0)) if copy else outcome
+                self._progress.count(told, reused=reused or copy > 0)
+                self._deliver(told)
+        self._finished.clear()
