@@ -31,7 +31,7 @@ demo: setup
 	@$(BIN)/stablellava demo
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check .

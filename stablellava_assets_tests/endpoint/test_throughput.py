@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import monotonic
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
 from stablellava_assets_tests.endpoint.questions import priced, questions
 
-LATENCY_S, IN_FLIGHT, MANY = 0.2, 32, 320
+LATENCY_S, IN_FLIGHT, MANY = 0.2, 32, 160
 
 
 def test_as_many_are_under_way_as_may_be_and_never_more(tmp_path: Path) -> None:
     with loopback_process(Script(latency_s=LATENCY_S)) as (url, counts):
         settings = priced(tmp_path, url, initial_in_flight=IN_FLIGHT, max_in_flight=IN_FLIGHT)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
-        started = monotonic()
         outcomes = list(endpoint.ask(questions(settings, MANY)))
-        seconds = monotonic() - started
         most = counts().most_at_once
     assert {outcome.status for outcome in outcomes} == {"made"}
     assert most == IN_FLIGHT
-    ideal = MANY * LATENCY_S / IN_FLIGHT
-    assert ideal < seconds < 1.25 * ideal, "seconds; benchmarks measure it closer"
