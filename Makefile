@@ -7,6 +7,10 @@ MODULE := stablellava_assets.definitions
 
 export DAGSTER_MODULE_NAME := $(MODULE)
 export DAGSTER_HOME := $(CURDIR)
+# Another profile for any of the targets: make demo PROFILE=local-llm
+ifdef PROFILE
+export STABLELLAVA_PROFILE := $(PROFILE)
+endif
 export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is superseded
 
 .DEFAULT_GOAL := help
@@ -14,6 +18,7 @@ export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is supersed
 
 help:
 	@echo "make demo       synthesize, filter, tune and measure one batch of every ability"
+	@echo "                PROFILE=local-llm: prompts and dialogues from a small chat model on this machine"
 	@echo "make test       run the test suite"
 	@echo "make ui         open the Dagster UI on http://localhost:3000"
 	@echo "make scores     print the table of abilities again"

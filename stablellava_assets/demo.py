@@ -55,7 +55,7 @@ def run_demo(workspace: Workspace) -> None:
         "\nwhat, yes_no, either_or: the tuned model by kind of question.\n\n"
         "Where to look next:\n"
         "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
-        "  docs/queries.md          questions to ask data/warehouse.duckdb, with answers\n"
+        f"  docs/queries.md          questions to ask {workspace.data / 'warehouse.duckdb'}, with answers\n"
         "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
 

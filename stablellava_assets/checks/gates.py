@@ -36,6 +36,9 @@ class GateSettings(Document):
         description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones.",
     )
     max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Share of the prompts that one subject may have.")
+    max_yes_surplus: float = Field(
+        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be; 0.5 for a handful of questions."
+    )
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,13 @@ def yes_and_no_balance() -> Gate:
     """A model that is mostly asked about what is there learns to say yes. Looks at the column ``yes_surplus``."""
     return Gate(
         "yes_and_no_balance",
-        "Of the yes-no questions, 40 to 60 % are answered yes.",
+        "Of the yes-no questions, half are answered yes, give or take the profile's gates.max_yes_surplus.",
         "ExpectColumnValuesToBeBetween",
-        always(column="yes_surplus", min_value=-0.1, max_value=0.1),
+        lambda settings: {
+            "column": "yes_surplus",
+            "min_value": -settings.max_yes_surplus,
+            "max_value": settings.max_yes_surplus,
+        },
     )
 
 

@@ -39,10 +39,13 @@ class LocalServerError(RuntimeError):
 
 @dataclass(frozen=True)
 class LocalServerOptions:
-    """How the server runs. Port 0 takes a free one; ``slots`` requests are answered at once, each with ``context`` tokens."""
+    """How the server runs. Port 0 takes a free one; ``slots`` requests are answered at once, each with ``context`` tokens.
+
+    One slot unless there are cores for more: requests of a stage begin alike, and each slot reads that beginning anew.
+    """
 
     port: int = DEFAULT_PORT
-    slots: int = 4
+    slots: int = 1
     context: int = 4096
     threads: int = max(1, (os.cpu_count() or 1) - 1)
     """A core is left to whoever asks: threads that must wait for one another are slower than fewer by far."""
@@ -79,6 +82,10 @@ def serve(options: LocalServerOptions) -> Any:
     parameters.cors_origins_explicit = True
     # The same request has the same answer, as far as the slots beside it let it.
     parameters.sampling.seed = 0
+    # A model this small else says one thing over and over until there is no room left.
+    parameters.sampling.penalty_repeat = 1.1
+    parameters.sampling.dry_multiplier = 0.8
+    parameters.sampling.dry_penalty_last_n = 256
     try:
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
