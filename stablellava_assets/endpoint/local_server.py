@@ -48,7 +48,7 @@ class LocalServerOptions:
     slots: int = 1
     context: int = 4096
     threads: int = max(1, (os.cpu_count() or 1) - 1)
-    """A core is left to whoever asks: threads that must wait for one another are slower than fewer by far."""
+    """Threads that write. A core is left to whoever asks: threads that wait for each other at every token are slower by far."""
     model_path: str | None = None
     """A GGUF file; None: the installed package's."""
 
@@ -74,7 +74,8 @@ def serve(options: LocalServerOptions) -> Any:
     parameters.n_parallel = options.slots
     parameters.n_ctx = options.slots * options.context
     parameters.cpuparams.n_threads = options.threads
-    parameters.cpuparams_batch.n_threads = options.threads
+    # To read a prompt is work enough to share, even where the cores are shared: 250 tokens/s on two idle ones, 125 on one.
+    parameters.cpuparams_batch.n_threads = max(options.threads, os.cpu_count() or 1)
     parameters.ui = False
     parameters.verbosity = 1  # Errors alone.
     # Pages in a browser of this machine have no business here.
