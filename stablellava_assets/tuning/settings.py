@@ -23,6 +23,11 @@ class StageSettings(Document):
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
     shift: int = Field(0, ge=0, le=64, description="Pictures are moved by up to so many pixels, each time anew.")
 
+    def steps_over(self, count: int) -> tuple[int, int]:
+        """Optimizer steps, and looks a step, over ``count`` different looks."""
+        per_step = min(self.batch_size, count)
+        return max(1, round(self.passes * count / per_step)), per_step
+
 
 class EmbeddedModelSettings(Document):
     """A LLaVA small enough to be trained from nothing on two processor cores, and how it becomes the base.

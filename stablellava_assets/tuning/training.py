@@ -81,9 +81,7 @@ def train(
     Returns:
         The loss curve, (step, mean loss of the steps since the point before), of some hundred points.
     """
-    count = len(training_set.packs)
-    per_step = min(stage.batch_size, count)
-    steps = max(1, round(stage.passes * count / per_step))
+    steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(_dtype_on(model.device)).train()
     # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")

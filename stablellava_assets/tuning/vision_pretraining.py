@@ -55,13 +55,11 @@ def pretrain_vision(
     import torch
 
     targets = _targets(phrases)
-    count = len(pixels)
-    per_step = min(stage.batch_size, count)
-    steps = max(1, round(stage.passes * count / per_step))
+    steps, per_step = stage.steps_over(len(pixels))
 
     def batches() -> Iterator[_Pictures]:
         generator = torch.Generator().manual_seed(derive_seed("vision pretraining", seed))
-        return map(_Pictures, drawn(count, per_step, steps, 1, generator))
+        return map(_Pictures, drawn(len(pixels), per_step, steps, 1, generator))
 
     def backward(namer: torch.nn.Module, share: _Pictures) -> float:
         said = namer(normalized(pixels[share.indices], processor).to(next(namer.parameters()).device))
