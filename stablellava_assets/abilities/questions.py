@@ -57,6 +57,12 @@ def benchmark_question(
     return _fill(ability, subject, kind, getattr(ability.benchmark, kind), parts, present)
 
 
+def affirmation(ability: Ability, subject: Subject) -> tuple[str, str]:
+    """Whether a picture shows ``subject``, in the ability's first training wording, and the answer that says yes."""
+    templates, slots = ability.questions.yes_no, _slots(subject, candidate=subject)
+    return _sentence(templates.ask[0], slots), _sentence(templates.yes[0], slots)
+
+
 def keywords(subject: Subject) -> tuple[str, ...]:
     """The words that name ``subject`` in an answer, the expected one first."""
     return tuple(dict.fromkeys([subject.answer, *subject.accepted]))

@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.assets.alignment_scores import AlignmentScores
 from stablellava_assets.assets.previews import pair_sheet
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
@@ -18,7 +19,7 @@ from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, EARLIER_COL
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE, REJECTED_PAIRS, Table
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, MADE, REJECTED_PAIRS, Table
 from stablellava_assets.tables.store import Partition
 
 
@@ -43,13 +44,14 @@ def filtered_pairs(
     """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
     stage = Stage(context, workspace, SUITE)
     settings = workspace.profile.filters
+    alignment = AlignmentScores(context, workspace, stage)
     benchmark = BenchmarkPrints(
         ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist(), settings.contamination_bits
     )
 
     def make(partition: Partition) -> Made:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
-        candidates = _candidates(partition, specs, images.read(partition), written)
+        candidates, scores = alignment.of(partition, _candidates(partition, specs, images.read(partition), written))
         published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
@@ -64,9 +66,10 @@ def filtered_pairs(
                 "rejected": rejected.num_rows,
                 "reused": judged.reused,
                 "computed": len(judged.rows) - judged.reused,
+                **({"scored": scores.computed} if scores else {}),
             },
-            unchanged=[kept, rejected] == published,
-            beside=[(REJECTED_PAIRS, rejected)],
+            unchanged=[kept, rejected] == published and (scores is None or scores.unchanged),
+            beside=[(REJECTED_PAIRS, rejected), *([(ALIGNMENT_SCORES, scores.data)] if scores else [])],
             judged=pa.concat_tables([kept, rejected]),
             metadata={
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_images import NearImages
 from stablellava_assets.tables.rows import Row
 
@@ -29,13 +30,24 @@ BENCHMARK_COLUMNS = ("item_id", "prompt", "image", "perceptual_hash")
 """The columns of ``ability_benchmark`` that pairs must not repeat."""
 
 
+class AlignmentVerdict(NamedTuple):
+    """What the scores of a picture say against its pairs, and a hash of the scores and thresholds that say so."""
+
+    key: str
+    findings: tuple[Finding, ...]
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A pair to judge: a ``dialogues`` row, and the ``prompt_specs`` and ``images`` rows of its first picture."""
+    """A pair to judge: a ``dialogues`` row, and the ``prompt_specs`` and ``images`` rows of its first picture.
+
+    ``alignment`` is None where the profile scores no pictures.
+    """
 
     dialogue: Row
     spec: Row
     image: Row
+    alignment: AlignmentVerdict | None = None
 
     @property
     def questions(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.dialogue_rules import check_dialogue
-from stablellava_assets.filters.findings import ROW_RULES, Finding
+from stablellava_assets.filters.findings import ALWAYS_NOTED, ROW_RULES, Finding
 from stablellava_assets.filters.image_rules import PictureReading, read_picture
 from stablellava_assets.filters.prompt_rules import check_prompt, keywords_of
 from stablellava_assets.filters.settings import FilterSettings
@@ -25,14 +25,18 @@ _WORTH_A_THREAD = 65_536
 
 
 def settings_key(settings: FilterSettings) -> str:
-    """Hash of the settings and of the version of the row rules."""
-    return content_key("filters", _VERSION, settings)
+    """Hash of the settings and of the version of the row rules.
+
+    Those of alignment are left out: what of them decides about a pair is in the key of its scores.
+    """
+    return content_key("filters", _VERSION, settings.model_dump(mode="json", exclude={"alignment"}))
 
 
 def examination_key(candidate: Candidate, settings: str) -> str:
     """The row key of a verdict; ``settings`` is their :func:`settings_key`."""
     rows = (candidate.dialogue, candidate.image, candidate.spec)
-    return content_key("verdict", settings, [row["row_key"] for row in rows])
+    scored = [] if candidate.alignment is None else [candidate.alignment.key]
+    return content_key("verdict", settings, [row["row_key"] for row in rows], *scored)
 
 
 def examine(
@@ -66,7 +70,7 @@ def examine(
 
 def add_finding(row: Row, finding: Finding, settings: FilterSettings) -> None:
     """Record ``finding`` in a verdict row: as a note or as a reason, whichever the settings say."""
-    if finding.rule in settings.noted_only:
+    if finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED:
         row["notes"].append(f"{finding.rule}: {finding.explanation}")
     else:
         row["reasons"].append(finding.rule)
@@ -107,6 +111,7 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
         *check_dialogue(candidate, settings.dialogue),
         *check_subject(candidate, settings.dialogue),
         *picture.findings,
+        *(candidate.alignment.findings if candidate.alignment else ()),
     ]
     named = None
     if name_to_say(candidate) is not None:

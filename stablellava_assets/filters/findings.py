@@ -26,6 +26,10 @@ RowRule = Literal[
     "expected_missing",
     "broken_image",
     "blank_image",
+    "low_clip_score",
+    "low_vqa_score",
+    "fact_not_shown",
+    "alignment_unscored",
 ]
 """Rules that look at one pair alone; their findings are taken over while the pair and the settings stay the same."""
 
@@ -41,6 +45,9 @@ SetRule = Literal[
 """Rules that compare a pair with others; they are judged anew every time."""
 
 RuleName = RowRule | SetRule
+ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored",)
+"""Rules that never reject, whatever the settings say: what could not be scored is let through, and that is recorded."""
+
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
 SET_RULES: tuple[SetRule, ...] = get_args(SetRule)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from stablellava_assets.filters.findings import RuleName
 from stablellava_assets.yaml_documents import Document
@@ -82,12 +84,108 @@ class DuplicateSettings(Document):
     )
 
 
+class ClipScoreSettings(Document):
+    """CLIPScore of the picture and its caption: 2.5 times the cosine of their CLIP or SigLIP vectors, at least 0."""
+
+    model: str = Field(min_length=1, description="Folder or Hugging Face name of a CLIP or SigLIP model.")
+    min_score: float = Field(
+        ge=0,
+        le=2.5,
+        description="CLIPScore below which a picture is rejected. It depends on the model: look at the scores first.",
+    )
+    prefix: str = Field(
+        "A photo depicts ", description="Stands before the caption; the paper's, measured for CLIP ViT-B/32."
+    )
+    batch_size: int = Field(64, ge=1, description="Pictures scored at once.")
+
+
+class VqaScoreSettings(Document):
+    """VQAScore: the probability that a vision-language model says that the picture shows the whole caption."""
+
+    model: str = Field(
+        min_length=1,
+        description="previous: the newest row of llava_checkpoint; else folder or Hugging Face name of a model that "
+        "transformers loads for image-text-to-text.",
+    )
+    min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
+    question: str = Field(
+        'Does this figure show "{caption}"? Please answer yes or no.',
+        description="What is asked; {caption} is what the prompt says that a picture can show. The wording is the paper's.",
+    )
+    answer: str = Field("Yes", description="The answer whose probability counts; it may hold {caption}, too.")
+    batch_size: int = Field(32, ge=1, description="Questions asked at once.")
+
+    @model_validator(mode="after")
+    def _knows_its_slots(self) -> Self:
+        for key in ("question", "answer"):
+            try:
+                getattr(self, key).format(caption="")
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(f"{key}: the only slot is {{caption}}: {error!r}") from error
+        if "{caption}" not in self.question:
+            raise ValueError("question: {caption} is missing, so every picture would be asked the same")
+        return self
+
+
+FactName = Literal["subject", "thing", "scene", "content", "style", "keyword"]
+
+
+class FactQuestionSettings(Document):
+    """A yes-no question about every fact of the prompt; the weakest fact decides."""
+
+    model: str = Field(
+        min_length=1,
+        description="previous: the newest row of llava_checkpoint; else folder or Hugging Face name of a model that "
+        "transformers loads for image-text-to-text.",
+    )
+    min_score: dict[FactName, float] = Field(
+        min_length=1,
+        description="Fact that is asked about -> probability below which a picture is rejected. What is not named "
+        "here is not asked about.",
+    )
+    answers: Literal["auto", "catalog", "yes"] = Field(
+        "auto",
+        description="The answer whose probability counts. catalog: the ability's own words for yes, as the project's "
+        "checkpoints learned them (It is a koala, so yes.); yes: the word Yes; auto: catalog for previous, else yes.",
+    )
+    batch_size: int = Field(64, ge=1, description="Questions asked at once.")
+
+    @model_validator(mode="after")
+    def _are_probabilities(self) -> Self:
+        for fact, threshold in self.min_score.items():
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"min_score.{fact}: {threshold} is not between 0 and 1")
+        return self
+
+
+class AlignmentSettings(Document):
+    """Whether a picture shows what its prompt asked for. Scores are kept in the table alignment_scores."""
+
+    clip: ClipScoreSettings | None = Field(None, description="CLIPScore; unset: not computed.")
+    vqa: VqaScoreSettings | None = Field(None, description="VQAScore; unset: not computed.")
+    facts: FactQuestionSettings | None = Field(None, description="A question a fact; unset: not asked.")
+    rejudge: bool = Field(
+        False,
+        description="With previous: whether every new checkpoint scores again what an earlier one scored, or what was "
+        "let through because there was none. If not, a picture is scored once.",
+    )
+
+    @model_validator(mode="after")
+    def _scores_something(self) -> Self:
+        if self.clip is None and self.vqa is None and self.facts is None:
+            raise ValueError("name at least one scorer: clip, vqa or facts; leave alignment out to score nothing")
+        return self
+
+
 class FilterSettings(Document):
     """Everything that decides whether a pair is kept."""
 
     prompt: PromptRuleSettings = PromptRuleSettings()
     dialogue: DialogueRuleSettings = DialogueRuleSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
+    alignment: AlignmentSettings | None = Field(
+        None, description="Whether pictures show what their prompts asked for; unset: not scored."
+    )
     min_image_spread: float = Field(
         4.0, ge=0, description="Standard deviation of grey values (0 to 255) below which a picture counts as blank."
     )

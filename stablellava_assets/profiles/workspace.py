@@ -9,9 +9,12 @@ from typing import assert_never
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.filters.alignment.alignment import Alignment
+from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
 from stablellava_assets.yaml_documents import DocumentError
@@ -92,3 +95,13 @@ class Workspace:
 
             return EmbeddedPainter(settings, self.catalog)
         assert_never(settings)
+
+    def alignment(self) -> Alignment | None:
+        """What scores pictures against their prompts, with the newest checkpoint of now; None where nothing does."""
+        settings = self.profile.filters.alignment
+        return None if settings is None else Alignment(settings, self.catalog, self._newest_checkpoint())
+
+    def _newest_checkpoint(self) -> OwnCheckpoint | None:
+        # Read from the store, not taken as an input: the checkpoint is made from the pairs that it helps to choose.
+        rows = self.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path"]).to_pylist()
+        return OwnCheckpoint(rows[-1]["checkpoint_id"], self.data / rows[-1]["path"]) if rows else None

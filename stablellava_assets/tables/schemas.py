@@ -241,6 +241,30 @@ REJECTED_PAIRS = Table(
     _VERDICT_COLUMNS,
 )
 
+ALIGNMENT_SCORES = Table(
+    "alignment_scores",
+    "How well a picture shows what its prompt asked for: a row a picture, scorer and claim; empty until filters.alignment is set.",
+    "score_id",
+    ("ability", "batch"),
+    (
+        _column("score_id", pa.string(), "Content hash of scorer, picture and fact."),
+        _ABILITY,
+        _BATCH,
+        _column("spec_id", pa.string(), "The prompt whose claim was scored."),
+        _column("image_id", pa.string(), "The picture that was scored."),
+        _column("scorer", pa.string(), "clip (CLIPScore), vqa (VQAScore) or facts (a question a fact)."),
+        _column("fact", pa.string(), "What of the prompt the claim is: prompt for all of it, or the name of a fact."),
+        _column("claim", pa.string(), "What the picture must show."),
+        _column("question", pa.string(), "What the model was asked; null where vectors are compared, or nobody asked."),
+        _column("answer", pa.string(), "The answer whose probability is the score; null with the question."),
+        _column(
+            "model", pa.string(), "Model that scored: a name, or a checkpoint of llava_checkpoint; null where none."
+        ),
+        _column("score", pa.float64(), "CLIPScore (0 to 2.5), or a probability (0 to 1); null where not scored."),
+        *_TAIL,
+    ),
+)
+
 ABILITY_BENCHMARK = Table(
     "ability_benchmark",
     "Held-out questions: one question about one picture a row, with the keywords that count as right.",
@@ -339,6 +363,7 @@ TABLES: tuple[Table, ...] = (
     DIALOGUES,
     FILTERED_PAIRS,
     REJECTED_PAIRS,
+    ALIGNMENT_SCORES,
     ABILITY_BENCHMARK,
     LLAVA_CHECKPOINT,
     ABILITY_ANSWERS,

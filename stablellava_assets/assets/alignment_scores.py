@@ -1,0 +1,46 @@
+"""The ``alignment_scores`` table, which ``filtered_pairs`` publishes beside its own where the profile scores pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import dagster as dg
+
+from stablellava_assets.assets.stage import Stage
+from stablellava_assets.filters.alignment.alignment import Alignment
+from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.rows import Refreshed
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
+from stablellava_assets.tables.store import Partition
+
+
+class AlignmentScores:
+    """Scores the pictures of a run's partitions, each once, with what the profile names."""
+
+    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> None:
+        self._alignment: Alignment | None = workspace.alignment()
+        self._store = workspace.store
+        self._stage = stage
+        if self._alignment is not None and self._alignment.waiting:
+            scorers = ", ".join(self._alignment.waiting)
+            context.log.warning(
+                f"alignment by {scorers}: llava_checkpoint holds no checkpoint yet; what would be scored anew is let "
+                "through, with a note in its row"
+            )
+
+    def of(self, partition: Partition, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Refreshed | None]:
+        """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.
+
+        Raises:
+            ScoringModelError: a model cannot be loaded.
+        """
+        if self._alignment is None:
+            return list(candidates), None
+        painted = {candidate.image["image_id"]: (candidate.spec, candidate.image) for candidate in candidates}
+        published = self._store.read(ALIGNMENT_SCORES, partition)
+        planned = self._alignment.plan(painted.values(), published.to_pylist() if published is not None else [])
+        scores = self._stage.refresh(partition, planned, self._alignment.score, ALIGNMENT_SCORES)
+        verdicts = self._alignment.verdicts(scores.data.to_pylist())
+        return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

@@ -1,0 +1,213 @@
+"""Scores pictures against their prompts, a row a picture, scorer and claim; and keeps what was scored before."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.filters.alignment.claims import Claim
+from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer
+from stablellava_assets.filters.candidates import AlignmentVerdict
+from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import FAILED, MADE
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_VERSION = 1
+"""Part of every score's key: raise it when the same model and claim give another score than before."""
+
+_NO_CHECKPOINT = "llava_checkpoint holds no checkpoint yet, so there was nobody to ask"
+
+
+class Alignment:
+    """The scorers of a profile.
+
+    Args:
+        settings: which scorers, with which models and thresholds.
+        catalog: whose wordings are asked.
+        checkpoint: what ``previous`` means: the newest row of ``llava_checkpoint``; None where nothing was tuned yet.
+    """
+
+    def __init__(self, settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
+        self._rejudge = settings.rejudge
+        scorers: list[Scorer] = []
+        if settings.clip is not None:
+            scorers.append(ClipScorer(settings.clip))
+        if settings.vqa is not None:
+            scorers.append(VqaScorer(settings.vqa, checkpoint))
+        if settings.facts is not None:
+            scorers.append(FactScorer(settings.facts, catalog, checkpoint))
+        self._scorers = {scorer.name: scorer for scorer in scorers}
+
+    @property
+    def waiting(self) -> list[str]:
+        """The scorers that have no model yet."""
+        return [name for name, scorer in self._scorers.items() if scorer.model is None]
+
+    def plan(self, painted: Iterable[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
+        """A score for every claim about every picture.
+
+        A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
+        checkpoints, unless the settings ask for judging again.
+
+        Args:
+            painted: ``prompt_specs`` rows with the ``images`` rows of their pictures.
+            published: the ``alignment_scores`` rows of the partition.
+        """
+        known = {row["score_id"]: row for row in published}
+        return [
+            _planned(scorer, claim, spec, image, {} if self._rejudge else known)
+            for scorer in self._scorers.values()
+            for spec, image in painted
+            for claim in scorer.claims(spec)
+        ]
+
+    def score(self, planned: Sequence[PlannedRow]) -> Iterator[Row]:
+        """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
+
+        Raises:
+            ScoringModelError: a model cannot be loaded.
+        """
+        for name, rows in groupby(planned, lambda row: str(row.inputs["scorer"])):
+            scorer = self._scorers[name]  # type: ignore[index]
+            askable = []
+            for row in rows:
+                problem = row.inputs["problem"]
+                if problem is None:
+                    askable.append(row)
+                else:
+                    yield _row(row, None, problem)
+            # Texts of one length share a batch, so that little of it is padding.
+            askable.sort(key=_length)
+            for start in range(0, len(askable), scorer.batch_size):
+                yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
+
+    def verdicts(self, scores: Iterable[Mapping[str, Any]]) -> dict[str, AlignmentVerdict]:
+        """What ``alignment_scores`` rows of this plan hold against each picture, by image id."""
+        of_image: dict[str, list[Mapping[str, Any]]] = {}
+        for score in scores:
+            of_image.setdefault(score["image_id"], []).append(score)
+        return {image_id: self._verdict(found) for image_id, found in of_image.items()}
+
+    def _verdict(self, scores: Sequence[Mapping[str, Any]]) -> AlignmentVerdict:
+        """A finding a scorer, about its weakest claim; the key hashes models, claims and thresholds."""
+        judged = [(score["row_key"], self._scorers[score["scorer"]].threshold(score["fact"])) for score in scores]
+        findings = [
+            finding
+            for name, scorer in self._scorers.items()
+            for finding in _findings(scorer, [score for score in scores if score["scorer"] == name])
+        ]
+        return AlignmentVerdict(content_key("alignment", judged), tuple(findings))
+
+
+def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> PlannedRow:
+    score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
+
+    def key(model: str | None) -> str:
+        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim))
+
+    model = scorer.model
+    earlier = known.get(score_id)
+    if earlier is not None and scorer.is_own and earlier["row_key"] == key(earlier["model"]):
+        model = earlier["model"]
+    inputs = {
+        **{name: spec[name] for name in ("ability", "batch", "spec_id")},
+        "image_id": image["image_id"],
+        "scorer": scorer.name,
+        "claim": claim,
+        "model": model,
+        "picture": image["image"]["bytes"],
+        "problem": claim.problem or (None if model else _NO_CHECKPOINT),
+    }
+    return PlannedRow(score_id, key(model), inputs)
+
+
+def _length(row: PlannedRow) -> int:
+    claim: Claim = row.inputs["claim"]
+    return len(claim.text) + len(claim.question or "") + len(claim.answer or "")
+
+
+def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
+    pictures: list[Image.Image] = []
+    readable: list[PlannedRow] = []
+    decoded: dict[str, Image.Image | str] = {}
+    for row in batch:
+        image_id = row.inputs["image_id"]
+        if image_id not in decoded:
+            decoded[image_id] = _decoded(row.inputs["picture"])
+        picture = decoded[image_id]
+        if isinstance(picture, str):
+            yield _row(row, None, picture)
+        else:
+            pictures.append(picture)
+            readable.append(row)
+    scores = scorer.score(pictures, [row.inputs["claim"] for row in readable]) if readable else []
+    for row, score in zip(readable, scores, strict=True):
+        yield _row(row, score, None)
+
+
+def _decoded(data: bytes | None) -> Image.Image | str:
+    """The picture, or why it cannot be scored."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(data or b"")).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        return f"the picture cannot be decoded: {error}"
+
+
+def _row(planned: PlannedRow, score: float | None, reason: str | None) -> Row:
+    inputs = planned.inputs
+    claim: Claim = inputs["claim"]
+    return {
+        "score_id": planned.row_id,
+        **{name: inputs[name] for name in ("ability", "batch", "spec_id", "image_id", "scorer")},
+        "fact": claim.fact,
+        "claim": claim.text,
+        "question": claim.question,
+        "answer": claim.answer,
+        "model": inputs["model"],
+        "score": score,
+        "row_key": planned.row_key,
+        "status": FAILED if score is None else MADE,
+        "reason": reason,
+    }
+
+
+def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    scored = [score for score in scores if score["score"] is not None]
+    for score in scores:
+        if score["score"] is None:
+            yield Finding("alignment_unscored", f"{_named(score)} was not scored by {scorer.name}: {score['reason']}.")
+    if not scored:
+        return
+    # Facts are held to thresholds of their own, so the weakest is the one furthest below its own.
+    weakest = min(scored, key=lambda score: _margin(scorer, score))
+    if _margin(scorer, weakest) >= 0:
+        return
+    found = f"{weakest['score']:.3f}; at least {scorer.threshold(weakest['fact'])} is asked ({weakest['model']})"
+    if scorer.name == "clip":
+        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {found}.")
+    elif scorer.name == "vqa":
+        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {found}.")
+    else:
+        yield Finding(
+            "fact_not_shown",
+            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} has the probability {found}.",
+        )
+
+
+def _margin(scorer: Scorer, score: Mapping[str, Any]) -> float:
+    return float(score["score"]) - scorer.threshold(score["fact"])
+
+
+def _named(score: Mapping[str, Any]) -> str:
+    return f"The {score['fact']} {score['claim']!r}"
