@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,12 +24,7 @@ class AlignmentScores:
         self._alignment: Alignment | None = workspace.alignment()
         self._store = workspace.store
         self._stage = stage
-        if self._alignment is not None and self._alignment.waiting:
-            scorers = ", ".join(self._alignment.waiting)
-            context.log.warning(
-                f"alignment by {scorers}: llava_checkpoint holds no checkpoint yet; what would be scored anew is let "
-                "through, with a note in its row"
-            )
+        self._log = context.log
 
     def of(self, partition: Partition, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Refreshed | None]:
         """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.
@@ -42,5 +38,11 @@ class AlignmentScores:
         published = self._store.read(ALIGNMENT_SCORES, partition)
         planned = self._alignment.plan(painted.values(), published.to_pylist() if published is not None else [])
         scores = self._stage.refresh(partition, planned, self._alignment.score, ALIGNMENT_SCORES)
+        reasons = Counter(scores.data["reason"].drop_null().to_pylist())
+        for reason, count in reasons.items():
+            self._log.warning(
+                f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; their "
+                "pairs are let through, with a note"
+            )
         verdicts = self._alignment.verdicts(scores.data.to_pylist())
         return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

@@ -84,6 +84,12 @@ class DuplicateSettings(Document):
     )
 
 
+_VISION_LANGUAGE_MODEL = (
+    "previous: the tuned model of the newest row of llava_checkpoint; previous_base: the model it started from; else "
+    "folder or Hugging Face name of a model that transformers loads for image-text-to-text."
+)
+
+
 class ClipScoreSettings(Document):
     """CLIPScore of the picture and its caption: 2.5 times the cosine of their CLIP or SigLIP vectors, at least 0."""
 
@@ -102,11 +108,7 @@ class ClipScoreSettings(Document):
 class VqaScoreSettings(Document):
     """VQAScore: the probability that a vision-language model says that the picture shows the whole caption."""
 
-    model: str = Field(
-        min_length=1,
-        description="previous: the newest row of llava_checkpoint; else folder or Hugging Face name of a model that "
-        "transformers loads for image-text-to-text.",
-    )
+    model: str = Field(min_length=1, description=_VISION_LANGUAGE_MODEL)
     min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
     question: str = Field(
         'Does this figure show "{caption}"? Please answer yes or no.',
@@ -131,31 +133,27 @@ FactName = Literal["subject", "thing", "scene", "content", "style", "keyword"]
 
 
 class FactQuestionSettings(Document):
-    """A yes-no question about every fact of the prompt; the weakest fact decides."""
+    """How one fact of the prompt is asked about."""
 
-    model: str = Field(
-        min_length=1,
-        description="previous: the newest row of llava_checkpoint; else folder or Hugging Face name of a model that "
-        "transformers loads for image-text-to-text.",
-    )
-    min_score: dict[FactName, float] = Field(
-        min_length=1,
-        description="Fact that is asked about -> probability below which a picture is rejected. What is not named "
-        "here is not asked about.",
-    )
-    answers: Literal["auto", "catalog", "yes"] = Field(
+    model: str = Field(min_length=1, description=_VISION_LANGUAGE_MODEL)
+    min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
+    answers: Literal["auto", "catalog", "caption", "yes"] = Field(
         "auto",
         description="The answer whose probability counts. catalog: the ability's own words for yes, as the project's "
-        "checkpoints learned them (It is a koala, so yes.); yes: the word Yes; auto: catalog for previous, else yes.",
+        "checkpoints learned them (It is a koala, so yes.); caption: the fact in the caption that the project's bases "
+        "learned to write; yes: the word Yes. auto: catalog for previous, caption for previous_base, else yes.",
+    )
+
+
+class FactSettings(Document):
+    """A question about every fact of the prompt that is named here; the weakest fact decides."""
+
+    ask: dict[FactName, FactQuestionSettings] = Field(
+        min_length=1,
+        description="Fact -> how it is asked about. thing: what has the color; keyword: what a chat model was told to "
+        "write about. A prompt without the fact is not asked about it.",
     )
     batch_size: int = Field(64, ge=1, description="Questions asked at once.")
-
-    @model_validator(mode="after")
-    def _are_probabilities(self) -> Self:
-        for fact, threshold in self.min_score.items():
-            if not 0 <= threshold <= 1:
-                raise ValueError(f"min_score.{fact}: {threshold} is not between 0 and 1")
-        return self
 
 
 class AlignmentSettings(Document):
@@ -163,7 +161,7 @@ class AlignmentSettings(Document):
 
     clip: ClipScoreSettings | None = Field(None, description="CLIPScore; unset: not computed.")
     vqa: VqaScoreSettings | None = Field(None, description="VQAScore; unset: not computed.")
-    facts: FactQuestionSettings | None = Field(None, description="A question a fact; unset: not asked.")
+    facts: FactSettings | None = Field(None, description="A question a fact; unset: not asked.")
     rejudge: bool = Field(
         False,
         description="With previous: whether every new checkpoint scores again what an earlier one scored, or what was "

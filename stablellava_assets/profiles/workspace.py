@@ -103,5 +103,8 @@ class Workspace:
 
     def _newest_checkpoint(self) -> OwnCheckpoint | None:
         # Read from the store, not taken as an input: the checkpoint is made from the pairs that it helps to choose.
-        rows = self.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path"]).to_pylist()
-        return OwnCheckpoint(rows[-1]["checkpoint_id"], self.data / rows[-1]["path"]) if rows else None
+        rows = self.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path", "base_path"]).to_pylist()
+        if not rows:
+            return None
+        newest = rows[-1]
+        return OwnCheckpoint(newest["checkpoint_id"], self.data / newest["path"], self.data / newest["base_path"])

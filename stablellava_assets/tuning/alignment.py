@@ -78,7 +78,8 @@ def _spec(ability: Ability, index: int) -> Row:
     return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
 
 
-def _caption(facts: Mapping[str, str]) -> str:
+def caption_of_facts(facts: Mapping[str, str]) -> str:
+    """What a picture shows, in the order in which the base names it."""
     return ", ".join(facts[name] for name in _CAPTIONED if name in facts)
 
 
@@ -86,12 +87,12 @@ def _turns(spec: Row, ability: Ability) -> list[tuple[str, str]]:
     """A caption, and whether a caption, its own or one with another subject in it, is the picture's."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     parts = (spec["spec_id"], "alignment")
-    caption = _caption(facts)
+    caption = caption_of_facts(facts)
     other = choose(
         [subject.name for subject in absent_subjects(ability, ability.subject_named(facts["subject"]))], *parts
     )
     own = choose(("own", "other"), *parts, "claimed") == "own"
-    claimed = caption if own else _caption({**facts, "subject": other})
+    claimed = caption if own else caption_of_facts({**facts, "subject": other})
     # Inside a sentence, a name is the same token as in every other answer.
     return [
         (choose(CAPTION_REQUESTS, *parts, "request"), f"This is {caption}."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +47,7 @@ class Alignment:
             scorers.append(FactScorer(settings.facts, catalog, checkpoint))
         self._scorers = {scorer.name: scorer for scorer in scorers}
 
-    @property
-    def waiting(self) -> list[str]:
-        """The scorers that have no model yet."""
-        return [name for name, scorer in self._scorers.items() if scorer.model is None]
-
-    def plan(self, painted: Iterable[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
+    def plan(self, painted: Collection[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
         """A score for every claim about every picture.
 
         A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
@@ -85,8 +80,7 @@ class Alignment:
                     askable.append(row)
                 else:
                     yield _row(row, None, problem)
-            # Texts of one length share a batch, so that little of it is padding.
-            askable.sort(key=_length)
+            askable.sort(key=_together)
             for start in range(0, len(askable), scorer.batch_size):
                 yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
 
@@ -114,9 +108,9 @@ def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping
     def key(model: str | None) -> str:
         return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim))
 
-    model = scorer.model
+    model = scorer.model_of(claim.fact)
     earlier = known.get(score_id)
-    if earlier is not None and scorer.is_own and earlier["row_key"] == key(earlier["model"]):
+    if earlier is not None and scorer.is_own(claim.fact) and earlier["row_key"] == key(earlier["model"]):
         model = earlier["model"]
     inputs = {
         **{name: spec[name] for name in ("ability", "batch", "spec_id")},
@@ -130,9 +124,10 @@ def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping
     return PlannedRow(score_id, key(model), inputs)
 
 
-def _length(row: PlannedRow) -> int:
+def _together(row: PlannedRow) -> tuple[str, int]:
+    """Claims that share a batch with little padding have one model and texts of one length."""
     claim: Claim = row.inputs["claim"]
-    return len(claim.text) + len(claim.question or "") + len(claim.answer or "")
+    return row.inputs["model"], len(claim.text) + len(claim.question or "") + len(claim.answer or "")
 
 
 def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:

@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 
 class Exchange(NamedTuple):
-    """A question about a picture, and the answer whose probability is asked for."""
+    """A question about a picture, an answer, and which characters of it are asked for, given those before them."""
 
     picture: Image.Image
     question: str
     answer: str
+    part: tuple[int, int]
 
 
 def answer_probabilities(
     model: PreTrainedModel, processor: ProcessorMixin, exchanges: Sequence[Exchange]
 ) -> list[float]:
-    """The probability, 0 to 1, of each answer word for word, in order, from one forward pass over all of them.
+    """The probability, 0 to 1, of each answer's part word for word, in order, from one forward pass over all of them.
 
     Any model that ``AutoModelForImageTextToText`` loads will do. Questions and answers are put through its own chat
     template; that the turn ends after the answer is not part of the probability, so that "Yes" counts every longer yes.
@@ -52,17 +53,18 @@ def _log_probability(logits: torch.Tensor, tokens: torch.Tensor, span: tuple[int
 
 
 def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The conversation's text, and where in it the answer stands."""
+    """The conversation's text, and where in it the answer's part stands."""
     asked = [
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": exchange.question}]}]
         for exchange in batch
     ]
     said = [[{"role": "assistant", "content": [{"type": "text", "text": exchange.answer}]}] for exchange in batch]
-    prompts = processor.apply_chat_template(asked, add_generation_prompt=True)
     texts = processor.apply_chat_template([one + other for one, other in zip(asked, said, strict=True)])
-    for exchange, prompt, text in zip(batch, prompts, texts, strict=True):
-        start = text.index(exchange.answer, len(prompt))
-        yield text, (start, start + len(exchange.answer))
+    for exchange, text in zip(batch, texts, strict=True):
+        # The answer is the last thing said, whatever the question quoted.
+        answer = text.rindex(exchange.answer)
+        first, last = exchange.part
+        yield text, (answer + first, answer + last)
 
 
 def _answer_spans(

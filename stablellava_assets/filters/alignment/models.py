@@ -1,4 +1,4 @@
-"""The models that score pictures: loaded when first asked, with an error that names the setting and what to do."""
+"""The models that score pictures: what a profile calls them, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stablellava_assets.tuning.checkpoints import load_checkpoint
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
-PREVIOUS = "previous"
-"""What a profile says to mean the newest checkpoint of its own."""
+PREVIOUS, PREVIOUS_BASE = "previous", "previous_base"
+"""What a profile calls the newest model that the project tuned, and the one that it was tuned from."""
 
 
 class ScoringModelError(RuntimeError):
@@ -19,26 +19,55 @@ class ScoringModelError(RuntimeError):
 
 
 class OwnCheckpoint(NamedTuple):
-    """A row of ``llava_checkpoint``: its id, and the folder of the tuned model."""
+    """A row of ``llava_checkpoint``: its id, and the folders of the tuned model and of its base."""
 
     checkpoint_id: str
-    folder: Path
+    tuned: Path
+    base: Path
 
 
-def load_own(setting: str, checkpoint: OwnCheckpoint) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Model and processor of a checkpoint that this project tuned.
+class Judge:
+    """A vision-language model by its name in the profile, loaded when it is first asked."""
 
-    Raises:
-        ScoringModelError: its folder is gone or damaged.
-    """
-    try:
-        model, processor = load_checkpoint(checkpoint.folder)
-    except (OSError, ValueError) as error:
-        raise ScoringModelError(
-            f"{setting}: previous is checkpoint {checkpoint.checkpoint_id}, whose folder {checkpoint.folder} cannot be "
-            f"loaded ({error}). Materialize llava_checkpoint again, or leave the scorer out of filters.alignment."
-        ) from error
-    return model.eval(), processor
+    def __init__(self, setting: str, name: str, checkpoint: OwnCheckpoint | None) -> None:
+        """``setting`` is named in errors; ``checkpoint`` is what ``previous`` means, if there is one."""
+        self.is_own = name in (PREVIOUS, PREVIOUS_BASE)
+        self._setting = setting
+        self._name = name
+        self._checkpoint = checkpoint
+
+    @property
+    def identity(self) -> str | None:
+        """Which model this is: part of the key of what it scores. None where there is none yet."""
+        if not self.is_own:
+            return self._name
+        if self._checkpoint is None:
+            return None
+        tuned = self._name == PREVIOUS
+        # The base's folder carries the hash of what made it; it is the same base while that stays the same.
+        return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else self._checkpoint.base.name
+
+    def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
+        """Model and processor, ready to score.
+
+        Raises:
+            ScoringModelError: the model cannot be loaded.
+        """
+        if not self.is_own:
+            from transformers import AutoModelForImageTextToText
+
+            return load_named(self._setting, self._name, AutoModelForImageTextToText)
+        if self._checkpoint is None:
+            raise ScoringModelError(f"{self._setting}: {self._name}: no checkpoint has been tuned yet")
+        folder = self._checkpoint.tuned if self._name == PREVIOUS else self._checkpoint.base
+        try:
+            model, processor = load_checkpoint(folder)
+        except (OSError, ValueError) as error:
+            raise ScoringModelError(
+                f"{self._setting}: {self._name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder {folder} "
+                f"cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment out."
+            ) from error
+        return model.eval(), processor
 
 
 def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, ProcessorMixin]:

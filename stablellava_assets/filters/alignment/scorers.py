@@ -7,10 +7,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.filters.alignment.claims import WHOLE_PROMPT, Claim, FactQuestions, caption_of
+from stablellava_assets.filters.alignment.claims import (
+    WHOLE_PROMPT,
+    Answers,
+    Claim,
+    FactQuestions,
+    caption_of,
+    whole_answer,
+)
 from stablellava_assets.filters.alignment.likelihoods import Exchange, answer_probabilities
-from stablellava_assets.filters.alignment.models import PREVIOUS, OwnCheckpoint, load_named, load_own
-from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, VqaScoreSettings
+from stablellava_assets.filters.alignment.models import PREVIOUS, PREVIOUS_BASE, Judge, OwnCheckpoint, load_named
+from stablellava_assets.filters.settings import (
+    ClipScoreSettings,
+    FactQuestionSettings,
+    FactSettings,
+    VqaScoreSettings,
+)
 from stablellava_assets.tables.rows import Row
 
 if TYPE_CHECKING:
@@ -27,12 +39,15 @@ class Scorer(Protocol):
 
     name: ScorerName
     batch_size: int
-    is_own: bool
-    """Whether the model is the project's own, which changes with every round of tuning."""
 
-    @property
-    def model(self) -> str | None:
-        """Which model scores: part of every score's key. None where there is none yet."""
+    def model_of(self, fact: str) -> str | None:
+        """Which model scores claims about ``fact``: part of every score's key. None where there is none yet."""
+
+    def is_own(self, fact: str) -> bool:
+        """Whether that model is the project's own, which changes with every round of tuning."""
+
+    def threshold(self, fact: str) -> float:
+        """The score of ``fact`` below which a picture is rejected."""
 
     def claims(self, spec: Row) -> list[Claim]:
         """What is scored about a picture of a ``prompt_specs`` row."""
@@ -44,9 +59,6 @@ class Scorer(Protocol):
             ScoringModelError: the model cannot be loaded.
         """
 
-    def threshold(self, fact: str) -> float:
-        """The score of ``fact`` below which a picture is rejected."""
-
 
 class ClipScorer:
     """CLIPScore (Hessel et al., 2021) of the picture and the prompt's caption, with any CLIP or SigLIP of transformers."""
@@ -56,8 +68,18 @@ class ClipScorer:
     def __init__(self, settings: ClipScoreSettings) -> None:
         self._settings = settings
         self.batch_size = settings.batch_size
-        self.model = settings.model
-        self.is_own = False
+
+    def model_of(self, fact: str) -> str | None:
+        """The name in the profile."""
+        return self._settings.model
+
+    def is_own(self, fact: str) -> bool:
+        """Never."""
+        return False
+
+    def threshold(self, fact: str) -> float:
+        """One for all."""
+        return self._settings.min_score
 
     def claims(self, spec: Row) -> list[Claim]:
         """The caption, after the setting's prefix."""
@@ -83,10 +105,6 @@ class ClipScorer:
             cosines = torch.cosine_similarity(output.image_embeds.float(), output.text_embeds.float())
         return [_CLIP_SCORE_WEIGHT * max(0.0, cosine) for cosine in cosines.tolist()]
 
-    def threshold(self, fact: str) -> float:
-        """One for all."""
-        return self._settings.min_score
-
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModel
@@ -95,81 +113,93 @@ class ClipScorer:
 
 
 class _Asks:
-    """A scorer that asks a vision-language model and goes by the probability of the answer that says yes."""
+    """A scorer that asks vision-language models and goes by the probability of the answers that say yes."""
 
-    setting: str
+    def __init__(self, judges: Mapping[str, Judge]) -> None:
+        """``judges`` has the model of each fact."""
+        self._judges = judges
 
-    def __init__(self, model: str, checkpoint: OwnCheckpoint | None) -> None:
-        self._name = model
-        self.is_own = model == PREVIOUS
-        self._checkpoint = checkpoint
+    def model_of(self, fact: str) -> str | None:
+        """The name in the profile, or which checkpoint that now is."""
+        return self._judges[fact].identity
 
-    @property
-    def model(self) -> str | None:
-        """The name in the profile, or which checkpoint ``previous`` is."""
-        if not self.is_own:
-            return self._name
-        return self._checkpoint and f"llava_checkpoint {self._checkpoint.checkpoint_id}"
+    def is_own(self, fact: str) -> bool:
+        """Whether the profile says previous or previous_base."""
+        return self._judges[fact].is_own
 
     def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
         """The probability of each claim's answer to its question."""
-        model, processor = self._loaded
-        exchanges = [
-            Exchange(picture, claim.question or "", claim.answer or "")
-            for picture, claim in zip(pictures, claims, strict=True)
-        ]
-        return answer_probabilities(model, processor, exchanges)
+        scores = [0.0] * len(claims)
+        for identity in dict.fromkeys(self.model_of(claim.fact) for claim in claims):
+            chosen = [at for at, claim in enumerate(claims) if self.model_of(claim.fact) == identity]
+            model, processor = self._load(self._judges[claims[chosen[0]].fact])
+            asked = [_exchange(pictures[at], claims[at]) for at in chosen]
+            for at, score in zip(chosen, answer_probabilities(model, processor, asked), strict=True):
+                scores[at] = score
+        return scores
+
+    def _load(self, judge: Judge) -> tuple[Any, Any]:
+        if judge.identity not in self._loaded:
+            self._loaded[judge.identity] = judge.load()
+        return self._loaded[judge.identity]
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        if not self.is_own:
-            from transformers import AutoModelForImageTextToText
+    def _loaded(self) -> dict[str | None, tuple[Any, Any]]:
+        return {}
 
-            return load_named(self.setting, self._name, AutoModelForImageTextToText)
-        if self._checkpoint is None:
-            raise ValueError(f"{self.setting}: there is no previous checkpoint to ask; nothing should be scored")
-        return load_own(self.setting, self._checkpoint)
+
+def _exchange(picture: Image.Image, claim: Claim) -> Exchange:
+    if claim.question is None or claim.answer is None or claim.part is None:
+        raise ValueError(f"{claim} is no question, so it cannot be asked")
+    return Exchange(picture, claim.question, claim.answer, claim.part)
 
 
 class VqaScorer(_Asks):
     """VQAScore (Lin et al., 2024): one question about the whole caption."""
 
     name: ScorerName = "vqa"
-    setting = "filters.alignment.vqa.model"
 
     def __init__(self, settings: VqaScoreSettings, checkpoint: OwnCheckpoint | None) -> None:
-        super().__init__(settings.model, checkpoint)
+        super().__init__({WHOLE_PROMPT: Judge("filters.alignment.vqa.model", settings.model, checkpoint)})
         self._settings = settings
         self.batch_size = settings.batch_size
-
-    def claims(self, spec: Row) -> list[Claim]:
-        """The caption, in the settings' wording."""
-        caption = caption_of(spec)
-        asked = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
-        return [Claim(WHOLE_PROMPT, caption, *asked)]
 
     def threshold(self, fact: str) -> float:
         """One for all."""
         return self._settings.min_score
+
+    def claims(self, spec: Row) -> list[Claim]:
+        """The caption, in the settings' wording."""
+        caption = caption_of(spec)
+        question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
+        return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
 
 
 class FactScorer(_Asks):
     """A question a fact, so that a picture of the right subject in the wrong place is told from a good one."""
 
     name: ScorerName = "facts"
-    setting = "filters.alignment.facts.model"
 
-    def __init__(self, settings: FactQuestionSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
-        super().__init__(settings.model, checkpoint)
-        self._thresholds: Mapping[str, float] = dict(settings.min_score)
+    def __init__(self, settings: FactSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
+        asked = settings.ask.items()
+        super().__init__(
+            {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked}
+        )
+        self._ask: Mapping[str, FactQuestionSettings] = dict(asked)
         self.batch_size = settings.batch_size
-        plain_yes = settings.answers == "yes" or (settings.answers == "auto" and settings.model != PREVIOUS)
-        self._questions = FactQuestions(catalog, tuple(settings.min_score), plain_yes=plain_yes)
+        self._questions = FactQuestions(catalog, {fact: _answers(ask) for fact, ask in asked})
+
+    def threshold(self, fact: str) -> float:
+        """That of the fact."""
+        return self._ask[fact].min_score
 
     def claims(self, spec: Row) -> list[Claim]:
         """A claim a fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
 
-    def threshold(self, fact: str) -> float:
-        """That of the fact."""
-        return self._thresholds[fact]
+
+def _answers(ask: FactQuestionSettings) -> Answers:
+    if ask.answers != "auto":
+        return ask.answers
+    natural: dict[str, Answers] = {PREVIOUS: "catalog", PREVIOUS_BASE: "caption"}
+    return natural.get(ask.model, "yes")

@@ -1,0 +1,188 @@
+"""Plants mismatched pictures among new ones and measures how the project's own checkpoint sorts them out.
+
+Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it is only
+read. A tenth of the pictures of two new batches is painted from a prompt that differs from the stored one in one thing: subject,
+color, scene, or nothing where the object should be. Thresholds are chosen on the first batch and reported on the second. What was
+planted is known to this file alone: the filter sees specs and pictures, as in a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stablellava_assets.abilities.catalog import Ability, Subject
+from stablellava_assets.abilities.questions import absent_subjects
+from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.filters.alignment.alignment import Alignment
+from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import choose, derive_seed
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+
+_ONE_IN = 10
+_CHOOSING, _REPORTING = "0002", "0003"
+_ASKED = {"subject": "previous", "thing": "previous_base", "scene": "previous_base", "content": "previous_base"}
+_HAIR_COLORS = ("red", "blond", "black", "brown", "gray", "white", "green", "blue", "pink", "purple")
+
+
+class Batch(NamedTuple):
+    """Specs as they are stored, what was painted for them, and the planted faults by spec id."""
+
+    specs: list[Row]
+    images: list[Row]
+    planted: dict[str, str]
+
+
+def main() -> None:
+    """Paint, plant, choose on one batch, report on the other."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("data", type=Path)
+    arguments.add_argument("--choose", type=int, default=120, help="pictures an ability to choose thresholds on")
+    arguments.add_argument("--report", type=int, default=250, help="pictures an ability to report on")
+    arguments.add_argument(
+        "--loss", type=float, default=0.004, help="share of good pictures a fact may lose when its threshold is chosen"
+    )
+    given = arguments.parse_args()
+    workspace = Workspace(load_profile({**os.environ, DATA_VARIABLE: str(given.data)}))
+    newest = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
+    checkpoint = OwnCheckpoint(newest["checkpoint_id"], given.data / newest["path"], given.data / newest["base_path"])
+
+    batch = _batch(workspace, _CHOOSING, given.choose)
+    scores, _ = _scores(workspace, checkpoint, batch, dict.fromkeys(_ASKED, 0.0))
+    thresholds = _thresholds(scores, batch.planted, given.loss)
+    print("thresholds:", ", ".join(f"{fact} {threshold:.4f}" for fact, threshold in thresholds.items()))
+
+    batch = _batch(workspace, _REPORTING, given.report)
+    started = time.perf_counter()
+    scores, verdicts = _scores(workspace, checkpoint, batch, thresholds)
+    took = time.perf_counter() - started
+    print(f"{len(scores)} scores of {len(batch.specs)} pictures in {took:.0f} s, {len(scores) / took:.0f} a second")
+    _report(batch, verdicts)
+
+
+def _batch(workspace: Workspace, name: str, count: int) -> Batch:
+    author = EmbeddedAuthor()
+    specs = [
+        row
+        for ability in workspace.catalog.values()
+        for row in author.write_prompts(author.plan_prompts(ability, name, count))
+    ]
+    planted, painted = {}, []
+    for spec in specs:
+        prompt = spec["prompt"]
+        if derive_seed(spec["spec_id"], "planted") % _ONE_IN == 0:
+            faults = _faults(workspace.catalog[spec["ability"]], spec)
+            kind = choose(sorted(faults), spec["spec_id"], "kind")
+            planted[spec["spec_id"]], prompt = kind, faults[kind]
+        painted.append({**spec, "prompt": prompt})
+    images = {row["spec_id"]: row for row in workspace.painter.paint(workspace.painter.plan(painted))}
+    return Batch(specs, [images[spec["spec_id"]] for spec in specs], planted)
+
+
+def _faults(ability: Ability, spec: Row) -> dict[str, str]:
+    """Prompts of pictures that do not show what ``spec`` asks for, by kind of fault."""
+    facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    subject, rest = ability.subject_named(spec["subject"]), list(spec["keywords"])
+    scene, content = facts.get("scene"), facts.get("content")
+    faults = {}
+
+    def other(subjects: Iterable[Subject], keywords: Sequence[str] = rest) -> str:
+        return _prompt(choose([each.name for each in subjects], spec["spec_id"], "other"), keywords)
+
+    if ability.tinted:
+        same_color = [each for each in ability.drawn_subjects if each.answer == subject.answer]
+        same_thing = [each for each in ability.drawn_subjects if each.details == subject.details]
+        faults["wrong subject"] = other(each for each in same_color if each != subject)
+        faults["wrong color"] = other(each for each in same_thing if each != subject)
+    else:
+        faults["wrong scene" if subject.backdrop else "wrong subject"] = other(absent_subjects(ability, subject))
+        if _is_hair_color(ability, subject):
+            colors = [each for each in absent_subjects(ability, subject) if _is_hair_color(ability, each)]
+            faults["wrong color"] = other(colors)
+    if scene is not None:
+        elsewhere = [each for each in ability.prompts.scenes if each != scene]
+        moved = choose(elsewhere, spec["spec_id"], "elsewhere")
+        faults["wrong scene"] = _prompt(subject.name, [moved if word == scene else word for word in rest])
+        if subject.layers:
+            faults["missing object"] = _prompt(scene, [word for word in rest if word != scene])
+    if content is not None:
+        faults["missing object"] = _prompt(subject.name, [word for word in rest if word != content])
+    return faults
+
+
+def _prompt(subject: str, keywords: Sequence[str]) -> str:
+    return ", ".join([f"(({subject}))", *keywords])
+
+
+def _is_hair_color(ability: Ability, subject: Subject) -> bool:
+    return ability.ability == "hair" and subject.name.split()[0] in _HAIR_COLORS
+
+
+def _scores(
+    workspace: Workspace, checkpoint: OwnCheckpoint, batch: Batch, thresholds: Mapping[str, float]
+) -> tuple[list[Row], dict[str, list[str]]]:
+    """Every score, and by spec id the explanations of the findings against its picture."""
+    ask = {fact: {"model": _ASKED[fact], "min_score": threshold} for fact, threshold in thresholds.items()}
+    settings = AlignmentSettings.model_validate({"facts": {"ask": ask}})
+    alignment = Alignment(settings, workspace.catalog, checkpoint)
+    planned = alignment.plan(list(zip(batch.specs, batch.images, strict=True)), [])
+    scores = list(alignment.score(planned))
+    verdicts = alignment.verdicts(scores)
+    return scores, {
+        image["spec_id"]: [finding.explanation for finding in verdicts[image["image_id"]].findings]
+        for image in batch.images
+    }
+
+
+def _thresholds(scores: Sequence[Row], planted: Mapping[str, str], loss: float) -> dict[str, float]:
+    """A fact's threshold is the score that ``loss`` of the good pictures stay below."""
+    thresholds = {}
+    for fact in _ASKED:
+        good = sorted(row["score"] for row in scores if row["fact"] == fact and row["spec_id"] not in planted)
+        thresholds[fact] = good[int(loss * len(good))]
+    return thresholds
+
+
+def _report(batch: Batch, verdicts: Mapping[str, list[str]]) -> None:
+    rejected = {spec_id for spec_id, found in verdicts.items() if found}
+    good = [spec for spec in batch.specs if spec["spec_id"] not in batch.planted]
+    lost = [spec for spec in good if spec["spec_id"] in rejected]
+    found = Counter(kind for spec_id, kind in batch.planted.items() if spec_id in rejected)
+    print("| fault | planted | found | recall | precision |\n|---|---:|---:|---:|---:|")
+    for kind, count in sorted(Counter(batch.planted.values()).items()):
+        # Precision of a kind: had this been the only kind planted, how many of the rejected would be faulty.
+        print(_line(kind, count, found[kind], len(lost)))
+    print(_line("all", len(batch.planted), sum(found.values()), len(lost)))
+    print(f"good pictures lost: {len(lost)} of {len(good)}, {len(lost) / len(good):.2%}")
+    by_ability: dict[str, Any] = Counter(spec["ability"] for spec in lost)
+    missed = Counter(
+        (spec["ability"], batch.planted[spec["spec_id"]])
+        for spec in batch.specs
+        if spec["spec_id"] in batch.planted and spec["spec_id"] not in rejected
+    )
+    print("lost by ability:", dict(by_ability))
+    print("missed:", dict(missed))
+    print("one explanation of each kind:")
+    for kind in sorted(set(batch.planted.values())):
+        shown = [
+            verdicts[spec_id] for spec_id, planted in batch.planted.items() if planted == kind and verdicts[spec_id]
+        ]
+        print(f"  {kind}: {shown[0][0] if shown else 'none found'}")
+
+
+def _line(kind: str, planted: int, found: int, lost: int) -> str:
+    precision = f"{found / (found + lost):.3f}" if found + lost else ""
+    return f"| {kind} | {planted} | {found} | {found / planted:.3f} | {precision} |"
+
+
+if __name__ == "__main__":
+    main()
