@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.candidates import AlignmentVerdict
+from stablellava_assets.filters.candidates import AlignmentVerdict, Candidate
 from stablellava_assets.filters.examine import examination_key, settings_key
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.judge import judge
@@ -110,6 +111,5 @@ def test_mistakes_in_the_settings_are_named(settings: dict[str, Any], reason: st
     assert reason in str(error.value)
 
 
-def _with(verdict: AlignmentVerdict) -> Any:
-    pair = candidate()
-    return type(pair)(pair.dialogue, pair.spec, pair.image, verdict)
+def _with(verdict: AlignmentVerdict) -> Candidate:
+    return replace(candidate(), alignment=verdict)
