@@ -41,7 +41,7 @@ def test_clip_score_is_the_weighted_cosine_of_picture_and_caption(tmp_path: Path
 def test_the_own_checkpoint_tells_a_right_picture_from_a_wrong_one(checkpoint: OwnCheckpoint) -> None:
     scorer = alignment(checkpoint, **asks_subject())
     blue = spec("blue umbrella")
-    right, wrong = scored(scorer, [(RED, image("red", RED)), (blue, image("yellow", blue))])
+    right, wrong = scored(scorer, [(RED, image("red", RED)), (blue, image("red", blue))])
     assert (right["question"], right["answer"]) == ("Is the umbrella red?", "It is red, so yes.")
     assert right["model"] == "llava_checkpoint 4567"
     assert right["score"] > 0.8
