@@ -65,7 +65,7 @@ def main() -> None:
     batch = _batch(workspace, _CHOOSING, given.choose)
     scores, _ = _scores(workspace, checkpoint, batch, dict.fromkeys(_ASKED, 0.0))
     thresholds = _thresholds(scores, batch.planted, given.loss)
-    print("thresholds:", ", ".join(f"{fact} {threshold:.4f}" for fact, threshold in thresholds.items()))
+    print("thresholds:", ", ".join(f"{fact} {threshold:.3g}" for fact, threshold in thresholds.items()))
 
     batch = _batch(workspace, _REPORTING, given.report)
     started = time.perf_counter()

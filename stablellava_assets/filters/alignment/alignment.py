@@ -188,15 +188,17 @@ def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[F
     weakest = min(scored, key=lambda score: _margin(scorer, score))
     if _margin(scorer, weakest) >= 0:
         return
-    found = f"{weakest['score']:.3f}; at least {scorer.threshold(weakest['fact'])} is asked ({weakest['model']})"
+    score, threshold, model = f"{weakest['score']:.3f}", scorer.threshold(weakest["fact"]), weakest["model"]
+    asked = f"at least {threshold:g} is asked ({model})"
     if scorer.name == "clip":
-        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {found}.")
+        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {score}; {asked}.")
     elif scorer.name == "vqa":
-        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {found}.")
+        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {score}; {asked}.")
     else:
         yield Finding(
             "fact_not_shown",
-            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} has the probability {found}.",
+            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} is {score} times as likely as "
+            f"what {model} would say itself; at least {threshold:g} is asked.",
         )
 
 

@@ -51,7 +51,7 @@ def test_the_own_checkpoint_tells_a_right_picture_from_a_wrong_one(checkpoint: O
     (finding,) = verdicts[wrong["image_id"]].findings
     assert finding.rule == "fact_not_shown"
     assert finding.explanation.startswith("The subject 'blue umbrella' is not shown: to 'Is the umbrella blue?'")
-    assert "at least 0.5 is asked (llava_checkpoint 4567)" in finding.explanation
+    assert finding.explanation.endswith("as what llava_checkpoint 4567 would say itself; at least 0.5 is asked.")
 
 
 def test_the_fact_furthest_below_its_own_threshold_is_named(checkpoint: OwnCheckpoint) -> None:
