@@ -49,7 +49,9 @@ def was_reviewed(verdict: Mapping[str, Any]) -> bool:
 
 def findings_against(verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the rules held against a pair, (rule, explanation) each, whatever a person made of it."""
-    overruled = [note.removeprefix(_OVERRULED).split(": ", 1) for note in verdict["notes"] if note.startswith(_OVERRULED)]
+    overruled = [
+        note.removeprefix(_OVERRULED).split(": ", 1) for note in verdict["notes"] if note.startswith(_OVERRULED)
+    ]
     standing = zip(verdict["reasons"], verdict["explanations"], strict=True)
     return [
         *((rule, explanation) for rule, explanation in standing if rule != REJECTED_BY_REVIEW),

@@ -73,7 +73,9 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
         # Spreadsheets put a byte order mark before UTF-8.
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ReviewError(f"{path}: cannot be read ({error.strerror}); filters.reviews of the profile names it") from error
+        raise ReviewError(
+            f"{path}: cannot be read ({error.strerror}); filters.reviews of the profile names it"
+        ) from error
     except UnicodeDecodeError as error:
         raise ReviewError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
     return read(text)

@@ -40,7 +40,8 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     rejected = _in_turns([groups[name] for name in sorted(groups)])
     of_kept = min(len(kept), max(count - count // 2, count - len(rejected)))
     return sorted(
-        chosen | set(kept[:of_kept]) | set(rejected[: count - of_kept]), key=lambda position: str(pairs[position]["pair_id"])
+        chosen | set(kept[:of_kept]) | set(rejected[: count - of_kept]),
+        key=lambda position: str(pairs[position]["pair_id"]),
     )
 
 

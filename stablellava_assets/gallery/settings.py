@@ -17,8 +17,14 @@ class GallerySettings(Document):
         "those that people decided about come on top. 0 publishes no page; `stablellava gallery` shows every pair.",
     )
     picture_side: int = Field(
-        288, ge=32, le=2048, description="Longest side in pixels; larger pictures are scaled down, others copied as they are."
+        288,
+        ge=32,
+        le=2048,
+        description="Longest side in pixels; larger pictures are scaled down, others copied as they are.",
     )
     borderline: float = Field(
-        0.1, ge=0, lt=1, description="How near a score must be to its threshold, relative to it, to count as borderline."
+        0.1,
+        ge=0,
+        lt=1,
+        description="How near a score must be to its threshold, relative to it, to count as borderline.",
     )

@@ -29,12 +29,14 @@ const gallery = (() => {
     batches = content.batches.map((batch) => ({ ...batch, pairs: null, failed: false }));
     const total = sum(batches, (batch) => batch.kept + batch.rejected);
     const there = sum(batches, (batch) => batch.shown);
-    at("extent").textContent =
-      `${number(there)} of ${number(total)} pairs are shown: ` +
-      (there < total ? `at most ${number(content.pairs_per_batch)} a batch, every reason among them, and all that were reviewed. ` : "") +
-      `In all ${number(sum(batches, (batch) => batch.kept))} were kept and ` +
-      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.` +
-      (there < total ? " Every pair: stablellava gallery FOLDER" : "");
+    const verdicts =
+      `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
+      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
+    at("extent").textContent = there < total
+      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, every ` +
+        `reason among them, and all that people decided about. Of all, ${verdicts} The command ` +
+        "“stablellava gallery FOLDER” shows every pair."
+      : `All ${number(total)} pairs are shown: ${verdicts}`;
     offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
     const counts = {};
     for (const [name, here, all] of batches.flatMap((batch) => batch.reasons)) {
@@ -201,7 +203,7 @@ const gallery = (() => {
   function turn([speaker, value]) {
     const line = element("p", undefined, speaker === "gpt" ? "gpt" : "human");
     value.split("<image>").forEach((part, index) => {
-      if (index) line.append(element("span", "image", "image-mark"), " ");
+      if (index) line.append(" ", element("span", "image", "image-mark"), " ");
       line.append(part.trim());
     });
     return line;
@@ -267,8 +269,8 @@ const gallery = (() => {
 
   function count() {
     const made = Object.keys(decisions).length;
-    at("decided").textContent = made ? `${number(made)} ${made === 1 ? "decision" : "decisions"}` : "no decisions yet";
-    at("download").disabled = at("forget").disabled = !made;
+    at("decided").textContent = made ? `${number(made)} ${made === 1 ? "decision" : "decisions"}` : "Keep and Reject collect decisions.";
+    document.querySelector("footer").classList.toggle("idle", !made);
   }
 
   function download() {
