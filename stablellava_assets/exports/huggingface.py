@@ -72,7 +72,11 @@ class HuggingFaceWriter:
 
     def usage(self) -> str:
         """How the export is read, as Markdown."""
-        columns = [f"| `{column.name}` | {DATASET.description_of(column.name)} |" for column in DATASET.columns]
+        # Renderers of Markdown would take the mark for a tag.
+        columns = [
+            f"| `{column.name}` | {DATASET.description_of(column.name).replace('<image>', '`<image>`')} |"
+            for column in DATASET.columns
+        ]
         return "\n".join(
             ["`datasets.load_dataset(FOLDER)` reads it.", "", "| column | meaning |", "|---|---|", *columns]
         )

@@ -44,16 +44,21 @@ class Origins:
     painters: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     prompts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     dialogues: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    _pictures: set[str] = field(default_factory=set)
+    _counted: set[str] = field(default_factory=set)
 
     def add(self, pair: Pair) -> None:
-        """Count a pair, and each of its pictures the first time it comes."""
+        """Count a pair, and each of its pictures and its prompt the first time they come."""
         for picture in pair.pictures:
-            if picture.row["image_id"] not in self._pictures:
-                self._pictures.add(picture.row["image_id"])
+            if self._is_new(picture.row["image_id"]):
                 self.painters[picture.row["painter"], picture.row["model"]] += 1
-        self.prompts[pair.prompt["author"], pair.prompt["model"]] += 1
+        if self._is_new(pair.row["spec_ids"][0]):
+            self.prompts[pair.prompt["author"], pair.prompt["model"]] += 1
         self.dialogues[pair.dialogue["author"], pair.dialogue["model"]] += 1
+
+    def _is_new(self, row_id: str) -> bool:
+        known = row_id in self._counted
+        self._counted.add(row_id)
+        return not known
 
     @property
     def licence(self) -> str:
@@ -84,7 +89,8 @@ class Origins:
         lines = ["| what | by | model | count |", "|---|---|---|---:|"]
         for what, counts in (("pictures", self.painters), ("prompts", self.prompts), ("dialogues", self.dialogues)):
             for (name, model), count in counts.most_common():
-                lines.append(f"| {what} | {name} | {model or 'none'} | {count:,} |")
+                by, named = (text.replace("|", r"\|") for text in (name, model or "none"))
+                lines.append(f"| {what} | {by} | {named} | {count:,} |")
         return "\n".join(lines)
 
 
