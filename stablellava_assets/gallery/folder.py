@@ -34,6 +34,7 @@ _VERSION = 1
 _PAGE = Path(__file__).parent / "page"
 _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
+_OWN = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
 
 
 class GalleryError(RuntimeError):
@@ -77,8 +78,9 @@ class Gallery:
         Returns how many were written; the others had not changed.
 
         Raises:
-            GalleryError: the folder cannot be written.
+            GalleryError: the folder cannot be written, or holds something else.
         """
+        self._refuse_foreign()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / ".lock"):
@@ -88,6 +90,12 @@ class Gallery:
                 f"{self._folder}: the gallery cannot be written ({error}). Make room or choose another folder; "
                 "the tables are published and untouched."
             ) from error
+
+    def _refuse_foreign(self) -> None:
+        """Batches that are not shown any more are deleted, so the folder must be the gallery's own."""
+        names = {path.name for path in self._folder.glob("*") if not path.name.startswith(".")}
+        if names - _OWN or ("batches" in names and "gallery.js" not in names):
+            raise GalleryError(f"{self._folder}: holds something other than a gallery; choose another folder")
 
     def _publish(self, partitions: Sequence[Partition]) -> int:
         for source in sorted(_PAGE.iterdir()):

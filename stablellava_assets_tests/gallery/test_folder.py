@@ -151,3 +151,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     store = ParquetStore(str(tmp_path / "tables"))
     with pytest.raises(GalleryError, match=r"page: the gallery cannot be written"):
         gallery_of(store, tmp_path / "page").publish()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "batches/mine/thesis.txt"])
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "page" / name
+    precious.parent.mkdir(parents=True)
+    precious.write_text("years of work")
+    store = publish(tmp_path / "tables", [animal("koala")])
+    with pytest.raises(GalleryError, match="holds something other than a gallery"):
+        gallery_of(store, tmp_path / "page").publish()
+    assert [path for path in (tmp_path / "page").rglob("*") if path.is_file()] == [precious]

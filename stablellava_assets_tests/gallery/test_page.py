@@ -157,6 +157,16 @@ def test_an_overruled_pair_says_so(page_path: Path, visit: Any) -> None:
     assert "kept_by_review Ada decided so: silence is right" in text
 
 
+def test_a_repeated_pair_is_one_click_away(tmp_path: Path, visit: Any) -> None:
+    pairs = [animal("koala"), animal("owl"), animal("again", prompt="((koala)), meadow", subject="koala", answer="A koala.")]
+    gallery = gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page")
+    gallery.publish()
+    seen = visit(gallery.page, "#verdict=rejected")
+    seen.page.locator("summary").click()
+    seen.page.get_by_role("link", name="koala").click()
+    assert seen.ids() == ["koala"]
+
+
 def test_hostile_text_stays_text(tmp_path: Path, visit: Any) -> None:
     hostile = animal(
         "koala", answer=HOSTILE, prompt=f"((koala)), {HOSTILE}", question=f"<image>\n{HOSTILE}", expected=HOSTILE

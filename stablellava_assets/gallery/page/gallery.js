@@ -203,7 +203,7 @@ const gallery = (() => {
   function turn([speaker, value]) {
     const line = element("p", undefined, speaker === "gpt" ? "gpt" : "human");
     value.split("<image>").forEach((part, index) => {
-      if (index) line.append(" ", element("span", "image", "image-mark"), " ");
+      if (index) line.append(line.textContent ? " " : "", element("span", "image", "image-mark"), " ");
       line.append(part.trim());
     });
     return line;
@@ -226,8 +226,16 @@ const gallery = (() => {
       if (threshold !== null) line.append(` (${side} ${threshold}${close ? ", close to it" : ""})`);
       made.append(line);
     }
-    const rest = [["expected", pair.expected], ["repeats", pair.repeats], ["pair", pair.id]];
-    for (const [name, value] of rest) if (value !== null) made.append(element("p", `${name}: ${value}`));
+    for (const [name, value] of [["expected", pair.expected], ["pair", pair.id]]) {
+      if (value !== null) made.append(element("p", `${name}: ${value}`));
+    }
+    if (pair.repeats !== null) {
+      const line = element("p", "repeats: ");
+      const link = element("a", pair.repeats);
+      link.href = `#${new URLSearchParams({ words: pair.repeats })}`;
+      line.append(link);
+      made.append(line);
+    }
     return made;
   }
 
