@@ -158,13 +158,14 @@ def test_an_overruled_pair_says_so(page_path: Path, visit: Any) -> None:
 
 
 def test_a_repeated_pair_is_one_click_away(tmp_path: Path, visit: Any) -> None:
-    pairs = [animal("koala"), animal("owl"), animal("again", prompt="((koala)), meadow", subject="koala", answer="A koala.")]
+    koala = {"prompt": "((koala)), meadow", "subject": "koala"}
+    pairs = [animal("earlier", answer="A koala rests.", **koala), animal("later", answer="It is a koala.", **koala)]
     gallery = gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page")
     gallery.publish()
     seen = visit(gallery.page, "#verdict=rejected")
     seen.page.locator("summary").click()
-    seen.page.get_by_role("link", name="koala").click()
-    assert seen.ids() == ["koala"]
+    seen.page.get_by_role("link", name="earlier").click()
+    assert seen.ids() == ["earlier"]
 
 
 def test_hostile_text_stays_text(tmp_path: Path, visit: Any) -> None:
@@ -265,7 +266,7 @@ def test_ten_thousand_pairs_are_there_in_seconds_and_drawn_as_needed(tmp_path: P
     gallery.publish()
     began = time.monotonic()
     seen = visit(gallery.page)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15
     assert seen.status == "10,000 pairs match"
     assert len(seen.ids()) < 200
     assert sum(url.endswith(".png") for url in seen.asked) < 200
