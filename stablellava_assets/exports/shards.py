@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.exports.selection import Pair
+from stablellava_assets.exports.splits import TRAIN
 
 _PAIRS_A_SHARD = 5_000
 _BYTES_A_SHARD = 400 * 2**20
@@ -69,8 +70,9 @@ class ShardsWriter:
 
     def usage(self) -> str:
         """How the export is read, as Markdown."""
-        last = max(self._sizes, default="train-000000.tar")
+        last = max((name for name in self._sizes if name.startswith(f"{TRAIN}-")), default=f"{TRAIN}-000000.tar")
+        pattern = f"{TRAIN}-{{000000..{last.removesuffix('.tar').rsplit('-', 1)[1]}}}.tar"
         return (
-            f'`webdataset.WebDataset("{last.rsplit("-", 1)[0]}-{{000000..NNNNNN}}.tar", shardshuffle=100).shuffle(5000).decode("pil")` '
-            "reads it. Pairs lie ability by ability, so shuffle shards and samples."
+            f'`webdataset.WebDataset("{pattern}", shardshuffle=100).shuffle(5000).decode("pil")` reads it. Pairs lie ability '
+            "by ability, so shuffle shards and samples."
         )

@@ -34,7 +34,6 @@ _VERSION = 1
 _PAGE = Path(__file__).parent / "page"
 _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
-_OWN = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
 
 
 class GalleryError(RuntimeError):
@@ -94,7 +93,8 @@ class Gallery:
     def _refuse_foreign(self) -> None:
         """Batches that are not shown any more are deleted, so the folder must be the gallery's own."""
         names = {path.name for path in self._folder.glob("*") if not path.name.startswith(".")}
-        if names - _OWN or ("batches" in names and "gallery.js" not in names):
+        own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
+        if names - own or ("batches" in names and "gallery.js" not in names):
             raise GalleryError(f"{self._folder}: holds something other than a gallery; choose another folder")
 
     def _publish(self, partitions: Sequence[Partition]) -> int:

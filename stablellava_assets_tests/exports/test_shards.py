@@ -49,6 +49,7 @@ def test_shards_are_cut_and_indexed(store: ParquetStore, tmp_path: Path, monkeyp
     folder = tmp_path / "100% of %06d"
     export_pairs("webdataset", store, chosen_partitions(store), folder, Splits())
     index = json.loads((folder / "shards.json").read_text())["shardlist"]
+    assert '"train-{000000..000002}.tar"' in (folder / "README.md").read_text()
     assert index == [
         {"url": "train-000000.tar", "nsamples": 10},
         {"url": "train-000001.tar", "nsamples": 10},

@@ -129,6 +129,12 @@ def test_what_one_group_does_not_fill_goes_to_the_others() -> None:
     assert sample(pairs, nothing, None) == list(range(10))
 
 
+def test_a_reason_that_never_comes_first_is_shown_as_well() -> None:
+    pairs: list[dict[str, Any]] = [{"pair_id": f"r{n:02d}", "reasons": ["x"], "notes": []} for n in range(30)]
+    pairs[20]["reasons"] = ["x", "y"]
+    assert 20 in sample(pairs, [False] * 30, 4)
+
+
 def test_a_page_of_other_batches_replaces_what_was_shown(tmp_path: Path) -> None:
     store = many_pairs(tmp_path / "tables", 64)
     gallery = gallery_of(store, tmp_path / "page")
