@@ -59,7 +59,9 @@ def filtered_pairs(
         published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
-        judged = judge(candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info, reviews)
+        judged = judge(
+            candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info, reviews=reviews
+        )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
