@@ -32,7 +32,9 @@ from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 _ONE_IN = 10
-_CHOOSING, _REPORTING = "0002", "0003"
+_CHOOSING, _REPORTING = "0002", "0004"
+_APART = "style"
+"""Its pictures are painted over, so that scenes and things in them are hard to see: thresholds of its own."""
 _ASKED = {"subject": "previous", "scene": "previous_base", "content": "previous_base"}
 _HAIR_COLORS = ("red", "blond", "black", "brown", "gray", "white", "green", "blue", "pink", "purple")
 
@@ -63,13 +65,17 @@ def main() -> None:
     checkpoint = OwnCheckpoint(newest["checkpoint_id"], given.data / newest["path"], given.data / newest["base_path"])
 
     batch = _batch(workspace, _CHOOSING, given.choose)
-    scores, _ = _scores(workspace, checkpoint, batch, dict.fromkeys(_ASKED, 0.0))
-    thresholds = _thresholds(scores, batch.planted, given.loss)
-    print("thresholds:", ", ".join(f"{fact} {threshold:.3g}" for fact, threshold in thresholds.items()))
+    nothing = dict.fromkeys(_ASKED, 0.0)
+    scores, _ = _scores(workspace, checkpoint, batch, nothing, nothing)
+    others = [row for row in scores if row["ability"] != _APART]
+    apart = [row for row in scores if row["ability"] == _APART]
+    thresholds = [_thresholds(rows, batch.planted, given.loss) for rows in (others, apart)]
+    for name, chosen in zip(("most abilities", _APART), thresholds, strict=True):
+        print(f"thresholds of {name}:", ", ".join(f"{fact} {limit:.3g}" for fact, limit in chosen.items()))
 
     batch = _batch(workspace, _REPORTING, given.report)
     started = time.perf_counter()
-    scores, verdicts = _scores(workspace, checkpoint, batch, thresholds)
+    scores, verdicts = _scores(workspace, checkpoint, batch, *thresholds)
     took = time.perf_counter() - started
     print(f"{len(scores)} scores of {len(batch.specs)} pictures in {took:.0f} s, {len(scores) / took:.0f} a second")
     _report(batch, verdicts)
@@ -134,10 +140,17 @@ def _is_hair_color(ability: Ability, subject: Subject) -> bool:
 
 
 def _scores(
-    workspace: Workspace, checkpoint: OwnCheckpoint, batch: Batch, thresholds: Mapping[str, float]
+    workspace: Workspace,
+    checkpoint: OwnCheckpoint,
+    batch: Batch,
+    thresholds: Mapping[str, float],
+    apart: Mapping[str, float],
 ) -> tuple[list[Row], dict[str, list[str]]]:
     """Every score, and by spec id the explanations of the findings against its picture."""
-    ask = {fact: {"model": _ASKED[fact], "min_score": threshold} for fact, threshold in thresholds.items()}
+    ask = {
+        fact: {"model": model, "min_score": thresholds[fact], "of_ability": {_APART: apart[fact]}}
+        for fact, model in _ASKED.items()
+    }
     settings = AlignmentSettings.model_validate({"facts": {"ask": ask}})
     alignment = Alignment(settings, workspace.catalog, checkpoint)
     planned = alignment.plan(list(zip(batch.specs, batch.images, strict=True)), [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -141,6 +141,9 @@ class FactQuestionSettings(Document):
         ge=0,
         le=1,
         description="Relative likelihood below which a picture is rejected: 1 where the model would say the answer itself.",
+    )
+    of_ability: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {}, description="Ability -> a threshold of its own, where the fact is harder to see, as a scene behind a style."
     )
     answers: Literal["auto", "catalog", "caption", "yes"] = Field(
         "auto",

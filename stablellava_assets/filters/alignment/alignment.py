@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ class Alignment:
 
     def _verdict(self, scores: Sequence[Mapping[str, Any]]) -> AlignmentVerdict:
         """A finding a scorer, about its weakest claim; the key hashes models, claims and thresholds."""
-        judged = [(score["row_key"], self._scorers[score["scorer"]].threshold(score["fact"])) for score in scores]
+        judged = [(score["row_key"], _threshold(self._scorers[score["scorer"]], score)) for score in scores]
         findings = [
             finding
             for name, scorer in self._scorers.items()
@@ -184,26 +185,31 @@ def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[F
             yield Finding("alignment_unscored", f"{_named(score)} was not scored by {scorer.name}: {score['reason']}.")
     if not scored:
         return
-    # Facts are held to thresholds of their own, so the weakest is the one furthest below its own.
-    weakest = min(scored, key=lambda score: _margin(scorer, score))
-    if _margin(scorer, weakest) >= 0:
+    weakest = min(scored, key=lambda score: _strength(scorer, score))
+    if _strength(scorer, weakest) >= 1:
         return
-    score, threshold, model = f"{weakest['score']:.3f}", scorer.threshold(weakest["fact"]), weakest["model"]
+    reached, threshold, model = f"{weakest['score']:.3f}", _threshold(scorer, weakest), weakest["model"]
     asked = f"at least {threshold:g} is asked ({model})"
     if scorer.name == "clip":
-        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {score}; {asked}.")
+        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {reached}; {asked}.")
     elif scorer.name == "vqa":
-        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {score}; {asked}.")
+        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {reached}; {asked}.")
     else:
         yield Finding(
             "fact_not_shown",
-            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} is {score} times as likely as "
+            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} is {reached} times as likely as "
             f"what {model} would say itself; at least {threshold:g} is asked.",
         )
 
 
-def _margin(scorer: Scorer, score: Mapping[str, Any]) -> float:
-    return float(score["score"]) - scorer.threshold(score["fact"])
+def _strength(scorer: Scorer, score: Mapping[str, Any]) -> float:
+    """A score as a multiple of its threshold, for facts have thresholds of different sizes."""
+    threshold = _threshold(scorer, score)
+    return float(score["score"]) / threshold if threshold > 0 else math.inf
+
+
+def _threshold(scorer: Scorer, score: Mapping[str, Any]) -> float:
+    return scorer.threshold(score["fact"], score["ability"])
 
 
 def _named(score: Mapping[str, Any]) -> str:

@@ -46,8 +46,8 @@ class Scorer(Protocol):
     def is_own(self, fact: str) -> bool:
         """Whether that model is the project's own, which changes with every round of tuning."""
 
-    def threshold(self, fact: str) -> float:
-        """The score of ``fact`` below which a picture is rejected."""
+    def threshold(self, fact: str, ability: str) -> float:
+        """The score of ``fact`` below which a picture of ``ability`` is rejected."""
 
     def claims(self, spec: Row) -> list[Claim]:
         """What is scored about a picture of a ``prompt_specs`` row."""
@@ -77,7 +77,7 @@ class ClipScorer:
         """Never."""
         return False
 
-    def threshold(self, fact: str) -> float:
+    def threshold(self, fact: str, ability: str) -> float:
         """One for all."""
         return self._settings.min_score
 
@@ -169,7 +169,7 @@ class VqaScorer(_Asks):
         self._settings = settings
         self.batch_size = settings.batch_size
 
-    def threshold(self, fact: str) -> float:
+    def threshold(self, fact: str, ability: str) -> float:
         """One for all."""
         return self._settings.min_score
 
@@ -186,18 +186,25 @@ class FactScorer(_Asks):
     name: ScorerName = "facts"
 
     def __init__(self, settings: FactSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
+        """Raises :class:`ValueError` where the settings name an ability that ``catalog`` does not have."""
         asked = settings.ask.items()
         super().__init__(
             {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked},
             relative=True,
         )
         self._ask: Mapping[str, FactQuestionSettings] = dict(asked)
+        for fact, ask in asked:
+            if unknown := sorted(ask.of_ability.keys() - catalog.keys()):
+                raise ValueError(
+                    f"filters.alignment.facts.ask.{fact}.of_ability: there is no ability {unknown[0]!r}; "
+                    f"the catalog has {', '.join(catalog)}"
+                )
         self.batch_size = settings.batch_size
         self._questions = FactQuestions(catalog, {fact: _answers(ask) for fact, ask in asked})
 
-    def threshold(self, fact: str) -> float:
-        """That of the fact."""
-        return self._ask[fact].min_score
+    def threshold(self, fact: str, ability: str) -> float:
+        """That of the fact, and of the ability where it has one of its own."""
+        return self._ask[fact].of_ability.get(ability, self._ask[fact].min_score)
 
     def claims(self, spec: Row) -> list[Claim]:
         """A claim a fact that the settings name and the prompt has."""

@@ -71,6 +71,16 @@ def test_the_fact_furthest_below_its_own_threshold_is_named(checkpoint: OwnCheck
     assert finding.explanation.startswith("The thing 'umbrella' is not shown")
 
 
+def test_an_ability_may_have_a_threshold_of_its_own(checkpoint: OwnCheckpoint) -> None:
+    painted = [(RED, image("blue", RED))]
+    for ability, rules in (("color", []), ("style", ["fact_not_shown"])):
+        scorer = alignment(checkpoint, **asks_subject(1.0, of_ability={ability: 0.0}))
+        (row,) = scored(scorer, painted)
+        assert [finding.rule for finding in scorer.verdicts([row])[row["image_id"]].findings] == rules
+    with pytest.raises(ValueError, match=r"facts\.ask\.subject\.of_ability: there is no ability 'colour'"):
+        alignment(checkpoint, **asks_subject(of_ability={"colour": 0.0}))
+
+
 def test_vqa_score_asks_about_the_whole_caption(checkpoint: OwnCheckpoint) -> None:
     scorer = alignment(checkpoint, vqa={"model": "previous", "min_score": 1, "batch_size": 1})
     (row,) = scored(scorer, [(RED, image("red", RED))])
