@@ -137,17 +137,13 @@ class FactQuestionSettings(Document):
     """How one fact of the prompt is asked about."""
 
     model: str = Field(min_length=1, description=_VISION_LANGUAGE_MODEL)
-    min_score: float = Field(
-        ge=0,
-        le=1,
-        description="Relative likelihood below which a picture is rejected: 1 where the model would say the answer itself.",
-    )
+    min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
     of_ability: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         {}, description="Ability -> a threshold of its own, where the fact is harder to see, as a scene behind a style."
     )
     answers: Literal["auto", "catalog", "caption", "yes"] = Field(
         "auto",
-        description="The answer whose likelihood counts. catalog: the ability's own words for yes, as the project's "
+        description="The answer whose probability counts. catalog: the ability's own words for yes, as the project's "
         "checkpoints learned them (It is a koala, so yes.); caption: the fact in the caption that the project's bases "
         "learned to write; yes: the word Yes. auto: catalog for previous, caption for previous_base, else yes.",
     )

@@ -264,14 +264,14 @@ ALIGNMENT_SCORES = Table(
         _column("fact", pa.string(), "What of the prompt the claim is: prompt for all of it, or the name of a fact."),
         _column("claim", pa.string(), "What the picture must show."),
         _column("question", pa.string(), "What the model was asked; null where vectors are compared, or nobody asked."),
-        _column("answer", pa.string(), "The answer whose likelihood is scored; null with the question."),
+        _column("answer", pa.string(), "The answer whose probability is the score; null with the question."),
         _column(
             "model", pa.string(), "Model that scored: a name, or a checkpoint of llava_checkpoint; null where none."
         ),
         _column(
             "score",
             pa.float64(),
-            "CLIPScore (0 to 2.5), VQAScore or relative likelihood (0 to 1); null where not scored.",
+            "CLIPScore (0 to 2.5), or a probability (0 to 1); null where not scored.",
         ),
         *_TAIL,
     ),

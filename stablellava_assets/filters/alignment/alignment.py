@@ -197,8 +197,8 @@ def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[F
     else:
         yield Finding(
             "fact_not_shown",
-            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} is {reached} times as likely as "
-            f"what {model} would say itself; at least {threshold:g} is asked.",
+            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} has the probability "
+            f"{reached}; {asked}.",
         )
 
 

@@ -22,15 +22,12 @@ class Exchange(NamedTuple):
 
 
 def answer_probabilities(
-    model: PreTrainedModel, processor: ProcessorMixin, exchanges: Sequence[Exchange], *, relative: bool = False
+    model: PreTrainedModel, processor: ProcessorMixin, exchanges: Sequence[Exchange]
 ) -> list[float]:
     """The probability, 0 to 1, of each answer's part word for word, in order, from one forward pass over all of them.
 
     Any model that ``AutoModelForImageTextToText`` loads will do. Questions and answers are put through its own chat
     template; that the turn ends after the answer is not part of the probability, so that "Yes" counts every longer yes.
-
-    With ``relative``, each token's probability is divided by that of the token the model itself holds likeliest there: 1 says
-    that it would have said just this. A model that hesitates between many right-looking names is then not taken to deny.
     """
     import torch
 
@@ -45,18 +42,14 @@ def answer_probabilities(
     spans = _answer_spans(tokenizer, texts, answers, inputs["attention_mask"].sum(1).tolist())
     with torch.inference_mode():
         logits = model(**inputs, use_cache=False).logits
-    return [
-        math.exp(_log_probability(logits[row], inputs["input_ids"][row], span, relative))
-        for row, span in enumerate(spans)
-    ]
+    return [math.exp(_log_probability(logits[row], inputs["input_ids"][row], span)) for row, span in enumerate(spans)]
 
 
-def _log_probability(logits: torch.Tensor, tokens: torch.Tensor, span: tuple[int, int], relative: bool) -> float:
+def _log_probability(logits: torch.Tensor, tokens: torch.Tensor, span: tuple[int, int]) -> float:
     """Summed over the tokens of ``span``, each predicted at the one before it."""
     start, end = span
     predicted = logits[start - 1 : end - 1].float().log_softmax(-1)
-    said = predicted.gather(-1, tokens[start:end, None])[:, 0]
-    return float((said - predicted.amax(-1) if relative else said).sum())
+    return float(predicted.gather(-1, tokens[start:end, None]).sum())
 
 
 def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[tuple[str, tuple[int, int]]]:

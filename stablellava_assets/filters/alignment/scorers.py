@@ -115,10 +115,9 @@ class ClipScorer:
 class _Asks:
     """A scorer that asks vision-language models and goes by the probability of the answers that say yes."""
 
-    def __init__(self, judges: Mapping[str, Judge], *, relative: bool) -> None:
-        """``judges`` has the model of each fact; ``relative`` as in :func:`answer_probabilities`."""
+    def __init__(self, judges: Mapping[str, Judge]) -> None:
+        """``judges`` has the model of each fact."""
         self._judges = judges
-        self._relative = relative
 
     def model_of(self, fact: str) -> str | None:
         """The name in the profile, or which checkpoint that now is."""
@@ -135,9 +134,7 @@ class _Asks:
             chosen = [at for at, claim in enumerate(claims) if self.model_of(claim.fact) == identity]
             model, processor = self._load(self._judges[claims[chosen[0]].fact])
             asked = [_exchange(pictures[at], claims[at]) for at in chosen]
-            for at, score in zip(
-                chosen, answer_probabilities(model, processor, asked, relative=self._relative), strict=True
-            ):
+            for at, score in zip(chosen, answer_probabilities(model, processor, asked), strict=True):
                 scores[at] = score
         return scores
 
@@ -163,9 +160,7 @@ class VqaScorer(_Asks):
     name: ScorerName = "vqa"
 
     def __init__(self, settings: VqaScoreSettings, checkpoint: OwnCheckpoint | None) -> None:
-        super().__init__(
-            {WHOLE_PROMPT: Judge("filters.alignment.vqa.model", settings.model, checkpoint)}, relative=False
-        )
+        super().__init__({WHOLE_PROMPT: Judge("filters.alignment.vqa.model", settings.model, checkpoint)})
         self._settings = settings
         self.batch_size = settings.batch_size
 
@@ -190,7 +185,6 @@ class FactScorer(_Asks):
         asked = settings.ask.items()
         super().__init__(
             {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked},
-            relative=True,
         )
         self._ask: Mapping[str, FactQuestionSettings] = dict(asked)
         for fact, ask in asked:

@@ -51,17 +51,17 @@ def test_the_own_checkpoint_tells_a_right_picture_from_a_wrong_one(checkpoint: O
     (finding,) = verdicts[wrong["image_id"]].findings
     assert finding.rule == "fact_not_shown"
     assert finding.explanation.startswith("The subject 'blue umbrella' is not shown: to 'Is the umbrella blue?'")
-    assert finding.explanation.endswith("as what llava_checkpoint 4567 would say itself; at least 0.5 is asked.")
+    assert finding.explanation.endswith("; at least 0.5 is asked (llava_checkpoint 4567).")
 
 
-def test_the_fact_furthest_below_its_own_threshold_is_named(checkpoint: OwnCheckpoint) -> None:
+def test_the_fact_that_reaches_the_smallest_share_of_its_threshold_is_named(checkpoint: OwnCheckpoint) -> None:
     ask = {
-        "subject": {"model": "previous", "min_score": 0.3},
+        "subject": {"model": "previous", "min_score": 1.0},
         "thing": {"model": "previous_base", "min_score": 0.9},
         "scene": {"model": "previous_base", "min_score": 0.0},
     }
     scorer = alignment(checkpoint, facts={"ask": ask})
-    rows = scored(scorer, [(RED, image("blue", RED))])
+    rows = scored(scorer, [(RED, image("red", RED))])
     assert {row["fact"]: row["model"] for row in rows} == {
         "subject": "llava_checkpoint 4567",
         "thing": "base-0123",
