@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
@@ -22,7 +25,8 @@ SCORING: dict[str, Any] = {
 }
 
 
-def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: Any) -> None:
+@pytest.mark.slow
+def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", SCORING)
     first = project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...color|0001'").stdout
     assert "llava_checkpoint holds no checkpoint yet" in first
