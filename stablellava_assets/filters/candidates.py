@@ -63,7 +63,7 @@ class Candidate:
         return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "gpt"]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32_768)
 def normalized_prompt(prompt: str) -> str:
     """A prompt less what does not change its picture: case, brackets, spacing, and the order of what follows the subject."""
     subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")

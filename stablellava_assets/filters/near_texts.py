@@ -43,7 +43,8 @@ class NearTexts:
 
     def _meet(self, group: str, text: str) -> list[tuple[str, float]]:
         """Look for the neighbours of a new text. Neighbours are noted on both sides, so no text is looked up twice."""
-        self.expect([(group, text)])
+        if (group, text) not in self._expected:
+            self.expect([(group, text)])
         bands = self._expected.pop((group, text))
         found = []
         # Few texts meet another; only those are cut into shingles.
