@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from typing import NamedTuple
@@ -134,7 +135,7 @@ def main() -> None:
         if size <= given.peer_up_to:
             _show(name, size, measure(peer, script, source, planted, folder), planted)
         source.unlink()
-    for (small, wall_small, used_small), (large, wall, used) in zip(seconds, seconds[1:], strict=False):
+    for (small, wall_small, used_small), (large, wall, used) in pairwise(seconds):
         times = log(large / small)
         growth = log(wall / wall_small) / times, log(used / used_small) / times
         print(f"from {small:,} to {large:,} rows: n^{growth[0]:.2f} of wall time, n^{growth[1]:.2f} of processor time")
