@@ -1,14 +1,15 @@
 """Finds pairs that repeat an earlier pair which was kept.
 
 What counts as a repeat depends on the unit. Prompts and pictures are compared between specs, never between the
-several dialogues about one picture. Answers are compared only where the question is open: "It is a koala." is the
+several dialogues about one picture. Prompts that are nearly equal letter by letter are two if a word of one has another
+in its place ("river", "riverbank"): they show two things. Answers are compared only where the question is open: "It is a koala." is the
 right answer to a thousand different pictures, and repeats by design. Everything is compared within one subject, so
 that "((fox)), meadow" and "((ox)), meadow" stay two prompts. The earliest pair is the one that stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stablellava_assets.filters.near_images import NearImages
 from stablellava_assets.filters.near_texts import NearTexts
 from stablellava_assets.filters.near_vectors import NearVectors, Vector
 from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.filters.subject_naming import swaps_a_word
 
 
 class KeptPairs:
@@ -91,7 +93,7 @@ class KeptPairs:
         same = self._prompts.same(subject, text)
         if len(same) >= allowed:
             yield Finding("repeated_prompt", f"The prompt is that of pair {same[0]}.", same[0])
-        elif near := self._prompts.near(subject, text, allowed - len(same)):
+        elif near := self._prompts.near(subject, text, allowed - len(same), swaps_a_word):
             pair_id, other, similarity = near
             yield Finding("near_prompt", f"The prompt is {similarity:.0%} that of pair {pair_id}: {other!r}.", pair_id)
         elif alike := _near(self._prompts_meant, subject, self._meanings.prompt(pair), allowed):
@@ -146,9 +148,18 @@ class _Repeats:
     def same(self, group: str, text: str) -> list[str]:
         return self._pairs.get((group, text), [])
 
-    def near(self, group: str, text: str, at_least: int) -> tuple[str, str, float] | None:
-        """The nearest other kept text, with its first pair and similarity, if ``at_least`` kept pairs are this near."""
-        kept = [(similarity, other) for other, similarity in self._near.near(group, text) if self.same(group, other)]
+    def near(
+        self, group: str, text: str, at_least: int, differ: Callable[[str, str], bool] = lambda one, other: False
+    ) -> tuple[str, str, float] | None:
+        """The nearest other kept text, with its first pair and similarity, if ``at_least`` kept pairs are this near.
+
+        Texts of which ``differ`` holds are not near, however similar.
+        """
+        kept = [
+            (similarity, other)
+            for other, similarity in self._near.near(group, text)
+            if self.same(group, other) and not differ(text, other)
+        ]
         if not kept or sum(len(self.same(group, other)) for _, other in kept) < at_least:
             return None
         similarity, nearest = max(kept)
