@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -110,16 +111,27 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     measures = {name: value for name, value in suite.measure(frame, settings).items() if value is not None}
     frame = frame.assign(**measures)
     gates = [gate for gate in suite.gates if gate.measure is None or gate.measure in measures]
+    arguments = [gate.arguments(settings) for gate in gates]
     expectations = [
-        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **gate.arguments(settings))
-        for gate in gates
+        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **given)
+        for gate, given in zip(gates, arguments, strict=True)
     ]
+    frame = frame[_looked_at(frame.columns, suite.table.row_id, arguments)]
     batch = _frames(suite.table.name).get_batch(batch_parameters={"dataframe": frame})
     outcome = batch.validate(
         gx.ExpectationSuite(name=suite.table.name, expectations=expectations), result_format="SUMMARY"
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
     return [_read(gate, results[gate.name]) if gate in gates else _untold(gate) for gate in suite.gates]
+
+
+def _looked_at(columns: Iterable[str], row_id: str, arguments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns that some expectation names. Great Expectations pickles the whole frame twice to know it again."""
+    named = [
+        str(value) for given in arguments for key, value in given.items() if key.startswith(("column", "row_cond"))
+    ]
+    words = {word for value in named for word in re.findall(r"\w+", value)} | {row_id}
+    return [column for column in columns if column in words]
 
 
 def _untold(gate: Gate) -> GateResult:
