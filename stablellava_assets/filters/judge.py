@@ -10,6 +10,8 @@ from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.examine import add_finding, examine
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.meanings import Meanings
+from stablellava_assets.filters.overrule import overrule
+from stablellava_assets.filters.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.rows import Row
 
@@ -39,6 +41,7 @@ def judge(
     previous: Iterable[Mapping[str, Any]] = (),
     report: Callable[[str], None] = lambda line: None,
     meanings: Meanings | None = None,
+    reviews: Mapping[str, Review] | None = None,
 ) -> Judged:
     """Judge the pairs of one partition.
 
@@ -52,6 +55,7 @@ def judge(
             only compared anew.
         report: receives progress lines.
         meanings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
+        reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
     """
     rows, reused = examine(candidates, settings, previous, report)
     earlier = list(earlier)
@@ -62,6 +66,8 @@ def judge(
     for row in rows:
         for finding in [*_contamination(row, benchmark), *kept.repeated_by(row)]:
             add_finding(row, finding, settings)
+        if (review := (reviews or {}).get(row["pair_id"])) is not None:
+            overrule(row, review)
         if not row["reasons"]:
             kept.add(row)
     return Judged(rows, reused)
