@@ -10,7 +10,7 @@ from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.painters.base import Painter
-from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
@@ -65,6 +65,11 @@ class Workspace:
         """The ledger of what chat models were paid for; made when the first is asked."""
         return self.data / "chat_ledger.sqlite"
 
+    @property
+    def image_ledger(self) -> Path:
+        """The ledger of what image models were paid for, with the pictures; made when the first is asked."""
+        return self.data / "image_ledger.sqlite"
+
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
@@ -91,4 +96,12 @@ class Workspace:
             from stablellava_assets.painters.embedded import EmbeddedPainter
 
             return EmbeddedPainter(settings, self.catalog)
+        if isinstance(settings, DiffusionPainterSettings):
+            from stablellava_assets.painters.diffusion.painter import DiffusionPainter
+
+            return DiffusionPainter(settings)
+        if isinstance(settings, ApiPainterSettings):
+            from stablellava_assets.painters.api import ApiPainter
+
+            return ApiPainter(settings, self.image_ledger)
         assert_never(settings)
