@@ -22,7 +22,9 @@ def fragments_of(prompt: str) -> list[Fragment]:
     depths = [sum(opening < at < closing for opening, closing in pairs) for at in range(len(prompt))]
     kept = [(character, depths[at]) for at, character in enumerate(prompt) if character not in "()"]
     starts = [0, *(at for at, (one, other) in enumerate(pairwise(kept), 1) if one[1] != other[1]), len(kept)]
-    parts = [Fragment("".join(character for character, _ in kept[a:b]), kept[a][1]) for a, b in pairwise(starts) if kept]
+    parts = [
+        Fragment("".join(character for character, _ in kept[a:b]), kept[a][1]) for a, b in pairwise(starts) if kept
+    ]
     return [part for part in parts if part.text.strip()] or [Fragment("", 0)]
 
 

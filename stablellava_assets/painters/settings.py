@@ -58,10 +58,12 @@ class DiffusionPainterSettings(Document):
         "auto", description="auto: a GPU if there is one, else the processor."
     )
     offload: bool = Field(
-        False, description="Keep in the GPU's memory only the part of the model that is at work: slower, in less memory."
+        False,
+        description="Keep in the GPU's memory only the part of the model that is at work: slower, in less memory.",
     )
     compile: bool = Field(
-        False, description="Compile the denoiser: minutes at the start of a run and for each new batch size, then faster."
+        False,
+        description="Compile the denoiser: minutes at the start of a run and for each new batch size, then faster.",
     )
     batch_size: int | None = Field(
         None,
@@ -78,7 +80,10 @@ class DiffusionPainterSettings(Document):
         "nothing.",
     )
     min_spread: float = Field(
-        2.0, ge=0, le=100, description="Standard deviation of the grey values (0 to 255) below which a picture is uniform."
+        2.0,
+        ge=0,
+        le=100,
+        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
     )
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
@@ -103,10 +108,13 @@ class ApiPainterSettings(Document):
     height: int = Field(1024, ge=16, le=8192, description="Pixels.")
     quality: str | None = Field(None, description="As the endpoint names it, as in low or hd. Unset: not sent.")
     response_format: Literal["b64_json"] | None = Field(
-        "b64_json", description="How the picture is asked for; null for models that take no such field, as gpt-image-1."
+        None,
+        description="Set it where an endpoint would answer with an address otherwise; OpenAI's models refuse the field.",
     )
     seed_field: str | None = Field(
-        None, min_length=1, description="Field of the request that takes the seed, where the endpoint has one. Unset: none."
+        None,
+        min_length=1,
+        description="Field of the request that takes the seed, where the endpoint has one. Unset: none.",
     )
     negative_prompt_field: str | None = Field(
         None, min_length=1, description="Field that takes the negative prompt, where the endpoint has one. Unset: none."
@@ -121,7 +129,10 @@ class ApiPainterSettings(Document):
         description="Times a uniform or broken picture is paid again, with the next seed. Changing this repaints nothing.",
     )
     min_spread: float = Field(
-        2.0, ge=0, le=100, description="Standard deviation of the grey values (0 to 255) below which a picture is uniform."
+        2.0,
+        ge=0,
+        le=100,
+        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
     )
 
     @model_validator(mode="after")

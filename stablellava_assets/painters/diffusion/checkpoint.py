@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stablellava_assets.painters.base import PainterError
+from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.identity import content_key
 
@@ -68,18 +69,19 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
 
     identity = checkpoint_identity(settings).label
     device = device_of(settings)
-    diffusers.utils.logging.set_verbosity_error()
-    diffusers.utils.logging.disable_progress_bar()
     try:
-        pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-            str(Path(settings.model).expanduser()) if _is_folder(settings.model) else settings.model,
-            revision=settings.revision,
-            variant=settings.variant,
-            torch_dtype=dtype_of(settings, device),
-            low_cpu_mem_usage=diffusers.utils.is_accelerate_available(),
-        )
+        with quiet():
+            pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+                str(Path(settings.model).expanduser()) if _is_folder(settings.model) else settings.model,
+                revision=settings.revision,
+                variant=settings.variant,
+                dtype=dtype_of(settings, device),
+                low_cpu_mem_usage=diffusers.utils.is_accelerate_available(),
+            )
     except torch.OutOfMemoryError as error:
-        raise PainterError(f"painter.model: {identity} does not fit into memory; set painter.offload or a dtype") from error
+        raise PainterError(
+            f"painter.model: {identity} does not fit into memory; set painter.offload or a dtype"
+        ) from error
     except Exception as error:
         raise PainterError(_explained(identity, settings, error)) from error
     pipeline.set_progress_bar_config(disable=True)

@@ -72,7 +72,9 @@ class DiffusionPainter:
 
     @cached_property
     def _settings_key(self) -> str:
-        return content_key(_VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE))
+        return content_key(
+            _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE)
+        )
 
     def _plan(self, spec: Row) -> PlannedRow:
         prompt = spec["prompt"]

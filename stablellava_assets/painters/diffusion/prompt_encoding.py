@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.emphasis import fragments_of, without_brackets
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 
@@ -53,7 +54,7 @@ class PromptEncoder:
         """
         import torch
 
-        with torch.no_grad():
+        with torch.no_grad(), quiet():
             return self._encode(prompt, negative)
 
 

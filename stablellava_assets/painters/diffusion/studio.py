@@ -21,6 +21,7 @@ from stablellava_assets.painters.diffusion.prompt_encoding import (
     stacked,
 )
 from stablellava_assets.painters.image_rows import Painted, finish
+from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 
@@ -78,7 +79,9 @@ class Studio:
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
         takes = inspect.signature(pipeline.__call__).parameters
         if missing := sorted({"generator", *_asked(settings)} - takes.keys()):
-            raise PainterError(f"painter.model: {type(pipeline).__name__} takes no {missing[0]}; use another checkpoint")
+            raise PainterError(
+                f"painter.model: {type(pipeline).__name__} takes no {missing[0]}; use another checkpoint"
+            )
         self._pipeline = pipeline
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
@@ -151,12 +154,8 @@ class Studio:
         image = image.float()
         if not bool(torch.isfinite(image).all()):
             return _Shown(job, None, "the picture holds NaN: try painter.dtype float32 or bfloat16")
-        spread = 255 * float(image.mean(dim=0).std())
-        if spread < self._settings.min_spread:
-            least = self._settings.min_spread
-            return _Shown(
-                job, None, f"the picture is uniform: its grey values spread by {spread:.2f}, at least {least:g} is asked"
-            )
+        if reason := uniform(255 * float(image.mean(dim=0).std()), self._settings.min_spread):
+            return _Shown(job, None, reason)
         return _Shown(job, (image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy(), None)
 
 
