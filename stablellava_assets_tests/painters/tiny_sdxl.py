@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 64
-SDXL_STEPS = 3
 
 
 def tokenizer(max_length: int = 77) -> Any:
@@ -104,10 +103,11 @@ def save_sdxl(folder: Path, seed: int = 0) -> Path:
 
 
 def save_sd(folder: Path, seed: int = 0) -> Path:
-    """A Stable Diffusion with one text encoder and no safety checker."""
+    """A Stable Diffusion with one text encoder and a safety checker that objects to every picture."""
     import torch
     from diffusers import StableDiffusionPipeline
-    from transformers import CLIPTextModel
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPTextModel
 
     torch.manual_seed(seed)
     tokens = tokenizer()
@@ -117,15 +117,19 @@ def save_sd(folder: Path, seed: int = 0) -> Path:
         "projection_class_embeddings_input_dim": None,
         "cross_attention_dim": 32,
     }
+    vision = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1, "num_attention_heads": 4}
+    checker = StableDiffusionSafetyChecker(
+        CLIPConfig(vision_config={**vision, "image_size": 32, "patch_size": 16}, projection_dim=32)
+    )
+    torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)  # The similarity that is too much; the least is -1.
     pipeline = StableDiffusionPipeline(
         vae=vae(),
         unet=unet(**one_encoder),
         scheduler=scheduler(),
         text_encoder=CLIPTextModel(text_config(tokens)),
         tokenizer=tokens,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        safety_checker=checker,
+        feature_extractor=CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
     )
     pipeline.save_pretrained(folder)
     return folder

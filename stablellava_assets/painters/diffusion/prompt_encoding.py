@@ -35,12 +35,13 @@ class PromptEncoder:
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
+        import diffusers
+
         self._guided = settings.guidance > 1
         self._encode: Callable[[str, str], Conditioning]
-        kind = type(pipeline).__name__
-        if kind in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+        if isinstance(pipeline, (diffusers.StableDiffusionPipeline, diffusers.StableDiffusionXLPipeline)):
             self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
-        elif kind in ("StableDiffusion3Pipeline", "FluxPipeline"):
+        elif isinstance(pipeline, (diffusers.StableDiffusion3Pipeline, diffusers.FluxPipeline)):
             self._encode = _T5(pipeline, settings.max_prompt_tokens or _T5_TOKENS, device, self._guided).encode
         else:
             takes_negative = "negative_prompt" in inspect.signature(pipeline.__call__).parameters
@@ -162,7 +163,7 @@ class _T5:
 
     def __init__(self, pipeline: Any, tokens: int, device: str, guided: bool) -> None:
         self._pipeline, self._tokens, self._device = pipeline, tokens, device
-        self._is_flux = type(pipeline).__name__ == "FluxPipeline"
+        self._is_flux = not hasattr(pipeline, "tokenizer_3")
         self._guided = guided and not self._is_flux  # FLUX takes the scale as an input and knows no negative prompt.
         self._read_once = lru_cache(_KEPT)(self._read)
 
