@@ -57,7 +57,9 @@ def test_a_picture_is_the_same_alone_and_in_a_batch(sdxl: Path, scheduler: str |
     print(f"largest difference, batches of 4 against 1, {scheduler}: {differences}")
     assert max(differences) <= 1
     again = painted_by(painter_of(sdxl, batch_size=1, scheduler=scheduler), specs[0])
-    assert again[0]["sha256"] == alone[0]["sha256"], "on one device, in batches of one size, a picture is repeated exactly"
+    assert again[0]["sha256"] == alone[0]["sha256"], (
+        "on one device, in batches of one size, a picture is repeated exactly"
+    )
 
 
 def test_seeds_and_negative_prompts_give_other_pictures(sdxl: Path) -> None:
@@ -68,9 +70,7 @@ def test_seeds_and_negative_prompts_give_other_pictures(sdxl: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd"])
-def test_a_prompt_without_emphasis_is_encoded_as_the_pipeline_does(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_prompt_without_emphasis_is_encoded_as_the_pipeline_does(kind: str, request: pytest.FixtureRequest) -> None:
     settings = settings_of(request.getfixturevalue(kind))
     pipeline = load_pipeline(settings)
     ours = PromptEncoder(pipeline, settings, "cpu").encode("a koala", "blurry")
