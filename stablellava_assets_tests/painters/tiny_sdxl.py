@@ -79,15 +79,15 @@ def scheduler() -> Any:
     )
 
 
-def save_sdxl(folder: Path, seed: int = 0) -> Path:
-    """Save the pipeline; another seed is another checkpoint of the same shape."""
+def assemble_sdxl(seed: int = 0) -> Any:
+    """The pipeline; another seed gives other weights of the same shape."""
     import torch
     from diffusers import StableDiffusionXLPipeline
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     torch.manual_seed(seed)
     tokens = tokenizer()
-    pipeline = StableDiffusionXLPipeline(
+    return StableDiffusionXLPipeline(
         vae=vae(),
         unet=unet(),
         scheduler=scheduler(),
@@ -98,7 +98,11 @@ def save_sdxl(folder: Path, seed: int = 0) -> Path:
         force_zeros_for_empty_prompt=True,
         add_watermarker=False,
     )
-    pipeline.save_pretrained(folder)
+
+
+def save_sdxl(folder: Path, seed: int = 0) -> Path:
+    """Save the pipeline as a checkpoint."""
+    assemble_sdxl(seed).save_pretrained(folder)
     return folder
 
 

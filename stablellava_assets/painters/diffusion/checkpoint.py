@@ -85,7 +85,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     except Exception as error:
         raise PainterError(_explained(identity, settings, error)) from error
     pipeline.set_progress_bar_config(disable=True)
-    _set_scheduler(pipeline, settings, identity)
+    set_scheduler(pipeline, settings, identity)
     if hasattr(getattr(pipeline, "vae", None), "enable_slicing"):
         pipeline.vae.enable_slicing()  # Decoding a batch at once takes more memory than all the rest.
     if settings.offload:
@@ -158,7 +158,12 @@ def _sampled(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: str) -> None:
+def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: str) -> None:
+    """Give the pipeline the profile's scheduler, if that names one.
+
+    Raises:
+        PainterError: it does not fit the checkpoint.
+    """
     if settings.scheduler is None:
         return
     import diffusers
