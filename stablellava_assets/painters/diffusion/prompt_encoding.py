@@ -141,6 +141,8 @@ class _Clip:
     def _padded(self, read: _Read, length: int) -> _Read:
         import torch
 
+        if read.embeds.shape[1] == length:
+            return read
         empty = torch.cat([provider.empty_z for provider in self._providers], dim=-1).to(read.embeds)
         missing = (length - read.embeds.shape[1]) // empty.shape[1]
         return _Read(torch.cat([read.embeds, *[empty] * missing], dim=1), read.pooled)
