@@ -18,10 +18,10 @@ def t5_tokenizer() -> Any:
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=512)
 
 
-def t5_encoder(tokens: Any) -> Any:
+def t5_encoder(tokens: Any, width: int = 32) -> Any:
     from transformers import T5Config, T5EncoderModel
 
-    config = T5Config(vocab_size=len(tokens), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
+    config = T5Config(vocab_size=len(tokens), d_model=width, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
     return T5EncoderModel(config).eval()
 
 
@@ -87,7 +87,7 @@ def save_sd3(folder: Path) -> Path:
         tokenizer=clip,
         text_encoder_2=CLIPTextModelWithProjection(text_config(clip)),
         tokenizer_2=tokenizer(),
-        text_encoder_3=t5_encoder(t5),
+        text_encoder_3=t5_encoder(t5, 64),  # Embeddings of both CLIPs stand beside T5's, in its width.
         tokenizer_3=t5,
         transformer=SD3Transformer2DModel(
             sample_size=SIZE // 2,
