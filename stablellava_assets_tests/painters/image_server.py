@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import sleep
 from typing import Any
 
 Fault = Callable[[Mapping[str, Any], int], str | None]
@@ -46,7 +47,7 @@ def picture_of(body: Mapping[str, Any], *, uniform: bool = False) -> bytes:
 
 @contextmanager
 def image_server(
-    fault: Fault = lambda body, arrival: None, usage: Mapping[str, int] | None = None
+    fault: Fault = lambda body, arrival: None, usage: Mapping[str, int] | None = None, latency_s: float = 0
 ) -> Iterator[tuple[str, Seen]]:
     """A server in threads of this process: its ``base_url``, and what it sees as it sees it."""
     seen, lock = Seen(), threading.Lock()
@@ -62,6 +63,7 @@ def image_server(
                 arrival = seen.arrived[body["prompt"]]
                 seen.at_once += 1
                 seen.most_at_once = max(seen.most_at_once, seen.at_once)
+            sleep(latency_s)
             try:
                 assert self.path == "/v1/images/generations"
                 self._answer(body, fault(body, arrival))

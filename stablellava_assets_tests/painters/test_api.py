@@ -97,7 +97,7 @@ def test_faults_are_outlasted_and_every_picture_is_paid_once(tmp_path: Path) -> 
         return faults.get(body["prompt"][-1]) if arrival == 1 else None
 
     specs = [spec(f"koala {number}") for number in range(40)]
-    with image_server(fault) as (url, seen):
+    with image_server(fault, latency_s=0.3) as (url, seen):
         rows = painted_by(painter_of(tmp_path, url), *specs)
         again = painted_by(painter_of(tmp_path, url), *specs)
     assert {row["status"] for row in rows} == {"made"}
@@ -105,7 +105,7 @@ def test_faults_are_outlasted_and_every_picture_is_paid_once(tmp_path: Path) -> 
     assert again == rows, "what the ledger has is not asked for again"
     assert set(seen.answered.values()) == {1}
     assert spending(tmp_path) == 40 * PRICE
-    assert 1 < seen.most_at_once <= 32
+    assert seen.most_at_once > 4
 
 
 def test_what_the_endpoint_refuses_fails_and_says_why(tmp_path: Path) -> None:
