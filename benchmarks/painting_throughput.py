@@ -132,13 +132,14 @@ def paper_loop(pipeline: Any, specs: Sequence[Row], settings: DiffusionPainterSe
     return len(specs)
 
 
-def measured(name: str, run: Callable[[], int], rates: dict[str, list[float]]) -> None:
-    """Run once and keep pictures a second."""
+def measured(name: str, run: Callable[[], int], rates: dict[str, list[float]], work: dict[str, list[float]]) -> None:
+    """Run once and keep pictures a second, and processor seconds a picture, which other work on the machine changes less."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     painted = run()
     rates.setdefault(name, []).append(painted / (time.perf_counter() - started))
+    work.setdefault(name, []).append((time.process_time() - worked) / painted)
     memory = f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if torch.cuda.is_available() else ""
     print(f"  {name:<12} {rates[name][-1]:8.3f} pictures/s, {painted} pictures{memory}", flush=True)
 
@@ -155,6 +156,7 @@ def main(options: argparse.Namespace) -> None:
     own_scheduler = pipeline.scheduler
     device = "cuda" if options.sdxl else "cpu"
     rates: dict[str, list[float]] = {}
+    work: dict[str, list[float]] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model_index.json").write_text("{}")
@@ -186,23 +188,25 @@ def main(options: argparse.Namespace) -> None:
 
         for number in range(options.rounds + 1):
             print("warm-up" if number == 0 else f"round {number}")
-            kept = rates if number else {}
+            kept: tuple[dict[str, list[float]], ...] = (rates, work) if number else ({}, {})
             pipeline.scheduler = own_scheduler
-            measured("paper", lambda: paper_loop(pipeline, specs, equal, folder), kept)
-            measured("equal", lambda: ours("equal", specs), kept)
-            measured("repeated", lambda: ours("repeated", repeated), kept)
+            measured("paper", lambda: paper_loop(pipeline, specs, equal, folder), *kept)
+            measured("equal", lambda: ours("equal", specs), *kept)
+            measured("repeated", lambda: ours("repeated", repeated), *kept)
             set_scheduler(pipeline, fast, "this pipeline")
             if options.sdxl and options.compile:
                 denoiser_of(pipeline).compile()
-            measured("recommended", lambda: ours("recommended", specs), kept)
+            measured("recommended", lambda: ours("recommended", specs), *kept)
             if options.sdxl and options.compile:
                 denoiser_of(pipeline)._compiled_call_impl = None  # As torch.nn.Module.compile undoes itself.
     where = torch.cuda.get_device_name() if options.sdxl else f"{torch.get_num_threads()} threads"
     print(f"{where}, {size} px, {options.steps} steps, {options.pictures} pictures, {dtype}")
-    paper = statistics.median(rates["paper"])
+    paper, paper_work = statistics.median(rates["paper"]), statistics.median(work["paper"])
     for name, values in rates.items():
+        rate, each = statistics.median(values), statistics.median(work[name])
         print(
-            f"{name:<12} {statistics.median(values):8.3f} pictures/s, {statistics.median(values) / paper:5.2f} times the loop"
+            f"{name:<12} {rate:8.3f} pictures/s, {rate / paper:5.2f} times the loop; "
+            f"{each:.3f} processor seconds a picture, {each / paper_work:.2f} of the loop's"
         )
 
 

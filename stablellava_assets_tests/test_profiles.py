@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,18 @@ from stablellava_assets.yaml_documents import Document
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN_PROFILES.glob("*.yaml")))
-def test_a_built_in_profile_loads(name: str, tmp_path: Path) -> None:
+def test_a_built_in_profile_loads(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    published = tmp_path / "data/released"
+    published.mkdir(parents=True)
+    row = {
+        "id": 0,
+        "image": "0.jpg",
+        "prompt": "((Koala)), tree",
+        "question": "What is it?\n<image>",
+        "answer": "A koala.",
+    }
+    (published / "animal.json").write_text(json.dumps([row]))
     profile = load_profile({"STABLELLAVA_PROFILE": name, "STABLELLAVA_DATA": str(tmp_path)})
     workspace = Workspace(profile)
     assert workspace.author.name == profile.author.kind
