@@ -36,6 +36,7 @@ demo: setup
 	@$(BIN)/stablellava demo
 
 test: setup
+	@.ci/browser $(BIN)/python
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup

@@ -17,6 +17,8 @@ from stablellava_assets.endpoint.local_server import (
     LocalServerOptions,
     serve,
 )
+from stablellava_assets.export_commands import export
+from stablellava_assets.exports.selection import SelectionError, chosen_partitions
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.store import StoreError
@@ -69,6 +71,30 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
         click.echo(budget_line(workspace))
     except (LedgerError, StoreError, DocumentError) as error:
         _fail(str(error))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--ability", "abilities", multiple=True, help="Ability to show; may be given several times. [all]")
+@click.option("--batch", "batches", multiple=True, help="Batch to show, as in 0002; may be given several times. [all]")
+def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
+    """Put every pair, kept and rejected, on a page in FOLDER that opens as a file.
+
+    The page that filtered_pairs publishes in data/gallery shows a sample of each batch.
+    """
+    from stablellava_assets.gallery.folder import Gallery, GalleryError
+
+    workspace = _workspace()
+    page = Gallery(folder, workspace.store, workspace.profile.filters, workspace.profile.gallery, every_pair=True)
+    try:
+        partitions = chosen_partitions(workspace.store, abilities, batches)
+        written = page.publish(partitions)
+    except (SelectionError, GalleryError, StoreError) as error:
+        _fail(str(error))
+    click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
+
+
+main.add_command(export)
 
 
 @main.command()

@@ -55,6 +55,7 @@ def run_demo(workspace: Workspace) -> None:
         "\nwhat, yes_no, either_or: the tuned model by kind of question.\n\n"
         "Where to look next:\n"
         "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
+        f"{_gallery_line(workspace)}"
         f"  docs/queries.md          questions to ask {workspace.data / 'warehouse.duckdb'}, with answers\n"
         "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
@@ -71,6 +72,11 @@ def current_scores(workspace: Workspace) -> str:
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
     return scoreboard(rows.to_pylist(), markdown=False)
+
+
+def _gallery_line(workspace: Workspace) -> str:
+    page = workspace.gallery.page
+    return f"  {page}  pairs that were kept and rejected, to look at and to overrule\n" if page.exists() else ""
 
 
 @contextmanager

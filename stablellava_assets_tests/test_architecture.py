@@ -16,11 +16,11 @@ PACKAGE = ROOT / "stablellava_assets"
 
 # Each package may import those after it, and itself.
 LAYERS = [
-    {"definitions", "cli", "demo", "spending_plan"},
+    {"definitions", "cli", "demo", "export_commands", "spending_plan"},
     {"automation"},
     {"assets"},
     {"profiles"},
-    {"checks", "authors", "painters", "filters", "tuning", "evaluation"},
+    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports"},
     {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},
@@ -37,6 +37,8 @@ HEAVY = {
     "PIL",
     "openai",
     "aiohttp",
+    "huggingface_hub",
+    "webdataset",
 }
 
 

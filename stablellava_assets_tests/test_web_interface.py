@@ -29,7 +29,12 @@ query {
     dependencyKeys { path }
     metadataEntries { label ... on TableSchemaMetadataEntry { schema { columns { name description } } } }
     assetMaterializations(limit: 1) {
-      metadataEntries { label ... on MarkdownMetadataEntry { mdStr } ... on IntMetadataEntry { intValue } }
+      metadataEntries {
+        label
+        ... on MarkdownMetadataEntry { mdStr }
+        ... on IntMetadataEntry { intValue }
+        ... on UrlMetadataEntry { url }
+      }
     }
     assetChecksOrError {
       ... on AssetChecks { checks { name description executionForLatestMaterialization { status } } }
@@ -114,6 +119,10 @@ def test_pictures_are_inside_the_page_and_small(nodes: dict[str, dict[str, Any]]
     assert len(markdown) <= 100_000
     with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
         assert picture.width >= 400
+
+
+def test_the_gallery_is_linked(nodes: dict[str, dict[str, Any]], finished: Project) -> None:
+    assert metadata(nodes["filtered_pairs"])["gallery"]["url"] == finished.workspace.gallery.page.as_uri()
 
 
 def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:

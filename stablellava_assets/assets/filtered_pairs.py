@@ -16,10 +16,15 @@ from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, EARLIER_COLUMNS, BenchmarkPrints, Candidate
 from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.overrule import was_overruled
+from stablellava_assets.filters.reviews import Review, ReviewError, read_reviews
+from stablellava_assets.gallery.folder import GalleryError
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE, REJECTED_PAIRS, Table
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, MADE, REJECTED_PAIRS, Table
 from stablellava_assets.tables.store import Partition
+
+_UNKNOWN_SHOWN = 5
 
 
 @dg.asset(
@@ -43,6 +48,7 @@ def filtered_pairs(
     """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
     stage = Stage(context, workspace, SUITE)
     settings = workspace.profile.filters
+    reviews = _reviews(context, workspace)
     benchmark = BenchmarkPrints(
         ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist(), settings.contamination_bits
     )
@@ -53,7 +59,9 @@ def filtered_pairs(
         published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
-        judged = judge(candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info)
+        judged = judge(
+            candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info, reviews=reviews
+        )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
@@ -64,6 +72,7 @@ def filtered_pairs(
                 "rejected": rejected.num_rows,
                 "reused": judged.reused,
                 "computed": len(judged.rows) - judged.reused,
+                **({"overruled": sum(map(was_overruled, judged.rows))} if reviews else {}),
             },
             unchanged=[kept, rejected] == published,
             beside=[(REJECTED_PAIRS, rejected)],
@@ -76,7 +85,44 @@ def filtered_pairs(
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
 
-    yield from stage.run(partitions_of(context), make)
+    yield from stage.run(partitions_of(context), make, lambda: _gallery(workspace))
+
+
+def _reviews(context: dg.AssetExecutionContext, workspace: Workspace) -> dict[str, Review]:
+    """What people decided; decisions about pairs that do not exist are reported.
+
+    Raises:
+        dagster.Failure: a file of decisions has a mistake.
+    """
+    try:
+        reviews = read_reviews(workspace.profile.filters.reviews)
+    except ReviewError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    if reviews:
+        known = workspace.store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
+        unknown = sorted(reviews.keys() - set(known))
+        context.log.info(f"{len(reviews)} pairs were decided about by people")
+        if unknown:
+            shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
+            more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""
+            context.log.warning(f"{len(unknown)} of these decisions are about pairs that do not exist: {shown}{more}")
+    return reviews
+
+
+def _gallery(workspace: Workspace) -> dict[str, Any]:
+    """The page on which people look at the pairs, brought up to date.
+
+    Raises:
+        dagster.Failure: it could not be written. The pairs are published all the same.
+    """
+    if not workspace.profile.gallery.pairs_per_batch:
+        return {}
+    gallery = workspace.gallery
+    try:
+        gallery.publish()
+    except GalleryError as error:
+        raise dg.Failure(description=str(error)) from error
+    return {"gallery": dg.MetadataValue.url(gallery.page.absolute().as_uri())}
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:
@@ -107,9 +153,15 @@ def _earlier(workspace: Workspace, partition: Partition) -> list[Partition]:
 
 
 def _with_runs(table: Table, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
-    """Verdicts as a table; those that were taken over keep the run that made them."""
-    runs = {(row["pair_id"], row["row_key"]): row["run_id"] for row in previous}
-    return table.from_rows([{**row, "run_id": runs.get((row["pair_id"], row["row_key"]), run_id)} for row in rows])
+    """Verdicts as a table; those that say what they said before keep the run that made them."""
+    before = {row["pair_id"]: row for row in previous}
+
+    def run_of(row: Row) -> str:
+        earlier = before.get(row["pair_id"])
+        same = earlier is not None and all(earlier[name] == value for name, value in row.items())
+        return str(earlier["run_id"]) if earlier is not None and same else run_id
+
+    return table.from_rows([{**row, "run_id": run_of(row)} for row in rows])
 
 
 def _reasons(rejected: Iterable[Row]) -> str:

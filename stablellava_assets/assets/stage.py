@@ -52,8 +52,15 @@ class Stage:
         self._suite = suite
         self._table = suite.table
 
-    def run(self, partitions: Sequence[Partition], make: Callable[[Partition], Made]) -> Events:
+    def run(
+        self,
+        partitions: Sequence[Partition],
+        make: Callable[[Partition], Made],
+        follow: Callable[[], Mapping[str, Any]] = dict,
+    ) -> Events:
         """Make, judge and publish each partition; then report the checks and, unless a gate failed, the result.
+
+        ``follow`` is called once, after the last partition; what it returns is metadata of the run.
 
         Raises:
             dagster.Failure: a gate failed. Its partition was not published; its rows lie in quarantine.
@@ -75,6 +82,7 @@ class Stage:
             described = {**made.metadata, **made.run_metadata}
             self._describe(partition, made, f"{number}/{len(partitions)}", partition in quarantined)
         self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
+        described |= follow()
         yield from self._check_results(results)
         if quarantined:
             self._record_published(results.keys() - quarantined.keys())

@@ -11,6 +11,7 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.dialogue_rules import check_dialogue
 from stablellava_assets.filters.findings import ROW_RULES, Finding
 from stablellava_assets.filters.image_rules import PictureReading, read_picture
+from stablellava_assets.filters.overrule import findings_against
 from stablellava_assets.filters.prompt_rules import check_prompt, keywords_of
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.filters.subject_rules import check_subject, name_to_say
@@ -140,13 +141,9 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
 
 
 def _row_part(verdict: Mapping[str, Any]) -> Row:
-    """An earlier verdict, less what the set rules said of it."""
+    """An earlier verdict, less what the set rules and people said of it."""
     row = {name: value for name, value in verdict.items() if name != "run_id"}
-    reasons = [
-        (reason, explanation)
-        for reason, explanation in zip(verdict["reasons"], verdict["explanations"], strict=True)
-        if reason in ROW_RULES
-    ]
+    reasons = [(rule, explanation) for rule, explanation in findings_against(verdict) if rule in ROW_RULES]
     notes = [note for note in verdict["notes"] if note.partition(":")[0] in ROW_RULES]
     return row | {
         "reasons": [reason for reason, _ in reasons],

@@ -9,6 +9,8 @@ from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.examine import add_finding, examine
 from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.overrule import overrule
+from stablellava_assets.filters.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.rows import Row
 
@@ -37,6 +39,7 @@ def judge(
     settings: FilterSettings,
     previous: Iterable[Mapping[str, Any]] = (),
     report: Callable[[str], None] = lambda line: None,
+    reviews: Mapping[str, Review] | None = None,
 ) -> Judged:
     """Judge the pairs of one partition.
 
@@ -48,6 +51,7 @@ def judge(
         previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
             only compared anew.
         report: receives progress lines.
+        reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
     """
     rows, reused = examine(candidates, settings, previous, report)
     kept = KeptPairs(settings.duplicates)
@@ -56,6 +60,8 @@ def judge(
     for row in rows:
         for finding in [*_contamination(row, benchmark), *kept.repeated_by(row)]:
             add_finding(row, finding, settings)
+        if (review := (reviews or {}).get(row["pair_id"])) is not None:
+            overrule(row, review)
         if not row["reasons"]:
             kept.add(row)
     return Judged(rows, reused)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from stablellava_assets.filters.findings import RuleName
@@ -107,4 +109,11 @@ class FilterSettings(Document):
             "subject_partly_named",
         ),
         description="Rules whose findings are recorded in the notes; findings of all other rules reject the pair.",
+    )
+    # Not part of any row key: a decision concerns the pairs it names and no other.
+    reviews: tuple[Path, ...] = Field(
+        (),
+        exclude=True,
+        description="Files of people's decisions (.csv or .jsonl: pair_id, decision, reviewer, note), the last word over "
+        "every rule; later lines and files replace earlier ones. Relative paths start at the working directory.",
     )

@@ -30,6 +30,17 @@ def encode_png(picture: Image.Image, xmp: bytes | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def picture_suffix(encoded: bytes) -> str:
+    """The file suffix of an encoded picture, by what it is and not by what it is called; ``bin`` if nothing reads it."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            return {"JPEG": "jpg"}.get(str(picture.format), str(picture.format).lower())
+    except (OSError, SyntaxError, ValueError):
+        return "bin"
+
+
 def perceptual_hash(picture: Image.Image) -> str:
     """The 64-bit hash ``imagehash.phash`` gives, as 16 hex digits, at a tenth of its time.
 

@@ -12,6 +12,7 @@ from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
 from stablellava_assets.authors.settings import AuthorSettings
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
 from stablellava_assets.tuning.settings import TuningSettings
 from stablellava_assets.yaml_documents import Document, DocumentError, load_document
@@ -63,6 +64,7 @@ class Profile(Document):
     benchmark: BenchmarkSettings
     tuning: TuningSettings
     gates: GateSettings = GateSettings()
+    gallery: GallerySettings = GallerySettings()
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
 

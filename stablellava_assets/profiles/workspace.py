@@ -9,6 +9,7 @@ from typing import assert_never
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
@@ -69,6 +70,11 @@ class Workspace:
     def image_ledger(self) -> Path:
         """The ledger of what image models were paid for, with the pictures; made when the first is asked."""
         return self.data / "image_ledger.sqlite"
+
+    @property
+    def gallery(self) -> Gallery:
+        """The page on which people look at pairs, in the data folder."""
+        return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
 
     @cached_property
     def author(self) -> Author:

@@ -51,7 +51,7 @@ class RowJournal:
         Raises:
             StoreError: it could not be written, as on a full disk.
         """
-        (batch,) = self._table.from_rows([row]).to_batches()
+        batch = self._table.from_row(row)
         try:
             self._connection.execute("INSERT INTO finished VALUES (?)", (batch.serialize().to_pybytes(),))
         except sqlite3.Error as error:

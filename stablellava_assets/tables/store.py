@@ -49,6 +49,10 @@ class ParquetStore:
         found = (path.split("/")[-1 - len(table.partitioned_by) : -1] for path in self._fs.glob(self.glob(table)))
         return sorted(tuple(folder.split("=", 1)[1] for folder in folders) for folders in found)
 
+    def holds(self, table: Table, partition: Partition) -> bool:
+        """Whether the partition was published."""
+        return bool(self._fs.exists(self.path(table, partition)))
+
     def version(self, table: Table, partition: Partition) -> str:
         """A token that changes whenever the partition is published anew."""
         return str(self._fs.ukey(self.path(table, partition)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ def tokenize(
     dialogues: Sequence[list[dict[str, Any]]], processor: ProcessorMixin, vision_tokens: int
 ) -> list[TokenizedRow]:
     """Tokens and labels of each dialogue (see :func:`messages_of`); learned are the answers with their end token."""
-    rendered = [_render(messages, processor) for messages in dialogues]
+    rendered = list(_render(dialogues, processor))
     encoded = processor.tokenizer([text for text, _ in rendered], return_offsets_mapping=True)
     image_token = processor.image_token_id
     rows = []
@@ -66,12 +66,19 @@ def tokenize(
     return rows
 
 
-def _render(messages: list[dict[str, Any]], processor: ProcessorMixin) -> tuple[str, list[tuple[int, int]]]:
-    """The conversation's text, and where in it the answers stand: from after the generation prompt to the turn's end."""
-    answers = []
-    text = ""
-    for turn in range(1, len(messages), 2):
-        asked = processor.apply_chat_template(messages[:turn], add_generation_prompt=True)
-        text = processor.apply_chat_template(messages[: turn + 1])
-        answers.append((len(asked), len(text)))
-    return text, answers
+def _render(
+    dialogues: Sequence[list[dict[str, Any]]], processor: ProcessorMixin
+) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """Each conversation's text, and where in it the answers stand: from after the generation prompt to the turn's end."""
+    asked = [messages[:turn] for messages in dialogues for turn in range(1, len(messages), 2)]
+    answered = [messages[: turn + 1] for messages in dialogues for turn in range(1, len(messages), 2)]
+    # One call for all: the library takes as long to begin one as to render a conversation.
+    starts = map(len, processor.apply_chat_template(asked, add_generation_prompt=True))
+    texts = iter(processor.apply_chat_template(answered))
+    for messages in dialogues:
+        answers = []
+        text = ""
+        for _ in range(1, len(messages), 2):
+            text = next(texts)
+            answers.append((next(starts), len(text)))
+        yield text, answers

@@ -23,7 +23,9 @@ class Muon(torch.optim.Optimizer):
     without bfloat16 units take a hundred times as long in that, and takes matrices of one shape together.
     """
 
-    def __init__(self, params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], weight_decay: float, lr: float = 0.0
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
 
     @torch.no_grad()
@@ -54,13 +56,32 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
-    """Matrices (count, rows, columns), rows <= columns, with their singular values brought to about 1."""
-    a, b, c = _COEFFICIENTS
+    """Matrices (count, rows, columns), rows <= columns, with their singular values brought to about 1.
+
+    Every iteration multiplies by a polynomial of the Gram matrix, and these commute: for wide matrices it takes half the
+    work to multiply them together and apply the product once.
+    """
     current: torch.Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=_SMALLEST_NORM)
-    for _ in range(_ITERATIONS):
-        gram = current @ current.mT
-        current = torch.baddbmm(current, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), current, beta=a)
-    return current
+    rows, columns = current.shape[1:]
+    if columns < 2 * rows:
+        for _ in range(_ITERATIONS):
+            current = _factor(current @ current.mT) @ current
+        return current
+    gram = current @ current.mT
+    product = factor = _factor(gram)
+    for _ in range(_ITERATIONS - 1):
+        gram = factor @ (gram @ factor)
+        factor = _factor(gram)
+        product = factor @ product
+    return product @ current
+
+
+def _factor(gram: torch.Tensor) -> torch.Tensor:
+    """What one iteration multiplies the matrices of these Gram matrices by."""
+    a, b, c = _COEFFICIENTS
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor
 
 
 def _as_wide_matrix(values: torch.Tensor) -> torch.Tensor:

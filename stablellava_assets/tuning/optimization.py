@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tuning.settings import StageSettings
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _BETAS = (0.9, 0.95)
 _MAX_GRADIENT_NORM = 1.0
 _PIXEL_CHANNELS = 3
+_TOWER = "vision_tower."
 
 
 class Optimizer:
@@ -34,17 +35,20 @@ class Optimizer:
         named = [dict(replica.named_parameters()) for replica in replicas]
         self._working = [[weights[name] for weights in named] for name in named[0]]
         self._masters = [torch.nn.Parameter(weights[0].detach().float().clone()) for weights in self._working]
-        inner = [_is_inner_matrix(name, weight) for name, weight in named[0].items()]
+        movable = [
+            (master, _is_inner_matrix(name, master), stage.tower_rate if _TOWER in name else 1.0)
+            for master, name in zip(self._masters, named[0], strict=True)
+        ]
         # Neighbours in this order have one shape, and every thread gets as many of each.
         matrices = sorted(
-            (master for master, is_inner in zip(self._masters, inner, strict=True) if is_inner),
-            key=lambda master: (master.numel(), *master.shape),
+            ((master, factor) for master, is_inner, factor in movable if is_inner),
+            key=lambda movable: (movable[0].numel(), *movable[0].shape),
         )
-        others = [master for master, is_inner in zip(self._masters, inner, strict=True) if not is_inner]
+        others = [(master, factor) for master, is_inner, factor in movable if not is_inner]
         shares = [matrices[at :: len(replicas)] for at in range(len(replicas))]
         self._parts: list[torch.optim.Optimizer] = [
-            *(Muon(share, stage.matrix_learning_rate, stage.weight_decay) for share in shares if share),
-            torch.optim.AdamW(others, lr=stage.learning_rate, betas=_BETAS, weight_decay=stage.weight_decay),
+            *(Muon(_groups(share, stage.matrix_learning_rate), stage.weight_decay) for share in shares if share),
+            torch.optim.AdamW(_groups(others, stage.learning_rate), betas=_BETAS, weight_decay=stage.weight_decay),
         ]
         warmup = max(1, round(stage.warmup * steps))
 
@@ -81,6 +85,14 @@ class Optimizer:
         with torch.no_grad():
             for master, weight in zip(self._masters, model.parameters(), strict=True):
                 weight.copy_(master)
+
+
+def _groups(weights: Sequence[tuple[torch.Tensor, float]], rate: float) -> list[dict[str, Any]]:
+    """Weights with their factor on the learning rate, by factor."""
+    by_factor: dict[float, list[torch.Tensor]] = {}
+    for weight, factor in weights:
+        by_factor.setdefault(factor, []).append(weight)
+    return [{"params": members, "lr": rate * factor} for factor, members in by_factor.items()]
 
 
 def _is_inner_matrix(name: str, weight: torch.Tensor) -> bool:

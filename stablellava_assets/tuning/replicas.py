@@ -22,9 +22,12 @@ def replicate(model: ModelT) -> list[ModelT]:
     """``model`` itself and copies of it, one a thread that torch may use; on a GPU ``model`` alone."""
     import torch
 
-    on_processor = next(model.parameters()).device.type == "cpu"
-    count = torch.get_num_threads() if on_processor else 1
-    return [model, *(copy.deepcopy(model) for _ in range(count - 1))]
+    from stablellava_assets.tuning.depthwise import with_fast_depthwise
+
+    if next(model.parameters()).device.type != "cpu":
+        return [model]
+    with_fast_depthwise(model)
+    return [model, *(copy.deepcopy(model) for _ in range(torch.get_num_threads() - 1))]
 
 
 @contextmanager

@@ -19,6 +19,12 @@ class StageSettings(Document):
     )
     learning_rate: float = Field(6e-3, gt=0, le=1, description="AdamW: embeddings, norms and biases.")
     matrix_learning_rate: float = Field(8e-3, gt=0, le=1, description="Muon: the weight matrices.")
+    tower_rate: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Factor on both learning rates for the vision tower, which has learned before; 0 freezes it.",
+    )
     weight_decay: float = Field(0.05, ge=0, le=1)
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
     shift: int = Field(0, ge=0, le=64, description="Pictures are moved by up to so many pixels, each time anew.")
@@ -45,7 +51,7 @@ class EmbeddedModelSettings(Document):
     )
     vision_depths: tuple[int, ...] = Field((1, 1, 2, 1), min_length=1, max_length=6, description="Blocks a stage.")
     text_layers: int = Field(2, ge=1, le=48)
-    text_width: int = Field(128, ge=16, le=4096)
+    text_width: int = Field(96, ge=16, le=4096)
     head_width: int = Field(32, ge=8, le=256, description="Width of one attention head.")
     context: int = Field(512, ge=64, le=32_768, description="Longest sequence, vision tokens included.")
     base_pictures: int = Field(10_400, ge=1, description="Pictures that make the base.")

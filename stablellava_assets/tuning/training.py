@@ -83,6 +83,7 @@ def train(
     """
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(_dtype_on(model.device)).train()
+    model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
     # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 

@@ -17,6 +17,17 @@ def test_singular_values_come_near_one() -> None:
     assert values.max() < 1.3
 
 
+def test_wide_matrices_get_what_the_plain_iteration_gives() -> None:
+    generator = torch.Generator().manual_seed(3)
+    matrices = torch.randn(2, 24, 96, generator=generator) * torch.logspace(0, -3, 24)[:, None]
+    a, b, c = 3.4445, -4.7750, 2.0315
+    plain = matrices.double() / matrices.double().norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        gram = plain @ plain.mT
+        plain = a * plain + (b * gram + c * gram @ gram) @ plain
+    assert torch.allclose(orthogonalized(matrices).double(), plain, atol=2e-3)
+
+
 @pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 6, 2, 2)])
 def test_one_step_has_the_size_of_adamws(shape: tuple[int, ...]) -> None:
     weight = torch.nn.Parameter(torch.zeros(shape))

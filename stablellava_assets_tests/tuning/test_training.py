@@ -58,6 +58,23 @@ def test_threads_change_the_time_and_not_the_mathematics(base: Path, tmp_path: P
     assert curves[0][0][1] == pytest.approx(curves[1][0][1], rel=1e-2)
 
 
+@pytest.mark.parametrize("tower_rate", [0.0, 0.2])
+def test_the_tower_moves_as_much_as_its_rate_says(base: Path, tmp_path: Path, tower_rate: float) -> None:
+    def moved(rate: float) -> dict[bool, float]:
+        settings = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"tower_rate": rate})})
+        tuned = load_file(tune(base, examples(), settings, tmp_path / str(rate), print).path / "model.safetensors")
+        start = load_file(base / "model.safetensors")
+        change = {name: (tuned[name] - start[name]).norm().item() for name in start}
+        return {
+            tower: sum(by for name, by in change.items() if ("vision_tower" in name) is tower)
+            for tower in (False, True)
+        }
+
+    whole, part = moved(1.0), moved(tower_rate)
+    assert part[True] == pytest.approx(tower_rate * whole[True], rel=0.5)
+    assert part[False] == pytest.approx(whole[False], rel=0.5)
+
+
 def test_a_checkpoint_is_never_overwritten(base: Path) -> None:
     with pytest.raises(FileExistsError, match="never overwritten"):
         tune(base, examples(), SETTINGS, base, lambda line: None)

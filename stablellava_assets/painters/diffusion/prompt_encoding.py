@@ -35,13 +35,20 @@ class PromptEncoder:
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
-        import diffusers
+        with quiet():
+            from diffusers import (
+                FluxPipeline,
+                StableDiffusion3Pipeline,
+                StableDiffusionPipeline,
+                StableDiffusionXLPipeline,
+            )
 
         self._guided = settings.guidance > 1
         self._encode: Callable[[str, str], Conditioning]
-        if isinstance(pipeline, (diffusers.StableDiffusionPipeline, diffusers.StableDiffusionXLPipeline)):
-            self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
-        elif isinstance(pipeline, (diffusers.StableDiffusion3Pipeline, diffusers.FluxPipeline)):
+        if isinstance(pipeline, (StableDiffusionPipeline, StableDiffusionXLPipeline)):
+            with quiet():
+                self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
+        elif isinstance(pipeline, (StableDiffusion3Pipeline, FluxPipeline)):
             self._encode = _T5(pipeline, settings.max_prompt_tokens or _T5_TOKENS, device, self._guided).encode
         else:
             takes_negative = "negative_prompt" in inspect.signature(pipeline.__call__).parameters

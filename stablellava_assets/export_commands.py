@@ -1,0 +1,48 @@
+"""``stablellava export``: kept pairs as other programs read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stablellava_assets.exports.destination import DestinationError
+from stablellava_assets.exports.export import FORMATS, export_pairs
+from stablellava_assets.exports.selection import SelectionError, chosen_partitions
+from stablellava_assets.exports.splits import SplitError, read_splits
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.store import StoreError
+from stablellava_assets.yaml_documents import DocumentError
+
+
+@click.command()
+@click.argument("format_name", metavar="FORMAT", type=click.Choice(sorted(FORMATS)))
+@click.argument("destination", type=click.Path(path_type=Path))
+@click.option("--ability", "abilities", multiple=True, help="Ability to export; may be given several times. [all]")
+@click.option(
+    "--batch", "batches", multiple=True, help="Batch to export, as in 0002; may be given several times. [all]"
+)
+@click.option(
+    "--split", "written", multiple=True, help="Share of the prompts, as in validation=0.05; the rest is train."
+)
+@click.option("--replace", is_flag=True, help="Replace an earlier export in DESTINATION.")
+def export(
+    format_name: str,
+    destination: Path,
+    abilities: tuple[str, ...],
+    batches: tuple[str, ...],
+    written: tuple[str, ...],
+    replace: bool,
+) -> None:
+    """Write the kept pairs to a new folder DESTINATION, as llava, huggingface or webdataset reads them."""
+    try:
+        store = Workspace(load_profile()).store
+        partitions = chosen_partitions(store, abilities, batches)
+        exported = export_pairs(format_name, store, partitions, destination, read_splits(written), replace=replace)
+    except (SelectionError, SplitError, DestinationError, StoreError, DocumentError) as error:
+        raise click.ClickException(str(error)) from None
+    sizes = ", ".join(f"{count:,} {split}" for split, count in exported.splits.items())
+    click.echo(f"{destination}: {exported.pairs:,} pairs ({sizes})")
+    for reason, count in exported.left_out.items():
+        click.echo(f"left out: {count:,} pairs, each of which {reason}")

@@ -1,0 +1,136 @@
+"""Exports kept pairs in one of three formats, with a README, licences, provenance and checksums."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from stablellava_assets.exports.destination import export_folder
+from stablellava_assets.exports.huggingface import HuggingFaceWriter, card_header
+from stablellava_assets.exports.licences import Origins, origin_sections
+from stablellava_assets.exports.llava import LlavaWriter
+from stablellava_assets.exports.selection import Pair, SelectionError, read_pairs
+from stablellava_assets.exports.shards import ShardsWriter
+from stablellava_assets.exports.splits import Splits
+from stablellava_assets.tables.store import ParquetStore, Partition
+
+
+class Writer(Protocol):
+    """Writes one format's files into a folder."""
+
+    title: str
+
+    def why_not(self, pair: Pair) -> str | None:
+        """Why the format has no place for the pair; None if it has."""
+        ...
+
+    def add(self, pair: Pair, split: str) -> None:
+        """Write a pair."""
+        ...
+
+    def close(self) -> None:
+        """Finish the files."""
+        ...
+
+    def usage(self) -> str:
+        """How the export is read, as Markdown."""
+        ...
+
+
+FORMATS: dict[str, Callable[[Path, list[str]], Writer]] = {
+    "llava": LlavaWriter,
+    "huggingface": HuggingFaceWriter,
+    "webdataset": ShardsWriter,
+}
+"""The formats by the name that is typed."""
+
+
+@dataclass
+class Exported:
+    """What an export came to: pairs by split and by ability, those left out by reason, and where all came from."""
+
+    splits: dict[str, int]
+    abilities: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    origins: Origins = field(default_factory=Origins)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs were written."""
+        return sum(self.splits.values())
+
+
+def export_pairs(
+    name: str,
+    store: ParquetStore,
+    partitions: Sequence[Partition],
+    destination: Path,
+    splits: Splits,
+    *,
+    replace: bool = False,
+) -> Exported:
+    """Export the kept pairs of ``partitions`` to a new folder.
+
+    Args:
+        name: one of :data:`FORMATS`.
+        store: where pairs and pictures are read.
+        partitions: which of them.
+        destination: the folder, which appears whole or not at all.
+        splits: how the pairs are divided.
+        replace: whether an earlier export there may be replaced.
+
+    Raises:
+        SelectionError: no pair is left to export, or pairs are older than what they were made from.
+        DestinationError: the folder cannot be written, or holds something else.
+    """
+    exported = Exported(dict.fromkeys(splits.names, 0))
+    with export_folder(destination, replace=replace) as folder:
+        writer = FORMATS[name](folder, splits.names)
+        with closing(writer):
+            for pair in read_pairs(store, partitions):
+                if (reason := writer.why_not(pair)) is not None:
+                    exported.left_out[reason] += 1
+                    continue
+                split = splits.of(pair)
+                writer.add(pair, split)
+                exported.splits[split] += 1
+                exported.abilities[pair.row["ability"]] += 1
+                exported.origins.add(pair)
+        if not exported.pairs:
+            reasons = "".join(f" {count} pairs: each {reason}." for reason, count in exported.left_out.items())
+            raise SelectionError(f"these partitions hold no pair that could be exported.{reasons}")
+        (folder / "README.md").write_text(_readme(name, writer, exported), encoding="utf-8")
+    return exported
+
+
+def _readme(name: str, writer: Writer, exported: Exported) -> str:
+    header = [card_header(exported.origins.licence, exported.splits)] if name == "huggingface" else []
+    sizes = "\n".join(
+        [
+            "| split | pairs |",
+            "|---|---:|",
+            *(f"| {split} | {count:,} |" for split, count in exported.splits.items()),
+            "",
+            "| ability | pairs |",
+            "|---|---:|",
+            *(f"| {ability} | {count:,} |" for ability, count in sorted(exported.abilities.items())),
+        ]
+    )
+    left_out = [f"Left out: {count:,} pairs, each of which {why}." for why, count in exported.left_out.items()]
+    sections = [
+        *header,
+        "# Image-dialogue pairs",
+        f"{exported.pairs:,} pairs of a picture and a conversation about it, for tuning vision-language models. Made and "
+        f"filtered by stablellava-assets, which follows StableLLaVA (arXiv 2308.10253). Format: {writer.title}.",
+        writer.usage(),
+        "`sha256sum -c SHA256SUMS` checks the files.",
+        "## Contents",
+        sizes,
+        *left_out,
+        origin_sections(exported.origins),
+    ]
+    return "\n\n".join(sections) + "\n"

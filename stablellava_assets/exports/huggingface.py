@@ -1,0 +1,164 @@
+"""A Hugging Face dataset: Parquet files with the pictures inside, and a dataset card that says which file is which split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stablellava_assets.exports.selection import Pair
+from stablellava_assets.tables.schemas import CONVERSATIONS, IMAGE, STRINGS, Table
+
+_ROWS_A_GROUP = 128
+_BYTES_A_FILE = 400 * 2**20
+_BYTES_A_PAGE = 8 * 2**20
+
+
+def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": description})
+
+
+DATASET = Table(
+    "pairs",
+    "One conversation about one or more pictures a row.",
+    "pair_id",
+    (),
+    (
+        _column("pair_id", pa.string(), "Id of the pair."),
+        _column("ability", pa.string(), "What the pair teaches."),
+        _column("question_kind", pa.string(), "Kind of the question."),
+        _column("images", pa.list_(IMAGE), "The pictures, in the order of the <image> marks."),
+        _column("conversations", CONVERSATIONS, "Turns: from human or gpt, and their text, in LLaVA's layout."),
+        _column("expected", pa.string(), "What a right answer must contain; null where the question is open."),
+        _column("subject", pa.string(), "What the first picture shows above all."),
+        _column("prompt", pa.string(), "Prompt the first picture was painted from."),
+        _column("notes", STRINGS, "What the filters noticed without rejecting the pair, and what people decided."),
+        _column("image_ids", STRINGS, "Ids of the pictures."),
+        _column("painters", STRINGS, "Painter of each picture."),
+        _column("image_models", STRINGS, "Model or artwork of each picture."),
+        _column("seeds", pa.list_(pa.int64()), "Seed of each picture."),
+        _column("prompt_author", pa.string(), "Author of the prompt."),
+        _column("prompt_model", pa.string(), "Chat model that wrote the prompt; null where none did."),
+        _column("dialogue_author", pa.string(), "Author of the conversation."),
+        _column("dialogue_model", pa.string(), "Chat model that wrote the conversation; null where none did."),
+    ),
+)
+"""The columns of the exported files."""
+
+
+class HuggingFaceWriter:
+    """Writes ``data/<split>-NNNNN-of-NNNNN.parquet``, with row groups small enough to page through."""
+
+    title = "Hugging Face dataset"
+
+    def __init__(self, folder: Path, splits: list[str]) -> None:
+        (folder / "data").mkdir()
+        self._files = {split: _SplitFiles(folder / "data", split) for split in splits}
+
+    def why_not(self, pair: Pair) -> str | None:
+        """Why the format has no place for the pair: it has one for every pair."""
+        return None
+
+    def add(self, pair: Pair, split: str) -> None:
+        """Write a pair."""
+        self._files[split].add(_row(pair))
+
+    def close(self) -> None:
+        """Finish the files."""
+        for files in self._files.values():
+            files.close()
+
+    def usage(self) -> str:
+        """How the export is read, as Markdown."""
+        # Renderers of Markdown would take the mark for a tag.
+        columns = [
+            f"| `{column.name}` | {DATASET.description_of(column.name).replace('<image>', '`<image>`')} |"
+            for column in DATASET.columns
+        ]
+        return "\n".join(
+            ["`datasets.load_dataset(FOLDER)` reads it.", "", "| column | meaning |", "|---|---|", *columns]
+        )
+
+
+class _SplitFiles:
+    """The Parquet files of a split, a new one whenever the last is large enough."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._folder, self._split = folder, split
+        self._paths: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_A_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        if self._rows or not self._paths:
+            self._flush()
+        self._finish()
+        for number, path in enumerate(self._paths):
+            path.rename(self._folder / f"{self._split}-{number:05d}-of-{len(self._paths):05d}.parquet")
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            path = self._folder / f"{self._split}-{len(self._paths):05d}"
+            self._paths.append(path)
+            # Neighbouring pairs share their picture; in one page, zstd stores it once.
+            self._writer = pq.ParquetWriter(path, DATASET.schema, compression="zstd", data_page_size=_BYTES_A_PAGE)
+        self._writer.write_table(DATASET.from_rows(self._rows))
+        self._rows = []
+        if self._paths[-1].stat().st_size > _BYTES_A_FILE:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    row, pictures = pair.row, pair.pictures
+    return {
+        **{name: row[name] for name in ("pair_id", "ability", "question_kind", "conversations", "expected")},
+        **{name: row[name] for name in ("subject", "prompt", "notes", "image_ids")},
+        "images": [{"bytes": picture.encoded, "path": picture.file_name} for picture in pictures],
+        "painters": [picture.row["painter"] for picture in pictures],
+        "image_models": [picture.row["model"] for picture in pictures],
+        "seeds": [picture.row["seed"] for picture in pictures],
+        "prompt_author": pair.prompt["author"],
+        "prompt_model": pair.prompt["model"],
+        "dialogue_author": pair.dialogue["author"],
+        "dialogue_model": pair.dialogue["model"],
+    }
+
+
+def card_header(licence: str, sizes: dict[str, int]) -> str:
+    """The YAML by which the hub and ``datasets`` know the dataset."""
+    from huggingface_hub import DatasetCardData
+
+    files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in sizes]
+    card = DatasetCardData(
+        license=licence,
+        language=["en"],
+        task_categories=["image-text-to-text", "visual-question-answering"],
+        size_categories=[_size_category(sum(sizes.values()))],
+        tags=["synthetic", "llava", "vision-language"],
+        pretty_name="Image-dialogue pairs made by stablellava-assets",
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+    return f"---\n{card.to_yaml()}\n---"
+
+
+def _size_category(count: int) -> str:
+    """The hub's name for a number of rows."""
+    bounds = [(1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"), (10_000_000, "10M")]
+    below = None
+    for bound, name in bounds:
+        if count < bound:
+            return f"n<{name}" if below is None else f"{below}<n<{name}"
+        below = name
+    return f"n>{below}"

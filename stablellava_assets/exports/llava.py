@@ -1,0 +1,74 @@
+"""The format LLaVA's own training code reads: a JSON list a split, and a folder of pictures.
+
+A row is ``{"id", "image", "conversations": [{"from": "human" | "gpt", "value"}]}``. What that code (``LazySupervisedDataset``
+in haotian-liu/LLaVA, llava/train/train.py) asks of a row decides what can be exported:
+
+- ``image`` is joined to the image folder and opened: one picture a row, not a list;
+- turns alternate, the human first (``preprocess_v1`` asserts it);
+- ``<image>`` may stand anywhere in a turn: the code moves it to the front, on a line of its own, so it is left
+  where it is. In an answer, it would become part of what is learnt.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stablellava_assets.exports.selection import Pair
+
+IMAGE_MARK = "<image>"
+IMAGES = "images"
+
+
+def why_not(pair: Pair) -> str | None:
+    """Why LLaVA's training code cannot read the pair; None if it can."""
+    turns = pair.row["conversations"]
+    if len(pair.pictures) != 1:
+        return "is about several pictures; LLaVA's code reads one a row"
+    if not turns or [turn["from"] for turn in turns] != ["human", "gpt"] * (len(turns) // 2):
+        return "has turns that do not alternate between human and gpt"
+    if [turn["value"].count(IMAGE_MARK) for turn in turns] != [1] + [0] * (len(turns) - 1):
+        return f"does not have its one {IMAGE_MARK} mark in the first question"
+    return None
+
+
+class LlavaWriter:
+    """Writes ``<split>.json``, ``images/<ability>/<image_id>.<suffix>``, and where each pair comes from in ``provenance.jsonl``."""
+
+    title = "LLaVA JSON with an image folder"
+
+    def __init__(self, folder: Path, splits: list[str]) -> None:
+        self._folder = folder
+        self._rows: dict[str, list[dict[str, object]]] = {split: [] for split in splits}
+        self._provenance = (folder / "provenance.jsonl").open("w", encoding="utf-8")
+
+    def why_not(self, pair: Pair) -> str | None:
+        """Why the format has no place for the pair; None if it has."""
+        return why_not(pair)
+
+    def add(self, pair: Pair, split: str) -> None:
+        """Write a pair."""
+        (picture,) = pair.pictures
+        image = f"{pair.row['ability']}/{picture.file_name}"
+        path = self._folder / IMAGES / image
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture.encoded)
+        turns = [{"from": turn["from"], "value": turn["value"]} for turn in pair.row["conversations"]]
+        self._rows[split].append({"id": pair.pair_id, "image": image, "conversations": turns})
+        self._provenance.write(json.dumps({**pair.provenance(), "split": split}, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Finish the files."""
+        self._provenance.close()
+        for split, rows in self._rows.items():
+            # LLaVA opens the file with the platform's encoding, so it is kept to ASCII.
+            (self._folder / f"{split}.json").write_text(json.dumps(rows, indent=1), encoding="ascii")
+
+    def usage(self) -> str:
+        """How the export is read, as Markdown."""
+        return (
+            "LLaVA's training script takes these as `--data_path train.json --image_folder images`. `provenance.jsonl` holds "
+            "a line a pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) reads pairs of one "
+            "question and one answer only."
+        )

@@ -1,0 +1,78 @@
+"""WebDataset shards: tar files a training job streams, a pair a sample.
+
+A sample holds the picture under its format's name (``png``, ``jpg``; ``0.png``, ``1.png`` where there are several) and
+``json`` with the conversation and where everything comes from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.exports.selection import Pair
+from stablellava_assets.exports.splits import TRAIN
+
+_PAIRS_A_SHARD = 5_000
+_BYTES_A_SHARD = 400 * 2**20
+
+
+class ShardsWriter:
+    """Writes ``<split>-NNNNNN.tar`` and, for tools that ask for them, the pairs a shard in ``shards.json``."""
+
+    title = "WebDataset shards"
+
+    def __init__(self, folder: Path, splits: list[str]) -> None:
+        import webdataset
+
+        self._folder = folder
+        self._sizes: Counter[str] = Counter()
+        self._shards = {
+            split: webdataset.ShardWriter(
+                f"{str(folder).replace('%', '%%')}/{split}-%06d.tar",
+                maxcount=_PAIRS_A_SHARD,
+                maxsize=_BYTES_A_SHARD,
+                verbose=0,
+                encoder=False,
+                # The same pairs make the same bytes.
+                mtime=0,
+            )
+            for split in splits
+        }
+
+    def why_not(self, pair: Pair) -> str | None:
+        """Why the format has no place for the pair: it has one for every pair."""
+        return None
+
+    def add(self, pair: Pair, split: str) -> None:
+        """Write a pair."""
+        several = len(pair.pictures) > 1
+        pictures = {
+            f"{number}.{picture.suffix}" if several else picture.suffix: picture.encoded
+            for number, picture in enumerate(pair.pictures)
+        }
+        turns = [dict(turn) for turn in pair.row["conversations"]]
+        described: dict[str, Any] = {"id": pair.pair_id, "conversations": turns, **pair.provenance()}
+        writer = self._shards[split]
+        writer.write(
+            {"__key__": pair.pair_id, **pictures, "json": json.dumps(described, ensure_ascii=False).encode("utf-8")}
+        )
+        self._sizes[Path(writer.fname).name] += 1
+
+    def close(self) -> None:
+        """Finish the files."""
+        for writer in self._shards.values():
+            writer.close()
+        shards = [{"url": name, "nsamples": count} for name, count in sorted(self._sizes.items())]
+        index = {"__kind__": "wds-shard-index-v1", "wids_version": 1, "shardlist": shards}
+        (self._folder / "shards.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+    def usage(self) -> str:
+        """How the export is read, as Markdown."""
+        last = max((name for name in self._sizes if name.startswith(f"{TRAIN}-")), default=f"{TRAIN}-000000.tar")
+        pattern = f"{TRAIN}-{{000000..{last.removesuffix('.tar').rsplit('-', 1)[1]}}}.tar"
+        return (
+            f'`webdataset.WebDataset("{pattern}", shardshuffle=100).shuffle(5000).decode("pil")` reads it. Pairs lie ability '
+            "by ability, so shuffle shards and samples."
+        )

@@ -1,0 +1,67 @@
+"""Which split a pair belongs to: by a hash of its first prompt, so that no split shows a picture of another one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stablellava_assets.exports.selection import Pair
+from stablellava_assets.filters.candidates import normalized_prompt
+from stablellava_assets.tables.identity import derive_seed
+
+TRAIN = "train"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class SplitError(ValueError):
+    """Shares that cannot be taken; the message names the one at fault."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Shares of the prompts, by split; what is left is ``train``.
+
+    A prompt stays where it is when pairs are added: its hash alone decides. Pairs about one picture, and about several
+    pictures of one prompt, lie together.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Every split, ``train`` first."""
+        return [TRAIN, *self.shares]
+
+    def of(self, pair: Pair) -> str:
+        """The split of a pair."""
+        drawn = derive_seed("split", normalized_prompt(pair.row["prompt"])) / 2**63
+        for name, share in self.shares.items():
+            drawn -= share
+            if drawn < 0:
+                return name
+        return TRAIN
+
+
+def read_splits(written: Sequence[str]) -> Splits:
+    """Splits as typed: ``validation=0.05``, one an entry.
+
+    Raises:
+        SplitError: an entry is not ``name=share``, repeats a name, or leaves nothing to ``train``.
+    """
+    shares: dict[str, float] = {}
+    for entry in written:
+        name, _, share = entry.partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = 0.0
+        if not _NAME.fullmatch(name) or name in shares or name == TRAIN or not 0 < value < 1:
+            raise SplitError(
+                f"split {entry!r}: write name=share, as in validation=0.05: a name of its own other than {TRAIN}, in lower "
+                "case, and a share between 0 and 1"
+            )
+        shares[name] = value
+    if sum(shares.values()) >= 1:
+        raise SplitError(f"the splits {', '.join(written)} leave nothing to {TRAIN}")
+    return Splits(shares)

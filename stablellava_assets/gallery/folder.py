@@ -1,0 +1,204 @@
+"""The gallery on disk: a page that opens as a file, and beside it a folder a batch with its pairs and their pictures.
+
+A batch is written under a name of its own and the manifest then moves to it, so that whoever opens the page sees the old
+batch or the new one. The name holds a hash of what the batch was made from: an unchanged batch is not written again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.gallery.borderline import SCORE_COLUMNS, close_scores
+from stablellava_assets.gallery.entries import entry, names_of
+from stablellava_assets.gallery.sample import sample
+from stablellava_assets.gallery.settings import GallerySettings
+from stablellava_assets.gallery.thumbnails import thumbnail
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
+from stablellava_assets.tables.store import ParquetStore, Partition
+
+_VERSION = 1
+"""Raise it when batches are to be written anew because the page shows them otherwise."""
+
+_PAGE = Path(__file__).parent / "page"
+_CALL = "gallery.manifest("
+_TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
+
+
+class GalleryError(RuntimeError):
+    """The gallery could not be written; the message names the folder and what to do."""
+
+
+class Gallery:
+    """The page in one folder.
+
+    Args:
+        folder: where the page lies or will lie; it holds nothing else.
+        store: where pairs and pictures are read.
+        filters: the thresholds the scores are shown with.
+        settings: how much is shown.
+        every_pair: show every pair instead of ``settings.pairs_per_batch`` a batch.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: ParquetStore,
+        filters: FilterSettings,
+        settings: GallerySettings,
+        *,
+        every_pair: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._filters = filters
+        self._settings = settings
+        self._count = None if every_pair else settings.pairs_per_batch
+
+    @property
+    def page(self) -> Path:
+        """The file to open."""
+        return self._folder / "index.html"
+
+    def publish(self, partitions: Iterable[Partition] | None = None) -> int:
+        """Show these partitions of the store, all of them unless given, as they are now, and no others.
+
+        Returns how many were written; the others had not changed.
+
+        Raises:
+            GalleryError: the folder cannot be written, or holds something else.
+        """
+        self._refuse_foreign()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / ".lock"):
+                return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
+        except OSError as error:
+            raise GalleryError(
+                f"{self._folder}: the gallery cannot be written ({error}). Make room or choose another folder; "
+                "the tables are published and untouched."
+            ) from error
+
+    def _refuse_foreign(self) -> None:
+        """Batches that are not shown any more are deleted, so the folder must be the gallery's own."""
+        names = {path.name for path in self._folder.glob("*") if not path.name.startswith(".")}
+        own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
+        if names - own or ("batches" in names and "gallery.js" not in names):
+            raise GalleryError(f"{self._folder}: holds something other than a gallery; choose another folder")
+
+    def _publish(self, partitions: Sequence[Partition]) -> int:
+        for source in sorted(_PAGE.iterdir()):
+            _write(self._folder / source.name, source.read_bytes())
+        before = {batch["folder"]: batch for batch in self._manifest()}
+        shown = []
+        for partition in partitions:
+            name = f"{'-'.join(partition)}-{self._key(partition)}"
+            known = before.get(name) if self._batch(name).exists() else None
+            shown.append(known or self._write_batch(partition, name))
+        content = {"pairs_per_batch": self._count, "batches": shown}
+        _write(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
+        folders = {batch["folder"] for batch in shown}
+        for folder in (self._folder / "batches").glob("*"):
+            if folder.name not in folders:
+                shutil.rmtree(folder)
+        return len(folders - before.keys())
+
+    def _batch(self, name: str) -> Path:
+        return self._folder / "batches" / name
+
+    def _manifest(self) -> list[dict[str, Any]]:
+        """What the page shows now; nothing where there is no page yet, or one that cannot be read."""
+        path = self._folder / "manifest.js"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8").strip().removeprefix(_CALL).removesuffix(");"))
+            return list(content["batches"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return []
+
+    def _key(self, partition: Partition) -> str:
+        versions = [
+            self._store.version(table, partition) for table in (*_TABLES, IMAGES) if self._store.holds(table, partition)
+        ]
+        settings = self._settings.model_dump(mode="json", exclude={"pairs_per_batch"})
+        return content_key("gallery", _VERSION, self._count, settings, self._filters, versions)[:12]
+
+    def _write_batch(self, partition: Partition, name: str) -> dict[str, Any]:
+        tables = [table for table in (self._store.read(table, partition) for table in _TABLES) if table is not None]
+        verdicts = pa.concat_tables(tables)
+        light = verdicts.select(["pair_id", "reasons", "notes", *SCORE_COLUMNS]).to_pylist()
+        close = [close_scores(row, self._filters, self._settings.borderline) for row in light]
+        chosen = sample(light, [bool(names) for names in close], self._count)
+        rows = verdicts.take(pa.array(chosen, pa.int64())).to_pylist()
+
+        place = self._batch(name)
+        unfinished = place.with_name(f".{name}.{uuid.uuid4().hex}")
+        unfinished.mkdir(parents=True)
+        try:
+            files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
+            entries = [
+                entry(row, [files.get(image) for image in row["image_ids"]], close[position], self._filters)
+                for row, position in zip(rows, chosen, strict=True)
+            ]
+            (unfinished / "pairs.js").write_text(
+                f"gallery.batch({_script_json(name)}, {_script_json(entries)});\n", encoding="utf-8"
+            )
+            shutil.rmtree(place, ignore_errors=True)
+            unfinished.rename(place)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        named = Counter(found for row in light for found in names_of(row))
+        named_here = Counter(found for row in rows for found in names_of(row))
+        rejected = sum(bool(row["reasons"]) for row in light)
+        return {
+            "ability": partition[0],
+            "batch": partition[1],
+            "folder": name,
+            "shown": len(rows),
+            "kept": len(light) - rejected,
+            "rejected": rejected,
+            "reasons": [[found, named_here[found], count] for found, count in sorted(named.items())],
+        }
+
+    def _write_pictures(self, partition: Partition, wanted: set[str], folder: Path) -> dict[str, str]:
+        """Write the wanted pictures; returns the file name of each that could be shown."""
+        images = self._store.read(IMAGES, partition, ["image_id", "image"])
+        if images is None:
+            return {}
+        chosen = images.filter(pc.is_in(images["image_id"], pa.array(sorted(wanted), pa.string())))
+        files: dict[str, str] = {}
+        for row in chosen.to_pylist():
+            if (small := thumbnail((row["image"] or {}).get("bytes"), self._settings.picture_side)) is not None:
+                encoded, suffix = small
+                files[row["image_id"]] = f"{content_key(row['image_id'])}.{suffix}"
+                (folder / files[row["image_id"]]).write_bytes(encoded)
+        return files
+
+
+def _script_json(content: Any) -> str:
+    """JSON that is inert in a script, whatever it holds: nothing in it ends a script, a comment or a line."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    # Lone surrogates cannot be encoded; the escape can.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file whole, or leave it alone if it is the same."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

@@ -1,0 +1,55 @@
+"""Depthwise convolutions over grids smaller than their kernel, as the matrix products they are.
+
+There every cell sees every other one. Convolution libraries take longer for the gradient of such a kernel than for all
+else in its block.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+
+class SmallGridDepthwise(torch.nn.Conv2d):
+    """A depthwise convolution with an odd square kernel and padding of half of it; the same values as its base class's."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(pictures, channels, height, width), and the same of what comes out."""
+        pictures, channels, height, width = input.shape
+        kernel = self.weight.shape[-1]
+        if max(height, width) > kernel // 2 + 1:
+            return super().forward(input)
+        weights = self.weight.view(channels, -1) @ _placements(kernel, height, width).to(self.weight)
+        cells = input.transpose(0, 1).reshape(channels, pictures, height * width)
+        seen = cells @ weights.view(channels, height * width, height * width)
+        if self.bias is not None:
+            seen = seen + self.bias[:, None, None]
+        return seen.view(channels, pictures, height, width).transpose(0, 1)
+
+
+def with_fast_depthwise(model: torch.nn.Module) -> None:
+    """Let the depthwise convolutions of ``model`` compute in this way; parameters, their names and the results stay."""
+    for module in model.modules():
+        if type(module) is torch.nn.Conv2d and _is_depthwise(module):
+            module.__class__ = SmallGridDepthwise
+
+
+def _is_depthwise(module: torch.nn.Conv2d) -> bool:
+    kernel = module.kernel_size[0]
+    return (
+        module.groups == module.in_channels == module.out_channels
+        and module.kernel_size == (kernel, kernel)
+        and module.padding == (kernel // 2, kernel // 2)
+        and module.stride == module.dilation == (1, 1)
+        and kernel % 2 == 1
+    )
+
+
+@cache
+def _placements(kernel: int, height: int, width: int) -> torch.Tensor:
+    """(kernel cells, grid cells seen x grid cells that see): 1 where a kernel's cell stands between the two."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y, x = y.flatten(), x.flatten()
+    cell = (y[:, None] - y + kernel // 2) * kernel + (x[:, None] - x + kernel // 2)
+    return torch.nn.functional.one_hot(cell.flatten(), kernel * kernel).T.float().contiguous()

@@ -1,0 +1,170 @@
+"""What the gallery puts on disk, what of it is written again, and which pairs it draws."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stablellava_assets.filters.reviews import Review
+from stablellava_assets.gallery.folder import GalleryError
+from stablellava_assets.gallery.sample import sample
+from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets_tests.filters.pairs import png
+from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
+from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    text = (folder / "manifest.js").read_text().strip()
+    content: dict[str, Any] = json.loads(text.removeprefix("gallery.manifest(").removesuffix(");"))
+    return content
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("batches/*/pairs.js")):
+        arguments = path.read_text().strip().removeprefix("gallery.batch(").removesuffix(");")
+        found += json.loads(f"[{arguments}]")[1]
+    return found
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_pair_is_on_the_page_with_its_picture_and_scores(tmp_path: Path) -> None:
+    pairs = [animal("koala"), animal("owl", answer="A tram stops.")]
+    gallery = gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page")
+    assert gallery.publish() == 1
+    kept, rejected = entries(tmp_path / "page")
+    assert (kept["id"], kept["verdict"], rejected["id"], rejected["verdict"]) == ("koala", "kept", "owl", "rejected")
+    assert rejected["reasons"] == [["subject_not_named", "No word of the answer is a form of 'owl'."]]
+    assert ["answer_words", 6, 120, "at most", False] in kept["scores"]
+    (name,) = kept["pictures"]
+    (picture,) = (tmp_path / "page/batches").glob(f"*/{name}")
+    assert picture.read_bytes() == pairs[0].image["image"]["bytes"]
+    (batch,) = manifest(tmp_path / "page")["batches"]
+    assert (batch["shown"], batch["kept"], batch["rejected"]) == (2, 1, 1)
+    assert batch["reasons"] == [["subject_not_named", 1, 1]]
+
+
+def test_an_unchanged_batch_is_not_written_again(tmp_path: Path) -> None:
+    store = publish(tmp_path / "tables", [animal("koala")])
+    publish(tmp_path / "tables", [animal("owl")], partition=("color", "0001"))
+    gallery = gallery_of(store, tmp_path / "page")
+    assert gallery.publish() == 2
+    before = files(tmp_path / "page")
+    assert gallery.publish() == 0
+    assert files(tmp_path / "page") == before
+    publish(tmp_path / "tables", [animal("owl"), animal("lynx")], partition=("color", "0001"))
+    assert gallery.publish() == 1
+    after = files(tmp_path / "page")
+    assert {path for path in before if "animal-0001" in str(path)} <= {
+        path for path, written in after.items() if before.get(path) == written
+    }
+    assert len(list((tmp_path / "page/batches").iterdir())) == 2
+
+
+def test_other_thresholds_are_shown_anew(tmp_path: Path) -> None:
+    store = publish(tmp_path / "tables", [animal("koala")])
+    assert gallery_of(store, tmp_path / "page").publish() == 1
+    assert gallery_of(store, tmp_path / "page", borderline=0.2).publish() == 1
+    assert gallery_of(store, tmp_path / "page", borderline=0.2, every_pair=True).publish() == 1
+
+
+def test_a_score_close_to_its_threshold_is_borderline(tmp_path: Path) -> None:
+    tags = ", ".join(f"tag {number}" for number in range(13))
+    pairs = [
+        animal("koala"),
+        animal("owl", prompt=f"((owl)), {tags}"),
+        animal("lynx", prompt=f"((lynx)), {tags}, more, most"),
+    ]
+    gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page").publish()
+    found = {pair["id"]: (pair["verdict"], pair["borderline"]) for pair in entries(tmp_path / "page")}
+    assert found == {"koala": ("kept", False), "lynx": ("rejected", True), "owl": ("kept", True)}
+
+
+def test_large_pictures_are_scaled_and_broken_ones_left_out(tmp_path: Path) -> None:
+    large = png(np.random.default_rng(0).integers(0, 256, (400, 800, 3), dtype=np.uint8))
+    pairs = [animal("koala", picture=large), animal("owl", picture=b"no picture")]
+    gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page", picture_side=64).publish()
+    koala, owl = entries(tmp_path / "page")
+    assert owl["pictures"] == [None]
+    assert "broken_image" in dict(owl["reasons"])
+    (path,) = (tmp_path / "page/batches").glob(f"*/{koala['pictures'][0]}")
+    with Image.open(io.BytesIO(path.read_bytes())) as shown:
+        assert shown.size == (64, 32)
+
+
+def test_a_sample_shows_every_reason_and_all_that_people_decided_about(tmp_path: Path) -> None:
+    owls = [
+        animal(f"owl {number:02d}", subject="owl", prompt="((owl)), barn", answer="An owl.") for number in range(12)
+    ]
+    pairs = [*(animal(name) for name in ANIMALS), *owls, animal("zebra", answer="A tram stops.")]
+    decided = Review(pair_id="owl 11", decision="keep", reviewer="Ada")
+    store = publish(tmp_path / "tables", pairs, {"owl 11": decided})
+    gallery_of(store, tmp_path / "page", pairs_per_batch=6).publish()
+    shown = entries(tmp_path / "page")
+    assert len(shown) == 7
+    assert sum(pair["verdict"] == "kept" and not pair["reviewed"] for pair in shown) == 3
+    assert {reason for pair in shown for reason, _ in pair["reasons"]} >= {"repeated_prompt", "subject_not_named"}
+    assert [pair["id"] for pair in shown if pair["reviewed"]] == ["owl 11"]
+    (batch,) = manifest(tmp_path / "page")["batches"]
+    assert (batch["shown"], batch["kept"] + batch["rejected"]) == (7, len(pairs))
+
+
+def test_what_one_group_does_not_fill_goes_to_the_others() -> None:
+    kept: list[dict[str, Any]] = [{"pair_id": f"k{n}", "reasons": [], "notes": []} for n in range(8)]
+    rejected: list[dict[str, Any]] = [{"pair_id": f"r{n}", "reasons": ["x"], "notes": []} for n in range(2)]
+    pairs = kept + rejected
+    nothing = [False] * len(pairs)
+    assert [pairs[at]["pair_id"] for at in sample(pairs, nothing, 6)] == ["k0", "k1", "k2", "k3", "r0", "r1"]
+    assert len(sample(rejected * 4, [False] * 8, 6)) == 6
+    assert sample(pairs, nothing, None) == list(range(10))
+
+
+def test_a_reason_that_never_comes_first_is_shown_as_well() -> None:
+    pairs: list[dict[str, Any]] = [{"pair_id": f"r{n:02d}", "reasons": ["x"], "notes": []} for n in range(30)]
+    pairs[20]["reasons"] = ["x", "y"]
+    assert 20 in sample(pairs, [False] * 30, 4)
+
+
+def test_a_page_of_other_batches_replaces_what_was_shown(tmp_path: Path) -> None:
+    store = many_pairs(tmp_path / "tables", 64)
+    gallery = gallery_of(store, tmp_path / "page")
+    gallery.publish()
+    gallery.publish([("food", "0001")])
+    assert [batch["ability"] for batch in manifest(tmp_path / "page")["batches"]] == ["food"]
+    assert len(list((tmp_path / "page/batches").iterdir())) == 1
+
+
+def test_a_manifest_that_cannot_be_read_is_written_anew(tmp_path: Path) -> None:
+    gallery = gallery_of(publish(tmp_path / "tables", [animal("koala")]), tmp_path / "page")
+    gallery.publish()
+    (tmp_path / "page/manifest.js").write_text("gallery.manifest({")
+    assert gallery.publish() == 1
+    assert len(manifest(tmp_path / "page")["batches"]) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("a file")
+    store = ParquetStore(str(tmp_path / "tables"))
+    with pytest.raises(GalleryError, match=r"page: the gallery cannot be written"):
+        gallery_of(store, tmp_path / "page").publish()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "batches/mine/thesis.txt"])
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "page" / name
+    precious.parent.mkdir(parents=True)
+    precious.write_text("years of work")
+    store = publish(tmp_path / "tables", [animal("koala")])
+    with pytest.raises(GalleryError, match="holds something other than a gallery"):
+        gallery_of(store, tmp_path / "page").publish()
+    assert [path for path in (tmp_path / "page").rglob("*") if path.is_file()] == [precious]
