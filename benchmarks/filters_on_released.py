@@ -1,7 +1,9 @@
 """Times the whole filter stage over StableLLaVA's published files and prints what it decided.
 
 Run: ``python benchmarks/filters_on_released.py FOLDER_OF_JSON_FILES``. The files come without pictures, so every row gets a
-small noise picture of its own, made before the clock starts: pictures are decoded and compared as in a real run.
+small noise picture of its own, made before the clock starts: pictures are decoded and compared as in a real run. What a batch
+keeps is published to Parquet in a temporary folder, and later batches find it through the index, as in a real run.
+``--verdicts FILE`` writes every verdict as a line of JSON, for reading.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import resource
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,10 +26,12 @@ from stablellava_assets.authors.released import ReleasedAuthor
 from stablellava_assets.authors.released_rows import released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE
+from stablellava_assets.tables.store import ParquetStore
 
 _SIDE = 32
 _MEBIBYTE = 1024
@@ -36,30 +42,48 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--batch", type=int, default=2000, help="rows a batch")
+    arguments.add_argument("--verdicts", type=Path, help="file for the verdicts, as JSON Lines")
     given = arguments.parse_args()
-    catalog, settings = load_catalog(), FilterSettings()
-    author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=given.folder))
-    rows, seconds = 0, 0.0
-    for path in released_files(given.folder):
-        batches = _batches(author, catalog[path.stem], given.batch)
+    with tempfile.TemporaryDirectory() as tables:
+        verdicts = _judge_all(given.folder, given.batch, Path(tables))
+    if given.verdicts:
+        given.verdicts.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in verdicts))
+
+
+def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[Row]:
+    catalog, settings = load_catalog(), load_profile({PROFILE_VARIABLE: "released"}).filters
+    store = ParquetStore(str(scratch / "tables"))
+    earlier = EarlierPairs(store, scratch / "index", settings.duplicates)
+    verdicts: list[Row] = []
+    author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=folder))
+    rows, seconds, processor = 0, 0.0, 0.0
+    for path in released_files(folder):
+        batches = _batches(author, catalog[path.stem], batch_size)
         counts: Counter[str] = Counter()
-        earlier: list[Row] = []
-        started = time.perf_counter()
-        for batch in batches:
-            judged = judge(batch, earlier, BenchmarkPrints([], settings.contamination_bits), settings)
-            earlier += judged.kept
+        took, kept = 0.0, 0
+        for number, batch in enumerate(batches, 1):
+            partition = (path.stem, f"{number:04d}")
+            started, used = time.perf_counter(), time.process_time()
+            repeatable = earlier.repeatable_by(partition, batch)
+            judged = judge(batch, repeatable, BenchmarkPrints([], settings.contamination_bits), settings)
+            took += time.perf_counter() - started
+            processor += time.process_time() - used
+            published = FILTERED_PAIRS.from_rows([{**row, "run_id": "benchmark"} for row in judged.kept])
+            store.publish(FILTERED_PAIRS, partition, published)
+            kept += len(judged.kept)
+            verdicts += judged.rows
             counts.update(reason for row in judged.rejected for reason in row["reasons"])
             counts.update(f"({note.partition(':')[0]})" for row in judged.rows for note in row["notes"])
-        took = time.perf_counter() - started
         pairs = sum(map(len, batches))
         rows, seconds = rows + pairs, seconds + took
-        print(f"{path.stem:<12}{pairs:>7} pairs {len(earlier):>6} kept {took:>6.2f} s {pairs / took:>8,.0f} rows/s")
+        print(f"{path.stem:<12}{pairs:>7} pairs {kept:>6} kept {took:>6.2f} s {pairs / took:>8,.0f} rows/s")
         for reason, count in counts.most_common():
             print(f"{'':<12}{count:>7} {reason}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEBIBYTE
     print(
-        f"{rows} rows in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, {peak:.0f} MiB at the peak; (notes) reject nothing"
+        f"{rows} rows in {seconds:.2f} s ({processor:.2f} s of processor), {rows / seconds:,.0f} rows/s, {peak:.0f} MiB at the peak; (notes) reject nothing"
     )
+    return verdicts
 
 
 def _batches(author: ReleasedAuthor, ability: Ability, size: int) -> list[list[Candidate]]:

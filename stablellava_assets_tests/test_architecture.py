@@ -33,7 +33,7 @@ HEAVY = {
     "great_expectations",
     "pandas",
     "matplotlib",
-    "datasketch",
+    "rensa",
     "PIL",
     "openai",
     "aiohttp",

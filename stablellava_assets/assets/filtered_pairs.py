@@ -14,7 +14,8 @@ from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.spending import waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
 from stablellava_assets.checks.filtered_pairs import SUITE
-from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, EARLIER_COLUMNS, BenchmarkPrints, Candidate
+from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints, Candidate
+from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.overrule import was_overruled
 from stablellava_assets.filters.reviews import Review, ReviewError, read_reviews
@@ -52,15 +53,16 @@ def filtered_pairs(
     benchmark = BenchmarkPrints(
         ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist(), settings.contamination_bits
     )
+    earlier = EarlierPairs(workspace.store, workspace.data / "index", settings.duplicates)
 
     def make(partition: Partition) -> Made:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
         candidates = _candidates(partition, specs, images.read(partition), written)
         published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
-        earlier = workspace.store.read_all(FILTERED_PAIRS, _earlier(workspace, partition), EARLIER_COLUMNS)
+        repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(
-            candidates, earlier.to_pylist(), benchmark, settings, previous, context.log.info, reviews=reviews
+            candidates, repeatable, benchmark, settings, previous, context.log.info, earlier.meanings, reviews
         )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
@@ -85,7 +87,7 @@ def filtered_pairs(
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
 
-    yield from stage.run(partitions_of(context), make, lambda: _gallery(workspace))
+    yield from stage.run(earlier.in_order(partitions_of(context)), make, lambda: _gallery(workspace))
 
 
 def _reviews(context: dg.AssetExecutionContext, workspace: Workspace) -> dict[str, Review]:
@@ -144,12 +146,6 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
             )
         candidates.append(Candidate(dialogue, spec, image))
     return candidates
-
-
-def _earlier(workspace: Workspace, partition: Partition) -> list[Partition]:
-    """The ability's batches before this one."""
-    ability, batch = partition
-    return [other for other in workspace.store.partitions(FILTERED_PAIRS) if other[0] == ability and other[1] < batch]
 
 
 def _with_runs(table: Table, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:

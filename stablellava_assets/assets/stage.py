@@ -80,7 +80,7 @@ class Stage:
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
-            self._describe(partition, made, f"{number}/{len(partitions)}", partition in quarantined)
+            self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
         self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
         described |= follow()
         yield from self._check_results(results)
@@ -139,12 +139,16 @@ class Stage:
         pq.write_table(made.judged if made.judged is not None else made.data, path)
         return path
 
-    def _describe(self, partition: Partition, made: Made, position: str, failed: bool) -> None:
+    def _describe(self, partition: Partition, made: Made, results: Sequence[GateResult], position: str) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
+        failed = not all(result.passed for result in results)
         verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
         self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}")
         if self._context.assets_def.partitions_def is not None:
-            metadata = {"dagster/partition_row_count": made.counts.get("rows", 0), **made.counts, **made.metadata}
+            # The UI plots numbers over time, so what the gates measured goes along.
+            measured = {result.gate: result.value for result in results if result.value is not None}
+            rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
+            metadata = {**rows, **made.counts, **measured, **made.metadata}
             self._context.add_asset_metadata(metadata, partition_key="|".join(partition))
 
     def _check_results(self, results: Mapping[Partition, list[GateResult]]) -> Iterator[dg.AssetCheckResult]:
@@ -155,12 +159,14 @@ class Stage:
                 for name, result in zip(names, of_partitions, strict=True)
             ]
             failed = sum(not result.passed for result in of_partitions)
+            values = [result.value for result in of_partitions if result.value is not None]
             yield dg.AssetCheckResult(
                 check_name=gate,
                 passed=not failed,
                 metadata={
                     "partitions": len(of_partitions),
                     "failed_partitions": failed,
+                    **({"lowest": min(values), "highest": max(values)} if values else {}),
                     "observed": dg.MetadataValue.md(
                         "\n".join(["| partition | result | observed |", "|---|---|---|", *rows])
                     ),

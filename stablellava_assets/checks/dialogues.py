@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.checks.gates import (
     Gate,
+    GateSettings,
     Suite,
     always,
+    at_least,
     enough_made,
     has_rows,
+    question_kinds,
     reasons_given,
     unique_ids,
     yes_and_no_balance,
     yes_surplus,
 )
-from stablellava_assets.tables.schemas import DIALOGUES
+from stablellava_assets.checks.mixture import answer_words, length_spread, most_frequent_share, quota_met
+from stablellava_assets.tables.schemas import DIALOGUES, MADE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +37,16 @@ def _turns(frame: pd.DataFrame) -> pd.DataFrame:
         speakers=["".join(turn["from"][0] for turn in turns) for turns in conversations],
         yes_surplus=yes_surplus(frame["expected"].where(frame["question_kind"] == "yes_no").tolist()),
     )
+
+
+def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
+    made = frame[frame["status"] == MADE]
+    kinds = made["question_kind"].tolist()
+    return {
+        "quota_met": quota_met(kinds, settings.min_question_kind_shares),
+        "top_kind_share": most_frequent_share(kinds),
+        "answer_length_spread": length_spread(answer_words(made["conversations"])),
+    }
 
 
 SUITE = Suite(
@@ -55,6 +69,14 @@ SUITE = Suite(
             always(column="speakers", regex="^(hg)+$", **_IF_MADE),
         ),
         yes_and_no_balance(),
+        *question_kinds(),
+        at_least(
+            "answer_lengths_vary",
+            "The standard deviation of the answers' lengths in words",
+            "answer_length_spread",
+            "min_answer_length_spread",
+        ),
     ),
     _turns,
+    _measure,
 )

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stablellava_assets.checks.gates import Gate, Suite, always, has_rows, unique_ids
+from stablellava_assets.checks.balance import subject_balance
+from stablellava_assets.checks.diversity import vendi_score
+from stablellava_assets.checks.gates import (
+    Gate,
+    GateSettings,
+    Suite,
+    always,
+    at_least,
+    at_most,
+    has_rows,
+    question_kinds,
+    unique_ids,
+)
+from stablellava_assets.checks.mixture import hedged_share, most_frequent_share, quota_met
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 
 if TYPE_CHECKING:
@@ -19,6 +32,21 @@ def _verdicts(frame: pd.DataFrame) -> pd.DataFrame:
         verdict=["rejected" if count else "kept" for count in reasons],
         unexplained=[a - b for a, b in zip(reasons, explanations, strict=True)],
     )
+
+
+def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
+    """What the kept pairs are as a whole; prompts and subjects count once a picture."""
+    kept = frame[frame["verdict"] == "kept"]
+    specs = kept[~kept["prompt"].duplicated()]
+    kinds = kept["question_kind"].tolist()
+    balance = subject_balance(specs["subject"])
+    return {
+        "quota_met": quota_met(kinds, settings.min_question_kind_shares),
+        "top_kind_share": most_frequent_share(kinds),
+        "subject_entropy": balance.entropy if balance.top_subject is not None else None,
+        "vendi_score": vendi_score(specs["prompt"]),
+        "hedged_share": hedged_share(kept["notes"].tolist()),
+    }
 
 
 SUITE = Suite(
@@ -38,6 +66,15 @@ SUITE = Suite(
             "ExpectColumnValuesToBeInSet",
             always(column="unexplained", value_set=[0]),
         ),
+        *question_kinds(),
+        at_least(
+            "kept_subjects_are_even", "The evenness of the kept subjects", "subject_entropy", "min_subject_entropy"
+        ),
+        at_least("kept_prompts_are_diverse", "The Vendi score of the kept prompts", "vendi_score", "min_vendi_score"),
+        at_most(
+            "few_answers_hedge", "The share of kept pairs whose answer guesses", "hedged_share", "max_hedged_share"
+        ),
     ),
     _verdicts,
+    _measure,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -43,6 +45,23 @@ class GateSettings(Document):
         description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones.",
     )
     max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Share of the prompts that one subject may have.")
+    min_vendi_score: float = Field(
+        6.0,
+        ge=1,
+        description="Effective number of different prompts in a batch of 50 and more; the built-in abilities have 18 and more.",
+    )
+    min_question_kind_shares: dict[str, float] = Field(
+        {}, description="Kind of question -> share of the conversations that it has at least, 0 to 1."
+    )
+    max_question_kind_share: float = Field(
+        1.0, gt=0, le=1, description="Share of the conversations that one kind of question may have."
+    )
+    min_answer_length_spread: float = Field(
+        0.25, ge=0, description="Standard deviation of the answers' lengths in words, of 10 answers and more."
+    )
+    max_hedged_share: float = Field(
+        0.25, ge=0, le=1, description="Share of the kept pairs whose answer guesses (filters.dialogue.hedges)."
+    )
     max_yes_surplus: float = Field(
         0.1, ge=0, le=0.5, description="How far from one half the share of yes may be; 0.5 for a handful of questions."
     )
@@ -50,30 +69,36 @@ class GateSettings(Document):
 
 @dataclass(frozen=True)
 class Gate:
-    """One expectation. ``arguments`` may depend on the profile's settings."""
+    """One expectation. ``arguments`` may depend on the profile's settings; ``measure`` is what of the suite's it is about."""
 
     name: str
     description: str
     expectation: str
     arguments: Callable[[GateSettings], Mapping[str, Any]]
+    measure: str | None = None
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The gates of a table, and how its rows become the frame they look at."""
+    """The gates of a table, how its rows become the frame they look at, and what is measured of the frame as a whole.
+
+    Each measure becomes a column that is the same in every row. One that is None, as of too few rows, is held against nobody.
+    """
 
     table: Table
     gates: tuple[Gate, ...]
     add_columns: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    measure: Callable[[pd.DataFrame, GateSettings], Mapping[str, float | None]] = lambda frame, settings: {}
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate found. ``observed`` is a short text for people."""
+    """What a gate found. ``observed`` is a short text for people, ``value`` the number it is about, if it is one."""
 
     gate: str
     passed: bool
     observed: str
+    value: float | None = None
 
 
 class GateError(RuntimeError):
@@ -90,20 +115,34 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
 
     columns = [column.name for column in suite.table.columns if column.type != IMAGE]
     frame = suite.add_columns(_without_waiting(data.select(columns).to_pandas()))
-    arguments = {gate: gate.arguments(settings) for gate in suite.gates}
+    measures = {name: value for name, value in suite.measure(frame, settings).items() if value is not None}
+    frame = frame.assign(**measures)
+    gates = [gate for gate in suite.gates if gate.measure is None or gate.measure in measures]
+    arguments = [gate.arguments(settings) for gate in gates]
     expectations = [
-        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **arguments[gate]) for gate in suite.gates
+        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **given)
+        for gate, given in zip(gates, arguments, strict=True)
     ]
-    # The library hashes all that it is given, which takes longer than the expectations do.
-    looked_at = {"status"} | {given["column"] for given in arguments.values() if "column" in given}
-    batch = _frames(suite.table.name).get_batch(
-        batch_parameters={"dataframe": frame[[name for name in frame if name in looked_at]]}
-    )
+    frame = frame[_looked_at(frame.columns, suite.table.row_id, arguments)]
+    batch = _frames(suite.table.name).get_batch(batch_parameters={"dataframe": frame})
     outcome = batch.validate(
         gx.ExpectationSuite(name=suite.table.name, expectations=expectations), result_format="SUMMARY"
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
-    return [_read(gate, results[gate.name]) for gate in suite.gates]
+    return [_read(gate, results[gate.name]) if gate in gates else _untold(gate) for gate in suite.gates]
+
+
+def _looked_at(columns: Iterable[str], row_id: str, arguments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns that some expectation names. Great Expectations pickles the whole frame twice to know it again."""
+    named = [
+        str(value) for given in arguments for key, value in given.items() if key.startswith(("column", "row_cond"))
+    ]
+    words = {word for value in named for word in re.findall(r"\w+", value)} | {row_id}
+    return [column for column in columns if column in words]
+
+
+def _untold(gate: Gate) -> GateResult:
+    return GateResult(gate.name, True, "too few rows to tell")
 
 
 def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
@@ -139,8 +178,11 @@ def _read(gate: Gate, result: Any) -> GateResult:
         if report["raised_exception"]:
             raise GateError(f"gate {gate.name!r} could not be evaluated: {report['exception_message']}")
     found = result.result
+    value = found.get("observed_value")
+    number = (
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+    )
     if "observed_value" in found:
-        value = found["observed_value"]
         observed = f"{value:.4g}" if isinstance(value, float) else str(value)
     elif "unexpected_count" in found:
         examples = ", ".join(str(value) for value in found.get("partial_unexpected_list", [])[:3])
@@ -148,7 +190,7 @@ def _read(gate: Gate, result: Any) -> GateResult:
         observed += f", for example {examples[:_LARGEST_EXAMPLE]}" if examples else ""
     else:
         observed = "as expected" if result.success else "not as expected"
-    return GateResult(gate.name, bool(result.success), observed)
+    return GateResult(gate.name, bool(result.success), observed, number)
 
 
 def always(**arguments: Any) -> Callable[[GateSettings], Mapping[str, Any]]:
@@ -193,6 +235,50 @@ def reasons_given() -> Gate:
         "Every row that was not made says why.",
         "ExpectColumnValuesToNotBeNull",
         always(column="reason", row_condition='status != "made"', condition_parser="pandas"),
+    )
+
+
+def at_least(name: str, description: str, measure: str, setting: str) -> Gate:
+    """The suite's ``measure`` is no less than the profile's gates.``setting``."""
+    return _measured(
+        name, f"{description} is at least the profile's gates.{setting}.", "Min", measure, "min_value", setting
+    )
+
+
+def at_most(name: str, description: str, measure: str, setting: str) -> Gate:
+    """The suite's ``measure`` is no more than the profile's gates.``setting``."""
+    return _measured(
+        name, f"{description} is at most the profile's gates.{setting}.", "Max", measure, "max_value", setting
+    )
+
+
+def _measured(name: str, description: str, end: str, measure: str, bound: str, setting: str) -> Gate:
+    # The least and the greatest of a column that is the same in every row are its value, which is then reported as a number.
+    return Gate(
+        name,
+        description,
+        f"ExpectColumn{end}ToBeBetween",
+        lambda settings: {"column": measure, bound: getattr(settings, setting)},
+        measure,
+    )
+
+
+def question_kinds() -> tuple[Gate, Gate]:
+    """A batch asks what it should, by the measures ``quota_met`` and ``top_kind_share``."""
+    return (
+        Gate(
+            "question_kinds_meet_quotas",
+            "Every kind of question has its share of the profile's gates.min_question_kind_shares; 1 and above is met.",
+            "ExpectColumnMinToBeBetween",
+            always(column="quota_met", min_value=1.0),
+            "quota_met",
+        ),
+        at_most(
+            "no_question_kind_dominates",
+            "The share of the most frequent kind of question",
+            "top_kind_share",
+            "max_question_kind_share",
+        ),
     )
 
 

@@ -5,17 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stablellava_assets.checks.balance import subject_balance
-from stablellava_assets.checks.gates import Gate, Suite, always, enough_made, has_rows, reasons_given, unique_ids
+from stablellava_assets.checks.diversity import vendi_score
+from stablellava_assets.checks.gates import (
+    Gate,
+    GateSettings,
+    Suite,
+    always,
+    at_least,
+    at_most,
+    enough_made,
+    has_rows,
+    reasons_given,
+    unique_ids,
+)
 from stablellava_assets.tables.schemas import MADE, PROMPT_SPECS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def _balance(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``subject_entropy`` and ``top_subject_share``, each the same in every row."""
-    balance = subject_balance(frame["subject"][frame["status"] == MADE])
-    return frame.assign(subject_entropy=balance.entropy, top_subject_share=balance.top_share)
+def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
+    made = frame[frame["status"] == MADE]
+    balance = subject_balance(made["subject"])
+    told = balance.top_subject is not None
+    return {
+        "subject_entropy": balance.entropy if told else None,
+        "top_subject_share": balance.top_share if told else None,
+        "vendi_score": vendi_score(made["prompt"]),
+    }
 
 
 SUITE = Suite(
@@ -37,18 +54,14 @@ SUITE = Suite(
             "ExpectColumnValuesToBeUnique",
             always(column="seed"),
         ),
-        Gate(
-            "subjects_are_even",
-            "The evenness of the subjects is at least the profile's gates.min_subject_entropy.",
-            "ExpectColumnValuesToBeBetween",
-            lambda settings: {"column": "subject_entropy", "min_value": settings.min_subject_entropy},
-        ),
-        Gate(
+        at_least("subjects_are_even", "The evenness of the subjects", "subject_entropy", "min_subject_entropy"),
+        at_most(
             "no_subject_dominates",
-            "No subject has more than the profile's gates.max_top_subject_share of the prompts.",
-            "ExpectColumnValuesToBeBetween",
-            lambda settings: {"column": "top_subject_share", "max_value": settings.max_top_subject_share},
+            "The share of the prompts that one subject has",
+            "top_subject_share",
+            "max_top_subject_share",
         ),
+        at_least("prompts_are_diverse", "The Vendi score of the prompts", "vendi_score", "min_vendi_score"),
     ),
-    _balance,
+    measure=_measure,
 )

@@ -38,6 +38,21 @@ class Candidate:
     image: Row
 
     @property
+    def compared(self) -> Row:
+        """What is compared with other pairs: a row of :data:`EARLIER_COLUMNS`."""
+        return {
+            "pair_id": self.dialogue["pair_id"],
+            "spec_ids": self.dialogue["spec_ids"],
+            "image_ids": self.dialogue["image_ids"],
+            "prompt": self.spec["prompt"],
+            "subject": self.spec["subject"],
+            "conversations": self.dialogue["conversations"],
+            "expected": self.dialogue["expected"],
+            "image_sha256": self.image["sha256"],
+            "perceptual_hash": self.image["perceptual_hash"],
+        }
+
+    @property
     def questions(self) -> list[str]:
         """What the human says, turn by turn."""
         return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "human"]
@@ -48,11 +63,22 @@ class Candidate:
         return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "gpt"]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32_768)
 def normalized_prompt(prompt: str) -> str:
     """A prompt less what does not change its picture: case, brackets, spacing, and the order of what follows the subject."""
     subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")
     return ", ".join([subject.strip(), *sorted({keyword.strip(" .") for keyword in keywords} - {""})])
+
+
+def answered(pair: Mapping[str, Any]) -> str:
+    """What the assistant of a pair says, all turns together, normalized."""
+    return normalized_text(" ".join(turn["value"] for turn in pair["conversations"] if turn["from"] == "gpt"))
+
+
+def asked(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    """The pictures of a pair and what the human asks about them, normalized."""
+    questions = [normalized_text(turn["value"]) for turn in pair["conversations"] if turn["from"] == "human"]
+    return (*pair["image_ids"], "", *questions)
 
 
 def subject_of(prompt: str) -> str:

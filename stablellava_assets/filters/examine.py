@@ -21,13 +21,19 @@ from stablellava_assets.tables.rows import Row
 _VERSION = 2
 """Part of every row key: raise it when a row rule changes its mind about a pair."""
 
+_COMPARED_WITH = {"across_abilities", "semantic_text", "embedded_images"}
+
 _WORTH_A_THREAD = 65_536
 """Mean size in bytes from which pictures are decoded on threads; smaller ones are done before a thread takes over."""
 
 
 def settings_key(settings: FilterSettings) -> str:
-    """Hash of the settings and of the version of the row rules."""
-    return content_key("filters", _VERSION, settings)
+    """Hash of the settings and of the version of the row rules.
+
+    What says only with whom a pair is compared is left out: comparisons are made anew every time.
+    """
+    part = settings.model_dump(mode="json", exclude={"duplicates": _COMPARED_WITH})
+    return content_key("filters", _VERSION, part)
 
 
 def examination_key(candidate: Candidate, settings: str) -> str:

@@ -34,9 +34,12 @@ SetRule = Literal[
     "contaminated_image",
     "repeated_prompt",
     "near_prompt",
+    "same_meaning_prompt",
     "repeated_question",
     "repeated_answer",
+    "same_meaning_answer",
     "duplicate_image",
+    "lookalike_image",
 ]
 """Rules that compare a pair with others; they are judged anew every time."""
 

@@ -9,6 +9,7 @@ from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.examine import add_finding, examine
 from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.meanings import Meanings
 from stablellava_assets.filters.overrule import overrule
 from stablellava_assets.filters.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
@@ -39,22 +40,27 @@ def judge(
     settings: FilterSettings,
     previous: Iterable[Mapping[str, Any]] = (),
     report: Callable[[str], None] = lambda line: None,
+    meanings: Meanings | None = None,
     reviews: Mapping[str, Review] | None = None,
 ) -> Judged:
     """Judge the pairs of one partition.
 
     Args:
         candidates: the pairs, in order; of repeats, the first that nothing else is held against is kept.
-        earlier: what earlier batches of the ability kept: ``filtered_pairs`` rows with at least ``EARLIER_COLUMNS``.
+        earlier: what earlier batches kept, or as much of it as the candidates could repeat: ``filtered_pairs`` rows with
+            at least ``EARLIER_COLUMNS``, in their order.
         benchmark: what no pair may repeat.
         settings: thresholds, and which rules only take notes.
         previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
             only compared anew.
         report: receives progress lines.
+        meanings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
         reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
     """
     rows, reused = examine(candidates, settings, previous, report)
-    kept = KeptPairs(settings.duplicates)
+    earlier = list(earlier)
+    kept = KeptPairs(settings.duplicates, meanings)
+    kept.expect([*earlier, *rows])
     for pair in earlier:
         kept.add(pair)
     for row in rows:

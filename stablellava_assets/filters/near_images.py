@@ -7,6 +7,7 @@ within a group: those of one subject.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from itertools import pairwise
 
 _HASH_BITS = 64
@@ -21,9 +22,6 @@ class NearImages:
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        slices = bits + 1
-        edges = [_HASH_BITS * index // slices for index in range(slices + 1)]
-        self._slices = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
         self._by_slice: defaultdict[tuple[str, int, int], dict[int, str]] = defaultdict(dict)
 
     def add(self, group: str, perceptual_hash: str, owner: str) -> None:
@@ -44,4 +42,17 @@ class NearImages:
         return best
 
     def _keys(self, group: str, value: int) -> list[tuple[str, int, int]]:
-        return [(group, index, (value >> low) & mask) for index, (low, mask) in enumerate(self._slices)]
+        return [(group, index, (value >> low) & mask) for index, (low, mask) in enumerate(_slices(self._bits))]
+
+
+def slices_of(perceptual_hash: str, bits: int) -> list[int]:
+    """The ``bits + 1`` slices of a hash; two hashes within ``bits`` bits of each other agree in one."""
+    value = int(perceptual_hash, 16)
+    return [(value >> low) & mask for low, mask in _slices(bits)]
+
+
+@cache
+def _slices(bits: int) -> list[tuple[int, int]]:
+    """Where each slice begins, and its mask."""
+    edges = [_HASH_BITS * index // (bits + 1) for index in range(bits + 2)]
+    return [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]

@@ -1,19 +1,15 @@
 """Finds texts that are nearly the same, among as many as there are, without comparing each with each.
 
-Texts whose MinHash signatures (Broder, 1997; by datasketch) agree in one of several bands are proposed, as in locality-sensitive hashing
-(Indyk and Motwani, 1998); the Jaccard index of their 5-character shingles, computed exactly, decides.
+Texts that share a MinHash band are proposed; the Jaccard index of their 5-byte shingles, computed exactly, decides.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable
+from functools import lru_cache
 
-_PERMUTATIONS = 128
-_SHINGLE = 5
-_RECALL = 0.999
+from stablellava_assets.filters.minhash import SHINGLE, MinHashBands
 
 
 class NearTexts:
@@ -25,10 +21,18 @@ class NearTexts:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._rows = _rows_a_band(threshold)
+        self._bands = MinHashBands(threshold)
+        self._expected: dict[tuple[str, str], list[int]] = {}
         self._neighbours: dict[tuple[str, str], list[tuple[str, float]]] = {}
-        # datasketch's own index spends four times as long on byte order and storage back ends.
-        self._by_band: defaultdict[tuple[str, int, bytes], list[str]] = defaultdict(list)
+        self._by_band: defaultdict[int, list[str]] = defaultdict(list)
+
+    def expect(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Hash (group, text) pairs that will be asked about; together this takes a tenth of the time it takes one by one."""
+        if self._threshold >= 1:
+            return
+        new = [item for item in dict.fromkeys(texts) if item not in self._neighbours and item not in self._expected]
+        keys = self._bands.keys([group for group, _ in new], [text for _, text in new])
+        self._expected.update(zip(new, keys.tolist(), strict=True))
 
     def near(self, group: str, text: str) -> list[tuple[str, float]]:
         """The other texts of ``group`` asked about so far that are near ``text``, with their similarity."""
@@ -39,12 +43,13 @@ class NearTexts:
 
     def _meet(self, group: str, text: str) -> list[tuple[str, float]]:
         """Look for the neighbours of a new text. Neighbours are noted on both sides, so no text is looked up twice."""
-        own = _shingles(text)
-        bands = [(group, number, band) for number, band in enumerate(self._bands(own))]
+        if (group, text) not in self._expected:
+            self.expect([(group, text)])
+        bands = self._expected.pop((group, text))
         found = []
+        # Few texts meet another; only those are cut into shingles.
         for other in sorted({other for band in bands for other in self._by_band.get(band, ())}):
-            theirs = _shingles(other)
-            similarity = len(own & theirs) / len(own | theirs)
+            similarity = _jaccard(text, other)
             if similarity >= self._threshold:
                 found.append((other, similarity))
                 self._neighbours[group, other].append((text, similarity))
@@ -53,32 +58,14 @@ class NearTexts:
         self._neighbours[group, text] = found
         return found
 
-    def _bands(self, shingles: set[bytes]) -> list[bytes]:
-        signature = self._empty_signature.copy()
-        signature.update_batch(shingles)
-        values = signature.hashvalues
-        return [
-            values[start : start + self._rows].tobytes()
-            for start in range(0, _bands(self._rows) * self._rows, self._rows)
-        ]
 
-    @cached_property
-    def _empty_signature(self) -> Any:
-        from datasketch import MinHash
-
-        return MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
+def _jaccard(one: str, other: str) -> float:
+    own, theirs = _shingles(one), _shingles(other)
+    shared = len(own & theirs)
+    return shared / (len(own) + len(theirs) - shared)
 
 
-def _rows_a_band(threshold: float) -> int:
-    """Signature rows a band: the most that still bring a pair at the threshold together with probability ``_RECALL``."""
-    sharp = (rows for rows in range(1, _PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
-    return max(sharp, default=1)
-
-
-def _bands(rows: int) -> int:
-    return _PERMUTATIONS // rows
-
-
-def _shingles(text: str) -> set[bytes]:
+@lru_cache(maxsize=4096)
+def _shingles(text: str) -> frozenset[bytes]:
     encoded = text.encode()
-    return {encoded[start : start + _SHINGLE] for start in range(max(1, len(encoded) - _SHINGLE + 1))}
+    return frozenset(encoded[start : start + SHINGLE] for start in range(max(1, len(encoded) - SHINGLE + 1)))

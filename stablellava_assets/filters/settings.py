@@ -66,6 +66,34 @@ class DialogueRuleSettings(Document):
     )
 
 
+class SemanticTextSettings(Document):
+    """Which sentence-embedding model says that two texts mean the same. Similarities are cosines, 0 to 1."""
+
+    model: str = Field(
+        min_length=1, description="Folder or Hugging Face name of a sentence-embedding model that transformers loads."
+    )
+    near_prompt: float = Field(
+        0.97, gt=0, le=1, description="Prompts about one subject at least this similar mean the same; 1: not compared."
+    )
+    near_answer: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Open answers about one subject at least this similar say the same; 1: not compared.",
+    )
+    batch_size: int = Field(64, ge=1, description="Texts encoded at once.")
+
+
+class EmbeddedImageSettings(Document):
+    """Which vision tower says that two pictures show the same. Similarities are cosines, 0 to 1."""
+
+    model: str = Field(
+        min_length=1, description="Folder or Hugging Face name of a CLIP, SigLIP, DINO or like model of transformers."
+    )
+    near_image: float = Field(0.97, gt=0, le=1, description="Pictures of one subject at least this similar are one.")
+    batch_size: int = Field(32, ge=1, description="Pictures encoded at once.")
+
+
 class DuplicateSettings(Document):
     """When two rows are one. Similarities are Jaccard indices of 5-character shingles, 0 to 1."""
 
@@ -81,6 +109,15 @@ class DuplicateSettings(Document):
     )
     image_bits: int = Field(
         2, ge=0, le=16, description="Bits of 64 in which the perceptual hashes of one picture painted twice may differ."
+    )
+    across_abilities: bool = Field(
+        False, description="Whether pairs are compared with earlier batches of every ability, not of their own alone."
+    )
+    semantic_text: SemanticTextSettings | None = Field(
+        None, description="Texts that mean the same in other words; unset: not compared by meaning."
+    )
+    embedded_images: EmbeddedImageSettings | None = Field(
+        None, description="Pictures that show the same by a vision model's judgement; unset: not compared so."
     )
 
 

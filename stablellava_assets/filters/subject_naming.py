@@ -52,6 +52,14 @@ def missing_words(subject: str, answer: str) -> list[str]:
     return [word for word in missing if not any(word in pair for pair in joined)]
 
 
+def swaps_a_word(one: str, other: str) -> bool:
+    """Whether each text has a dictionary word that the other has in no form, as "river" and "riverbank"; "8k" and "4k" are none."""
+    words, others = set(content_words(one)), set(content_words(other))
+    own = [word for word in words - others if _is_word(word)]
+    theirs = [word for word in others - words if _is_word(word)]
+    return bool(own and theirs) and not any(same_word(word, their) for word in own for their in theirs)
+
+
 def _is_named(word: str, said: Sequence[str]) -> bool:
     if any(same_word(word, other) or _heads_compound(word, other) or _clips(word, other) for other in said):
         return True

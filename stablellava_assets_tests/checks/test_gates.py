@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from stablellava_assets.authors.base import NOT_ASKED
-from stablellava_assets.checks import dialogues, images, prompt_specs
+from stablellava_assets.checks import dialogues, filtered_pairs, images, prompt_specs
+from stablellava_assets.checks.diversity import vendi_score
 from stablellava_assets.checks.gates import Gate, GateError, GateSettings, Suite, always, validate
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, IMAGES, PROMPT_SPECS
+from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.tables.rows_of import spec
@@ -37,7 +38,10 @@ def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs 
         "batch": "0001",
         "spec_ids": ["spec"],
         "image_ids": ["image"],
-        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": "It is."}],
+        "conversations": [
+            {"from": "human", "value": question},
+            {"from": "gpt", "value": "It is" + " so" * (index % 4) + "."},
+        ],
         "question_kind": kind,
         "expected": expected,
         "author": "test",
@@ -50,8 +54,8 @@ def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs 
     }
 
 
-def failed_dialogue_gates(rows: list[dict[str, Any]]) -> set[str]:
-    results = validate(dialogues.SUITE, DIALOGUES.from_rows(rows), GateSettings())
+def failed_dialogue_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+    results = validate(dialogues.SUITE, DIALOGUES.from_rows(rows), GateSettings(**settings))
     return {result.gate for result in results if not result.passed}
 
 
@@ -90,7 +94,7 @@ def test_no_subject_may_dominate_unless_the_profile_allows_it() -> None:
     assert failed_gates(koalas) == {"subjects_are_even", "no_subject_dominates"}
     assert failed_gates(koalas, min_subject_entropy=0.0, max_top_subject_share=1.0) == set()
     mostly = [*koalas, *({**spec(index), "subject": "Koala"} for index in range(20, 30)), *specs(50)[30:]]
-    assert failed_gates(mostly) == {"no_subject_dominates"}
+    assert failed_gates(mostly, min_vendi_score=1) == {"no_subject_dominates"}
     assert failed_gates(koalas[:9]) == set(), "too few to tell"
 
 
@@ -109,6 +113,98 @@ def test_yes_and_no_must_balance() -> None:
 def test_image_marks_must_match_the_pictures() -> None:
     rows = [dialogue(0, "what", "koala"), dialogue(1, "what", "koala", "What is it?")]
     assert failed_dialogue_gates(rows) == {"image_marks_match"}
+
+
+def prompts_of(subjects: int, scenes: int, count: int = 120) -> list[str]:
+    return [f"((subject {n % subjects})), scene {n % scenes}, realistic, 8k" for n in range(count)]
+
+
+def test_the_vendi_score_is_the_effective_number_of_different_prompts() -> None:
+    assert vendi_score(["((koala)), zoo, 8k"] * 60) == pytest.approx(1)
+    assert vendi_score([f"((koala {n})), zoo {n}" for n in range(60)]) == pytest.approx(60)
+    assert vendi_score([f"((koala {n % 4})), zoo {n % 4}" for n in range(400)]) == pytest.approx(4, abs=0.01)
+    whole, part = prompts_of(11, 13, 2000), prompts_of(11, 13, 256)
+    assert vendi_score(whole) == pytest.approx(vendi_score(part), rel=0.02)
+    assert vendi_score(["((koala))"] * 49) is None
+    assert vendi_score(["", None, "((", *["((koala))"] * 49]) is None
+
+
+def test_a_batch_that_collapses_into_few_prompts_is_refused() -> None:
+    def rows(prompts: list[str]) -> list[dict[str, Any]]:
+        return [{**spec(n, prompt=prompt), "subject": f"subject {n % 10}"} for n, prompt in enumerate(prompts)]
+
+    assert failed_gates(rows(prompts_of(11, 13))) == set()
+    assert failed_gates(rows(prompts_of(11, 1))) == {"prompts_are_diverse"}
+    assert failed_gates(rows(prompts_of(11, 1)), min_vendi_score=1) == set()
+    assert failed_gates(rows(prompts_of(1, 1))) == {"prompts_are_diverse"}
+
+
+def asked(kinds: str) -> list[dict[str, Any]]:
+    """Conversations: w what, y yes, n no."""
+    of = {"w": ("what", "koala"), "y": ("yes_no", "yes"), "n": ("yes_no", "no")}
+    return [dialogue(index, *of[kind]) for index, kind in enumerate(kinds)]
+
+
+def test_every_kind_of_question_has_its_quota() -> None:
+    quotas = {"min_question_kind_shares": {"what": 0.25, "yes_no": 0.5}}
+    assert failed_dialogue_gates(asked("wwwyn" * 10), **quotas) == {"question_kinds_meet_quotas"}
+    assert failed_dialogue_gates(asked("wwyn" * 10), **quotas) == set()
+    assert failed_dialogue_gates(asked("yn" * 10), **quotas) == {"question_kinds_meet_quotas"}
+    assert failed_dialogue_gates(asked("w" * 20)) == set()
+    assert failed_dialogue_gates(asked("w" * 20), max_question_kind_share=0.9) == {"no_question_kind_dominates"}
+    assert failed_dialogue_gates(asked("w" * 9), **quotas) == set(), "too few to tell"
+
+
+def test_answers_that_are_all_of_one_length_are_refused() -> None:
+    rows = [{**row, "conversations": asked("w")[0]["conversations"]} for row in asked("wyn" * 10)]
+    assert failed_dialogue_gates(rows) == {"answer_lengths_vary"}
+    assert failed_dialogue_gates(rows, min_answer_length_spread=0) == set()
+
+
+def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **values: Any) -> dict[str, Any]:
+    prompt = f"((subject {index % 11})), scene {index % 13}, 8k"
+    row = {**dict.fromkeys(FILTERED_PAIRS.schema.names), **dialogue(index, "what", "koala")}
+    return {name: row[name] for name in FILTERED_PAIRS.schema.names} | {
+        "prompt": prompt,
+        "subject": f"subject {index % 11}",
+        "reasons": ["blank_image"] if rejected else [],
+        "explanations": ["It is."] if rejected else [],
+        "notes": ["hedged_answer: The answer guesses: may."] if hedged else [],
+        **values,
+    }
+
+
+def failed_pair_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+    results = validate(filtered_pairs.SUITE, FILTERED_PAIRS.from_rows(rows), GateSettings(**settings))
+    return {result.gate for result in results if not result.passed}
+
+
+def test_what_is_kept_must_not_collapse() -> None:
+    good = [verdict(index) for index in range(100)]
+    assert failed_pair_gates(good) == set()
+    hedged = [verdict(index, hedged=index % 3 == 0) for index in range(100)]
+    assert failed_pair_gates(hedged) == {"few_answers_hedge"}
+    assert failed_pair_gates(hedged, max_hedged_share=0.5) == set()
+    # Evenly written, and only one subject and its prompts got through.
+    left = [verdict(index, rejected=index % 11 > 0) for index in range(1100)]
+    assert failed_pair_gates(left, min_kept_pairs=0) == {"kept_subjects_are_even"}
+    alike = [
+        verdict(index, prompt=f"((subject {index % 11})), zoo, at dawn, realistic, soft light, 8k, {index}k")
+        for index in range(100)
+    ]
+    assert failed_pair_gates(alike) == {"kept_prompts_are_diverse"}
+    assert failed_pair_gates([verdict(index, rejected=True) for index in range(100)], min_kept_pairs=0) == set()
+
+
+def test_a_gate_about_a_number_reports_it() -> None:
+    results = validate(dialogues.SUITE, DIALOGUES.from_rows(asked("wwyn" * 10)), GateSettings())
+    values = {result.gate: result.value for result in results}
+    assert values["no_question_kind_dominates"] == 0.5
+    assert values["answer_lengths_vary"] == pytest.approx(1.118, abs=0.001)
+    assert values["image_marks_match"] is None
+    few = {result.gate: result for result in validate(dialogues.SUITE, DIALOGUES.from_rows(asked("w")), GateSettings())}
+    assert few["answer_lengths_vary"].observed == "too few rows to tell"
+    assert few["answer_lengths_vary"].value is None
 
 
 def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None:

@@ -52,6 +52,22 @@ def test_a_nearly_equal_prompt_names_the_pair_and_how_near() -> None:
     assert reasons(first, second, settings=of_duplicates(near_prompt=1.0)) == [[], []]
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        ("river", "riverbank", []),
+        ("river", "rivers", ["near_prompt"]),
+        ("river", "rivver", ["near_prompt"]),
+        ("river", "river 8k", ["near_prompt"]),
+    ],
+)
+def test_nearly_equal_prompts_that_show_two_things_are_two(here: str, there: str, expected: list[str]) -> None:
+    prompt = "((koala)), {}, realistic, dramatic lighting, detailed shading, highly detailed, intricate details"
+    first = candidate("first", prompt=prompt.format(here))
+    second = candidate("second", prompt=prompt.format(there), answer="One koala sleeps.")
+    assert reasons(first, second, settings=of_duplicates(near_prompt=0.85))[1] == expected
+
+
 def test_prompts_about_different_subjects_are_different() -> None:
     tail = ", wide meadow at dawn, intricate details, dramatic lighting, highly detailed, soft light, 8k"
     pairs = [

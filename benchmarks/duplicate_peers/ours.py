@@ -1,0 +1,64 @@
+"""Deduplicates a JSON Lines file of prompts as the pipeline does: batch after batch, each against the index of all before."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.filters.duplicates import KeptPairs
+from stablellava_assets.filters.kept_index import KeptIndex
+from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.tables.identity import content_key
+
+BATCH = 10_000
+
+
+def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
+    """A pair with this prompt. Its picture is like no other, and its question closed: only prompts can repeat."""
+    return {
+        "pair_id": row["id"],
+        "spec_ids": [row["id"]],
+        "image_ids": [row["id"]],
+        "prompt": row["text"],
+        "subject": row["subject"],
+        "conversations": [],
+        "expected": "",
+        "image_sha256": row["id"],
+        "perceptual_hash": content_key(number)[:16],
+    }
+
+
+def main(source: Path, kept_ids: Path) -> None:
+    """Write the ids of the kept rows; print the seconds."""
+    settings = DuplicateSettings()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, source.open() as lines, kept_ids.open("w") as out:
+        index = KeptIndex(Path(folder), "prompts", settings)
+        earlier: list[tuple[str, ...]] = []
+        number = 0
+        while chunk := [json.loads(line) for line in islice(lines, BATCH)]:
+            batch = [pair(number + at, row) for at, row in enumerate(chunk)]
+            number += len(batch)
+            repeatable = index.repeatable_by(batch, earlier)
+            seen = KeptPairs(settings)
+            seen.expect([*repeatable, *batch])
+            for other in repeatable:
+                seen.add(other)
+            kept = []
+            for row in batch:
+                if not any(seen.repeated_by(row)):
+                    seen.add(row)
+                    kept.append(row)
+            earlier.append(("prompts", f"{len(earlier):05d}"))
+            index.follow({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
+            out.writelines(f"{row['pair_id']}\n" for row in kept)
+    print(f"{time.perf_counter() - started:.2f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,40 @@
+"""What a batch teaches as a whole: its kinds of questions, how long its answers are, how many of them guess."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import pstdev
+from typing import Any
+
+_FEWEST = 10
+"""Conversations from which a mixture can be told; of fewer, every measure is None."""
+
+
+def quota_met(kinds: Sequence[str], quotas: Mapping[str, float]) -> float | None:
+    """Of the least met quota, the share that the kind has over the one it should have: 1 and above is met; 1 without quotas."""
+    counts = Counter(kinds)
+    if len(kinds) < _FEWEST:
+        return None
+    return min((counts[kind] / len(kinds) / least for kind, least in quotas.items() if least), default=1.0)
+
+
+def most_frequent_share(kinds: Sequence[str]) -> float | None:
+    """The share of the most frequent kind."""
+    return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
+
+
+def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]]]) -> list[int]:
+    """The number of words of every answer."""
+    return [len(turn["value"].split()) for turns in conversations for turn in turns if turn["from"] == "gpt"]
+
+
+def length_spread(words: Sequence[int]) -> float | None:
+    """The standard deviation of answer lengths, in words."""
+    return pstdev(words) if len(words) >= _FEWEST else None
+
+
+def hedged_share(notes: Sequence[Sequence[str]]) -> float | None:
+    """The share of kept pairs with a note that their answer guesses."""
+    hedged = sum(any(note.startswith("hedged_answer:") for note in of_pair) for of_pair in notes)
+    return hedged / len(notes) if len(notes) >= _FEWEST else None

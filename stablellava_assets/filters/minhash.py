@@ -1,0 +1,101 @@
+"""MinHash (Broder, 1997) band keys of many short texts at once: texts that share a key are worth comparing.
+
+A text is the set of its 5-byte shingles. Signatures come from rensa; what is done to them here (shingling, folding a
+band into one number) is array arithmetic, so that no text costs a loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHINGLE = 5
+"""Bytes a shingle; a shorter text is one shingle."""
+
+PERMUTATIONS = 128
+_SEED = 42
+_RECALL = 0.999
+_CHUNK = 10_000
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+class MinHashBands:
+    """Locality-sensitive hashing (Indyk and Motwani, 1998) of texts by the Jaccard index of their shingles.
+
+    Args:
+        threshold: Jaccard index at which two texts share at least one key with a probability of 0.999.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self._rows = _rows_a_band(threshold)
+        self.count = _bands(self._rows)
+        """Keys a text."""
+
+    def keys(self, groups: Sequence[str], texts: Sequence[str]) -> NDArray[np.uint64]:
+        """The keys, shape (texts, :attr:`count`); those of different groups do not meet."""
+        if not texts:
+            return np.empty((0, self.count), np.uint64)
+        chunks = [self._keys(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
+        salts = np.array([_salt(group) for group in groups], np.uint64)
+        keys: NDArray[np.uint64] = _mixed(np.concatenate(chunks) ^ salts[:, None])
+        return keys
+
+    def _keys(self, texts: Sequence[str]) -> NDArray[np.uint64]:
+        bands = _signatures(texts)[:, : self.count * self._rows].reshape(len(texts), self.count, self._rows)
+        keys = np.broadcast_to(np.arange(self.count, dtype=np.uint64), (len(texts), self.count))
+        for row in range(self._rows):
+            keys = _mixed(keys ^ bands[:, :, row])
+        return keys
+
+
+def _signatures(texts: Sequence[str]) -> NDArray[np.uint64]:
+    from rensa import RMinHash
+
+    tokens, starts = _shingles(texts)
+    matrix: Any = RMinHash.digest_matrix_from_flat_token_hashes(tokens, starts, PERMUTATIONS, _SEED)
+    return np.array(matrix.to_rows(), np.uint64)
+
+
+def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The shingles of all texts, one text after the other, as mixed 64-bit numbers, and where each text starts."""
+    # A text of fewer than 5 bytes is filled up, so that every text has a shingle.
+    encoded = [text.encode().ljust(SHINGLE, b"\0") for text in texts]
+    flat = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
+    values = np.zeros(len(flat) - SHINGLE + 1, np.uint64)
+    for offset in range(SHINGLE):
+        values = (values << np.uint64(8)) | flat[offset : len(flat) - SHINGLE + 1 + offset]
+    lengths = np.array([len(text) for text in encoded])
+    ends = np.cumsum(lengths)
+    # Shingles that reach into the next text belong to none.
+    inside = np.ones(len(values), bool)
+    for back in range(1, SHINGLE):
+        inside[ends[:-1] - back] = False
+    starts = np.concatenate([[0], np.cumsum(lengths - SHINGLE + 1)]).astype(np.uint64)
+    return _mixed(values[inside]), starts
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers spread over 64 bits: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    for shift, factor in zip((30, 27), _MIX, strict=True):
+        values = (values ^ (values >> np.uint64(shift))) * factor
+    return values ^ (values >> np.uint64(31))
+
+
+@lru_cache(maxsize=100_000)
+def _salt(group: str) -> int:
+    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little")
+
+
+def _rows_a_band(threshold: float) -> int:
+    """Signature rows a band: the most that still bring a pair at the threshold together with probability ``_RECALL``."""
+    sharp = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
+    return max(sharp, default=1)
+
+
+def _bands(rows: int) -> int:
+    return PERMUTATIONS // rows

@@ -1,0 +1,90 @@
+"""Batches of pairs, published as a run publishes them, and what an exhaustive comparison says of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.earlier import EarlierPairs
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
+from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+
+_SCENES = ["grove", "zoo", "night sky", "waterside", "farm yard", "lava field", "market"]
+_LIGHTS = ["at dawn", "at dusk", "in fog", "dramatic lighting", "soft light", "golden hour"]
+
+
+def random_batch(name: str, size: int, chance: random.Random) -> list[Candidate]:
+    """Pairs of few subjects, scenes and answers, so that many of them repeat or nearly repeat others."""
+    return [_random_pair(f"{name}-{number}", chance) for number in range(size)]
+
+
+def _random_pair(name: str, chance: random.Random) -> Candidate:
+    subject = chance.choice(["koala", "owl"])
+    tail = f"{chance.choice(_SCENES)}, {chance.choice(_LIGHTS)}, intricate details, highly detailed, {chance.choice('48')}k"
+    described: dict[str, Any] = {"kind": "what", "expected": subject, "answer": f"It is {subject}."}
+    if chance.random() < 0.7:
+        described = {
+            "answer": f"The {subject} dozes in the {chance.choice(_SCENES)} {chance.choice(_LIGHTS)}, {'as always' * chance.randrange(2)}."
+        }
+    return candidate(
+        name,
+        prompt=f"(({subject})), {tail}",
+        subject=subject,
+        looks=f"{0xABCDEF12345 ^ (1 << chance.randrange(64)):016x}" if chance.random() < 0.1 else None,
+        **described,
+    )
+
+
+class Published:
+    """A store of real Parquet files that batches are judged against and published to."""
+
+    def __init__(self, folder: Any, settings: FilterSettings) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.store = ParquetStore(str(folder / "tables"))
+        self.reads: list[Partition] = []
+
+    @property
+    def earlier(self) -> EarlierPairs:
+        """Made anew, as by every run."""
+        return EarlierPairs(self.store, self.folder / "index", self.settings.duplicates)
+
+    def judge(self, partition: Partition, candidates: list[Candidate]) -> list[Row]:
+        """Verdicts by way of the index, as the asset comes to them; what was kept is published."""
+        earlier = self.earlier
+        repeatable = earlier.repeatable_by(partition, candidates)
+        judged = judge(candidates, repeatable, NO_BENCHMARK, self.settings, meanings=earlier.meanings)
+        self.publish(partition, judged.kept)
+        return judged.rows
+
+    def publish(self, partition: Partition, kept: Iterable[Row]) -> None:
+        ability, batch = partition
+        rows = [{**row, "ability": ability, "batch": batch, "run_id": "run"} for row in kept]
+        self.store.publish(FILTERED_PAIRS, partition, FILTERED_PAIRS.from_rows(rows))
+
+    def paint(self, partition: Partition, candidates: Iterable[Candidate]) -> None:
+        """Publish the pictures of a batch."""
+        ability, batch = partition
+        rest = {column.name: None for column in IMAGES.columns}
+        rows = [
+            {**rest, **pair.image, "ability": ability, "batch": batch, "status": "made", "ignored_keywords": []}
+            for pair in candidates
+        ]
+        self.store.publish(IMAGES, partition, IMAGES.from_rows(rows))
+
+
+def against_all(batches: list[list[Candidate]], settings: FilterSettings) -> list[list[Row]]:
+    """Verdicts when each batch is held against everything that those before it kept."""
+    kept: list[Row] = []
+    verdicts = []
+    for candidates in batches:
+        judged = judge(candidates, kept, NO_BENCHMARK, settings)
+        kept += judged.kept
+        verdicts.append(judged.rows)
+    return verdicts
