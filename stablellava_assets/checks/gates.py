@@ -29,6 +29,13 @@ class GateSettings(Document):
     allow_empty: bool = Field(False, description="Whether a batch without rows is no mistake, as beyond a file's end.")
     min_made_prompts: float = Field(0.95, ge=0, le=1)
     min_made_images: float = Field(0.95, ge=0, le=1)
+    min_different_pictures: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="Share of the painted pictures that must be unlike every other one; less where rows share pictures "
+        "(painter.repeated_prompts: once).",
+    )
     min_made_dialogues: float = Field(0.95, ge=0, le=1)
     min_kept_pairs: float = Field(0.5, ge=0, le=1, description="Filter yield below which something is wrong upstream.")
     min_subject_entropy: float = Field(

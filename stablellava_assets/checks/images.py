@@ -26,9 +26,9 @@ SUITE = Suite(
         ),
         Gate(
             "pictures_differ",
-            "At least 95 % of the painted pictures are unlike every other one, byte by byte.",
+            "At least the profile's gates.min_different_pictures of the painted ones are unlike every other, byte by byte.",
             "ExpectColumnValuesToBeUnique",
-            always(column="sha256", mostly=0.95, **_IF_MADE),
+            lambda settings: {"column": "sha256", "mostly": settings.min_different_pictures, **_IF_MADE},
         ),
     ),
 )

@@ -54,7 +54,7 @@ class Attempt:
         try:
             async with asyncio.timeout(None) as deadline:
                 self._turn.add_done_callback(lambda turn: self._start_clock(deadline))
-                self.result = await transport.post(client, self.item.body, self._turn)
+                self.result = await transport.post(client, self.item.to_send.path, self.item.body, self._turn)
         except TimeoutError:
             late = f"no answer within {self._timeout_s:g} s (timeout_s)"
             self.result = UnavailableError(late, may_be_charged=True, overloaded=True)

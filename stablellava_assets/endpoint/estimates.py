@@ -40,7 +40,8 @@ class PromptSize:
 def prompt_size(body: Mapping[str, Any]) -> PromptSize:
     """The size of a request's body."""
     text, pictures = 0, 0
-    for message in body["messages"]:
+    messages = body["messages"] if "messages" in body else [{"content": body["prompt"]}]
+    for message in messages:
         content = message["content"]
         for part in [{"text": content}] if isinstance(content, str) else content:
             if "text" in part:
@@ -49,9 +50,11 @@ def prompt_size(body: Mapping[str, Any]) -> PromptSize:
                 pictures += 1
     if "response_format" in body:
         text += len(json.dumps(body["response_format"]))
-    return PromptSize(text, len(body["messages"]), pictures)
+    return PromptSize(text, len(messages), pictures)
 
 
-def worst_cost(size: PromptSize, max_output_tokens: int, price: Price | None) -> Decimal | None:
+def worst_cost(size: PromptSize, max_output_tokens: int, price: Price | None, pictures_made: int = 0) -> Decimal | None:
     """Most US dollars that a request can cost; None if its price is unknown."""
+    if price is not None and pictures_made and price.picture is not None:
+        return pictures_made * price.picture
     return None if price is None else price.cost(size.most_tokens(price), max_output_tokens)

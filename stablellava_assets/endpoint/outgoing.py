@@ -12,7 +12,7 @@ from typing import Any
 from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, body_of
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, ImageRequest, body_of
 from stablellava_assets.endpoint.resolution import resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
 
@@ -93,7 +93,7 @@ class Outgoing:
         """An item that sends this for a request."""
         body = body_of(self._settings, to_send)
         size = prompt_size(body)
-        worst = worst_cost(size, to_send.max_output_tokens, self._price)
+        worst = worst_cost(size, to_send.max_output_tokens, self._price, int(isinstance(to_send, ImageRequest)))
         return Item(request, to_send, body, worst, size.likely_tokens + to_send.max_output_tokens)
 
     def times_asked(self, request_id: str) -> int:

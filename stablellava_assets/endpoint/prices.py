@@ -29,6 +29,10 @@ class ListedPrice(Document):
     cached_input: _Dollars | None = Field(None, description="Input that the endpoint had cached. Unset: as input.")
     output: _Dollars
     picture_tokens: int = Field(2000, ge=0, description="Most tokens that one picture counts as input.")
+    picture: _Dollars | None = Field(
+        None,
+        description="US dollars for one picture made, whatever its tokens. Unset: pictures cost what their tokens do.",
+    )
 
 
 class PriceFile(RootModel[dict[str, ListedPrice]]):
@@ -43,6 +47,7 @@ class Price:
     cached_input: Decimal
     output: Decimal
     picture_tokens: int
+    picture: Decimal | None = None
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> Decimal:
         """US dollars, exact; ``cached_tokens`` are among the ``prompt_tokens``."""
@@ -74,6 +79,7 @@ def price_of(settings: EndpointSettings) -> Price | None:
         cached_input=_per_token(cached * share),
         output=_per_token(found.output * share),
         picture_tokens=found.picture_tokens,
+        picture=found.picture,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.requests import ChatRequest
+from stablellava_assets.endpoint.requests import ChatRequest, EndpointError, ImageRequest
 from stablellava_assets.tables.identity import content_key
 
 _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
@@ -35,9 +35,13 @@ class Reply:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int = 0
+    pictures: int = 0
+    """Pictures made; a price by the picture counts them instead of the tokens."""
 
     def cost(self, price: Price | None) -> Decimal | None:
         """US dollars; None where the price or a token count is unknown."""
+        if price is not None and self.pictures and price.picture is not None:
+            return self.pictures * price.picture
         if price is None or self.prompt_tokens is None or self.completion_tokens is None:
             return None
         return price.cost(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
@@ -90,6 +94,36 @@ def reply_of(completion: Any) -> Reply:
         raise UnreadableReplyError("the response is JSON, but no chat completion") from None
 
 
+def read_picture(body: str) -> Reply:
+    """An answer to a request for a picture, from the text of its response; its text is that of a ``PictureAnswer``.
+
+    Raises:
+        UnreadableReplyError: it is none.
+        EndpointError: it holds an address where the picture should be.
+    """
+    try:
+        response = json.loads(body)
+        (picture,) = response["data"]
+        usage = response.get("usage") or {}
+        encoded, address = _text(picture.get("b64_json")), picture.get("url")
+        if not encoded and address:
+            raise EndpointError(
+                "the endpoint answers with the address of a picture instead of the picture: set painter.response_format to "
+                "b64_json"
+            )
+        return Reply(
+            text=json.dumps({"b64_json": encoded or "", "revised_prompt": _text(picture.get("revised_prompt"))}),
+            refusal=None,
+            finish_reason=None,
+            model=_text(response.get("model")),
+            prompt_tokens=_count(usage.get("input_tokens")),
+            completion_tokens=_count(usage.get("output_tokens")),
+            pictures=1,
+        )
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise UnreadableReplyError("the response is not JSON with one picture") from None
+
+
 def judge(request: ChatRequest, reply: Reply) -> Verdict:
     """Validate a reply against ``request.answer``."""
     if reply.refusal is not None:
@@ -102,6 +136,8 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
         return Verdict(None, "the endpoint's content filter withheld the answer")
     if reply.finish_reason == "length":
         return Verdict(None, f"cut off: the answer is longer than max_output_tokens ({request.max_output_tokens})")
+    if isinstance(request, ImageRequest):
+        return Verdict(None, "the answer holds no picture")
     if not reply.text.strip():
         return Verdict(None, "the answer is empty", repairable=True)
     return Verdict(None, f"invalid answer: {invalid}", repairable=True)

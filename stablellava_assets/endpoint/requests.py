@@ -1,14 +1,14 @@
-"""A chat request, whose id covers everything that shapes its answer, and what became of it."""
+"""A request for text or for a picture, whose id covers everything that shapes its answer, and what became of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from stablellava_assets.endpoint.schemas import json_schema_of
 from stablellava_assets.endpoint.settings import EndpointSettings
@@ -39,6 +39,28 @@ class ChatRequest:
     answer: type[BaseModel]
     max_output_tokens: int
     repair_of: str | None = None
+
+    path: ClassVar[str] = "/chat/completions"
+    """Where it is sent, below the endpoint's address."""
+
+
+class PictureAnswer(BaseModel):
+    """The answer to an :class:`ImageRequest`: the encoded picture in base64, and the prompt as the endpoint changed it."""
+
+    b64_json: str = Field(min_length=1)
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class ImageRequest(ChatRequest):
+    """A request for one picture of the text of its only message. Make one with :func:`image_request`.
+
+    ``fields`` are those of the body besides model, prompt and number.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    path: ClassVar[str] = "/images/generations"
 
 
 @dataclass(frozen=True)
@@ -80,8 +102,27 @@ def chat_request(
     return ChatRequest(key, stage, messages, answer, max_output_tokens)
 
 
+def image_request(
+    settings: EndpointSettings,
+    *,
+    stage: str,
+    prompt: str,
+    fields: Mapping[str, Any],
+    max_output_tokens: int,
+    sample: str,
+) -> ImageRequest:
+    """A request for a picture; its id is a hash of endpoint, body and ``sample``, which is not sent."""
+    messages = [{"role": "user", "content": prompt}]
+    unnamed = ImageRequest("", stage, messages, PictureAnswer, max_output_tokens, fields=fields)
+    key = content_key("image request", settings.url, body_of(settings, unnamed), sample)
+    return replace(unnamed, request_id=key)
+
+
 def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
-    """The request as the protocol has it, for ``/chat/completions``."""
+    """The request as the protocol has it, for its ``path``."""
+    if isinstance(request, ImageRequest):
+        prompt = request.messages[0]["content"]
+        return {"model": settings.model, "prompt": prompt, "n": 1, **request.fields, **settings.extra_body}
     limit = settings.output_limit_field or ("max_completion_tokens" if settings.is_official else "max_tokens")
     body: dict[str, Any] = {
         "model": settings.model,

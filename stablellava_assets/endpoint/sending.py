@@ -16,8 +16,8 @@ from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.outgoing import Item, Outgoing
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets.endpoint.replies import Reply, UnreadableReplyError, read_reply
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError
+from stablellava_assets.endpoint.replies import Reply, UnreadableReplyError, read_picture, read_reply
+from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError, ImageRequest
 from stablellava_assets.endpoint.resolution import resolve, unanswered
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.throttle import Throttle
@@ -211,7 +211,8 @@ class Sending:
         item, result = attempt.item, attempt.result
         try:
             if isinstance(result, Response):
-                self._answered(item, read_reply(result.body), result)
+                read = read_picture if isinstance(item.to_send, ImageRequest) else read_reply
+                self._answered(item, read(result.body), result)
             elif isinstance(result, UnavailableError):
                 self._again(attempt, result)
             elif isinstance(result, RefusedError):

@@ -92,8 +92,10 @@ class Transport:
             return openai.AzureOpenAI(**common)
         return openai.OpenAI(**common)
 
-    async def post(self, client: openai.AsyncOpenAI, body: Mapping[str, Any], turn: Awaitable[None]) -> Response:
-        """Build a request at once, and send it when it is its ``turn``.
+    async def post(
+        self, client: openai.AsyncOpenAI, path: str, body: Mapping[str, Any], turn: Awaitable[None]
+    ) -> Response:
+        """Build a request to ``path`` at once, and send it when it is its ``turn``.
 
         Raises:
             RefusedError: it can never be answered.
@@ -102,7 +104,7 @@ class Transport:
         """
         _TURN.set(turn)
         try:
-            response = await client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response)
+            response = await client.post(path, body=dict(body), cast_to=httpx2.Response)
         except (openai.APIError, aiohttp.ClientError) as error:
             raise self.meaning_of(error) from None
         return Response(self.without_key(response.text), response.headers)

@@ -8,6 +8,10 @@ from typing import Protocol
 from stablellava_assets.tables.rows import PlannedRow, Row
 
 
+class PainterError(RuntimeError):
+    """A fault of the whole stage, found before the first row: the message names the setting and what to do."""
+
+
 class Painter(Protocol):
     """Paints ``images`` rows.
 

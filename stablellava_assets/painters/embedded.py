@@ -10,6 +10,7 @@ from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.painters.lexicon import Lexicon
 from stablellava_assets.painters.painting import Order, PaintingPool
 from stablellava_assets.painters.prompt_reading import UnpaintablePromptError, read_prompt
+from stablellava_assets.painters.provenance import COMPOSED
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.painters.sprites import artwork_version
 from stablellava_assets.tables.identity import content_key
@@ -87,6 +88,7 @@ class EmbeddedPainter:
             "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
             "perceptual_hash": perceptual_hash,
             "ignored_keywords": inputs["ignored_keywords"],
+            "digital_source_type": None if png is None else COMPOSED,
             "row_key": row.row_key,
             "status": FAILED if png is None else MADE,
             "reason": inputs["reason"],

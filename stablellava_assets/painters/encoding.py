@@ -16,10 +16,17 @@ _SIDE = 32
 _LOW = 8
 
 
-def encode_png(picture: Image.Image) -> bytes:
-    """PNG bytes. Run-length matching alone takes a third of the default's time and costs a tenth in size."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_type=zlib.Z_RLE)
+def encode_png(picture: Image.Image, xmp: bytes | None = None) -> bytes:
+    """PNG bytes. Run-length matching alone takes a third of the default's time and costs a tenth in size.
+
+    ``xmp`` is a packet that says what made the picture (:func:`stablellava_assets.painters.provenance.xmp_packet`).
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer, info = io.BytesIO(), PngInfo()
+    if xmp is not None:
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    picture.save(buffer, "PNG", compress_type=zlib.Z_RLE, pnginfo=info)
     return buffer.getvalue()
 
 

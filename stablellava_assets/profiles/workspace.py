@@ -13,7 +13,7 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
-from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
@@ -70,6 +70,11 @@ class Workspace:
         return self.data / "chat_ledger.sqlite"
 
     @property
+    def image_ledger(self) -> Path:
+        """The ledger of what image models were paid for, with the pictures; made when the first is asked."""
+        return self.data / "image_ledger.sqlite"
+
+    @property
     def gallery(self) -> Gallery:
         """The page on which people look at pairs, in the data folder."""
         return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
@@ -100,6 +105,14 @@ class Workspace:
             from stablellava_assets.painters.embedded import EmbeddedPainter
 
             return EmbeddedPainter(settings, self.catalog)
+        if isinstance(settings, DiffusionPainterSettings):
+            from stablellava_assets.painters.diffusion.painter import DiffusionPainter
+
+            return DiffusionPainter(settings)
+        if isinstance(settings, ApiPainterSettings):
+            from stablellava_assets.painters.api import ApiPainter
+
+            return ApiPainter(settings, self.image_ledger)
         assert_never(settings)
 
     def alignment(self) -> Alignment | None:

@@ -30,6 +30,8 @@ class Table:
     row_id: str
     partitioned_by: tuple[str, ...]
     columns: tuple[pa.Field, ...]
+    added: frozenset[str] = frozenset()
+    """Columns that files of earlier versions lack; they are read as null there."""
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -167,8 +169,15 @@ IMAGES = Table(
             "perceptual_hash", pa.string(), "Perceptual hash of the picture, hex; near pictures differ in few bits."
         ),
         _column("ignored_keywords", STRINGS, "Prompt keywords the painter did not act on."),
+        _column(
+            "digital_source_type",
+            pa.string(),
+            "IPTC digital source type: trainedAlgorithmicMedia, which the file says too (XMP), or compositeSynthetic; null when "
+            "not made, or made before this was recorded.",
+        ),
         *_TAIL,
     ),
+    added=frozenset({"digital_source_type"}),
 )
 
 DIALOGUES = Table(

@@ -76,6 +76,8 @@ class ParquetStore:
                 f"{path}: damaged Parquet file ({error}). Delete it and materialize {table.name} "
                 f"for partition {'|'.join(partition) or '(whole table)'} again."
             ) from error
+        for name in table.added.intersection(names) - set(data.column_names):
+            data = data.append_column(table.schema.field(name), pa.nulls(data.num_rows, table.schema.field(name).type))
         if missing := [name for name in names if name not in data.column_names]:
             raise StoreError(f"{path}: lacks the columns {missing}; it was written by another version. Delete it.")
         return data.select(names)

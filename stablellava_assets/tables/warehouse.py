@@ -69,6 +69,10 @@ class Warehouse:
         rows = table.schema.empty_table().select(plain)
         connection.register("incoming", rows)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
+        if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
+            # Another version of this program made it.
+            connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
+            connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
         in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
         ledger = connection.execute(
             f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]

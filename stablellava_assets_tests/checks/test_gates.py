@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from stablellava_assets.authors.base import NOT_ASKED
-from stablellava_assets.checks import dialogues, filtered_pairs, prompt_specs
+from stablellava_assets.checks import dialogues, filtered_pairs, images, prompt_specs
 from stablellava_assets.checks.diversity import vendi_score
 from stablellava_assets.checks.gates import Gate, GateError, GateSettings, Suite, always, validate
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, FILTERED_PAIRS, PROMPT_SPECS
+from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
+from stablellava_assets_tests.painters.specs import painted
+from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.tables.rows_of import spec
 
 
@@ -210,3 +212,15 @@ def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None
     data = PROMPT_SPECS.from_rows([{**spec(0), "run_id": "run"}])
     with pytest.raises(GateError, match="'broken' could not be evaluated"):
         validate(Suite(PROMPT_SPECS, (broken,)), data, GateSettings())
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.95, False), (0.3, True)])
+def test_rows_may_share_pictures_as_far_as_the_profile_says(share: float, passed: bool) -> None:
+    (row,), other = painted(painted_spec("((elephant))")), painted(painted_spec("((turtle))"))
+    rows = [{**row, "image_id": str(index)} for index in range(2)] + other
+    data = IMAGES.from_rows([{**each, "run_id": "run"} for each in rows])
+    results = {
+        each.gate: each.passed for each in validate(images.SUITE, data, GateSettings(min_different_pictures=share))
+    }
+    assert results.pop("pictures_differ") is passed
+    assert set(results.values()) == {True}

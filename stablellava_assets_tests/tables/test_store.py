@@ -11,6 +11,8 @@ import pytest
 
 from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS, TABLES
 from stablellava_assets.tables.store import ParquetStore, StoreError
+from stablellava_assets_tests.painters.specs import painted
+from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.tables.rows_of import spec
 
 PARTITION = ("animal", "0001")
@@ -34,6 +36,22 @@ def test_what_is_published_is_read_back(tmp_path: Path) -> None:
 def test_a_partition_that_was_never_published_is_none(tmp_path: Path) -> None:
     assert ParquetStore(str(tmp_path)).read(PROMPT_SPECS, PARTITION) is None
     assert ParquetStore(str(tmp_path)).read_all(PROMPT_SPECS).num_rows == 0
+
+
+def test_files_of_earlier_versions_lack_a_column_and_are_read(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path))
+    path = store.publish(IMAGES, PARTITION, IMAGES.schema.empty_table())
+    (row,) = painted(painted_spec("((elephant))"))
+    without = IMAGES.from_rows([{**row, "run_id": "run"}]).drop_columns(["digital_source_type"])
+    pq.write_table(without, path)
+    read = store.read(IMAGES, PARTITION)
+    assert read is not None
+    assert read.column_names == IMAGES.schema.names
+    assert read["digital_source_type"].to_pylist() == [None]
+    assert read["sha256"].to_pylist() == [row["sha256"]]
+    pq.write_table(without.drop_columns(["sha256"]), path)
+    with pytest.raises(StoreError, match=r"lacks the columns \['sha256'\]"):
+        store.read(IMAGES, PARTITION)
 
 
 def test_every_column_says_what_it_means() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT, PROMPT_SPECS
@@ -25,6 +26,16 @@ def opened(folder: Path) -> tuple[ParquetStore, Warehouse]:
 def counts(warehouse: Warehouse) -> dict[str, int]:
     rows = warehouse.query("SELECT ability, count(*) AS n FROM prompt_specs GROUP BY ability").to_pylist()
     return {row["ability"]: row["n"] for row in rows}
+
+
+def test_a_table_of_another_version_is_made_anew(tmp_path: Path) -> None:
+    store, warehouse = opened(tmp_path)
+    store.publish(PROMPT_SPECS, ("animal", "0001"), specs("animal", 3))
+    warehouse.sync([PROMPT_SPECS])
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("ALTER TABLE prompt_specs DROP COLUMN seed")
+    assert warehouse.sync([PROMPT_SPECS]) == {"prompt_specs": 1}
+    assert warehouse.query("SELECT count(seed) AS n FROM prompt_specs").to_pylist() == [{"n": 3}]
 
 
 def test_only_changed_partitions_are_copied(tmp_path: Path) -> None:

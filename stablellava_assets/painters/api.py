@@ -1,0 +1,181 @@
+"""The api painter: a model behind an endpoint that answers OpenAI's image requests."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
+from stablellava_assets.painters.emphasis import without_brackets
+from stablellava_assets.painters.image_rows import INPUTS, finish, image_row
+from stablellava_assets.painters.picture_faults import uniform
+from stablellava_assets.painters.provenance import Provenance
+from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import PlannedRow, Row
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_VERSION = 1
+"""Part of every row key: raise it when the same settings and prompt ask for another picture than before."""
+_STAGE = "images"
+_SEEDS = 2**31
+"""Many endpoints keep seeds in 32 bits."""
+
+
+class UnusablePictureError(ValueError):
+    """What an endpoint sent is no picture, or a uniform one."""
+
+
+@dataclass(frozen=True)
+class _Try:
+    row: PlannedRow
+    number: int = 0
+
+    @property
+    def seed(self) -> int:
+        seed: int = (self.row.inputs["seed"] + self.number) % _SEEDS
+        return seed
+
+
+class ApiPainter:
+    """Asks for one picture a request; each answer is in the ledger before anything is done with it, and paid once.
+
+    Endpoints know no emphasis, so prompts are sent without their brackets.
+
+    Args:
+        settings: the profile's.
+        ledger_path: the ledger of paid pictures.
+    """
+
+    name = "api"
+
+    def __init__(self, settings: ApiPainterSettings, ledger_path: Path) -> None:
+        self._settings = settings
+        self._ledger_path = ledger_path
+
+    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+        """One image a spec. A row's key covers prompt, seed, model and what is sent; not the endpoint's address."""
+        return [self._plan(spec) for spec in specs]
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
+
+        Raises:
+            EndpointError: no request can be answered with these settings; the message names the one to mend.
+            LedgerError: the ledger could not be written.
+        """
+        tries = [_Try(row) for row in planned]
+        while tries:
+            again: list[_Try] = []
+            yield from self._round(tries, again)
+            tries = again
+
+    @cached_property
+    def _endpoint(self) -> ChatEndpoint:
+        return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+
+    @cached_property
+    def _settings_key(self) -> str:
+        settings = self._settings
+        own = settings.model_dump(mode="json", exclude={"endpoint", "retries", "picture_tokens", "response_format"})
+        return content_key(_VERSION, own, settings.endpoint.model, settings.endpoint.extra_body)
+
+    def _plan(self, spec: Row) -> PlannedRow:
+        inputs = {name: spec[name] for name in (*INPUTS, "negative_prompt", "seed")}
+        return PlannedRow(
+            content_key("image", spec["spec_id"], self.name),
+            content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"]),
+            inputs,
+        )
+
+    def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[Row]:
+        """Ask once for each; what is to be asked for again goes into ``again``."""
+        waiting: dict[str, _Try] = {}
+
+        def requests() -> Iterator[ImageRequest]:
+            for tried in tries:
+                request = self._request(tried)
+                waiting[request.request_id] = tried
+                yield request
+
+        for outcome in self._endpoint.ask(requests()):
+            tried = waiting.pop(outcome.request_id)
+            try:
+                yield self._row(tried, outcome)
+            except UnusablePictureError as error:
+                if tried.number < self._settings.retries:
+                    again.append(_Try(tried.row, tried.number + 1))
+                else:
+                    count = f", in {tried.number + 1} tries" if tried.number else ""
+                    yield self._unpainted(tried, None, f"{error}{count}")
+
+    def _request(self, tried: _Try) -> ImageRequest:
+        settings, inputs = self._settings, tried.row.inputs
+        fields: dict[str, Any] = {"size": f"{settings.width}x{settings.height}"}
+        optional: Mapping[str | None, Any] = {
+            "quality": settings.quality,
+            "response_format": settings.response_format,
+            settings.seed_field: tried.seed,
+            settings.negative_prompt_field: without_brackets(inputs["negative_prompt"] or "") or None,
+        }
+        fields |= {name: value for name, value in optional.items() if name is not None and value is not None}
+        return image_request(
+            settings.endpoint,
+            stage=_STAGE,
+            prompt=without_brackets(inputs["prompt"]),
+            fields=fields,
+            max_output_tokens=settings.picture_tokens,
+            sample=f"{inputs['spec_id']} {tried.seed}",
+        )
+
+    def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
+        if not isinstance(outcome.answer, PictureAnswer):
+            return self._unpainted(tried, outcome.status, outcome.reason)
+        picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
+        inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
+        prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
+        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]))
+        return image_row(tried.row, painted, painter=self.name, model=model, seed=self._sent_seed(tried))
+
+    def _unpainted(self, tried: _Try, status: str | None, reason: str | None) -> Row:
+        return image_row(
+            tried.row,
+            None,
+            painter=self.name,
+            model=self._settings.endpoint.model,
+            seed=self._sent_seed(tried),
+            status=status,
+            reason=reason,
+        )
+
+    def _sent_seed(self, tried: _Try) -> int | None:
+        """The seed that the endpoint was given; None where it takes none."""
+        return tried.seed if self._settings.seed_field else None
+
+
+def _decoded(encoded: str, min_spread: float) -> Image.Image:
+    """The picture, in RGB.
+
+    Raises:
+        UnusablePictureError: it is none, or uniform.
+    """
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as opened:
+            picture = opened.convert("RGB")
+    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None
+    if reason := uniform(float(np.asarray(picture.convert("L")).std()), min_spread):
+        raise UnusablePictureError(reason)
+    return picture

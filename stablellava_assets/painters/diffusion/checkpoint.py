@@ -1,0 +1,207 @@
+"""Find a checkpoint, know it again, and load it; whatever is wrong with it is said before the first row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stablellava_assets.painters.base import PainterError
+from stablellava_assets.painters.diffusion.quiet import quiet
+from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.tables.identity import content_key
+
+_INDEX = "model_index.json"
+_SAMPLES, _SAMPLE_BYTES = 64, 65_536
+_SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "dpm++_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "dpm++_2m_karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+
+
+class Identity(NamedTuple):
+    """What a checkpoint is called in rows, and what tells it from others in their keys."""
+
+    label: str
+    key: str
+
+
+def checkpoint_identity(settings: DiffusionPainterSettings) -> Identity:
+    """By name on the hub and revision, or by the name of a folder and a hash of its files; the key is the hash alone.
+
+    The hash covers names, sizes and 64 samples of each file, so that it takes a moment and still tells two trainings of
+    one model apart.
+
+    Raises:
+        PainterError: the folder is not there, or holds no pipeline.
+    """
+    folder = Path(settings.model).expanduser()
+    if not _is_folder(settings.model):
+        named = f"{settings.model}@{settings.revision or 'main'}"
+        return Identity(named, f"{named} {settings.variant}")
+    if not folder.is_dir():
+        raise PainterError(f"painter.model: there is no folder {folder}; name a checkpoint in diffusers' layout")
+    if not (folder / _INDEX).is_file():
+        raise PainterError(
+            f"painter.model: {folder} holds no {_INDEX}, so it is no checkpoint in diffusers' layout; convert it with "
+            "diffusers' scripts, or name another"
+        )
+    key = content_key(list(_fingerprints(folder)), settings.variant)
+    return Identity(f"{folder.resolve().name}@{key[:12]}", key)
+
+
+def load_pipeline(settings: DiffusionPainterSettings) -> Any:
+    """The checkpoint's text-to-image pipeline, on its device.
+
+    Raises:
+        PainterError: no such checkpoint, no permission, no GPU, damaged files, or a scheduler that does not fit.
+    """
+    import diffusers
+    import torch
+
+    identity = checkpoint_identity(settings).label
+    device = device_of(settings)
+    try:
+        with quiet():
+            pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+                str(Path(settings.model).expanduser()) if _is_folder(settings.model) else settings.model,
+                revision=settings.revision,
+                variant=settings.variant,
+                dtype=dtype_of(settings, device),
+                low_cpu_mem_usage=diffusers.utils.is_accelerate_available(),
+            )
+    except torch.OutOfMemoryError as error:
+        raise PainterError(
+            f"painter.model: {identity} does not fit into memory; set painter.offload or a dtype"
+        ) from error
+    except Exception as error:
+        raise PainterError(_explained(identity, settings, error)) from error
+    pipeline.set_progress_bar_config(disable=True)
+    set_scheduler(pipeline, settings, identity)
+    if hasattr(getattr(pipeline, "vae", None), "enable_slicing"):
+        pipeline.vae.enable_slicing()  # Decoding a batch at once takes more memory than all the rest.
+    if settings.offload:
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+    if settings.compile:
+        denoiser_of(pipeline).compile()
+    return pipeline
+
+
+def device_of(settings: DiffusionPainterSettings) -> str:
+    """The device that is painted on.
+
+    Raises:
+        PainterError: the profile asks for one that is not there.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if settings.device == "auto":
+        found = next(name for name, is_there in there.items() if is_there)
+    elif not there[settings.device]:
+        raise PainterError(
+            f"painter.device is {settings.device}, and torch {torch.__version__} finds none here; install a build of torch for "
+            "this GPU and its driver, or set painter.device to cpu"
+        )
+    else:
+        found = settings.device
+    if settings.offload and found != "cuda":
+        raise PainterError(f"painter.offload needs a GPU, and pictures are painted on {found}; set it to false")
+    return found
+
+
+def dtype_of(settings: DiffusionPainterSettings, device: str) -> Any:
+    """The torch dtype of the weights."""
+    import torch
+
+    automatic = "bfloat16" if device == "cuda" else "float32"
+    return getattr(torch, automatic if settings.dtype == "auto" else settings.dtype)
+
+
+def denoiser_of(pipeline: Any) -> Any:
+    """The part that works at every step."""
+    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+
+
+def _is_folder(model: str) -> bool:
+    """Names on the hub have one slash at most, and no dot or tilde in front."""
+    path = Path(model).expanduser()
+    return path.exists() or path.is_absolute() or model.startswith(".") or model.count("/") != 1
+
+
+def _fingerprints(folder: Path) -> Iterator[tuple[str, int, str]]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield name, path.stat().st_size, _sampled(path)
+
+
+def _sampled(path: Path) -> str:
+    digest, size = hashlib.blake2b(digest_size=16), path.stat().st_size
+    with path.open("rb") as file:
+        if size <= _SAMPLES * _SAMPLE_BYTES:
+            digest.update(file.read())
+        else:
+            for number in range(_SAMPLES):
+                file.seek(number * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: str) -> None:
+    """Give the pipeline the profile's scheduler, if that names one.
+
+    Raises:
+        PainterError: it does not fit the checkpoint.
+    """
+    if settings.scheduler is None:
+        return
+    import diffusers
+
+    name, options = _SCHEDULERS[settings.scheduler]
+    fitting = {scheduler.__name__ for scheduler in pipeline.scheduler.compatibles}
+    if name not in fitting:
+        own = type(pipeline.scheduler).__name__
+        raise PainterError(
+            f"painter.scheduler: {settings.scheduler} does not fit {identity}, which has a {own}; leave it unset"
+        )
+    pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, **options)
+
+
+def _explained(identity: str, settings: DiffusionPainterSettings, error: Exception) -> str:
+    """What went wrong with a checkpoint, and what to do."""
+    from huggingface_hub import errors
+
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    found = {kind for cause in causes for kind in type(cause).__mro__}
+    said = " ".join(str(error).split())[:300]
+    name = settings.model
+    if errors.GatedRepoError in found:
+        return (
+            f"painter.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
+            "account into the environment variable HF_TOKEN"
+        )
+    if errors.RepositoryNotFoundError in found:
+        return f"painter.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
+    if errors.RevisionNotFoundError in found:
+        return f"painter.revision: {name} has no revision {settings.revision!r}"
+    if not _is_folder(name) and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
+        return (
+            f"painter.model: {name} is not on this machine and the hub cannot be reached ({said}); download it first "
+            f"(hf download {name}), or name a folder"
+        )
+    if json.JSONDecodeError in found:
+        return f"painter.model: a configuration file of {identity} is not JSON ({said}); fetch the checkpoint again"
+    return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"

@@ -1,0 +1,110 @@
+"""The diffusion painter: any text-to-image checkpoint that diffusers loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from stablellava_assets.painters.diffusion.checkpoint import (
+    Identity,
+    checkpoint_identity,
+    device_of,
+    load_pipeline,
+)
+from stablellava_assets.painters.diffusion.studio import Job, Result, Studio
+from stablellava_assets.painters.image_rows import INPUTS, image_row
+from stablellava_assets.painters.provenance import Provenance
+from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.tables.identity import content_key, derive_seed
+from stablellava_assets.tables.rows import PlannedRow, Row
+
+_VERSION = 1
+"""Part of every row key: raise it when the same settings and seed give other pixels than before."""
+_NO_OTHER_PICTURE = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
+"""Settings that a row's key leaves out; the checkpoint is in it by its identity."""
+
+
+class DiffusionPainter:
+    """Paints with a checkpoint, which is loaded when the first picture is asked for.
+
+    Args:
+        settings: the profile's.
+        load: makes the pipeline.
+    """
+
+    name = "diffusion"
+
+    def __init__(
+        self, settings: DiffusionPainterSettings, load: Callable[[DiffusionPainterSettings], Any] = load_pipeline
+    ) -> None:
+        self._settings = settings
+        self._load = load
+
+    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+        """One image a spec. A row's key covers prompts, seed, checkpoint and every setting that shapes the picture.
+
+        Raises:
+            PainterError: the checkpoint's folder is not there.
+        """
+        return [self._plan(spec) for spec in specs]
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Paint ``images`` rows, in batches; what the checkpoint cannot paint is a failed row with its reason.
+
+        Raises:
+            PainterError: the checkpoint cannot be loaded, or memory does not hold a single picture.
+        """
+        rows: dict[str, list[PlannedRow]] = {}
+        for row in planned:
+            rows.setdefault(row.inputs["job_id"], []).append(row)
+        for result in self._studio.paint(self._job(sharing[0]) for sharing in rows.values()):
+            for row in rows[result.job.job_id]:
+                yield self._row(row, result)
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return checkpoint_identity(self._settings)
+
+    @cached_property
+    def _studio(self) -> Studio:
+        return Studio(self._load(self._settings), self._settings, device_of(self._settings))
+
+    @cached_property
+    def _settings_key(self) -> str:
+        return content_key(
+            _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE)
+        )
+
+    def _plan(self, spec: Row) -> PlannedRow:
+        prompt = spec["prompt"]
+        negative = ", ".join(text for text in (self._settings.negative_prompt, spec["negative_prompt"]) if text)
+        if self._settings.repeated_prompts == "once":
+            shared = content_key("prompt", prompt, negative)
+            seed, job_id = derive_seed(shared), shared
+        else:
+            seed, job_id = spec["seed"], spec["spec_id"]
+        image_id = content_key("image", spec["spec_id"], self.name)
+        inputs = {name: spec[name] for name in INPUTS}
+        return PlannedRow(
+            image_id,
+            content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed),
+            {**inputs, "negative_prompt": negative, "seed": seed, "job_id": job_id},
+        )
+
+    def _job(self, row: PlannedRow) -> Job:
+        inputs = row.inputs
+        provenance = Provenance(self._identity.label, inputs["prompt"], inputs["job_id"])
+        return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance)
+
+    def _row(self, row: PlannedRow, result: Result) -> Row:
+        return image_row(
+            row,
+            result.painted,
+            painter=self.name,
+            model=self._identity.label,
+            seed=result.job.seed_now,
+            steps=self._settings.steps,
+            guidance=self._settings.guidance,
+            reason=result.reason,
+        )

@@ -1,0 +1,209 @@
+"""Turn prompts into what a pipeline is conditioned on: emphasis as weights, long prompts whole, each text encoded once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stablellava_assets.painters.diffusion.quiet import quiet
+from stablellava_assets.painters.emphasis import fragments_of, without_brackets
+from stablellava_assets.painters.settings import DiffusionPainterSettings
+
+if TYPE_CHECKING:
+    import torch
+
+_KEPT = 512
+"""Encoded texts that are kept; of SDXL each takes a third of a megabyte."""
+_T5_TOKENS = 256
+
+Conditioning = Mapping[str, Any]
+"""Arguments of a pipeline's call for one picture: tensors with a first dimension of 1, and texts."""
+
+
+class PromptTooLongError(ValueError):
+    """A pipeline would read only the beginning of a prompt."""
+
+
+class PromptEncoder:
+    """Encodes for a pipeline; ``encode(prompt, negative)`` is the same whatever was encoded before.
+
+    Stable Diffusion and SDXL get weights from compel, and prompts beyond 77 tokens in as many parts of 77 as they need.
+    Stable Diffusion 3 and FLUX read up to 512 tokens and no weights; whatever else there is gets its texts as they are,
+    without the brackets.
+    """
+
+    def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
+        with quiet():
+            from diffusers import (
+                FluxPipeline,
+                StableDiffusion3Pipeline,
+                StableDiffusionPipeline,
+                StableDiffusionXLPipeline,
+            )
+
+        self._guided = settings.guidance > 1
+        self._encode: Callable[[str, str], Conditioning]
+        if isinstance(pipeline, (StableDiffusionPipeline, StableDiffusionXLPipeline)):
+            with quiet():
+                self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
+        elif isinstance(pipeline, (StableDiffusion3Pipeline, FluxPipeline)):
+            self._encode = _T5(pipeline, settings.max_prompt_tokens or _T5_TOKENS, device, self._guided).encode
+        else:
+            takes_negative = "negative_prompt" in inspect.signature(pipeline.__call__).parameters
+            self._encode = _AsText(takes_negative and self._guided).encode
+
+    def encode(self, prompt: str, negative: str) -> Conditioning:
+        """What to paint.
+
+        Raises:
+            PromptTooLongError: the pipeline cannot read all of it.
+        """
+        import torch
+
+        with torch.no_grad(), quiet():
+            return self._encode(prompt, negative)
+
+
+def signature_of(conditioning: Conditioning) -> tuple[Any, ...]:
+    """Pictures of one signature can be painted together, none of them padded."""
+    return tuple((name, getattr(value, "shape", None)) for name, value in sorted(conditioning.items()))
+
+
+def stacked(conditionings: list[Conditioning]) -> dict[str, Any]:
+    """The arguments that paint several pictures at once."""
+    import torch
+
+    arguments: dict[str, Any] = {}
+    for name in conditionings[0]:
+        values = [conditioning[name] for conditioning in conditionings]
+        arguments[name] = torch.cat(values) if isinstance(values[0], torch.Tensor) else values
+    return arguments
+
+
+class _Read(NamedTuple):
+    embeds: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+class _Clip:
+    """Stable Diffusion (one CLIP) and SDXL (two), through compel."""
+
+    def __init__(self, pipeline: Any, emphasis: float, device: str, guided: bool) -> None:
+        from compel import EmbeddingsProvider, ReturnedEmbeddingsType, SplitLongTextMode
+
+        self._emphasis, self._device, self._guided = emphasis, device, guided
+        self._pooled = hasattr(pipeline, "text_encoder_2")
+        self._zeros = self._pooled and pipeline.config.force_zeros_for_empty_prompt
+        parts = [(pipeline.tokenizer, pipeline.text_encoder)]
+        if self._pooled:
+            parts.append((pipeline.tokenizer_2, pipeline.text_encoder_2))
+        returned = (
+            ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+            if self._pooled
+            else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
+        )
+        # The pieces below compel's prompt language: our prompts may hold any of its signs, and it reads the pooled embedding
+        # of SDXL from the prompt with the signs in it.
+        self._providers = [
+            EmbeddingsProvider(
+                tokenizer,
+                encoder,
+                truncate=False,
+                returned_embeddings_type=returned,
+                split_long_text_mode=SplitLongTextMode.PHRASES,
+                device=device,
+            )
+            for tokenizer, encoder in parts
+        ]
+        self._read_once = lru_cache(_KEPT)(self._read)
+
+    def encode(self, prompt: str, negative: str) -> Conditioning:
+        positive = self._read_once(prompt)
+        if not self._guided:
+            return self._named(positive, "")
+        against = self._zero(positive) if self._zeros and not negative else self._read_once(negative)
+        length = max(positive.embeds.shape[1], against.embeds.shape[1])
+        return {
+            **self._named(self._padded(positive, length), ""),
+            **self._named(self._padded(against, length), "negative_"),
+        }
+
+    def _read(self, text: str) -> _Read:
+        fragments = fragments_of(text)
+        texts = [fragment.text for fragment in fragments]
+        weights = [self._emphasis**fragment.depth for fragment in fragments]
+        embeds = [
+            provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=self._device)
+            for provider in self._providers
+        ]
+        if not self._pooled:
+            return _Read(embeds[0], None)
+        import torch
+
+        pooled = self._providers[1].get_pooled_embeddings([without_brackets(text)], device=self._device)
+        return _Read(torch.cat(embeds, dim=-1), pooled)
+
+    def _padded(self, read: _Read, length: int) -> _Read:
+        import torch
+
+        if read.embeds.shape[1] == length:
+            return read
+        empty = torch.cat([provider.empty_z for provider in self._providers], dim=-1).to(read.embeds)
+        missing = (length - read.embeds.shape[1]) // empty.shape[1]
+        return _Read(torch.cat([read.embeds, *[empty] * missing], dim=1), read.pooled)
+
+    @staticmethod
+    def _zero(read: _Read) -> _Read:
+        """What SDXL was trained to take for no prompt at all."""
+        import torch
+
+        return _Read(torch.zeros_like(read.embeds), None if read.pooled is None else torch.zeros_like(read.pooled))
+
+    @staticmethod
+    def _named(read: _Read, prefix: str) -> dict[str, Any]:
+        named = {f"{prefix}prompt_embeds": read.embeds, f"{prefix}pooled_prompt_embeds": read.pooled}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class _T5:
+    """Stable Diffusion 3 and FLUX, through their own text encoders."""
+
+    def __init__(self, pipeline: Any, tokens: int, device: str, guided: bool) -> None:
+        self._pipeline, self._tokens, self._device = pipeline, tokens, device
+        self._is_flux = not hasattr(pipeline, "tokenizer_3")
+        self._guided = guided and not self._is_flux  # FLUX takes the scale as an input and knows no negative prompt.
+        self._read_once = lru_cache(_KEPT)(self._read)
+
+    def encode(self, prompt: str, negative: str) -> Conditioning:
+        positive = self._read_once(without_brackets(prompt))
+        if not self._guided:
+            return positive
+        against = self._read_once(without_brackets(negative))
+        return {**positive, **{f"negative_{name}": value for name, value in against.items()}}
+
+    def _read(self, text: str) -> Conditioning:
+        pipeline = self._pipeline
+        tokenizer = pipeline.tokenizer_2 if self._is_flux else pipeline.tokenizer_3
+        if tokenizer is not None and (count := len(tokenizer(text).input_ids)) > self._tokens:
+            raise PromptTooLongError(
+                f"the prompt has {count} tokens, of which the text encoder reads {self._tokens} (painter.max_prompt_tokens)"
+            )
+        common = {"device": self._device, "max_sequence_length": self._tokens}
+        if self._is_flux:
+            embeds, pooled, _ = pipeline.encode_prompt(text, None, **common)
+        else:
+            embeds, _, pooled, _ = pipeline.encode_prompt(text, None, None, do_classifier_free_guidance=False, **common)
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+
+class _AsText:
+    """A pipeline that encodes for itself."""
+
+    def __init__(self, takes_negative: bool) -> None:
+        self._takes_negative = takes_negative
+
+    def encode(self, prompt: str, negative: str) -> Conditioning:
+        texts = {"prompt": without_brackets(prompt)}
+        return {**texts, "negative_prompt": without_brackets(negative)} if self._takes_negative else texts

@@ -1,0 +1,69 @@
+"""An ``images`` row of a painter that asks a model: what both the diffusion and the api painter write."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.painters.encoding import encode_png, perceptual_hash
+from stablellava_assets.painters.provenance import GENERATED, Provenance, xmp_packet
+from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import FAILED, MADE
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+INPUTS = ("spec_id", "ability", "batch", "prompt")
+"""What a planned row takes over from its ``prompt_specs`` row."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """An encoded picture."""
+
+    png: bytes
+    width: int
+    height: int
+    perceptual_hash: str
+
+
+def finish(picture: Image.Image, provenance: Provenance) -> Painted:
+    """Encode a picture with its provenance."""
+    return Painted(encode_png(picture, xmp_packet(provenance)), *picture.size, perceptual_hash(picture))
+
+
+def image_row(
+    row: PlannedRow,
+    painted: Painted | None,
+    *,
+    painter: str,
+    model: str,
+    seed: int | None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    status: str | None = None,
+    reason: str | None = None,
+) -> Row:
+    """The row of a picture, or of none, which is failed unless ``status`` says otherwise."""
+    png = None if painted is None else painted.png
+    described: dict[str, Any] = {name: row.inputs[name] for name in INPUTS if name != "prompt"}
+    return {
+        "image_id": row.row_id,
+        **described,
+        "image": None if png is None else {"bytes": png, "path": f"{row.row_id}.png"},
+        "width": None if painted is None else painted.width,
+        "height": None if painted is None else painted.height,
+        "painter": painter,
+        "model": model,
+        "steps": steps,
+        "guidance": guidance,
+        "seed": seed,
+        "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
+        "perceptual_hash": None if painted is None else painted.perceptual_hash,
+        "ignored_keywords": [],
+        "digital_source_type": None if painted is None else GENERATED,
+        "row_key": row.row_key,
+        "status": status or (FAILED if painted is None else MADE),
+        "reason": reason,
+    }

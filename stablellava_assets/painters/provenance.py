@@ -1,0 +1,65 @@
+"""What a picture says of its own making: an XMP packet with IPTC's properties for synthetic media."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from xml.etree import ElementTree
+
+GENERATED = "trainedAlgorithmicMedia"
+"""IPTC digital source type of what a trained model painted (https://cv.iptc.org/newscodes/digitalsourcetype/)."""
+COMPOSED = "compositeSynthetic"
+"""IPTC digital source type of a picture composed by a program."""
+
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_DC = "http://purl.org/dc/elements/1.1/"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_META = "adobe:ns:meta/"
+_PREFIXES = {"x": _META, "rdf": _RDF, "xmp": _XMP, "dc": _DC, "Iptc4xmpExt": _IPTC}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a picture: ``model`` from ``prompt``, which has the id ``prompt_id`` in this project."""
+
+    model: str
+    prompt: str
+    prompt_id: str
+    source_type: str = GENERATED
+
+
+def xmp_packet(provenance: Provenance) -> bytes:
+    """The packet that goes into the file, UTF-8.
+
+    Properties: ``Iptc4xmpExt:DigitalSourceType``, ``AISystemUsed`` and ``AIPromptInformation`` (IPTC Photo Metadata Standard
+    2025.1), ``xmp:CreatorTool`` (this software and its version) and ``dc:identifier`` (the prompt's id).
+    """
+    for prefix, namespace in _PREFIXES.items():
+        ElementTree.register_namespace(prefix, namespace)
+    meta = ElementTree.Element(f"{{{_META}}}xmpmeta")
+    rdf = ElementTree.SubElement(meta, f"{{{_RDF}}}RDF")
+    description = ElementTree.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": ""})
+    properties = {
+        f"{{{_XMP}}}CreatorTool": _software(),
+        f"{{{_DC}}}identifier": provenance.prompt_id,
+        f"{{{_IPTC}}}DigitalSourceType": _SOURCE_TYPES + provenance.source_type,
+        f"{{{_IPTC}}}AISystemUsed": provenance.model,
+        f"{{{_IPTC}}}AIPromptInformation": provenance.prompt,
+    }
+    for name, value in properties.items():
+        ElementTree.SubElement(description, name).text = _printable(value)
+    packet: str = ElementTree.tostring(meta, encoding="unicode")
+    return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{packet}<?xpacket end="w"?>'.encode()
+
+
+@cache
+def _software() -> str:
+    return f"stablellava-assets {version('stablellava-assets')}"
+
+
+def _printable(text: str) -> str:
+    """XML has no control characters, not even escaped."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,215 @@
+"""What is wrong with a checkpoint is said before the first row; what is right with it is known again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stablellava_assets.painters.base import PainterError
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
+from stablellava_assets_tests.painters.specs import spec
+from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
+from stablellava_assets_tests.project import ROOT
+
+
+@pytest.fixture
+def copied(sdxl: Path, tmp_path: Path) -> Path:
+    """A checkpoint that may be changed."""
+    return Path(shutil.copytree(sdxl, tmp_path / "copied"))
+
+
+def refusal(folder: Path | str, **changes: Any) -> str:
+    """What a painter says before it has painted anything."""
+    with pytest.raises(PainterError) as raised:
+        painted_by(painter_of(Path(folder), **changes), spec("koala"))
+    return str(raised.value)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert f"painter.model: there is no folder {tmp_path / 'gone'}" in refusal(tmp_path / "gone")
+
+
+def test_a_folder_without_a_pipeline(tmp_path: Path) -> None:
+    assert "holds no model_index.json" in refusal(tmp_path)
+
+
+def test_weights_that_were_cut_off(copied: Path) -> None:
+    weights = copied / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    said = refusal(copied)
+    assert "painter.model: copied@" in said
+    assert "cannot be loaded" in said
+    assert "fetch the checkpoint again" in said
+
+
+def test_weights_that_are_missing(copied: Path) -> None:
+    (copied / "vae/diffusion_pytorch_model.safetensors").unlink()
+    assert "cannot be loaded" in refusal(copied)
+
+
+def test_a_configuration_that_is_no_json(copied: Path) -> None:
+    (copied / "unet/config.json").write_text("{")
+    assert "fetch the checkpoint again" in refusal(copied)
+
+
+def test_a_gpu_that_is_not_there(sdxl: Path) -> None:
+    import torch
+
+    missing = "mps" if torch.cuda.is_available() else "cuda"
+    assert f"painter.device is {missing}, and torch" in refusal(sdxl, device=missing)
+
+
+def test_a_scheduler_that_does_not_fit(copied: Path) -> None:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    FlowMatchEulerDiscreteScheduler().save_pretrained(copied / "scheduler")
+    index = json.loads((copied / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "FlowMatchEulerDiscreteScheduler"]
+    (copied / "model_index.json").write_text(json.dumps(index))
+    assert "painter.scheduler: unipc does not fit copied@" in refusal(copied, scheduler="unipc")
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """A hub that answers every request alike."""
+
+    status, code = 401, "GatedRepo"
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("X-Error-Code", self.code)
+        self.send_header("X-Error-Message", "scripted")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def hub(status: int, code: str) -> Iterator[str]:
+    handler = type("Hub", (_Hub,), {"status": status, "code": code})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def refusal_from(address: str, home: Path) -> str:
+    """What a painter says when the hub is at ``address``, which its client reads as it is imported."""
+    code = (
+        "from stablellava_assets_tests.painters.test_checkpoints import refusal; "
+        "print('said:', refusal('maker/gated-model'))"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    _, found, said = done.stdout.partition("said: ")
+    assert found, done.stdout + done.stderr
+    return said
+
+
+@pytest.mark.slow
+def test_a_gated_repository(tmp_path: Path) -> None:
+    with hub(403, "GatedRepo") as address:
+        said = refusal_from(address, tmp_path)
+    assert "painter.model: maker/gated-model is gated: accept its licence" in said
+    assert "HF_TOKEN" in said
+
+
+@pytest.mark.slow
+def test_a_name_that_the_hub_does_not_have(tmp_path: Path) -> None:
+    with hub(404, "RepoNotFound") as address:
+        assert "the hub has no maker/gated-model" in refusal_from(address, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
+    said = refusal_from("http://127.0.0.1:9", tmp_path)
+    assert "maker/gated-model is not on this machine and the hub cannot be reached" in said
+    assert "hf download maker/gated-model" in said
+
+
+def test_a_key_covers_what_shapes_the_picture_and_nothing_else(sdxl: Path, tmp_path: Path) -> None:
+    def key(folder: Path = sdxl, prompt: str = "koala", seed: int = 1, negative: str = "", **changes: Any) -> str:
+        painter = painter_of(folder, **changes)
+        (planned,) = painter.plan([{**spec(prompt, seed), "spec_id": "the id", "negative_prompt": negative}])
+        return planned.row_key
+
+    same = {
+        key(),
+        key(batch_size=2),
+        key(retries=5),
+        key(compile=True),
+        key(Path(shutil.copytree(sdxl, tmp_path / "elsewhere"))),
+    }
+    other = [
+        key(steps=4),
+        key(guidance=2),
+        key(scheduler="ddim"),
+        key(dtype="bfloat16"),
+        key(width=128),
+        key(emphasis=1.2),
+        key(negative_prompt="text"),
+        key(prompt="fox"),
+        key(seed=2),
+        key(negative="text", seed=3),
+        key(save_sdxl(tmp_path / "another-training", seed=1)),
+    ]
+    assert len(same) == 1
+    assert len({*same, *other}) == 1 + len(other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "mistake"),
+    [
+        ("offload: true, device: cpu", "painter.diffusion.offload: moves parts between processor and GPU"),
+        ("dtype: float16, device: cpu", "painter.diffusion.dtype: a processor paints in float32"),
+        ("width: 100", "painter.diffusion.width: Input should be a multiple of 8"),
+        ("scheduler: dpm", "painter.diffusion.scheduler: Input should be"),
+        ("stepps: 3", "painter.diffusion.stepps: is not a known setting"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_by_line(tmp_path: Path, settings: str, mistake: str) -> None:
+    text = (ROOT / "stablellava_assets/profiles/embedded.yaml").read_text()
+    painter = f"painter: {{kind: diffusion, model: some/model, {settings}}}\n"
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(
+        text.replace(
+            "painter:\n  kind: embedded           # composes scenes of Twemoji artwork\n  size: 144\n", painter
+        )
+    )
+    assert painter in profile.read_text()
+    with pytest.raises(DocumentError, match=mistake):
+        load_profile({"STABLELLAVA_PROFILE": str(profile)})
+
+
+def test_a_profile_chooses_the_painter(tmp_path: Path, sdxl: Path) -> None:
+    text = (ROOT / "stablellava_assets/profiles/embedded.yaml").read_text()
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(
+        text.replace(
+            "kind: embedded           # composes scenes of Twemoji artwork\n  size: 144",
+            f"kind: diffusion\n  model: {sdxl}",
+        )
+    )
+    painter = Workspace(load_profile({"STABLELLAVA_PROFILE": str(profile)})).painter
+    assert painter.name == "diffusion"
+    (planned,) = painter.plan([spec("koala")])
+    assert planned.row_id

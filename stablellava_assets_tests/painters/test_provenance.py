@@ -1,0 +1,43 @@
+import io
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from stablellava_assets.painters.encoding import encode_png
+from stablellava_assets.painters.provenance import Provenance, xmp_packet
+from stablellava_assets_tests.painters.specs import painted, spec
+
+IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+
+
+def properties(png: bytes) -> dict[str, str]:
+    """The XMP properties of a picture by their name without the namespace, as a reader of the file finds them."""
+    with Image.open(io.BytesIO(png)) as picture:
+        packet = picture.info["xmp"]
+    assert packet.startswith('<?xpacket begin="\ufeff"'.encode())
+    (description,) = ElementTree.fromstring(packet).iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
+    return {element.tag: element.text or "" for element in description}
+
+
+def test_a_picture_says_what_made_it() -> None:
+    prompt = "((koala)) & <tree>, “8k”\x00"
+    png = encode_png(Image.new("RGB", (8, 8)), xmp_packet(Provenance("sdxl@1", prompt, "an id")))
+    said = properties(png)
+    assert said[f"{IPTC}DigitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    assert said[f"{IPTC}AISystemUsed"] == "sdxl@1"
+    assert said[f"{IPTC}AIPromptInformation"] == "((koala)) & <tree>, “8k” "
+    assert said["{http://purl.org/dc/elements/1.1/}identifier"] == "an id"
+    assert said["{http://ns.adobe.com/xap/1.0/}CreatorTool"].startswith("stablellava-assets ")
+
+
+def test_pillow_reads_the_packet_by_itself() -> None:
+    png = encode_png(Image.new("RGB", (8, 8)), xmp_packet(Provenance("sdxl@1", "a koala", "an id")))
+    with Image.open(io.BytesIO(png)) as picture:
+        assert "xmp" in picture.info
+
+
+def test_the_row_of_a_sprite_scene_says_what_it_is_and_its_file_stays_as_it_was() -> None:
+    made, failed = painted(spec("((elephant)), beach"), spec("((Roujiamo))"))
+    assert (made["digital_source_type"], failed["digital_source_type"]) == ("compositeSynthetic", None)
+    with Image.open(io.BytesIO(made["image"]["bytes"])) as picture:
+        assert "xmp" not in picture.info
