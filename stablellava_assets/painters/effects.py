@@ -1,6 +1,7 @@
 """Drawing styles: each turns a finished RGB picture into the same picture in another technique.
 
-Lengths are given for a picture of 144 pixels and grow with it.
+Lengths are given for a picture of 144 pixels and grow with it. Patterns repeat every 6 pixels or more, so that a model that
+looks at half of them can still tell them apart.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _color_table(stops: tuple[str, ...]) -> Pixels:
 def _pixel_art(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     from PIL import Image
 
-    side = 24
+    side = 18
     small = picture.resize((side, side), Image.Resampling.BOX).quantize(12)
     return small.convert("RGB").resize(picture.size, Image.Resampling.NEAREST)
 
@@ -95,12 +96,12 @@ def _oil_painting(picture: Image.Image, rng: np.random.Generator) -> Image.Image
     from PIL import Image, ImageEnhance, ImageFilter
 
     strong = ImageEnhance.Color(picture.filter(ImageFilter.ModeFilter(5))).enhance(1.5)
-    noise = Image.fromarray(rng.integers(0, 256, (picture.height // 2, picture.width // 8), dtype=np.uint8), "L")
+    noise = Image.fromarray(rng.integers(0, 256, (picture.height // 3, picture.width // 10), dtype=np.uint8), "L")
     strokes = noise.resize((picture.width * 2, picture.height * 2), Image.Resampling.BICUBIC).rotate(35)
     corner = picture.width // 2
     ridges = strokes.crop((corner, corner, corner + picture.width, corner + picture.height))
     relief = np.asarray(ridges, dtype=np.float32)[..., None] - 128
-    return _picture(np.asarray(strong, dtype=np.float32) + 0.42 * relief)
+    return _picture(np.asarray(strong, dtype=np.float32) + 0.5 * relief)
 
 
 def _black_and_white(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -212,7 +213,7 @@ def _comic(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     from PIL import ImageEnhance, ImageOps
 
     flat = np.asarray(ImageOps.posterize(ImageEnhance.Color(picture).enhance(1.8), 2), dtype=np.float32) + 40
-    step = 2 * np.pi / (6 * _unit(picture))
+    step = 2 * np.pi / (8 * _unit(picture))
     axis = np.arange(picture.width)
     screen = np.sin(axis * step)[None, :] * np.sin(axis * step)[:, None]
     flat = np.where((screen > 0.35)[..., None], flat * 0.72, flat * 1.08)
