@@ -134,5 +134,6 @@ def test_an_unknown_profile_is_named(project: Project) -> None:
     project.environment["STABLELLAVA_PROFILE"] = "mainframe"
     failed = project.shell("stablellava scores", check=False)
     assert failed.stdout.strip() == (
-        "Error: STABLELLAVA_PROFILE=mainframe: no such profile or file; built in are embedded, local-llm, released, workstation"
+        "Error: STABLELLAVA_PROFILE=mainframe: no such profile or file; "
+        "built in are cluster, embedded, local-llm, released, workstation"
     )

@@ -35,9 +35,12 @@ class Warehouse:
     def sync(self, tables: Sequence[Table] = TABLES) -> dict[str, int]:
         """Copy every partition that is newer in the store, and forget those that are gone.
 
-        Whatever an interrupted run left out is made good by the next call. Returns partitions changed, by table.
+        Whatever an interrupted run left out is made good by the next call, and a table of which nothing has been made is
+        there, empty. Returns partitions changed, by table.
         """
         with self._open() as connection:
+            for table in TABLES:
+                _make_table(connection, table)
             return {table.name: self._sync_table(connection, table) for table in tables}
 
     def rebuild(self) -> dict[str, int]:
@@ -65,14 +68,7 @@ class Warehouse:
             yield connection
 
     def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-        plain = [column.name for column in table.columns if column.type != IMAGE]
-        rows = table.schema.empty_table().select(plain)
-        connection.register("incoming", rows)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
-        if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
-            # Another version of this program made it.
-            connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
-            connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
+        plain = _plain_columns(table)
         in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
         ledger = connection.execute(
             f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
@@ -112,3 +108,17 @@ class Warehouse:
             f"CREATE OR REPLACE VIEW {table.name}_pictures AS SELECT {table.row_id}, image "
             f"FROM read_parquet('{pattern}', hive_partitioning = false)"
         )
+
+
+def _make_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    plain = _plain_columns(table)
+    connection.register("incoming", table.schema.empty_table().select(plain))
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
+    if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
+        # Another version of this program made it.
+        connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
+        connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
+
+
+def _plain_columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.type != IMAGE]
