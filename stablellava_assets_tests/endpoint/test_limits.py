@@ -99,7 +99,7 @@ def test_it_finds_what_an_endpoint_takes_at_once(tmp_path: Path) -> None:
 
 
 def test_it_keeps_what_it_learned_from_call_to_call(tmp_path: Path) -> None:
-    with loopback(Script(latency_s=0.05)) as (url, counts):
+    with loopback(Script(latency_s=0.15)) as (url, counts):
         settings = settings_of(url, initial_in_flight=2, max_in_flight=64)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
         list(endpoint.ask(questions(settings, 150)))
