@@ -1,7 +1,6 @@
 """Drawing styles: each turns a finished RGB picture into the same picture in another technique.
 
-Lengths are given for a picture of 144 pixels and grow with it. Patterns repeat every 6 pixels or more, so that a model that
-looks at half of them can still tell them apart.
+Lengths are given for a picture of 144 pixels and grow with it.
 """
 
 from __future__ import annotations
