@@ -49,7 +49,7 @@ class TextEncoder:
                 max_length=min(512, tokenizer.model_max_length),
                 return_tensors="pt",
             ).to(model.device)
-            vectors.append(_unit(self._pooled(_run(model, tokens), tokens["attention_mask"])))
+            vectors.append(_unit(self._pooled(_no_gradients(model, tokens), tokens["attention_mask"])))
         return np.concatenate(vectors)
 
     def _pooled(self, output: Any, mask: Any) -> Any:
@@ -129,13 +129,9 @@ def _image_features(model: Any, inputs: Any) -> Any:
     if hasattr(model, "get_image_features"):
         features = _no_gradients(model.get_image_features, inputs)
         return getattr(features, "pooler_output", features)
-    output = _run(model, inputs)
+    output = _no_gradients(model, inputs)
     pooled = getattr(output, "pooler_output", None)
     return output.last_hidden_state.mean(1) if pooled is None else pooled
-
-
-def _run(model: Any, inputs: Any) -> Any:
-    return _no_gradients(model, inputs)
 
 
 def _no_gradients(call: Any, inputs: Any) -> Any:

@@ -37,7 +37,7 @@ def text_config(tokens: Any, **changes: Any) -> Any:
     return CLIPTextConfig(**{**settings, **changes})
 
 
-def vae() -> Any:
+def vae(**changes: Any) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -47,6 +47,7 @@ def vae() -> Any:
         latent_channels=4,
         norm_num_groups=8,
         sample_size=SIZE,
+        **changes,
     )
 
 

@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE, text_config, tokenizer
+from stablellava_assets_tests.painters.tiny_sdxl import SIZE, text_config, tokenizer, vae
 
 
 def t5_tokenizer() -> Any:
@@ -26,20 +26,7 @@ def t5_encoder(tokens: Any, width: int = 32) -> Any:
 
 
 def flow_vae() -> Any:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
-        block_out_channels=(16, 32),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=SIZE,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-        shift_factor=0.0609,
-        scaling_factor=1.5035,
-    )
+    return vae(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.0609, scaling_factor=1.5035)
 
 
 def save_flux(folder: Path) -> Path:

@@ -46,7 +46,7 @@ class Alignment:
             scorers.append(VqaScorer(settings.vqa, checkpoint))
         if settings.facts is not None:
             scorers.append(FactScorer(settings.facts, catalog, checkpoint))
-        self._scorers = {scorer.name: scorer for scorer in scorers}
+        self._scorers: dict[str, Scorer] = {scorer.name: scorer for scorer in scorers}
 
     def plan(self, painted: Collection[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
         """A score for every claim about every picture.
@@ -73,7 +73,7 @@ class Alignment:
             ScoringModelError: a model cannot be loaded.
         """
         for name, rows in groupby(planned, lambda row: str(row.inputs["scorer"])):
-            scorer = self._scorers[name]  # type: ignore[index]
+            scorer = self._scorers[name]
             askable = []
             for row in rows:
                 problem = row.inputs["problem"]
