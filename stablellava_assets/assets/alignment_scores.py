@@ -30,7 +30,7 @@ class AlignmentScores:
         """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.
 
         Raises:
-            ScoringModelError: a model cannot be loaded.
+            PretrainedModelError: a model cannot be loaded.
         """
         if self._alignment is None:
             return list(candidates), None

@@ -48,7 +48,7 @@ class EarlierPairs:
         """Rows of ``EARLIER_COLUMNS`` that ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
 
         Raises:
-            EncoderError: an embedding model cannot be loaded.
+            PretrainedModelError: an embedding model cannot be loaded.
             KeptIndexError: the index is damaged.
             StoreError: an earlier partition cannot be read.
         """

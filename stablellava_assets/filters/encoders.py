@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stablellava_assets.filters.pretrained import load_pretrained
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
 from stablellava_assets.tables.identity import content_key
-
-
-class EncoderError(RuntimeError):
-    """A model that cannot be used; the message names the setting and what to do."""
 
 
 class TextEncoder:
@@ -37,7 +34,7 @@ class TextEncoder:
         """Unit vectors, shape (texts, width).
 
         Raises:
-            EncoderError: the model cannot be loaded.
+            PretrainedModelError: the model cannot be loaded.
         """
         tokenizer, model = self._loaded
         vectors = []
@@ -64,7 +61,7 @@ class TextEncoder:
         from transformers import AutoTokenizer
 
         model = _load_model(self.setting, self._settings.model)
-        return _load(self.setting, self._settings.model, AutoTokenizer), model
+        return load_pretrained(self.setting, self._settings.model, AutoTokenizer), model
 
     @cached_property
     def _takes_first_token(self) -> bool:
@@ -91,7 +88,7 @@ class ImageEncoder:
         """Unit vectors of encoded pictures that can be decoded, shape (pictures, width).
 
         Raises:
-            EncoderError: the model cannot be loaded.
+            PretrainedModelError: the model cannot be loaded.
         """
         from PIL import Image
 
@@ -111,7 +108,7 @@ class ImageEncoder:
         from transformers import AutoImageProcessor
 
         model = _load_model(self.setting, self._settings.model)
-        return _load(self.setting, self._settings.model, AutoImageProcessor), model
+        return load_pretrained(self.setting, self._settings.model, AutoImageProcessor), model
 
 
 def can_be_decoded(encoded: bytes | None) -> bool:
@@ -152,18 +149,7 @@ def _load_model(setting: str, name: str) -> Any:
     import torch
     from transformers import AutoModel
 
-    return _load(setting, name, AutoModel).eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _load(setting: str, name: str, kind: Any) -> Any:
-    # Missing, gated, damaged, of an unknown kind: transformers raises what the part at fault raises.
-    try:
-        return kind.from_pretrained(name)
-    except Exception as error:
-        raise EncoderError(
-            f"{setting}: {name!r} could not be loaded as {kind.__name__}: {error}. Name a folder that "
-            "`save_pretrained` wrote, or a model of the Hugging Face hub that this machine can reach."
-        ) from error
+    return load_pretrained(setting, name, AutoModel).eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _model_key(setting: str, name: str) -> str:
@@ -175,4 +161,4 @@ def _model_key(setting: str, name: str) -> str:
         )
     from transformers import AutoConfig
 
-    return content_key(name, _load(setting, name, AutoConfig)._commit_hash)
+    return content_key(name, load_pretrained(setting, name, AutoConfig)._commit_hash)

@@ -48,7 +48,7 @@ class Meanings:
         """Fetch or compute the vectors of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
 
         Raises:
-            EncoderError: a model cannot be loaded.
+            PretrainedModelError: a model cannot be loaded.
         """
         if self._text_cache is not None:
             texts = {

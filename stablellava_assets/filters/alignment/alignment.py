@@ -70,7 +70,7 @@ class Alignment:
         """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
 
         Raises:
-            ScoringModelError: a model cannot be loaded.
+            PretrainedModelError: a model cannot be loaded.
         """
         for name, rows in groupby(planned, lambda row: str(row.inputs["scorer"])):
             scorer = self._scorers[name]

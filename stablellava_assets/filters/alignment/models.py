@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.filters.pretrained import PretrainedModelError, load_pretrained
 from stablellava_assets.tuning.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
@@ -12,10 +13,6 @@ if TYPE_CHECKING:
 
 PREVIOUS, PREVIOUS_BASE = "previous", "previous_base"
 """What a profile calls the newest model that the project tuned, and the one that it was tuned from."""
-
-
-class ScoringModelError(RuntimeError):
-    """A model that cannot be used; the message names the setting and what to do."""
 
 
 class OwnCheckpoint(NamedTuple):
@@ -51,19 +48,19 @@ class Judge:
         """Model and processor, ready to score.
 
         Raises:
-            ScoringModelError: the model cannot be loaded.
+            PretrainedModelError: the model cannot be loaded.
         """
         if not self.is_own:
             from transformers import AutoModelForImageTextToText
 
             return load_named(self._setting, self._name, AutoModelForImageTextToText)
         if self._checkpoint is None:
-            raise ScoringModelError(f"{self._setting}: {self._name}: no checkpoint has been tuned yet")
+            raise PretrainedModelError(f"{self._setting}: {self._name}: no checkpoint has been tuned yet")
         folder = self._checkpoint.tuned if self._name == PREVIOUS else self._checkpoint.base
         try:
             model, processor = load_checkpoint(folder)
         except (OSError, ValueError) as error:
-            raise ScoringModelError(
+            raise PretrainedModelError(
                 f"{self._setting}: {self._name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder {folder} "
                 f"cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment out."
             ) from error
@@ -76,19 +73,12 @@ def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, Pro
     In the checkpoint's own precision on a GPU, in float32 on a processor, which computes few others fast.
 
     Raises:
-        ScoringModelError: it cannot be loaded.
+        PretrainedModelError: it cannot be loaded.
     """
     import torch
     from transformers import AutoProcessor
 
     on_gpu = torch.cuda.is_available()
-    # Missing, gated, damaged, of another kind: transformers raises whatever the part at fault raises.
-    try:
-        model = kind.from_pretrained(name, dtype="auto" if on_gpu else torch.float32)
-        processor = AutoProcessor.from_pretrained(name)
-    except Exception as error:
-        raise ScoringModelError(
-            f"{setting}: {name!r} could not be loaded as {kind.__name__}: {error}. Name a folder that "
-            "`save_pretrained` wrote, or a model of the Hugging Face hub that this machine can reach."
-        ) from error
+    model = load_pretrained(setting, name, kind, dtype="auto" if on_gpu else torch.float32)
+    processor = load_pretrained(setting, name, AutoProcessor)
     return model.eval().to("cuda" if on_gpu else "cpu"), processor

@@ -56,7 +56,7 @@ class Scorer(Protocol):
         """The score of each picture under its claim, which has no problem.
 
         Raises:
-            ScoringModelError: the model cannot be loaded.
+            PretrainedModelError: the model cannot be loaded.
         """
 
 

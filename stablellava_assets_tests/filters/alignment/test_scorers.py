@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import CLIPModel, CLIPProcessor
 
-from stablellava_assets.filters.alignment.models import OwnCheckpoint, ScoringModelError
+from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.pretrained import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
     alignment,
     asks_subject,
@@ -107,11 +108,11 @@ def test_other_models_are_asked_for_a_yes(checkpoint: OwnCheckpoint) -> None:
 def test_a_model_that_cannot_be_loaded_is_named_with_its_setting(tmp_path: Path, scorer: str) -> None:
     missing = str(tmp_path / "missing")
     settings = asks_subject(model=missing) if scorer == "facts" else {scorer: {"model": missing, "min_score": 0}}
-    with pytest.raises(ScoringModelError, match=rf"filters\.alignment\.{scorer}.*{missing}.* could not be loaded"):
+    with pytest.raises(PretrainedModelError, match=rf"filters\.alignment\.{scorer}.*{missing}.* could not be loaded"):
         scored(alignment(**settings), [(RED, image("red", RED))])
 
 
 def test_a_checkpoint_whose_folder_is_gone_is_named(tmp_path: Path) -> None:
     gone = OwnCheckpoint("4567", tmp_path / "gone", tmp_path / "base")
-    with pytest.raises(ScoringModelError, match=r"checkpoint 4567.*gone.*Materialize llava_checkpoint again"):
+    with pytest.raises(PretrainedModelError, match=r"checkpoint 4567.*gone.*Materialize llava_checkpoint again"):
         scored(alignment(gone, **asks_subject()), [(RED, image("red", RED))])
