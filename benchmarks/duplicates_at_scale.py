@@ -123,14 +123,14 @@ def main() -> None:
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     name, script, packages = PEER
-    peer = python_of(folder, packages)
+    peer = python_of(folder, packages) if given.peer_up_to >= min(given.sizes) else None
     seconds: list[tuple[int, float, float]] = []
     for size in given.sizes:
         source, planted = prompts(folder, size)
         ours = measure(sys.executable, OURS[1], source, planted, folder)
         _show(OURS[0], size, ours, planted)
         seconds.append((size, ours.seconds, ours.processor))
-        if size <= given.peer_up_to:
+        if peer is not None and size <= given.peer_up_to:
             _show(name, size, measure(peer, script, source, planted, folder), planted)
         source.unlink()
     for (small, wall_small, used_small), (large, wall, used) in pairwise(seconds):
