@@ -31,6 +31,7 @@ _VERSION = 2
 _WAIT = 600.0
 _CACHE_KIB = 64 * 1024
 _PAGE = 16 * 1024
+_MAPPED = 16 * 1024**3
 _ROUNDING = 1e-3
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS partitions (
@@ -65,7 +66,8 @@ class KeptIndex:
         thresholds = (settings.near_prompt, settings.near_answer, settings.image_bits)
         models = meanings.key if meanings is not None else None
         paths = [
-            folder / f"{name}.{content_key(version, thresholds, models)[:8]}.sqlite" for version in range(1, _VERSION + 1)
+            folder / f"{name}.{content_key(version, thresholds, models)[:8]}.sqlite"
+            for version in range(1, _VERSION + 1)
         ]
         *self._outdated, self.path = paths
         self._settings = settings
@@ -127,7 +129,9 @@ class KeptIndex:
         connection.execute("INSERT INTO partitions VALUES (?, ?, ?, ?)", row)
         rows = ((first + at, json.dumps(dict(pair), ensure_ascii=False)) for at, pair in enumerate(pairs))
         connection.executemany("INSERT INTO pairs VALUES (?, ?)", rows)
-        alive = connection.execute("SELECT first, beyond FROM partitions WHERE first < beyond ORDER BY first").fetchall()
+        alive = connection.execute(
+            "SELECT first, beyond FROM partitions WHERE first < beyond ORDER BY first"
+        ).fetchall()
         KeyRuns(connection).add(keys[:, 0], keys[:, 1] + first, alive)
         connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", self._vectors(pairs, first))
 
@@ -175,6 +179,7 @@ class KeptIndex:
                 path.unlink(missing_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)) as connection:
                 connection.execute(f"PRAGMA page_size={_PAGE}")
+                connection.execute(f"PRAGMA mmap_size={_MAPPED}")
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")
                 connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")

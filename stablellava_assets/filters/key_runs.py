@@ -60,7 +60,8 @@ class KeyRuns:
 
     def owners(self, wanted: Numbers) -> Numbers:
         """The owners of one or more of the ``wanted`` keys, each once, sorted."""
-        wanted = np.unique(wanted)
+        # In order, neighbours in a run are looked up one after the other.
+        wanted = np.sort(wanted)
         found = [np.empty(0, _OWNER)]
         for (number,) in self._connection.execute("SELECT number FROM runs").fetchall():
             keys, owners = self._run(number)
