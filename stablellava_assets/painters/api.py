@@ -18,6 +18,7 @@ from stablellava_assets.painters.image_rows import INPUTS, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 
@@ -70,9 +71,13 @@ class ApiPainter:
         """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
 
         Raises:
+            PainterError: pictures cannot be signed with these settings.
             EndpointError: no request can be answered with these settings; the message names the one to mend.
             LedgerError: the ledger could not be written.
         """
+        if planned:
+            # Whatever is wrong with the signer's files is found before a picture is paid for.
+            _ = self._signer
         tries = [_Try(row) for row in planned]
         while tries:
             again: list[_Try] = []
@@ -82,6 +87,10 @@ class ApiPainter:
     @cached_property
     def _endpoint(self) -> ChatEndpoint:
         return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+
+    @cached_property
+    def _signer(self) -> PictureSigner | None:
+        return None if self._settings.c2pa is None else PictureSigner(self._settings.c2pa)
 
     @cached_property
     def _settings_key(self) -> str:
@@ -143,7 +152,7 @@ class ApiPainter:
         picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
         inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
         prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
-        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]))
+        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
         return image_row(tried.row, painted, painter=self.name, model=model, seed=self._sent_seed(tried))
 
     def _unpainted(self, tried: _Try, status: str | None, reason: str | None) -> Row:

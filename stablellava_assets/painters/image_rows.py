@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.painters.encoding import encode_png, perceptual_hash
 from stablellava_assets.painters.provenance import GENERATED, Provenance, xmp_packet
+from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import FAILED, MADE
 
@@ -28,9 +29,12 @@ class Painted:
     perceptual_hash: str
 
 
-def finish(picture: Image.Image, provenance: Provenance) -> Painted:
-    """Encode a picture with its provenance."""
-    return Painted(encode_png(picture, xmp_packet(provenance)), *picture.size, perceptual_hash(picture))
+def finish(picture: Image.Image, provenance: Provenance, signer: PictureSigner | None = None) -> Painted:
+    """Encode a picture with its provenance, and sign it where there is a signer."""
+    png = encode_png(picture, xmp_packet(provenance))
+    if signer is not None:
+        png = signer.sign(png, provenance)
+    return Painted(png, *picture.size, perceptual_hash(picture))
 
 
 def image_row(
