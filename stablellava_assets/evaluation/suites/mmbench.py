@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from stablellava_assets.evaluation.suites.items import SuiteError, suite_item
@@ -57,7 +56,7 @@ def read_mmbench(file: Path, name: str) -> list[Row]:
     return items
 
 
-def _rows(file: Path) -> list[Mapping[str, str]]:
+def _rows(file: Path) -> list[dict[str, str]]:
     csv.field_size_limit(sys.maxsize)
     try:
         with file.open(encoding="utf-8", newline="") as opened:
