@@ -32,6 +32,11 @@ class PopeSettings(Document):
     suite: Literal["pope"]
     file: Path = Field(description="As in coco_pope_random.json; what follows the last _ is the split.")
     images: Path = Field(description="Folder of the COCO pictures, as val2014.")
+    instruction: str = Field(
+        "",
+        description="Put after each question, on a line of its own. LLaVA-1.5 and lmms-eval put "
+        '"Answer the question using a single word or phrase."; POPE itself nothing.',
+    )
     name: str = Field("pope", min_length=1, description="Name in the tables.")
     max_new_tokens: int = Field(128, ge=1, le=4096, description="Longest answer, in tokens.")
 

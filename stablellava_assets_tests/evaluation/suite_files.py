@@ -27,7 +27,22 @@ def write_pope(folder: Path) -> tuple[Path, Path]:
 
 
 def write_mmbench(folder: Path) -> Path:
-    columns = "index question hint A B C D answer category image source l2-category comment split".split()
+    columns = [
+        "index",
+        "question",
+        "hint",
+        "A",
+        "B",
+        "C",
+        "D",
+        "answer",
+        "category",
+        "image",
+        "source",
+        "l2-category",
+        "comment",
+        "split",
+    ]
     encoded = base64.b64encode(picture("red")).decode()
     asked = ["red", "lime", "blue", "yellow", "A", "attribute_recognition", encoded, "own", "finegrained", "", "dev"]
     two = ["left", "right", "", "", "B", "object_localization", "1", "own", "finegrained", "", "dev"]

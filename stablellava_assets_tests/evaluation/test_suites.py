@@ -26,6 +26,9 @@ def test_pope(tmp_path: Path) -> None:
     ]
     assert items[0]["question"] == "Is there a red thing in the image?"
     assert items[0]["image"]["bytes"] == (images / "red.png").read_bytes()
+    told = read_pope(file, images, "pope", "Answer with one word.")
+    assert told[0]["question"] == "Is there a red thing in the image?\nAnswer with one word."
+    assert told[0]["row_key"] != items[0]["row_key"]
 
 
 def test_mmbench(tmp_path: Path) -> None:

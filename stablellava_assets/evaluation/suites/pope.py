@@ -11,11 +11,11 @@ from stablellava_assets.tables.rows import Row
 _OPPOSITE = {"yes": "no", "no": "yes"}
 
 
-def read_pope(file: Path, images: Path, name: str) -> list[Row]:
+def read_pope(file: Path, images: Path, name: str, instruction: str = "") -> list[Row]:
     """Items of a POPE file, one of ``coco_pope_{random,popular,adversarial}.json``; the ability is the split.
 
     The files are JSON lines: ``question_id`` (int), ``image`` (a file name of COCO val2014), ``text`` (the question),
-    ``label`` (yes or no). Questions are asked as they stand.
+    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one.
 
     Raises:
         SuiteError: a line or a picture is at fault.
@@ -41,7 +41,7 @@ def read_pope(file: Path, images: Path, name: str) -> list[Row]:
                 split,
                 question_id,
                 kind="yes_no",
-                question=text,
+                question=f"{text}\n{instruction}" if instruction else text,
                 picture=read_picture(images, image, where),
                 accepted=[label],
                 refused=[_OPPOSITE[label]],

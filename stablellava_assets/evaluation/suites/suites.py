@@ -33,7 +33,7 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
 
 def _read(settings: SuiteSettings) -> list[Row]:
     if isinstance(settings, PopeSettings):
-        return read_pope(settings.file, settings.images, settings.name)
+        return read_pope(settings.file, settings.images, settings.name, settings.instruction)
     if isinstance(settings, MMBenchSettings):
         return read_mmbench(settings.file, settings.name)
     if isinstance(settings, MMVetSettings):
