@@ -75,7 +75,9 @@ def _heading(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def _accuracies(rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
     asked = {row["question_kind"] for row in rows}
-    kinds = [kind for kind in ASKED_KINDS if kind in asked] if asked - {ALL, *QUESTION_KINDS} else list(QUESTION_KINDS)
+    # The painted benchmark asks all of its kinds; a column that is empty there says that something is missing.
+    painted = all(row.get("benchmark", PAINTED) == PAINTED for row in rows)
+    kinds = [kind for kind in ASKED_KINDS if (kind in QUESTION_KINDS if painted else kind in asked)]
     graded = any(row.get("mean_grade") is not None for row in rows)
     header = (*_HEADER, *kinds, *(("mean grade",) if graded else ()))
     abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
@@ -106,7 +108,9 @@ def _line(
 def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     asked = [row for row in rows if row["question_kind"] == "yes_no"]
     abilities = sorted({row["ability"] for row in asked} - {ALL})
-    shown = [*abilities, ALL] if len(abilities) != 1 else abilities
+    # A handful of photographs an ability makes no precision.
+    few = all(row["benchmark"] == PHOTOGRAPHS for row in asked)
+    shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
     by_key = {(row["ability"], row["model"]): row for row in asked}
     return [
         (

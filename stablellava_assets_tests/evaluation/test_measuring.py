@@ -51,7 +51,9 @@ def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
         done = dg.materialize(assets, resources=resources, instance=instance)
         events = done.get_asset_materialization_events()
     return {
-        event.asset_key.to_user_string(): event.materialization.metadata for event in events if event.asset_key is not None
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in events
+        if event.asset_key is not None
     }
 
 
