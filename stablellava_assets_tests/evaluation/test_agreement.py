@@ -19,7 +19,8 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     judge, keywords = "1101001110", "1001011100"
     found = agreement(_rows(judge, keywords))
     assert found is not None
-    assert (found.n, found.raw) == (10, pytest.approx(0.7))
+    assert found.n == 10
+    assert found.raw == pytest.approx(0.7)
     assert found.kappa == pytest.approx(cohen_kappa_score(list(judge), list(keywords)))
 
 

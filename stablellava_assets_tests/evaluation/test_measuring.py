@@ -47,7 +47,7 @@ def _grade(body: Mapping[str, Any]) -> str:
 def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
     resources = {"workspace": workspace, "io_manager": PublishedTables(workspace)}
     with dg.DagsterInstance.ephemeral() as instance:
-        assets = [dg.AssetSpec("llava_checkpoint"), ability_benchmark, ability_scores]
+        assets: list[Any] = [dg.AssetSpec("llava_checkpoint"), ability_benchmark, ability_scores]
         done = dg.materialize(assets, resources=resources, instance=instance)
         events = done.get_asset_materialization_events()
     return {
