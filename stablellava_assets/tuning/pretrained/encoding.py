@@ -130,7 +130,9 @@ class Encoder:
                 learned = (starts < end) & (ends > start)
                 labels[number][learned] = inputs["input_ids"][number][learned]
             if (count := int(inputs["attention_mask"][number].sum())) > self._max_length:
-                raise ValueError(f"row {row.row_id} has {count} tokens, and tuning.model.max_length is {self._max_length}")
+                raise ValueError(
+                    f"row {row.row_id} has {count} tokens, and tuning.model.max_length is {self._max_length}"
+                )
         return {**inputs, "labels": labels}
 
     def _process(self, texts: list[str], pictures: list[list[Image.Image]], **options: Any) -> Any:

@@ -142,9 +142,7 @@ def mix_key(settings: MixSettings | None) -> str | None:
     if not settings.images.is_dir():
         raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
     names = sorted(set(re.findall(rb'"image":\s*"([^"]+)"', text)))
-    sizes = [
-        path.stat().st_size if (path := settings.images / name.decode()).is_file() else None for name in names
-    ]
+    sizes = [path.stat().st_size if (path := settings.images / name.decode()).is_file() else None for name in names]
     return content_key("mix", text.hex() if len(text) < 1024 else _digest(text), sizes, settings.ratio)
 
 

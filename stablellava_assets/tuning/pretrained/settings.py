@@ -49,7 +49,10 @@ class PretrainedModelSettings(Document):
         description="System sentence where the checkpoint's chat template has none; the tuned checkpoint carries it.",
     )
     max_length: int = Field(
-        2048, ge=16, le=1_000_000, description="Longest row, vision tokens included; a longer one is rejected, never cut."
+        2048,
+        ge=16,
+        le=1_000_000,
+        description="Longest row, vision tokens included; a longer one is rejected, never cut.",
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="Precision of the arithmetic; auto: bfloat16 on a GPU, float32 on a processor."

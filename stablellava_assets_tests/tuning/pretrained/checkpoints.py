@@ -122,9 +122,7 @@ def save_llava(folder: Path, side: int = 28) -> Path:
         image_seq_length=(side // 14) ** 2,
     )
     processor = LlavaProcessor(
-        image_processor=CLIPImageProcessorPil(
-            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-        ),
+        image_processor=CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
         tokenizer=tokenizer,
         patch_size=14,
         vision_feature_select_strategy="default",
@@ -169,9 +167,7 @@ def save_onevision(folder: Path) -> Path:
         tie_word_embeddings=True,
     )
     processor = LlavaOnevisionProcessor(
-        image_processor=LlavaOnevisionImageProcessorPil(
-            size={"height": 28, "width": 28}, image_grid_pinpoints=grid
-        ),
+        image_processor=LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=grid),
         tokenizer=tokenizer,
         video_processor=_video_processor(),
         num_image_tokens=4,
