@@ -45,35 +45,37 @@ def render(row: TuningRow, processor: ProcessorMixin) -> Rendered:
     Where the template puts no special token after an answer (LLaVA-1.5's has a blank there), the tokenizer's end token takes
     the place of that blank, as in LLaVA's own training: a model that never saw an end would not find one.
 
+    Where it writes a finished turn otherwise than it asks for one (LLaVA-OneVision's puts a blank before the line break), the
+    answer stands as it will be asked for.
+
     Raises:
         ValueError: the row is no conversation (see :func:`messages_of`), or the template changes an answer or what came
             before it.
     """
     messages = messages_of(row)
     special = [token for token in processor.tokenizer.all_special_tokens if token]
-    text, done = "", 0
+    text, written = "", ""
     answers = []
     for turn in range(1, len(messages), 2):
         asked = processor.apply_chat_template(messages[:turn], add_generation_prompt=True)
         answered = processor.apply_chat_template(messages[: turn + 1])
         answer = messages[turn]["content"][0]["text"]
-        begins = answered.find(answer, len(asked))
-        if not answered.startswith(asked) or begins < 0 or answered[:done] != asked[:done]:
+        shared = asked if answered.startswith(asked) else processor.apply_chat_template(messages[:turn])
+        begins = answered.find(answer, len(shared))
+        if begins < 0 or not (answered.startswith(shared) and asked.startswith(shared) and asked.startswith(written)):
             raise ValueError(
                 "the checkpoint's chat template does not write a conversation as its beginning and an answer, so that it is "
                 "not known what is to be learned"
             )
-        text += asked[done:]
-        start, ends = len(text), begins + len(answer)
-        after = answered[ends:]
+        lead = answered[len(asked) : begins] if shared == asked else ""
+        after = answered[begins + len(answer) :]
         closing = min((at + len(token) for token in special if (at := after.find(token)) >= 0), default=None)
-        if closing is None:
-            text += answered[len(asked) : ends] + processor.tokenizer.eos_token
-            answers.append((start, len(text)))
-        else:
-            text += answered[len(asked) : ends] + after
-            answers.append((start, len(text) - len(after) + closing))
-        done = len(answered)
+        text += asked[len(written) :]
+        start = len(text)
+        text += lead + answer + (processor.tokenizer.eos_token if closing is None else after[:closing])
+        answers.append((start, len(text)))
+        text += "" if closing is None else after[closing:]
+        written = answered
     return Rendered(text, answers)
 
 

@@ -62,10 +62,7 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
 
 
 def _content(value: str, marks: int) -> list[dict[str, str]]:
-    if marks == 1:
-        pieces = ["", value.replace(IMAGE_MARK, "")]
-    else:
-        pieces = value.split(IMAGE_MARK)
+    pieces = ["", value.replace(IMAGE_MARK, "")] if marks == 1 else value.split(IMAGE_MARK)
     content: list[dict[str, str]] = []
     for number, piece in enumerate(pieces):
         if number:

@@ -70,6 +70,7 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
             env=environment,
             start_new_session=True,
         )
+        (job.path / "worker.pid").write_text(str(worker.pid))
         assert worker.stdout is not None
         try:
             for line in worker.stdout:

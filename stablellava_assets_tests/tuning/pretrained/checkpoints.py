@@ -20,23 +20,22 @@ LLAVA_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 """The chat template that llava-hf/llava-1.5-7b-hf carries."""
-ONEVISION_TEMPLATE = (
+CHATML_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}{# Render all images first #}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}"
     "{# Render all text next #}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
     "{{ '\n' + content['text'] }}{% endfor %}{{'<|im_end|>'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-"""The chat template of llava-hf/llava-onevision-qwen2-0.5b-ov-hf."""
-QWEN2_VL_TEMPLATE = (
-    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
-    "You are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
-    "{% for content in message['content'] %}{% if content['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+"""The chat template of llava-hf's LLaVA-OneVision and Interleave checkpoints."""
+IDEFICS3_TEMPLATE = (
+    "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"
+    "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
-"""The chat template of Qwen/Qwen2-VL-2B-Instruct, for pictures alone."""
+"""The chat template of Idefics3 and SmolVLM."""
 _TEXTS = [
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the human's questions.",
@@ -132,23 +131,21 @@ def save_llava(folder: Path, side: int = 28) -> Path:
     return _save(LlavaForConditionalGeneration, config, processor, folder)
 
 
-def save_onevision(folder: Path) -> Path:
-    """LLaVA-OneVision: SigLIP, pictures in tiles, Qwen2."""
+def save_llava_next(folder: Path) -> Path:
+    """LLaVA-NeXT: pictures in tiles, as many tokens as their shape needs; ChatML and Qwen2, as in its Qwen members."""
     from transformers import (
-        LlavaOnevisionConfig,
-        LlavaOnevisionForConditionalGeneration,
-        LlavaOnevisionProcessor,
+        CLIPVisionConfig,
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextProcessor,
         Qwen2Config,
-        SiglipVisionConfig,
     )
-    from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
-        LlavaOnevisionImageProcessorPil,
-    )
+    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
-    tokenizer = qwen_tokenizer("<image>", "<video>")
+    tokenizer = qwen_tokenizer("<image>")
     grid = [[28, 28], [28, 56], [56, 28]]
-    config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**_TEXT, image_size=28, patch_size=14, vision_use_head=False),
+    config = LlavaNextConfig(
+        vision_config=CLIPVisionConfig(**_TEXT, image_size=28, patch_size=14, projection_dim=16),
         text_config=Qwen2Config(
             **_TEXT,
             num_key_value_heads=1,
@@ -157,65 +154,53 @@ def save_onevision(folder: Path) -> Path:
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
-            tie_word_embeddings=True,
         ),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
         image_grid_pinpoints=grid,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="full",
-        tie_word_embeddings=True,
+        vision_feature_layer=-2,
     )
-    processor = LlavaOnevisionProcessor(
-        image_processor=LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=grid),
+    processor = LlavaNextProcessor(
+        image_processor=LlavaNextImageProcessorPil(
+            size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}, image_grid_pinpoints=grid
+        ),
         tokenizer=tokenizer,
-        video_processor=_video_processor(),
-        num_image_tokens=4,
-        vision_feature_select_strategy="full",
-        chat_template=ONEVISION_TEMPLATE,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHATML_TEMPLATE,
     )
-    return _save(LlavaOnevisionForConditionalGeneration, config, processor, folder)
+    return _save(LlavaNextForConditionalGeneration, config, processor, folder)
 
 
-def save_qwen2_vl(folder: Path) -> Path:
-    """Qwen2-VL: pictures of any size, the merger inside the tower, three-part positions."""
-    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-    from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
+def save_idefics3(folder: Path) -> Path:
+    """Idefics3: tiles with marks of their own around them, and a connector."""
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
-    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    tokenizer = qwen_tokenizer(*marks)
-    ids = dict(zip(("start", "end", "image", "video"), tokenizer.convert_tokens_to_ids(list(marks)), strict=True))
-    config = Qwen2VLConfig(
-        vision_config={"depth": 1, "embed_dim": 16, "hidden_size": 16, "num_heads": 2, "mlp_ratio": 2},
-        text_config={
+    tokenizer = qwen_tokenizer("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
+    config = Idefics3Config(
+        vision_config={**_TEXT, "image_size": 28, "patch_size": 7},
+        text_config=LlamaConfig(
             **_TEXT,
-            "num_key_value_heads": 1,
-            "vocab_size": len(tokenizer),
-            "max_position_embeddings": 512,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
-            "bos_token_id": None,
-            "eos_token_id": tokenizer.eos_token_id,
-            "pad_token_id": tokenizer.pad_token_id,
-        },
-        vision_start_token_id=ids["start"],
-        vision_end_token_id=ids["end"],
-        image_token_id=ids["image"],
-        video_token_id=ids["video"],
+            vocab_size=len(tokenizer),
+            max_position_embeddings=512,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        ),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=tokenizer.pad_token_id,
     )
-    processor = Qwen2VLProcessor(
-        image_processor=Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56}),
+    processor = Idefics3Processor(
+        image_processor=Idefics3ImageProcessorPil(
+            size={"longest_edge": 56}, max_image_size={"longest_edge": 28}, do_image_splitting=True
+        ),
         tokenizer=tokenizer,
-        video_processor=Qwen2VLVideoProcessor(),
-        chat_template=QWEN2_VL_TEMPLATE,
+        image_seq_len=4,
+        chat_template=IDEFICS3_TEMPLATE,
     )
-    return _save(Qwen2VLForConditionalGeneration, config, processor, folder)
-
-
-def _video_processor() -> Any:
-    from transformers.models.llava_onevision.video_processing_llava_onevision import LlavaOnevisionVideoProcessor
-
-    return LlavaOnevisionVideoProcessor()
+    return _save(Idefics3ForConditionalGeneration, config, processor, folder)
 
 
 def _save(kind: Any, config: Any, processor: Any, folder: Path) -> Path:
@@ -228,6 +213,6 @@ def _save(kind: Any, config: Any, processor: Any, folder: Path) -> Path:
 
 FAMILIES: dict[str, Callable[[Path], Path]] = {
     "llava": save_llava,
-    "onevision": save_onevision,
-    "qwen2_vl": save_qwen2_vl,
+    "llava_next": save_llava_next,
+    "idefics3": save_idefics3,
 }
