@@ -63,7 +63,7 @@ def train_phase(
         FloatingPointError: the loss became infinite or no number.
     """
     import torch
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     processes = settings.machine.processes
     micro = micro_batch_for(phase.settings.batch_size, processes, job.micro_batch(settings))
@@ -85,8 +85,7 @@ def train_phase(
         ddp_backend="gloo" if device == "cpu" and processes > 1 else None,
         # Rows without a picture leave the projector without a gradient.
         ddp_find_unused_parameters=processes > 1,
-        gradient_checkpointing=settings.machine.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.machine.gradient_checkpointing else None,
+        activation_checkpointing=settings.machine.gradient_checkpointing,
         dataloader_num_workers=settings.machine.workers,
         dataloader_persistent_workers=settings.machine.workers > 0,
         remove_unused_columns=False,
@@ -116,6 +115,7 @@ def train_phase(
         data_collator=encoder.batch,
         callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
     )
+    trainer.remove_callback(PrinterCallback)  # The words are ours.
     save = _newest(saves)
     if save is not None:
         say(f"{phase.name}: going on from {save.name}")

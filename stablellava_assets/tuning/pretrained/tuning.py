@@ -141,13 +141,13 @@ def _write_rows(
 ) -> None:
     job.pictures.mkdir(exist_ok=True)
     for image_id, content in pictures:
-        (job.pictures / image_id).write_bytes(content)
+        (job.pictures / content_key(image_id)).write_bytes(content)
     rows = [
         TuningRow(
             pair.pair_id,
             PAIRS,
             pair.kind,
-            tuple(str((job.pictures / image_id).resolve()) for image_id in pair.image_ids),
+            tuple(str((job.pictures / content_key(image_id)).resolve()) for image_id in pair.image_ids),
             pair.conversations,
         )
         for pair in pairs

@@ -17,10 +17,10 @@ from stablellava_assets_tests.tuning.pretrained.checkpoints import FAMILIES
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 SYSTEM = (
-    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, and "
-    "polite answers to the human's questions."
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and "
+    "polite answers to the user's questions."
 )
-"""LLaVA-1.5's system sentence (conv_vicuna_v1 of its conversation.py says user where this early form says human)."""
+"""LLaVA-1.5's system sentence: conv_vicuna_v1 of its conversation.py."""
 
 
 @pytest.fixture(name="folders", scope="module")
