@@ -39,5 +39,7 @@ def _newest() -> str:
     except (DocumentError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     if not rows:
-        raise click.ClickException("llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint")
+        raise click.ClickException(
+            "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"
+        )
     return str(workspace.data / rows[-1]["path"])

@@ -111,7 +111,10 @@ def _licences(workspace: Workspace, images: Published, wanted: set[str]) -> list
     drawn = images.read_all(["image_id", "painter", "model"]).to_pylist()
     painters = Counter((row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted)
     prompts, dialogues = (
-        Counter((row["author"], row["model"]) for row in workspace.store.read_all(table, columns=["author", "model"]).to_pylist())
+        Counter(
+            (row["author"], row["model"])
+            for row in workspace.store.read_all(table, columns=["author", "model"]).to_pylist()
+        )
         for table in (PROMPT_SPECS, DIALOGUES)
     )
     return Origins(painters, prompts, dialogues).licence_notes()

@@ -18,7 +18,6 @@ from stablellava_assets.tuning.packing import PackedRows
 from stablellava_assets.tuning.training import TrainingExample, tune
 from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
 
-
 _KILLED = """
 import os, pathlib, signal, sys
 from stablellava_assets.tuning import resuming

@@ -104,9 +104,9 @@ def train_phase(
             return order
 
         def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-            if self.optimizer is None:
-                self.optimizer = torch.optim.AdamW(_groups(self.model, phase.settings), fused=device == "cuda")
-            return self.optimizer
+            optimizer = torch.optim.AdamW(_groups(self.model, phase.settings), fused=device == "cuda")
+            self.optimizer = optimizer
+            return optimizer
 
     trainer = _Trainer(
         model=model,

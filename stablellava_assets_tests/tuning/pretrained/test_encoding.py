@@ -127,5 +127,5 @@ def test_every_family_learns_answers_and_their_ends_alone(
 
 def test_a_row_longer_than_allowed_is_no_batch(folders: dict[str, Path], tmp_path: Path) -> None:
     encoder = Encoder(AutoProcessor.from_pretrained(folders["llava"]), 20)
-    with pytest.raises(ValueError, match="row has .* tokens, and tuning.model.max_length is 20"):
+    with pytest.raises(ValueError, match=r"row has .* tokens, and tuning.model.max_length is 20"):
         encoder.batch([row(tmp_path, ["red"], "<image>\nWhat color is it?", "It is red. " * 5)])

@@ -10,7 +10,11 @@ from click.testing import CliRunner
 
 from stablellava_assets.assets.ability_benchmark import ability_benchmark
 from stablellava_assets.assets.ability_scores import ability_scores
+from stablellava_assets.assets.dialogues import dialogues
+from stablellava_assets.assets.filtered_pairs import filtered_pairs
+from stablellava_assets.assets.images import images
 from stablellava_assets.assets.llava_checkpoint import llava_checkpoint
+from stablellava_assets.assets.prompt_specs import prompt_specs
 from stablellava_assets.assets.published import PublishedTables
 from stablellava_assets.cli import main
 from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
@@ -35,7 +39,8 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
 
     def run() -> dict[str, Any]:
         done = dg.materialize(
-            [ability_benchmark, llava_checkpoint, ability_scores],
+            [prompt_specs, images, dialogues, filtered_pairs, ability_benchmark, llava_checkpoint, ability_scores],
+            selection=[ability_benchmark, llava_checkpoint, ability_scores],
             resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
         )
         (event,) = done.asset_materializations_for_node("llava_checkpoint")

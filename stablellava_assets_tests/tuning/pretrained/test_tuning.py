@@ -129,7 +129,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         Thread(target=kill, daemon=True).start()
         return launch_process(arguments, job, progress)
 
-    with pytest.raises(PretrainedTuningError, match="ended by SIGKILL.*worker.log"):
+    with pytest.raises(PretrainedTuningError, match=r"ended by SIGKILL.*worker\.log"):
         tuned(settings_for(base), tmp_path / "tuned", launch=killed)
     lines: list[str] = []
     result = tuned(settings_for(base), tmp_path / "tuned", lines)
@@ -227,9 +227,7 @@ def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, 
         return launch_process(arguments, job, progress)
 
     two = tuned(settings, tmp_path / "two", launch=launch)
-    one = tuned(
-        settings_for(base, {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}), tmp_path / "one"
-    )
+    one = tuned(settings_for(base, {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}), tmp_path / "one")
     assert [step for step, _ in two.loss_curve] == [step for step, _ in one.loss_curve]
     ours, theirs = weights(two.path), weights(one.path)
     for name in theirs:
@@ -260,7 +258,7 @@ def test_a_disk_without_room_is_said_before_the_first_step(
 
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(PretrainedTuningError, match="GB free, and tuning .* may need"):
+    with pytest.raises(PretrainedTuningError, match=r"GB free, and tuning .* may need"):
         tuned(settings_for(base), tmp_path / "tuned")
 
 
