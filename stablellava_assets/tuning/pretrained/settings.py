@@ -133,7 +133,7 @@ class MachineSettings(Document):
 class PretrainedTuningSettings(Document):
     """A checkpoint and how it is tuned."""
 
-    model: PretrainedModelSettings
+    model: PretrainedModelSettings = Field(description="What is tuned, and which of its weights move.")
     alignment: ProjectorAlignmentSettings | None = Field(
         None, description="Unset: the projector is aligned already, as in every checkpoint that can answer."
     )
