@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from stablellava_assets.evaluation.answering import Asked, answer
@@ -44,7 +43,10 @@ def main(data: Path, minutes: list[float]) -> None:
             passes = max(_TRIALS[0], (60 * wanted - fixed) / a_pass)
             result = _tune(base, examples, settings, passes, Path(folder) / f"{wanted}")
             accuracy = _accuracy(workspace, result.path)
-            print(f"| {result.seconds / 60:.2f} | {passes:.2f} | {result.loss_curve[-1][1]:.3f} | {accuracy:.3f} |", flush=True)
+            print(
+                f"| {result.seconds / 60:.2f} | {passes:.2f} | {result.loss_curve[-1][1]:.3f} | {accuracy:.3f} |",
+                flush=True,
+            )
 
 
 def _tune(
