@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from stablellava_assets.ask_command import ask
 from stablellava_assets.endpoint.ledger import LedgerError
 from stablellava_assets.endpoint.local_server import (
     DEFAULT_PORT,
@@ -95,6 +96,7 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
 
 
 main.add_command(export)
+main.add_command(ask)
 
 
 @main.command()

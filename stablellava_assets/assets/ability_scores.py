@@ -1,7 +1,6 @@
 """The ``ability_scores`` asset."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,6 +16,8 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.model_names import is_there, located
+from stablellava_assets.tuning.pretrained.card import add_scores
 
 
 @dg.asset(
@@ -40,17 +41,20 @@ def ability_scores(
     checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
 
     def make(partition: Partition) -> Made:
+        from stablellava_assets.evaluation.scoreboard import scoreboard
+
         planned = _plan_answers(checkpoint, ability_benchmark.read_all())
 
         def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
             for model in ("base", "tuned"):
                 of_model = [row for row in missing if row.inputs["model"] == model]
                 if of_model:
-                    folder = workspace.data / checkpoint["base_path" if model == "base" else "path"]
-                    yield from _answer(context, workspace, folder, of_model)
+                    named = checkpoint["base_path" if model == "base" else "path"]
+                    yield from _answer(context, workspace, named, of_model)
 
         answers = stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS)
         scores = _score(answers.data, checkpoint["checkpoint_id"], context.run_id)
+        add_scores(workspace.data / checkpoint["path"], scoreboard(scores.to_pylist(), markdown=True))
         unchanged = not answers.computed and workspace.store.read(SUITE.table, partition) is not None
         counts = {**answers.counts, "rows": scores.num_rows, "answers": answers.data.num_rows}
         return Made(scores, counts, unchanged, [(ABILITY_ANSWERS, answers.data)], metadata=_describe(scores))
@@ -85,21 +89,22 @@ def _columns(checkpoint: dict[str, Any], model: str, item: Row) -> dict[str, Any
 
 
 def _answer(
-    context: dg.AssetExecutionContext, workspace: Workspace, folder: Path, planned: Sequence[PlannedRow]
+    context: dg.AssetExecutionContext, workspace: Workspace, named: str, planned: Sequence[PlannedRow]
 ) -> Iterable[Row]:
     from stablellava_assets.evaluation.answering import Asked, answer
     from stablellava_assets.evaluation.scoring import is_correct
 
-    if not folder.exists():
+    model = located(workspace.data, named)
+    if not is_there(workspace.data, named):
         raise dg.Failure(
-            description=f"{folder}: the model is gone. Make it again with:\n"
+            description=f"{model}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
     settings = workspace.profile.benchmark
     items = [row.inputs["item"] for row in planned]
     asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
-    said = answer(folder, asked, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
+    said = answer(model, asked, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
     for row, item, text in zip(planned, items, said, strict=True):
         correct = is_correct(text, item["accepted"], item["refused"], item["question_kind"])
         yield {

@@ -18,6 +18,7 @@ from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
+from stablellava_assets.tuning.model_names import is_on_hub
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -126,4 +127,8 @@ class Workspace:
         if not rows:
             return None
         newest = rows[-1]
-        return OwnCheckpoint(newest["checkpoint_id"], self.data / newest["path"], self.data / newest["base_path"])
+        # Joined to an absolute folder, the data folder drops out; a base on the hub is no folder.
+        base = newest["base_path"]
+        return OwnCheckpoint(
+            newest["checkpoint_id"], self.data / newest["path"], Path(base) if is_on_hub(base) else self.data / base
+        )
