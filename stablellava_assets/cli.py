@@ -20,6 +20,7 @@ from stablellava_assets.endpoint.local_server import (
 )
 from stablellava_assets.export_commands import export
 from stablellava_assets.exports.selection import SelectionError, chosen_partitions
+from stablellava_assets.photograph_commands import photographs
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.store import StoreError
@@ -97,6 +98,7 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
 
 main.add_command(export)
 main.add_command(ask)
+main.add_command(photographs)
 
 
 @main.command()

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "stablellava_assets"
 
 # Each package may import those after it, and itself.
 LAYERS = [
-    {"definitions", "cli", "demo", "ask_command", "export_commands", "spending_plan"},
+    {"definitions", "cli", "demo", "ask_command", "export_commands", "photograph_commands", "spending_plan"},
     {"automation"},
     {"assets"},
     {"profiles"},

@@ -11,6 +11,7 @@ from stablellava_assets.evaluation.scoring import ALL
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_OTHER = {"base": "tuned", "tuned": "base"}
 _COLORS = {"base": "#9aa5b1", "tuned": "#2f6fde"}
 
 
@@ -22,7 +23,9 @@ def scores_chart(scores: Sequence[Mapping[str, Any]]) -> bytes:
     from matplotlib.figure import Figure
 
     over_kinds = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
-    abilities = [*sorted({ability for _, ability in over_kinds} - {ALL}), ALL]
+    # Answers that a judge has yet to grade leave a model without a score.
+    both = {ability for model, ability in over_kinds if (_OTHER[model], ability) in over_kinds}
+    abilities = [*sorted(both - {ALL}), *sorted(both & {ALL})]
     figure = Figure(figsize=(7.5, 0.42 * len(abilities) + 1.2), layout="constrained")
     axes = figure.subplots()
     for offset, model in ((0.18, "base"), (-0.18, "tuned")):

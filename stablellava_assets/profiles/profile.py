@@ -11,6 +11,7 @@ from pydantic import Field
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
 from stablellava_assets.authors.settings import AuthorSettings
 from stablellava_assets.checks.gates import GateSettings
+from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
@@ -29,16 +30,6 @@ class StorageSettings(Document):
         Path("data"), description="Local folder: warehouse, models, journals, quarantine, Dagster's state."
     )
     tables: str | None = Field(None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables.")
-
-
-class BenchmarkSettings(Document):
-    """The held-out questions. Every item has its own picture, so that items are independent."""
-
-    items_per_kind: int = Field(
-        50, ge=17, le=10_000, description="Items an ability and kind; 3 x 17 make the 50 a score needs."
-    )
-    answer_batch_size: int = Field(256, ge=1, description="Questions answered at once.")
-    max_new_tokens: int = Field(32, ge=1, le=1024)
 
 
 class ScheduleSettings(Document):

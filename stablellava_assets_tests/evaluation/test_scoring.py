@@ -75,6 +75,8 @@ def _answers(base: str, tuned: str, ability: str, kind: str) -> list[dict[str, o
             "item_id": f"{ability} {kind} {item}",
             "question_kind": kind,
             "correct": bit == "1",
+            "answer": "yes",
+            "accepted": ["yes" if bit == "1" else "no"],
         }
         for model, bits in (("base", base), ("tuned", tuned))
         for item, bit in enumerate(bits)
@@ -103,3 +105,13 @@ def test_rows_come_ability_by_ability_with_the_sums_last() -> None:
     order = [ability for ability, _ in itertools.groupby(row["ability"] for row in rows)]
     assert order == ["animal", "color", "all"]
     assert score_answers([]) == []
+
+
+def test_yes_no_rows_hold_the_figures_of_pope() -> None:
+    rows = [*_answers("1100", "1101", "animal", "yes_no"), *_answers("1", "1", "animal", "what")]
+    scores = {(row["model"], row["question_kind"]): row for row in score_answers(rows) if row["ability"] == "animal"}
+    base = scores["base", "yes_no"]
+    assert (base["precision"], base["recall"], base["yes_ratio"], base["undecided"]) == (0.5, 1.0, 1.0, 0)
+    assert base["f1"] == pytest.approx(2 / 3)
+    assert scores["base", "what"]["precision"] is None
+    assert scores["base", "all"]["precision"] is None
