@@ -51,8 +51,9 @@ def run_demo(workspace: Workspace) -> None:
     _print_work(workspace, before)
     click.echo(f"\n{current_scores(workspace)}")
     click.echo(
-        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions;"
-        "\nwhat, yes_no, either_or: the tuned model by kind of question.\n\n"
+        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions, corrected"
+        "\nfor the number of abilities (Holm); verdict: what that allows to say; what, yes_no, either_or: the tuned model by"
+        "\nkind of question.\n\n"
         "Where to look next:\n"
         "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
         f"{_gallery_line(workspace)}"

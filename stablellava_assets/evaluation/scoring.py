@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
-from stablellava_assets.evaluation.statistics import mcnemar_p_value, wilson_interval
+from stablellava_assets.evaluation.statistics import mcnemar_p_value, paired_difference, wilson_interval
+from stablellava_assets.evaluation.verdicts import ALL, with_verdicts
 from stablellava_assets.tables.identity import content_key
 
-ALL = "all"
-"""The ability, or the question kind, of a row that sums up all of them."""
+__all__ = ["ALL", "is_correct", "score_answers"]
 
 _WORD = re.compile(r"[^\W_]+")
 _YES_OR_NO = ("yes", "no")
@@ -39,8 +39,9 @@ def score_answers(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``ability_scores`` rows, but for ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
     A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
-    ``all`` count every item alike; as a benchmark asks every ability equally often, they are macro means too. The
-    p-value compares base and tuned over the items both answered, and stands in both models' rows.
+    ``all`` count every item alike; as a benchmark asks every ability equally often, they are macro means too. Difference,
+    p-values and verdict compare base and tuned over the items both answered, and stand in both models' rows; they are
+    null where there are none.
     """
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, bool]]] = {}
     for row in answers:
@@ -48,7 +49,7 @@ def score_answers(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {})[row["item_id"]] = row["correct"]
-    return [score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])]
+    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])])
 
 
 def _order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
@@ -59,11 +60,7 @@ def _order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
 def _scores(key: tuple[str, str, str, str], by_model: Mapping[str, Mapping[str, bool]]) -> Iterator[dict[str, Any]]:
     checkpoint, benchmark, ability, kind = key
     base, tuned = by_model.get("base", {}), by_model.get("tuned", {})
-    both = base.keys() & tuned.keys()
-    p_value = mcnemar_p_value(
-        only_first=sum(base[item] and not tuned[item] for item in both),
-        only_second=sum(tuned[item] and not base[item] for item in both),
-    )
+    compared = _compare(base, tuned)
     for model, results in sorted(by_model.items()):
         correct = sum(results.values())
         low, high = wilson_interval(correct, len(results))
@@ -79,8 +76,23 @@ def _scores(key: tuple[str, str, str, str], by_model: Mapping[str, Mapping[str, 
             "accuracy": correct / len(results),
             "interval_low": low,
             "interval_high": high,
-            "p_value": p_value,
+            **compared,
         }
+
+
+def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool]) -> dict[str, float | None]:
+    both = base.keys() & tuned.keys()
+    if not both:
+        return dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"))
+    only_base = sum(base[item] and not tuned[item] for item in both)
+    only_tuned = sum(tuned[item] and not base[item] for item in both)
+    difference = paired_difference(only_base, only_tuned, len(both))
+    return {
+        "difference": difference.estimate,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "p_value": mcnemar_p_value(only_base, only_tuned),
+    }
 
 
 def _words(text: str) -> list[str]:

@@ -374,8 +374,27 @@ ABILITY_SCORES = Table(
         _column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         _column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
         _column("p_value", pa.float64(), "Exact McNemar test of base against tuned over the same items."),
+        _column(
+            "difference",
+            pa.float64(),
+            "Accuracy of tuned minus that of base over the items both answered; null where there are none.",
+        ),
+        _column("difference_low", pa.float64(), "Lower bound of its 95 % interval (Bonett and Price)."),
+        _column("difference_high", pa.float64(), "Upper bound of its 95 % interval."),
+        _column(
+            "p_holm",
+            pa.float64(),
+            "p_value corrected by Holm over the abilities of the same benchmark and question kind; a sum over all abilities is "
+            "a test of its own.",
+        ),
+        _column(
+            "verdict",
+            pa.string(),
+            "better or worse where p_holm is below 0.05, else no difference shown; it is about tuned, and stands in base's row too.",
+        ),
         _RUN_ID,
     ),
+    added=frozenset({"difference", "difference_low", "difference_high", "p_holm", "verdict"}),
 )
 
 TABLES: tuple[Table, ...] = (
