@@ -12,7 +12,10 @@ from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, 
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.ability_scores import SUITE
+from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.report.folder import ReportError
+from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE
@@ -55,7 +58,23 @@ def ability_scores(
         counts = {**answers.counts, "rows": scores.num_rows, "answers": answers.data.num_rows}
         return Made(scores, counts, unchanged, [(ABILITY_ANSWERS, answers.data)], metadata=_describe(scores))
 
-    yield from stage.run([(checkpoint["checkpoint_id"],)], make)
+    partition = (checkpoint["checkpoint_id"],)
+    yield from stage.run([partition], make, lambda: _report(workspace, partition))
+
+
+def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
+    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+
+    Raises:
+        dagster.Failure: it could not be written. The scores are published all the same.
+    """
+    if not workspace.store.holds(SUITE.table, partition):
+        return {}
+    try:
+        page = workspace.report.publish(*partition)
+    except ReportError as error:
+        raise dg.Failure(description=str(error)) from error
+    return {"report": dg.MetadataValue.url(page.absolute().as_uri())}
 
 
 def _plan_answers(checkpoint: dict[str, Any], items: pa.Table) -> list[PlannedRow]:
@@ -126,11 +145,21 @@ def _say_the_same(published: pa.Table | None, scores: pa.Table) -> bool:
 
 
 def _describe(scores: pa.Table) -> dict[str, Any]:
-    from stablellava_assets.evaluation.plots import scores_chart
     from stablellava_assets.evaluation.scoreboard import scoreboard
 
     rows = scores.to_pylist()
-    return {
-        "scores": dg.MetadataValue.md(scoreboard(rows, markdown=True)),
-        "plot": plot(scores_chart(rows), "accuracy of the base and the tuned model, an ability a row"),
-    }
+    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
+        suffix = "" if benchmark == PAINTED else f" {benchmark}"
+        of_benchmark = [row for row in rows if row["benchmark"] == benchmark]
+        described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
+    return described
+
+
+def _plots(scores: list[dict[str, Any]], benchmark: str) -> dict[str, Any]:
+    from stablellava_assets.evaluation.plots import radar_chart, scores_chart
+
+    reference = FIGURE_6.get(benchmark)
+    bars = plot(scores_chart(scores, reference), "accuracy of the base and the tuned model, an ability a row")
+    radar = radar_chart(scores, reference)
+    return {"plot": bars} | ({} if radar is None else {"radar": plot(radar, "the same, an ability an axis")})

@@ -14,6 +14,7 @@ from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
+from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tuning.settings import TuningSettings
 from stablellava_assets.yaml_documents import Document, DocumentError, load_document
 
@@ -65,6 +66,7 @@ class Profile(Document):
     tuning: TuningSettings
     gates: GateSettings = GateSettings()
     gallery: GallerySettings = GallerySettings()
+    report: ReportSettings = ReportSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
 

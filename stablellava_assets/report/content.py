@@ -120,9 +120,7 @@ def measured_by_benchmark(
     ]
 
 
-def _measured(
-    benchmark: str, scores: Sequence[Score], answers: Sequence[Mapping[str, Any]], examples: int
-) -> Measured:
+def _measured(benchmark: str, scores: Sequence[Score], answers: Sequence[Mapping[str, Any]], examples: int) -> Measured:
     by_key = {
         (row["ability"], row["question_kind"], row["model"]): row for row in scores if row["benchmark"] == benchmark
     }
