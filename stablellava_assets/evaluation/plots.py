@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLORS = {"base": "#9aa5b1", "tuned": "#2f6fde", "paper": "#b0600a"}
-_PAPER = "StableLLaVA paper (another model)"
+_PAPER = "StableLLaVA paper: another model"
 _FEWEST_AXES = 3
 
 
@@ -30,19 +30,21 @@ def scores_chart(
     over_kinds, abilities = _over_kinds(scores)
     figure = Figure(figsize=(7.5, 0.42 * len(abilities) + 1.2), layout="constrained")
     axes = figure.subplots()
-    for offset, model in ((0.18, "base"), (-0.18, "tuned")):
+    height, offsets = (0.26, (0.26, 0.0)) if reference else (0.34, (0.18, -0.18))
+    for offset, model in zip(offsets, ("base", "tuned"), strict=True):
         rows = [over_kinds[(model, ability)] for ability in abilities]
         places = [len(abilities) - index + offset for index in range(len(abilities))]
         accuracy = [row["accuracy"] for row in rows]
         below = [row["accuracy"] - row["interval_low"] for row in rows]
         above = [row["interval_high"] - row["accuracy"] for row in rows]
-        axes.barh(places, accuracy, 0.34, color=_COLORS[model], label=model)
+        axes.barh(places, accuracy, height, color=_COLORS[model], label=model)
         axes.errorbar(accuracy, places, xerr=[below, above], fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
     if reference:
         drawn = [ability for ability in abilities if ability in reference]
-        places = [len(abilities) - abilities.index(ability) for ability in drawn]
+        places = [len(abilities) - abilities.index(ability) - 0.24 for ability in drawn]
         before, after = zip(*(reference[ability] for ability in drawn), strict=True)
         axes.hlines(places, before, after, color=_COLORS["paper"], linewidth=1.2)
+        axes.plot(before, places, "o", color=_COLORS["paper"], markersize=4, markerfacecolor="white")
         axes.plot(after, places, "o", color=_COLORS["paper"], markersize=4, label=_PAPER)
     names = ["all abilities" if ability == ALL else ability for ability in abilities]
     axes.set_yticks([len(abilities) - index for index in range(len(abilities))], names)
@@ -78,9 +80,11 @@ def radar_chart(
     axes.set_xticks(angles, abilities)
     axes.set_ylim(0, 1)
     axes.set_yticks([0.25, 0.5, 0.75, 1.0])
+    axes.set_rlabel_position(180 / len(abilities))
     axes.tick_params(axis="y", labelsize=8, labelcolor="#666666")
+    axes.tick_params(axis="x", pad=14)
     axes.grid(color="#dddddd")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=3, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=3, frameon=False)
     return _png(figure)
 
 
@@ -107,6 +111,11 @@ def loss_chart(curve: Sequence[tuple[int, float]]) -> bytes:
 
 
 def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+    """With a palette, as a few flat colours and their edges take a third of the bytes that way."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
