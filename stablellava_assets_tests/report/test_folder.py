@@ -10,7 +10,9 @@ import pytest
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.schemas import ABILITY_SCORES
+from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import noise_png
+from stablellava_assets_tests.published_pairs import animal, publish
 from stablellava_assets_tests.report.scored import item, mixed_items, scored
 
 
@@ -78,13 +80,13 @@ def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> Non
 
 
 def test_many_large_pictures_leave_the_page_small(tmp_path: Path) -> None:
-    noisy = [item(number, "a tram", "a koala", picture=noise_png(str(number), 512)) for number in range(40)]
+    noisy = [item(number, "a tram", "a koala", picture=noise_png(str(number), 512)) for number in range(16)]
     store = scored(tmp_path / "tables", noisy)
     page = Report(tmp_path / "report", store, ReportSettings(examples=40, picture_side=512)).publish()
     assert page.stat().st_size < 3_000_000
     text = page.read_text()
-    assert 5 < text.count("data:image/webp") < 40
-    assert text.count("data:image/webp") + text.count("or the page is full") == 40
+    assert 5 < text.count("data:image/webp") < 16
+    assert text.count("data:image/webp") + text.count("or the page is full") == 16
 
 
 def test_pages_of_earlier_checkpoints_stay_and_are_listed(tmp_path: Path) -> None:
@@ -121,16 +123,12 @@ def test_scores_of_an_earlier_version_are_reported_without_verdicts(tmp_path: Pa
 
 def test_tables_that_moved_on_are_said_to_have(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", mixed_items())
-    from stablellava_assets_tests.published_pairs import animal, publish
-
     publish(tmp_path / "tables", [animal("heron")], partition=("animal", "0002"))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "3 pairs went into the tuning, and the tables now hold 4 kept ones:" in text
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    from stablellava_assets.tables.store import ParquetStore
-
     with pytest.raises(ReportError, match="nothing has been tuned yet"):
         Report(tmp_path / "report", ParquetStore(str(tmp_path / "none")), ReportSettings()).publish()
     store = scored(tmp_path / "tables", mixed_items())
