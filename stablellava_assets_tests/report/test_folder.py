@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from stablellava_assets.cli import main
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.schemas import ABILITY_SCORES
@@ -145,3 +147,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", mixed_items())
     with pytest.raises(ReportError, match=r"report: the report cannot be written .* then run `stablellava report`"):
         Report(tmp_path / "report", store, ReportSettings()).publish()
+
+
+def test_the_command_makes_the_page_and_says_where(tmp_path: Path) -> None:
+    scored(tmp_path / "data/tables", mixed_items())
+    environment = {"STABLELLAVA_DATA": str(tmp_path / "data"), "STABLELLAVA_PROFILE": "embedded"}
+    made = CliRunner().invoke(main, ["report"], env=environment)
+    assert made.output.strip() == str(tmp_path / "data/report/c0ffee.html")
+    assert Path(made.output.strip()).exists()
+    refused = CliRunner().invoke(main, ["report", "--checkpoint", "other"], env=environment)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: no checkpoint 'other'")
