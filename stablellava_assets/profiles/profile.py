@@ -15,6 +15,7 @@ from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
+from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tuning.settings import AnyTuningSettings
 from stablellava_assets.yaml_documents import Document, DocumentError, load_document
 
@@ -56,6 +57,7 @@ class Profile(Document):
     tuning: AnyTuningSettings
     gates: GateSettings = GateSettings()
     gallery: GallerySettings = GallerySettings()
+    report: ReportSettings = ReportSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
 

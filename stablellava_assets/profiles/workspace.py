@@ -15,6 +15,7 @@ from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
@@ -79,6 +80,11 @@ class Workspace:
     def gallery(self) -> Gallery:
         """The page on which people look at pairs, in the data folder."""
         return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
+
+    @property
+    def report(self) -> Report:
+        """The pages that say what each tuning bought, in the data folder."""
+        return Report(self.data / "report", self.store, self.profile.report)
 
     @cached_property
     def author(self) -> Author:
