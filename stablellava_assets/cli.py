@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from stablellava_assets.ask_command import ask
 from stablellava_assets.endpoint.ledger import LedgerError
 from stablellava_assets.endpoint.local_server import (
     DEFAULT_PORT,
@@ -95,7 +96,23 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
     click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
 
 
+@main.command()
+@click.option("--checkpoint", help="Checkpoint to report on, by its id. [the current one]")
+def report(checkpoint: str | None) -> None:
+    """Make the page that says what a tuning bought, and print where it is.
+
+    ability_scores publishes it as well; this makes it anew from what the tables hold now.
+    """
+    from stablellava_assets.report.folder import ReportError
+
+    try:
+        click.echo(_workspace().report.publish(checkpoint))
+    except (ReportError, StoreError) as error:
+        _fail(str(error))
+
+
 main.add_command(export)
+main.add_command(ask)
 main.add_command(photographs)
 
 

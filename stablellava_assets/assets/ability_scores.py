@@ -1,7 +1,6 @@
 """The ``ability_scores`` asset."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -22,9 +21,13 @@ from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.evaluation.suites.items import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.report.folder import ReportError
+from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.model_names import is_there, located
+from stablellava_assets.tuning.pretrained.card import add_scores
 
 
 @dg.asset(
@@ -56,14 +59,15 @@ def ability_scores(
             for model in ("base", "tuned"):
                 of_model = [row for row in missing if row.inputs["columns"]["model"] == model]
                 if of_model:
-                    folder = workspace.data / checkpoint["base_path" if model == "base" else "path"]
-                    yield from _answer(context, workspace, folder, of_model)
+                    named = checkpoint["base_path" if model == "base" else "path"]
+                    yield from _answer(context, workspace, named, of_model)
 
         answers = stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS)
         judged = _judge(context, workspace, stage, partition, answers)
         judgements = [] if judged is None else judged.data.to_pylist()
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(answers.data.to_pylist(), judgements, kinds)
+        add_scores(workspace.data / checkpoint["path"], scoreboard(rows, markdown=True))
         previous = workspace.store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
         return Made(
@@ -79,7 +83,23 @@ def ability_scores(
             metadata=_describe(rows, judgements),
         )
 
-    yield from stage.run([(checkpoint["checkpoint_id"],)], make)
+    partition = (checkpoint["checkpoint_id"],)
+    yield from stage.run([partition], make, lambda: _report(workspace, partition))
+
+
+def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
+    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+
+    Raises:
+        dagster.Failure: it could not be written. The scores are published all the same.
+    """
+    if not workspace.store.holds(SUITE.table, partition):
+        return {}
+    try:
+        page = workspace.report.publish(*partition)
+    except ReportError as error:
+        raise dg.Failure(description=str(error)) from error
+    return {"report": dg.MetadataValue.url(page.absolute().as_uri())}
 
 
 def _suites(workspace: Workspace) -> list[Row]:
@@ -95,16 +115,17 @@ def _suites(workspace: Workspace) -> list[Row]:
 
 
 def _answer(
-    context: dg.AssetExecutionContext, workspace: Workspace, folder: Path, planned: Sequence[PlannedRow]
+    context: dg.AssetExecutionContext, workspace: Workspace, named: str, planned: Sequence[PlannedRow]
 ) -> Iterable[Row]:
-    if not folder.exists():
+    model = located(workspace.data, named)
+    if not is_there(workspace.data, named):
         raise dg.Failure(
-            description=f"{folder}: the model is gone. Make it again with:\n"
+            description=f"{model}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
     settings = workspace.profile.benchmark
-    return ask_model(folder, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
+    return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
 
 
 def _judge(
@@ -142,13 +163,20 @@ def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa
 
 
 def _describe(rows: Sequence[Row], judgements: Sequence[Row]) -> dict[str, Any]:
-    from stablellava_assets.evaluation.plots import scores_chart
-
-    charts = {
-        "plot" if benchmark == PAINTED else f"plot of {benchmark}": plot(
-            scores_chart(of_benchmark), f"{benchmark}: accuracy of the base and the tuned model, an ability a row"
-        )
-        for benchmark, of_benchmark in by_benchmark(rows).items()
-    }
+    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    for benchmark, of_benchmark in by_benchmark(rows).items():
+        suffix = "" if benchmark == PAINTED else f" of {benchmark}"
+        described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
     judge = {"judge": dg.MetadataValue.md(judge_line(judgements))} if judgements else {}
-    return {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True)), **charts, **judge}
+    return described | judge
+
+
+def _plots(scores: Sequence[Mapping[str, Any]], benchmark: str) -> dict[str, Any]:
+    from stablellava_assets.evaluation.plots import radar_chart, scores_chart
+
+    reference = FIGURE_6.get(benchmark)
+    bars = plot(
+        scores_chart(scores, reference), f"{benchmark}: accuracy of the base and the tuned model, an ability a row"
+    )
+    radar = radar_chart(scores, reference)
+    return {"plot": bars} | ({} if radar is None else {"radar": plot(radar, "the same, an ability an axis")})

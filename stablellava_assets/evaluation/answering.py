@@ -26,7 +26,7 @@ class Asked:
 
 
 def answer(
-    model_path: Path,
+    model_path: Path | str,
     questions: Sequence[Asked],
     batch_size: int,
     max_new_tokens: int,
@@ -40,7 +40,7 @@ def answer(
 
 
 def answers_of(
-    model_path: Path,
+    model_path: Path | str,
     questions: Sequence[Asked],
     batch_size: int,
     max_new_tokens: int,
@@ -49,9 +49,9 @@ def answers_of(
 ) -> Iterator[tuple[int, str]]:
     """Each answer with its place in ``questions``, as batches finish.
 
-    Greedy decoding, so that the same checkpoint repeats them. Any Hugging Face folder that ``AutoModelForImageTextToText``
-    reads will do, LLaVA-1.5 included; questions are put through the checkpoint's own chat template. ``names`` are what
-    errors call the questions.
+    Greedy decoding, so that the same checkpoint repeats them. Any Hugging Face folder, or ``name@revision`` on the hub, that
+    ``AutoModelForImageTextToText`` reads will do, LLaVA-1.5 included; questions are put through the checkpoint's own chat
+    template. ``names`` are what errors call the questions.
 
     Raises:
         ValueError: a picture cannot be decoded; its question is named.
@@ -99,7 +99,7 @@ def _generate(
     texts: list[str],
     max_new_tokens: int,
 ) -> list[str]:
-    inputs: Any = processor(images=pictures, text=texts, padding=True, return_tensors="pt")
+    inputs: Any = processor(images=[[picture] for picture in pictures], text=texts, padding=True, return_tensors="pt")
     inputs = inputs.to(model.device, model.dtype)
     generated = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
     new = generated[:, inputs["input_ids"].shape[1] :]

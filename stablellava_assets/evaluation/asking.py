@@ -65,7 +65,7 @@ def _plan(
 
 
 def ask_model(
-    folder: Path,
+    model: Path | str,
     planned: Sequence[PlannedRow],
     batch_size: int,
     max_new_tokens: int,
@@ -78,7 +78,7 @@ def ask_model(
     """
     names = [f"item {row.inputs['columns']['item_id']}" for row in planned]
     for index, text in answers_of(
-        folder, [row.inputs["asked"] for row in planned], batch_size, max_new_tokens, progress, names
+        model, [row.inputs["asked"] for row in planned], batch_size, max_new_tokens, progress, names
     ):
         row = planned[index]
         columns = row.inputs["columns"]

@@ -10,14 +10,14 @@ from stablellava_assets.evaluation.agreement import agreement
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
-from stablellava_assets.evaluation.scoring import ALL
+from stablellava_assets.evaluation.verdicts import ALL
 
 Line = tuple[str, ...]
 NO_PHOTOGRAPHS = (
     "No real photograph was asked about: these are scores on painted pictures alone. "
     "benchmark.photographs names some (docs/measuring.md)."
 )
-_HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p")
+_HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p (Holm)", "verdict")
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -92,14 +92,15 @@ def _line(
     of_kinds = [by_key.get(("tuned", ability, kind)) for kind in kinds]
     name = "all abilities" if ability == ALL else ability
     if tuned is None:
-        return (name, "0", _share(base), "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
+        return (name, "0", _share(base), "", "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
     return (
         name,
         str(tuned["n"]),
         _share(base),
         _share(tuned),
         f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
-        _p_value(tuned["p_value"]),
+        p_value_text(tuned["p_holm"]),
+        tuned["verdict"] or "",
         *map(_share, of_kinds),
         *((_number(tuned["mean_grade"]),) if graded else ()),
     )
@@ -151,7 +152,10 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _p_value(p: float) -> str:
+def p_value_text(p: float | None) -> str:
+    """A p-value for people; nothing where there is none, as in scores that an earlier version stored."""
+    if p is None:
+        return ""
     if p < 1e-99:
         return "<1e-99"
     return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"

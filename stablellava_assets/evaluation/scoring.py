@@ -8,12 +8,12 @@ from typing import Any
 from stablellava_assets.evaluation.choices import chosen_option
 from stablellava_assets.evaluation.keywords import holds_keyword
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
-from stablellava_assets.evaluation.statistics import mcnemar_p_value, wilson_interval
+from stablellava_assets.evaluation.statistics import mcnemar_p_value, paired_difference, wilson_interval
+from stablellava_assets.evaluation.verdicts import ALL, with_verdicts
 from stablellava_assets.evaluation.yes_no import verdict_of, yes_no_figures
 from stablellava_assets.tables.identity import content_key
 
-ALL = "all"
-"""The ability, or the question kind, of a row that sums up all of them."""
+__all__ = ["ALL", "is_correct", "score_answers"]
 
 CAPABILITIES = "+"
 """Joins the abilities of an item that takes several, as ``ocr+math``; it counts for each of them."""
@@ -52,8 +52,8 @@ def score_answers(
 
     A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
     ``all`` count every item alike; as the painted benchmark asks every ability equally often, they are macro means there.
-    An item that was asked in several rotations is right if every answer is. The p-value compares base and tuned over the
-    items both answered, and stands in both models' rows.
+    An item that was asked in several rotations is right if every answer is. Difference, p-values and verdict compare base
+    and tuned over the items both answered, and stand in both models' rows; they are null where there are none.
 
     Args:
         answers: the answers.
@@ -68,7 +68,7 @@ def score_answers(
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
-    return [score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])]
+    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])])
 
 
 class _Scored:
@@ -98,12 +98,7 @@ def _scores(
 ) -> Iterator[dict[str, Any]]:
     checkpoint, benchmark, ability, kind = key
     known = {model: _known(items) for model, items in by_model.items()}
-    base, tuned = known.get("base", {}), known.get("tuned", {})
-    both = base.keys() & tuned.keys()
-    p_value = mcnemar_p_value(
-        only_first=sum(base[item] and not tuned[item] for item in both),
-        only_second=sum(tuned[item] and not base[item] for item in both),
-    )
+    compared = _compare(known.get("base", {}), known.get("tuned", {}))
     for model, results in sorted(known.items()):
         if not results:
             continue
@@ -121,7 +116,7 @@ def _scores(
             "accuracy": correct / len(results),
             "interval_low": low,
             "interval_high": high,
-            "p_value": p_value,
+            **compared,
             **_figures(by_model[model], kind),
             "unscored": len(by_model[model]) - len(results),
         }
@@ -133,6 +128,21 @@ def _known(items: Mapping[str, Sequence[_Scored]]) -> dict[str, bool]:
         item: all(answer.correct for answer in answers)
         for item, answers in items.items()
         if all(answer.correct is not None for answer in answers)
+    }
+
+
+def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool]) -> dict[str, float | None]:
+    both = base.keys() & tuned.keys()
+    if not both:
+        return dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"))
+    only_base = sum(base[item] and not tuned[item] for item in both)
+    only_tuned = sum(tuned[item] and not base[item] for item in both)
+    difference = paired_difference(only_base, only_tuned, len(both))
+    return {
+        "difference": difference.estimate,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "p_value": mcnemar_p_value(only_base, only_tuned),
     }
 
 

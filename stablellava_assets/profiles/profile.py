@@ -15,7 +15,8 @@ from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
-from stablellava_assets.tuning.settings import TuningSettings
+from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tuning.settings import AnyTuningSettings
 from stablellava_assets.yaml_documents import Document, DocumentError, load_document
 
 BUILT_IN_PROFILES = Path(__file__).parent
@@ -53,9 +54,10 @@ class Profile(Document):
     painter: PainterSettings
     filters: FilterSettings
     benchmark: BenchmarkSettings
-    tuning: TuningSettings
+    tuning: AnyTuningSettings
     gates: GateSettings = GateSettings()
     gallery: GallerySettings = GallerySettings()
+    report: ReportSettings = ReportSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
 

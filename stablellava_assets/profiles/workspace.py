@@ -15,9 +15,11 @@ from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
+from stablellava_assets.tuning.model_names import is_on_hub
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -79,6 +81,11 @@ class Workspace:
         """The page on which people look at pairs, in the data folder."""
         return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
 
+    @property
+    def report(self) -> Report:
+        """The pages that say what each tuning bought, in the data folder."""
+        return Report(self.data / "report", self.store, self.profile.report)
+
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
@@ -126,4 +133,8 @@ class Workspace:
         if not rows:
             return None
         newest = rows[-1]
-        return OwnCheckpoint(newest["checkpoint_id"], self.data / newest["path"], self.data / newest["base_path"])
+        # Joined to an absolute folder, the data folder drops out; a base on the hub is no folder.
+        base = newest["base_path"]
+        return OwnCheckpoint(
+            newest["checkpoint_id"], self.data / newest["path"], Path(base) if is_on_hub(base) else self.data / base
+        )

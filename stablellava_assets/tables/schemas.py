@@ -412,6 +412,24 @@ ABILITY_SCORES = Table(
         _column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         _column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
         _column("p_value", pa.float64(), "Exact McNemar test of base against tuned over the same items."),
+        _column(
+            "difference",
+            pa.float64(),
+            "Accuracy of tuned minus that of base over the items both answered; null where there are none.",
+        ),
+        _column("difference_low", pa.float64(), "Lower bound of its 95 % interval (Bonett and Price)."),
+        _column("difference_high", pa.float64(), "Upper bound of its 95 % interval."),
+        _column(
+            "p_holm",
+            pa.float64(),
+            "p_value corrected by Holm over the abilities of the same benchmark and question kind; a sum over all abilities is "
+            "a test of its own.",
+        ),
+        _column(
+            "verdict",
+            pa.string(),
+            "better or worse where p_holm is below 0.05, else no difference shown; it is about tuned, and stands in base's row too.",
+        ),
         _RUN_ID,
         _column("precision", pa.float64(), "Of the yes-no answers that say yes, the share that is right; else null."),
         _column("recall", pa.float64(), "Of the yes-no questions to be answered yes, the share that was; else null."),
@@ -421,7 +439,12 @@ ABILITY_SCORES = Table(
         _column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the judged answers; null where none was judged."),
         _column("unscored", pa.int64(), "Items that the judge has not answered for; they are not in n."),
     ),
-    added=frozenset({"precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored"}),
+    added=frozenset(
+        {
+            *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
+            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored"),
+        }
+    ),
 )
 
 TABLES: tuple[Table, ...] = (

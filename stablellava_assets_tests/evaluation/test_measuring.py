@@ -46,8 +46,12 @@ def _grade(body: Mapping[str, Any]) -> str:
 
 def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
     resources = {"workspace": workspace, "io_manager": PublishedTables(workspace)}
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        dg.AssetSpec("llava_checkpoint"),
+        ability_benchmark,
+        ability_scores,
+    ]
     with dg.DagsterInstance.ephemeral() as instance:
-        assets: list[Any] = [dg.AssetSpec("llava_checkpoint"), ability_benchmark, ability_scores]
         done = dg.materialize(assets, resources=resources, instance=instance)
         events = done.get_asset_materialization_events()
     return {

@@ -19,7 +19,8 @@ from stablellava_assets_tests.tuning.tiny import model_and_processor
 
 def _kept(folder: Path) -> int:
     with RowJournal(folder, ABILITY_ANSWERS, ("c",)) as journal:
-        return int(journal.rows().num_rows)
+        kept: int = journal.rows().num_rows
+        return kept
 
 
 def test_answers_survive_kill_9(tmp_path: Path) -> None:
