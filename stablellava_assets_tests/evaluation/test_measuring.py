@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def _publish_checkpoint(workspace: Workspace) -> None:
     for name, seed in (("base", 0), ("tuned", 1)):
         save_checkpoint(*model_and_processor(seed), workspace.data / "models" / name)
     row = {**dict.fromkeys(LLAVA_CHECKPOINT.schema.names), "checkpoint_id": "c"}
-    row |= {"base_path": "models/base", "path": "models/tuned", "run_id": "run"}
+    row |= {"base_path": "models/base", "path": "models/tuned", "run_id": "run", "model": "embedded", "settings": "{}"}
+    row |= {"pairs": 1, "images": 1, "parameters": 1, "loss_curve": [], "seconds": 1.0, "created_at": datetime.now(UTC)}
     workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row]))
 
 
