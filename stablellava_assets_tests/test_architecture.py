@@ -20,7 +20,7 @@ LAYERS = [
     {"automation"},
     {"assets"},
     {"profiles"},
-    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports"},
+    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning"},
     {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},
