@@ -35,7 +35,7 @@ class BatchPlan:
         row = self._row_of(ability)
         if row is None:
             return self.rows_per_batch
-        return max(1, round(row["rows"] * self.rows_per_batch / row["rows_per_batch"]))
+        return max(1, round(int(row["rows"]) * self.rows_per_batch / int(row["rows_per_batch"])))
 
     def explanation_of(self, ability: str) -> str:
         """One sentence: why so many."""
