@@ -54,8 +54,10 @@ def scores() -> None:
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     """Print what a run would ask of the chat model, and what that would cost, before it is started.
 
-    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing.
+    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing. Where the
+    profile sizes batches by the last scores (planning), the sizes are printed first.
     """
+    from stablellava_assets.planning.plan_table import plan_table
     from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
 
     workspace = _workspace()
@@ -68,6 +70,11 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
             _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
     partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
     try:
+        if workspace.plans is not None:
+            for batch in batches or ("0001",):
+                click.echo(
+                    f"Prompts an ability in batch {batch}:\n{plan_table(workspace.plans.foreseen(batch), markdown=False)}\n"
+                )
         if plans := spending_plan(workspace, partitions):
             click.echo(spending_table(plans))
         click.echo(budget_line(workspace))

@@ -20,7 +20,7 @@ LAYERS = [
     {"automation"},
     {"assets"},
     {"profiles"},
-    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "report"},
+    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning", "report"},
     {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
-from stablellava_assets.authors.settings import AuthorSettings
+from stablellava_assets.authors.settings import AuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
+from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tuning.settings import AnyTuningSettings
-from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError, load_document
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
@@ -58,8 +60,22 @@ class Profile(Document):
     gates: GateSettings = GateSettings()
     gallery: GallerySettings = GallerySettings()
     report: ReportSettings = ReportSettings()
+    planning: PlanningSettings | None = Field(
+        None,
+        description="Whether a batch has more rows of what the last scores say is lacking; unset: rows_per_batch for all.",
+    )
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
+
+    @model_validator(mode="after")
+    def _batches_may_differ(self) -> Self:
+        if self.planning is not None and isinstance(self.author, ReleasedAuthorSettings):
+            raise MistakeAtKeyError(
+                ("planning",),
+                "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip or repeat "
+                "rows. Leave planning out",
+            )
+        return self
 
     @property
     def batch_keys(self) -> list[str]:

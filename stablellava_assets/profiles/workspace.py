@@ -14,6 +14,7 @@ from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
+from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
@@ -121,6 +122,14 @@ class Workspace:
 
             return ApiPainter(settings, self.image_ledger)
         assert_never(settings)
+
+    @cached_property
+    def plans(self) -> BatchPlans | None:
+        """How many rows each ability gets in a batch; None where the profile plans nothing: ``rows_per_batch`` for all."""
+        profile = self.profile
+        if profile.planning is None:
+            return None
+        return BatchPlans(self.store, self.data / "journal", profile.planning, self.taught, profile.rows_per_batch)
 
     def alignment(self) -> Alignment | None:
         """What scores pictures against their prompts, with the newest checkpoint of now; None where nothing does."""

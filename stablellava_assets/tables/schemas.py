@@ -447,6 +447,35 @@ ABILITY_SCORES = Table(
     ),
 )
 
+BATCH_PLANS = Table(
+    "batch_plans",
+    "How many prompts each ability gets in a batch and why, recorded when the batch was planned; only with planning.",
+    "plan_id",
+    ("batch",),
+    (
+        _column("plan_id", pa.string(), "Content hash of batch and ability."),
+        _BATCH,
+        _ABILITY,
+        _column("checkpoint_id", pa.string(), "Tuned model whose scores were used; null where nothing was scored."),
+        _column("n", pa.int64(), "Benchmark questions that model was asked."),
+        _column("correct", pa.int64(), "Questions it answered right."),
+        _column("accuracy", pa.float64(), "correct / n; null where nothing was asked."),
+        _column(
+            "lower_bound", pa.float64(), "Lower bound of the 95 % Wilson score interval; 0 where nothing was asked."
+        ),
+        _column("dialogues", pa.int64(), "Dialogues of earlier batches that went through the filters."),
+        _column("kept", pa.int64(), "Pairs of them that were kept."),
+        _column("filter_yield", pa.float64(), "kept / dialogues; null where nothing was filtered."),
+        _column(
+            "weight", pa.float64(), "What the ability lacks, over its yield; null where the batch was not weighed."
+        ),
+        _column("rows_per_batch", pa.int64(), "Prompts a batch that the profile asked for at the time."),
+        _column("rows", pa.int64(), "Prompts planned for the ability."),
+        _column("explanation", pa.string(), "One sentence: why so many."),
+        _RUN_ID,
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     PROMPT_SPECS,
     IMAGES,
@@ -459,4 +488,5 @@ TABLES: tuple[Table, ...] = (
     ABILITY_ANSWERS,
     ANSWER_JUDGEMENTS,
     ABILITY_SCORES,
+    BATCH_PLANS,
 )
