@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from stablellava_assets.ask_command import ask
 from stablellava_assets.endpoint.ledger import LedgerError
 from stablellava_assets.endpoint.local_server import (
     DEFAULT_PORT,
@@ -19,6 +20,7 @@ from stablellava_assets.endpoint.local_server import (
 )
 from stablellava_assets.export_commands import export
 from stablellava_assets.exports.selection import SelectionError, chosen_partitions
+from stablellava_assets.photograph_commands import photographs
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.store import StoreError
@@ -52,8 +54,10 @@ def scores() -> None:
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     """Print what a run would ask of the chat model, and what that would cost, before it is started.
 
-    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing.
+    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing. Where the
+    profile sizes batches by the last scores (planning), the sizes are printed first.
     """
+    from stablellava_assets.planning.plan_table import plan_table
     from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
 
     workspace = _workspace()
@@ -66,6 +70,11 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
             _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
     partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
     try:
+        if workspace.plans is not None:
+            for batch in batches or ("0001",):
+                click.echo(
+                    f"Prompts an ability in batch {batch}:\n{plan_table(workspace.plans.foreseen(batch), markdown=False)}\n"
+                )
         if plans := spending_plan(workspace, partitions):
             click.echo(spending_table(plans))
         click.echo(budget_line(workspace))
@@ -94,7 +103,24 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
     click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
 
 
+@main.command()
+@click.option("--checkpoint", help="Checkpoint to report on, by its id. [the current one]")
+def report(checkpoint: str | None) -> None:
+    """Make the page that says what a tuning bought, and print where it is.
+
+    ability_scores publishes it as well; this makes it anew from what the tables hold now.
+    """
+    from stablellava_assets.report.folder import ReportError
+
+    try:
+        click.echo(_workspace().report.publish(checkpoint))
+    except (ReportError, StoreError) as error:
+        _fail(str(error))
+
+
 main.add_command(export)
+main.add_command(ask)
+main.add_command(photographs)
 
 
 @main.command()

@@ -51,10 +51,12 @@ def run_demo(workspace: Workspace) -> None:
     _print_work(workspace, before)
     click.echo(f"\n{current_scores(workspace)}")
     click.echo(
-        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions;"
-        "\nwhat, yes_no, either_or: the tuned model by kind of question.\n\n"
+        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions, corrected"
+        "\nfor the number of abilities (Holm); verdict: what that allows to say; what, yes_no, either_or: the tuned model by"
+        "\nkind of question.\n\n"
         "Where to look next:\n"
         "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
+        f"{_report_line(workspace)}"
         f"{_gallery_line(workspace)}"
         f"  docs/queries.md          questions to ask {workspace.data / 'warehouse.duckdb'}, with answers\n"
         "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
@@ -72,6 +74,15 @@ def current_scores(workspace: Workspace) -> str:
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
     return scoreboard(rows.to_pylist(), markdown=False)
+
+
+def _report_line(workspace: Workspace) -> str:
+    index = workspace.report.index
+    return (
+        f"  {index}  the scores with charts, the answers that changed, what it was made from\n"
+        if index.exists()
+        else ""
+    )
 
 
 def _gallery_line(workspace: Workspace) -> str:

@@ -94,7 +94,8 @@ def budget_line(workspace: Workspace) -> str:
 def _of_partition(workspace: Workspace, author: ChatAuthor, partition: Partition) -> list[StagePlan]:
     ability_name, batch = partition
     ability = workspace.catalog[ability_name]
-    prompts = author.plan_prompts(ability, batch, workspace.profile.rows_per_batch)
+    count = workspace.plans.foreseen(batch).rows_of(ability_name) if workspace.plans else None
+    prompts = author.plan_prompts(ability, batch, count or workspace.profile.rows_per_batch)
     open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
     pictures = _pictures(workspace, partition)
     painted = [

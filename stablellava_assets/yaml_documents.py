@@ -93,7 +93,8 @@ def _index_lines(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int]) -> lis
 
 def _describe(path: Path, lines: dict[KeyPath, int], problem: Any) -> str:
     raised = problem.get("ctx", {}).get("error")
-    key: KeyPath = (*problem["loc"], *(raised.key if isinstance(raised, MistakeAtKeyError) else ()))
+    loc: KeyPath = (*problem["loc"], *(raised.key if isinstance(raised, MistakeAtKeyError) else ()))
+    key = _as_written(loc, lines)
     known = key
     while known and known not in lines:
         known = known[:-1]
@@ -101,6 +102,15 @@ def _describe(path: Path, lines: dict[KeyPath, int], problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         reason = "is not a known setting"
     return f"{path}:{lines.get(known, 1)}: {_dotted(key) or 'document'}: {reason}"
+
+
+def _as_written(loc: KeyPath, lines: dict[KeyPath, int]) -> KeyPath:
+    """``loc`` without the names of a union's members, which pydantic puts between keys and nobody wrote."""
+    key: KeyPath = ()
+    for number, part in enumerate(loc):
+        if (*key, part) in lines or not any((*key, later) in lines for later in loc[number + 1 :]):
+            key = (*key, part)
+    return key
 
 
 def _dotted(key: KeyPath) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from stablellava_assets_tests.project import Project
 
@@ -40,10 +43,48 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finished(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose first batch went through the whole graph, by the real command line; not to be changed."""
-    project = Project(tmp_path_factory.mktemp("finished"), SMALL)
-    project.log = project.shell(
-        "dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'"
-    ).stdout
+    return copy_of_finished(seed, tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
+def seed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Folder of the one run that every worker's finished projects are copies of."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder = shared / "seed"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "log").exists():
+            project = Project(folder, SMALL)
+            command = "dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'"
+            (folder / "log").write_text(project.shell(command).stdout)
+    return folder
+
+
+@pytest.fixture
+def own(seed: Path, tmp_path: Path) -> Project:
+    """A finished project that the test may change."""
+    return copy_of_finished(seed, tmp_path)
+
+
+def copy_of_finished(seed: Path, folder: Path) -> Project:
+    """The finished project in a folder of its own."""
+    project = Project(folder / "project", SMALL)
+    for part in ("data", "dagster_home"):
+        shutil.copytree(seed / part, project.folder / part, dirs_exist_ok=True)
+    project.log = (seed / "log").read_text()
+    project.workspace.warehouse.sync()
     return project
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than cores: tests wait for daemons, servers and browsers a good part of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold slow tests begin first, so that no worker is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

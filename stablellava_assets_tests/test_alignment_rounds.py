@@ -28,7 +28,7 @@ SCORING: dict[str, Any] = {
 @pytest.mark.slow
 def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", SCORING)
-    first = project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...color|0001'").stdout
+    first = project.materialize("--select '*' --partition-range 'animal|0001...color|0001'").stdout
     assert "llava_checkpoint holds no checkpoint yet" in first
     store = project.workspace.store
     unscored = store.read_all(ALIGNMENT_SCORES).to_pylist()
@@ -40,7 +40,7 @@ def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: P
 
     (tuned,) = store.read_all(LLAVA_CHECKPOINT).to_pylist()
     stages = "prompt_specs,images,dialogues,filtered_pairs"
-    project.shell(f"dagster asset materialize --select {stages} --partition-range 'animal|0001...animal|0002'")
+    project.materialize(f"--select {stages} --partition-range 'animal|0001...animal|0002'")
     scores = store.read(ALIGNMENT_SCORES, ("animal", "0002"))
     assert scores is not None
     models = {(row["fact"], row["model"]) for row in scores.to_pylist()}

@@ -16,11 +16,11 @@ PACKAGE = ROOT / "stablellava_assets"
 
 # Each package may import those after it, and itself.
 LAYERS = [
-    {"definitions", "cli", "demo", "export_commands", "spending_plan"},
+    {"definitions", "cli", "demo", "ask_command", "export_commands", "photograph_commands", "spending_plan"},
     {"automation"},
     {"assets"},
     {"profiles"},
-    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports"},
+    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning", "report"},
     {"endpoint"},
     {"abilities", "tables"},
     {"yaml_documents"},
@@ -39,6 +39,8 @@ HEAVY = {
     "aiohttp",
     "huggingface_hub",
     "webdataset",
+    "peft",
+    "accelerate",
 }
 
 

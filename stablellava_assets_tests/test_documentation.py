@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from stablellava_assets_tests.conftest import SMALL
+from stablellava_assets_tests.conftest import copy_of_finished
 from stablellava_assets_tests.project import ROOT, Project
 
 README = ROOT / "README.md"
@@ -45,16 +46,14 @@ def test_every_make_target_exists(finished: Project, command: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def changeable(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished project that commands may change."""
-    project = Project(tmp_path_factory.mktemp("own"), SMALL)
-    project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'")
-    return project
+    return copy_of_finished(seed, tmp_path_factory.mktemp("own"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))]
 )
-def test_every_command_of_the_readme_works(own: Project, command: str) -> None:
-    own.shell(command)
+def test_every_command_of_the_readme_works(changeable: Project, command: str) -> None:
+    changeable.shell(command)

@@ -10,9 +10,7 @@ from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, IMAGES,
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
-SYNTHESIZE = (
-    "dagster asset materialize --select prompt_specs,images,dialogues --partition-range 'animal|0001...scene|0001'"
-)
+SYNTHESIZE = "--select prompt_specs,images,dialogues --partition-range 'animal|0001...scene|0001'"
 
 
 def rows_by_id(project: Project, table: Table) -> dict[str, dict[str, Any]]:
@@ -27,18 +25,17 @@ def recomputed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any
     return [row for row in after.values() if row["run_id"] not in runs]
 
 
-def test_a_changed_template_line_redoes_only_the_rows_that_use_it(project: Project) -> None:
-    project.shell(SYNTHESIZE)
-    before = {table.name: rows_by_id(project, table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES)}
-    questions = yaml.load((project.abilities_folder / "animal.yaml").read_text(), Loader=yaml.BaseLoader)["questions"]
+def test_a_changed_template_line_redoes_only_the_rows_that_use_it(own: Project) -> None:
+    before = {table.name: rows_by_id(own, table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES)}
+    questions = yaml.load((own.abilities_folder / "animal.yaml").read_text(), Loader=yaml.BaseLoader)["questions"]
     old = questions["what"]["ask"][0]
     new = old.replace("?", ", please?")
-    project.edit_ability("animal", f"- {old}\n", f"- {new}\n")
-    shown = project.shell(SYNTHESIZE).stdout
+    own.edit_ability("animal", f"- {old}\n", f"- {new}\n")
+    shown = own.materialize(SYNTHESIZE).stdout
 
     for table in (PROMPT_SPECS, IMAGES):
-        assert recomputed(before[table.name], rows_by_id(project, table)) == []
-    after = rows_by_id(project, DIALOGUES)
+        assert recomputed(before[table.name], rows_by_id(own, table)) == []
+    after = rows_by_id(own, DIALOGUES)
     redone = recomputed(before["dialogues"], after)
     used_old = {pair_id for pair_id, row in before["dialogues"].items() if old in row["conversations"][0]["value"]}
     use_new = {row["pair_id"] for row in after.values() if new in row["conversations"][0]["value"]}
@@ -50,13 +47,12 @@ def test_a_changed_template_line_redoes_only_the_rows_that_use_it(project: Proje
     assert "color|0001: unchanged: 48 rows, 48 reused, 0 resumed, 0 computed, 0 failed" in shown
 
 
-def test_a_larger_batch_makes_only_the_new_rows(project: Project) -> None:
-    project.shell(SYNTHESIZE)
-    before = {table.name: rows_by_id(project, table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES)}
-    project.write_profile({**SMALL, "rows_per_batch": 15})
-    project.shell(SYNTHESIZE)
+def test_a_larger_batch_makes_only_the_new_rows(own: Project) -> None:
+    before = {table.name: rows_by_id(own, table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES)}
+    own.write_profile({**SMALL, "rows_per_batch": 15})
+    own.materialize(SYNTHESIZE)
     for table, count in ((PROMPT_SPECS, 3), (IMAGES, 3), (DIALOGUES, 12)):
-        after = rows_by_id(project, table)
+        after = rows_by_id(own, table)
         assert before[table.name].keys() < after.keys()
         assert len(recomputed(before[table.name], after)) == 3 * count
 
@@ -106,7 +102,7 @@ benchmark:
 
 def test_a_new_ability_is_one_file_and_goes_through_to_a_score(project: Project) -> None:
     (project.abilities_folder / "instrument.yaml").write_text(INSTRUMENTS)
-    project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'")
+    project.materialize("--select '*' --partition-range 'animal|0001...scene|0001'")
     scores = project.workspace.store.read_all(ABILITY_SCORES).to_pylist()
     scored = {
         (row["model"], row["n"]) for row in scores if (row["ability"], row["question_kind"]) == ("instrument", "all")
@@ -116,7 +112,7 @@ def test_a_new_ability_is_one_file_and_goes_through_to_a_score(project: Project)
 
 def test_an_ability_with_a_mistake_is_refused(project: Project) -> None:
     (project.abilities_folder / "instrument.yaml").write_text(INSTRUMENTS.replace("{a_candidate} in", "{a_thing} in"))
-    failed = project.shell("dagster asset materialize --select ability_scores", check=False)
+    failed = project.materialize("--select ability_scores", check=False)
     assert failed.returncode != 0
     assert (
         "instrument.yaml:33: questions.yes_no.ask.0: template 'Is there {a_thing} in the picture?' uses ['a_thing']"

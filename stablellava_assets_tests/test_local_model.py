@@ -28,7 +28,7 @@ def test_from_prompts_to_scores(tmp_path: Path) -> None:
         tuning = {**SMALL["tuning"], "stage": {"passes": 60, "batch_size": 4}}
         changes = {**SMALL, "rows_per_batch": ROWS, "author": author, "gates": gates, "tuning": tuning}
         project = Project(tmp_path, changes)
-        project.shell("dagster asset materialize --select '*' --partition-range 'animal|0001...scene|0001'")
+        project.materialize("--select '*' --partition-range 'animal|0001...scene|0001'")
     store = project.workspace.store
     specs, dialogues = store.read_all(PROMPT_SPECS).to_pylist(), store.read_all(DIALOGUES).to_pylist()
     assert len(specs) == len(FEW_ABILITIES) * ROWS

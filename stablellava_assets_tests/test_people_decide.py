@@ -14,7 +14,7 @@ from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
 RANGE = "--partition-range 'animal|0001...scene|0001'"
-FILTER = f"dagster asset materialize --select filtered_pairs {RANGE}"
+FILTER = f"--select filtered_pairs {RANGE}"
 SETTINGS: dict[str, Any] = {**SMALL, "gates": {"min_kept_pairs": 0}, "filters": {"prompt": {"max_keywords": 5}}}
 """Prompts of the embedded author have six keywords or more, so that this rejects every pair."""
 
@@ -23,8 +23,8 @@ SETTINGS: dict[str, Any] = {**SMALL, "gates": {"min_kept_pairs": 0}, "filters": 
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose filters turned everything away; its tests change it one after the other."""
     project = Project(tmp_path_factory.mktemp("judged"), SETTINGS)
-    project.log = project.shell(
-        "dagster asset materialize --select prompt_specs,images,dialogues,ability_benchmark,filtered_pairs " + RANGE
+    project.log = project.materialize(
+        "--select prompt_specs,images,dialogues,ability_benchmark,filtered_pairs " + RANGE
     ).stdout
     return project
 
@@ -55,7 +55,7 @@ def test_a_decision_changes_its_pair_and_nothing_else(judged: Project) -> None:
     assert {tuple(row["reasons"][:1]) for row in before.values()} == {("too_many_keywords",)}
     chosen = min(before)
     decide(judged, line(chosen), line("nobody"))
-    shown = judged.shell(FILTER).stdout
+    shown = judged.materialize(FILTER).stdout
     after = verdicts(judged)
     assert changed(before, after) == {chosen}
     assert after[chosen]["reasons"] == []
@@ -73,12 +73,12 @@ def test_the_next_run_finds_nothing_changed_and_a_withdrawn_decision_is_undone(j
     before = verdicts(judged)
     chosen = min(before)
     decide(judged, line(chosen))
-    judged.shell(FILTER)
+    judged.materialize(FILTER)
     decided = verdicts(judged)
-    assert judged.shell(FILTER).stdout.count("unchanged: ") == 3
+    assert judged.materialize(FILTER).stdout.count("unchanged: ") == 3
     assert verdicts(judged) == decided
     decide(judged)
-    judged.shell(FILTER)
+    judged.materialize(FILTER)
     assert verdicts(judged)[chosen]["reasons"][:1] == ["too_many_keywords"]
     assert not any("review" in note for note in verdicts(judged)[chosen]["notes"])
 
@@ -86,7 +86,7 @@ def test_the_next_run_finds_nothing_changed_and_a_withdrawn_decision_is_undone(j
 def test_a_malformed_line_stops_the_run_and_is_named(judged: Project) -> None:
     path = decide(judged, line("nobody"), '{"pair_id": "x", "decision": "maybe", "reviewer": "Ada"}')
     before = verdicts(judged)
-    failed = judged.shell(FILTER, check=False)
+    failed = judged.materialize(FILTER, check=False)
     assert failed.returncode != 0
     assert f"{path}:2: decision: input should be 'keep' or 'reject', not 'maybe'" in failed.stdout
     assert verdicts(judged) == before

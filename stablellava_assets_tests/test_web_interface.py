@@ -10,12 +10,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from PIL import Image
 
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets_tests.project import Project
 
 QUERY = """
@@ -110,6 +112,7 @@ def test_every_gate_is_a_check_that_passed(nodes: dict[str, dict[str, Any]]) -> 
         ("filtered_pairs", "kept"),
         ("llava_checkpoint", "loss"),
         ("ability_scores", "plot"),
+        ("ability_scores", "radar"),
     ],
 )
 def test_pictures_are_inside_the_page_and_small(nodes: dict[str, dict[str, Any]], asset: str, label: str) -> None:
@@ -121,8 +124,18 @@ def test_pictures_are_inside_the_page_and_small(nodes: dict[str, dict[str, Any]]
         assert picture.width >= 400
 
 
-def test_the_gallery_is_linked(nodes: dict[str, dict[str, Any]], finished: Project) -> None:
-    assert metadata(nodes["filtered_pairs"])["gallery"]["url"] == finished.workspace.gallery.page.as_uri()
+def test_the_gallery_is_linked(nodes: dict[str, dict[str, Any]], seed: Path) -> None:
+    page = seed / "data/gallery/index.html"
+    assert page.is_file()
+    assert metadata(nodes["filtered_pairs"])["gallery"]["url"] == page.as_uri()
+
+
+def test_the_report_is_linked(nodes: dict[str, dict[str, Any]], finished: Project) -> None:
+    checkpoint = finished.workspace.store.read_all(LLAVA_CHECKPOINT)["checkpoint_id"][-1].as_py()
+    page = finished.workspace.report.page(checkpoint)
+    assert metadata(nodes["ability_scores"])["report"]["url"] == page.as_uri()
+    assert page.exists()
+    assert page.name in finished.workspace.report.index.read_text()
 
 
 def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:

@@ -1,7 +1,6 @@
 """The ``ability_scores`` asset."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,11 +11,23 @@ from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, 
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.ability_scores import SUITE
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.evaluation.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.judging import judge_answers, plan_judgements
+from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
+from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import PlannedRow, Row
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE
+from stablellava_assets.report.folder import ReportError
+from stablellava_assets.report.paper import FIGURE_6
+from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.model_names import is_there, located
+from stablellava_assets.tuning.pretrained.card import add_scores
 
 
 @dg.asset(
@@ -38,94 +49,134 @@ def ability_scores(
     """Ask the base and the tuned model every benchmark question and compare them, ability by ability."""
     stage = Stage(context, workspace, SUITE)
     checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
+    settings = workspace.profile.benchmark
 
     def make(partition: Partition) -> Made:
-        planned = _plan_answers(checkpoint, ability_benchmark.read_all())
+        items = [*ability_benchmark.read_all().to_pylist(), *_suites(workspace)]
+        planned = plan_answers(checkpoint, items, settings.max_new_tokens)
 
         def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
             for model in ("base", "tuned"):
-                of_model = [row for row in missing if row.inputs["model"] == model]
+                of_model = [row for row in missing if row.inputs["columns"]["model"] == model]
                 if of_model:
-                    folder = workspace.data / checkpoint["base_path" if model == "base" else "path"]
-                    yield from _answer(context, workspace, folder, of_model)
+                    named = checkpoint["base_path" if model == "base" else "path"]
+                    yield from _answer(context, workspace, named, of_model)
 
         answers = stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS)
-        scores = _score(answers.data, checkpoint["checkpoint_id"], context.run_id)
-        unchanged = not answers.computed and workspace.store.read(SUITE.table, partition) is not None
-        counts = {**answers.counts, "rows": scores.num_rows, "answers": answers.data.num_rows}
-        return Made(scores, counts, unchanged, [(ABILITY_ANSWERS, answers.data)], metadata=_describe(scores))
+        judged = _judge(context, workspace, stage, partition, answers)
+        judgements = [] if judged is None else judged.data.to_pylist()
+        kinds = () if settings.judge is None else settings.judge.kinds
+        rows = score_answers(answers.data.to_pylist(), judgements, kinds)
+        add_scores(workspace.data / checkpoint["path"], scoreboard(rows, markdown=True))
+        previous = workspace.store.read(SUITE.table, partition)
+        scores = _with_run(rows, previous, context.run_id)
+        return Made(
+            scores,
+            {
+                **answers.counts,
+                "rows": scores.num_rows,
+                "answers": answers.data.num_rows,
+                **({"judged": judged.computed, "not_judged": judged.failed + judged.deferred} if judged else {}),
+            },
+            unchanged=answers.unchanged and scores.equals(previous) and (judged is None or judged.unchanged),
+            beside=[(ABILITY_ANSWERS, answers.data), *([(ANSWER_JUDGEMENTS, judged.data)] if judged else [])],
+            metadata=_describe(rows, judgements),
+        )
 
-    yield from stage.run([(checkpoint["checkpoint_id"],)], make)
+    partition = (checkpoint["checkpoint_id"],)
+    yield from stage.run([partition], make, lambda: _report(workspace, partition))
 
 
-def _plan_answers(checkpoint: dict[str, Any], items: pa.Table) -> list[PlannedRow]:
-    rows = [row for row in items.to_pylist() if row["status"] == MADE]
-    planned = []
-    for model, path in (("base", checkpoint["base_path"]), ("tuned", checkpoint["path"])):
-        for item in rows:
-            answer_id = content_key("answer", checkpoint["checkpoint_id"], model, item["item_id"])
-            key = content_key("answer row", answer_id, path, item["row_key"])
-            planned.append(
-                PlannedRow(answer_id, key, {"model": model, "item": item, **_columns(checkpoint, model, item)})
-            )
-    return planned
+def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
+    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+
+    Raises:
+        dagster.Failure: it could not be written. The scores are published all the same.
+    """
+    if not workspace.store.holds(SUITE.table, partition):
+        return {}
+    try:
+        page = workspace.report.publish(*partition)
+    except ReportError as error:
+        raise dg.Failure(description=str(error)) from error
+    return {"report": dg.MetadataValue.url(page.absolute().as_uri())}
 
 
-def _columns(checkpoint: dict[str, Any], model: str, item: Row) -> dict[str, Any]:
-    copied = ("benchmark", "ability", "item_id", "question_kind", "question", "accepted")
-    return {
-        "columns": {
-            "checkpoint_id": checkpoint["checkpoint_id"],
-            "model": model,
-            **{name: item[name] for name in copied},
-            "status": MADE,
-            "reason": None,
-        }
-    }
+def _suites(workspace: Workspace) -> list[Row]:
+    """The items of the published benchmarks that the profile names.
+
+    Raises:
+        dagster.Failure: one of their files is at fault.
+    """
+    try:
+        return read_suites(workspace.profile.benchmark.external)
+    except SuiteError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _answer(
-    context: dg.AssetExecutionContext, workspace: Workspace, folder: Path, planned: Sequence[PlannedRow]
+    context: dg.AssetExecutionContext, workspace: Workspace, named: str, planned: Sequence[PlannedRow]
 ) -> Iterable[Row]:
-    from stablellava_assets.evaluation.answering import Asked, answer
-    from stablellava_assets.evaluation.scoring import is_correct
-
-    if not folder.exists():
+    model = located(workspace.data, named)
+    if not is_there(workspace.data, named):
         raise dg.Failure(
-            description=f"{folder}: the model is gone. Make it again with:\n"
+            description=f"{model}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
     settings = workspace.profile.benchmark
-    items = [row.inputs["item"] for row in planned]
-    asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
-    said = answer(folder, asked, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
-    for row, item, text in zip(planned, items, said, strict=True):
-        correct = is_correct(text, item["accepted"], item["refused"], item["question_kind"])
-        yield {
-            "answer_id": row.row_id,
-            **row.inputs["columns"],
-            "answer": text,
-            "correct": correct,
-            "row_key": row.row_key,
-        }
+    return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
 
 
-def _score(answers: pa.Table, checkpoint_id: str, run_id: str) -> pa.Table:
-    from stablellava_assets.evaluation.scoring import score_answers
+def _judge(
+    context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage, partition: Partition, answers: Refreshed
+) -> Refreshed | None:
+    """What the judge says of the answers; None where the profile names none.
 
-    rows = score_answers(answers.to_pylist())
-    for row in rows:
-        row["run_id"] = run_id
-    return SUITE.table.from_rows(rows)
+    Raises:
+        dagster.Failure: the judge cannot be asked with these settings. What it said before is kept.
+    """
+    settings = workspace.profile.benchmark.judge
+    if settings is None:
+        return None
+    planned = plan_judgements(answers.data.to_pylist(), settings)
+
+    def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
+        endpoint = ChatEndpoint(settings.endpoint, workspace.chat_ledger)
+        return judge_answers(missing, settings, endpoint, context.log.info)
+
+    try:
+        return stage.refresh(partition, planned, judge_all, ANSWER_JUDGEMENTS)
+    except EndpointError as error:
+        raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
 
 
-def _describe(scores: pa.Table) -> dict[str, Any]:
-    from stablellava_assets.evaluation.plots import scores_chart
-    from stablellava_assets.evaluation.scoreboard import scoreboard
+def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:
+    """Scores as a table; those that are what they were keep the run that made them."""
+    before = {} if previous is None else {row["score_id"]: row for row in previous.to_pylist()}
 
-    rows = scores.to_pylist()
-    return {
-        "scores": dg.MetadataValue.md(scoreboard(rows, markdown=True)),
-        "plot": plot(scores_chart(rows), "accuracy of the base and the tuned model, an ability a row"),
-    }
+    def run_of(row: Row) -> str:
+        earlier = before.get(row["score_id"])
+        return earlier["run_id"] if earlier and all(earlier[name] == value for name, value in row.items()) else run_id
+
+    return SUITE.table.from_rows([{**row, "run_id": run_of(row)} for row in rows])
+
+
+def _describe(rows: Sequence[Row], judgements: Sequence[Row]) -> dict[str, Any]:
+    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    for benchmark, of_benchmark in by_benchmark(rows).items():
+        suffix = "" if benchmark == PAINTED else f" of {benchmark}"
+        described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
+    judge = {"judge": dg.MetadataValue.md(judge_line(judgements))} if judgements else {}
+    return described | judge
+
+
+def _plots(scores: Sequence[Mapping[str, Any]], benchmark: str) -> dict[str, Any]:
+    from stablellava_assets.evaluation.plots import radar_chart, scores_chart
+
+    reference = FIGURE_6.get(benchmark)
+    bars = plot(
+        scores_chart(scores, reference), f"{benchmark}: accuracy of the base and the tuned model, an ability a row"
+    )
+    radar = radar_chart(scores, reference)
+    return {"plot": bars} | ({} if radar is None else {"radar": plot(radar, "the same, an ability an axis")})

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.assets.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.assets.previews import plot
 from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
@@ -16,6 +17,9 @@ from stablellava_assets.checks.llava_checkpoint import SUITE
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.model_names import is_there
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.settings import TuningSettings
 
 
 @dg.asset(
@@ -39,30 +43,43 @@ def llava_checkpoint(
 
     def make(partition: Partition) -> Made:
         history = workspace.store.read_all(SUITE.table)
-        pairs = filtered_pairs.read_all(["pair_id", "row_key", "ability", "image_ids", "conversations"])
         settings = workspace.profile.tuning
-        checkpoint_id = content_key("checkpoint", sorted(pairs["row_key"].to_pylist()), settings)
+        columns = ["pair_id", "row_key", "ability", "question_kind", "image_ids", "conversations"]
+        pairs = filtered_pairs.read_all(columns)
+        pair_keys = pairs["row_key"].to_pylist()
+        if isinstance(settings, PretrainedTuningSettings):
+            checkpoint_id = pretrained_checkpoint_id(pair_keys, settings)
+        else:
+            checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
         known = {row["checkpoint_id"]: row for row in history.to_pylist()}
         row = known.get(checkpoint_id)
-        reused = row is not None and all((workspace.data / row[name]).exists() for name in ("path", "base_path"))
+        reused = row is not None and all(is_there(workspace.data, row[name]) for name in ("path", "base_path"))
+        described: dict[str, Any] = {}
         if row is None or not reused:
-            row = _tune(context, workspace, checkpoint_id, pairs, images)
+            if isinstance(settings, PretrainedTuningSettings):
+                row, described = tune_pretrained_checkpoint(context, workspace, settings, checkpoint_id, pairs, images)
+            else:
+                row = _tune(context, workspace, settings, checkpoint_id, pairs, images)
         others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
         data = SUITE.table.from_rows([*others, row])
         counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}
-        return Made(data, counts, unchanged=data.equals(history), metadata=_describe(row))
+        return Made(data, counts, unchanged=data.equals(history), metadata={**_describe(row), **described})
 
     yield from stage.run([()], make)
 
 
 def _tune(
-    context: dg.AssetExecutionContext, workspace: Workspace, checkpoint_id: str, pairs: pa.Table, images: Published
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    settings: TuningSettings,
+    checkpoint_id: str,
+    pairs: pa.Table,
+    images: Published,
 ) -> dict[str, Any]:
     from stablellava_assets.tuning.base import prepare_base
     from stablellava_assets.tuning.training import TrainingExample, tune
 
     models = workspace.data / "models"
-    settings = workspace.profile.tuning
     base = prepare_base(settings, workspace.catalog, workspace.painter, models, context.log.info)
     wanted = {image_id for image_ids in pairs["image_ids"].to_pylist() for image_id in image_ids}
     pictures = {

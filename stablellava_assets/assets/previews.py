@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -26,14 +26,14 @@ def picture_sheet(images: pa.Table, specs: pa.Table) -> dg.MarkdownMetadataValue
 
 def item_sheet(items: pa.Table) -> dg.MarkdownMetadataValue:
     """Benchmark pictures above their questions and what counts as right."""
-    rows = _spread([row for row in _rows(items, ["image", "question", "accepted"]) if row["image"]], _PAIRS)
+    rows = spread([row for row in _rows(items, ["image", "question", "accepted"]) if row["image"]], _PAIRS)
     return _sheet([(row["image"]["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}") for row in rows], 5)
 
 
 def pair_sheet(pairs: Iterable[Mapping[str, Any]], pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
     """Pairs above their last question and answer, and the reasons against them if there are any."""
     cells = []
-    for pair in _spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
+    for pair in spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
         human, gpt = pair["conversations"][-2:]
         question = human["value"].replace("<image>", "").strip()
         reasons = f"\n! {', '.join(pair['reasons'])}" if pair["reasons"] else ""
@@ -58,6 +58,6 @@ def _rows(data: pa.Table, columns: list[str]) -> Iterable[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _spread(rows: list[Any], count: int) -> list[Any]:
+def spread(rows: Sequence[Any], count: int = _PAIRS) -> Sequence[Any]:
     """At most ``count`` rows, evenly from the whole list."""
     return rows[:: max(1, len(rows) // count)][:count]

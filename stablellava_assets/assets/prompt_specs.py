@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from stablellava_assets.assets.batch_size import BatchSizes
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
 from stablellava_assets.assets.spending import RunSpending
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
@@ -25,10 +26,12 @@ def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
     """The author writes the prompts of an ability's batch."""
     stage = Stage(context, workspace, SUITE)
     spending = RunSpending(context, workspace)
+    sizes = BatchSizes(context, workspace)
 
     def make(partition: Partition) -> Made:
         ability, batch = partition
-        planned = workspace.author.plan_prompts(workspace.catalog[ability], batch, workspace.profile.rows_per_batch)
+        count, size_metadata = sizes.of(partition)
+        planned = workspace.author.plan_prompts(workspace.catalog[ability], batch, count)
         refreshed = stage.refresh(partition, planned, workspace.author.write_prompts, SUITE.table)
         written = [text for text in refreshed.data.column("prompt").to_pylist() if text is not None]
         balance = subject_balance(refreshed.data.column("subject").to_pylist())
@@ -38,8 +41,9 @@ def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
             "subject_entropy": round(balance.entropy, 4),
             "top_subject": balance.top_subject,
             "top_subject_share": round(balance.top_share, 4),
+            **size_metadata,
             **spending.of_partition("|".join(partition), refreshed.data),
         }
         return from_refreshed(refreshed, metadata, spending.of_run())
 
-    yield from stage.run(partitions_of(context), make)
+    yield from stage.run(partitions_of(context), make, sizes.follow)

@@ -13,6 +13,11 @@ BATCH_JOB = dg.define_asset_job(
     description="Synthesize and filter one batch of one ability, or any range of them as a backfill.",
 )
 
+PLANNED_ROWS = "stablellava/planned_rows"
+"""Tag of a scheduled run: the prompts that its batch was planned to have."""
+
+_PLANNER = "next_batch_of_every_ability"
+
 MEASURE_JOB = dg.define_asset_job(
     "tune_and_score",
     selection=dg.AssetSelection.assets("ability_benchmark", "llava_checkpoint", "ability_scores"),
@@ -41,8 +46,12 @@ def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterat
     upcoming = next_batches(profile.batch_keys, store.partitions(FILTERED_PAIRS), WORKSPACE.taught)
     if not upcoming:
         yield dg.SkipReason(f"all {profile.batches} batches of every ability are done; raise `batches` in the profile")
+    # Planned before any of the runs starts, so that all of them find the sizes that the same scores gave.
+    plans = {batch: WORKSPACE.plans.recorded(batch, _PLANNER) for batch in upcoming.values()} if WORKSPACE.plans else {}
     for ability, batch in upcoming.items():
         key = dg.MultiPartitionKey({"ability": ability, "batch": batch})
         yield dg.RunRequest(
-            run_key=f"{ability}|{batch}|{context.scheduled_execution_time:%Y%m%d%H%M}", partition_key=key
+            run_key=f"{ability}|{batch}|{context.scheduled_execution_time:%Y%m%d%H%M}",
+            partition_key=key,
+            tags={PLANNED_ROWS: str(plans[batch].rows_of(ability))} if batch in plans else {},
         )

@@ -13,6 +13,7 @@ from stablellava_assets.checks.gates import (
     yes_and_no_balance,
     yes_surplus,
 )
+from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``yes_surplus``, and ``accepted_keywords`` (how many)."""
+    """Adds ``yes_surplus`` (of the painted items: whoever lists photographs may have reasons), and ``accepted_keywords`` (how many)."""
+    painted = frame.loc[frame["benchmark"] == PAINTED, "accepted"]
     return frame.assign(
-        yes_surplus=yes_surplus([keywords[0] for keywords in frame["accepted"] if len(keywords)]),
+        yes_surplus=yes_surplus([keywords[0] for keywords in painted if len(keywords)]),
         accepted_keywords=[len(keywords) for keywords in frame["accepted"]],
     )
 

@@ -1,30 +1,140 @@
-"""The table people came for: an ability a row, the base and the tuned model beside each other."""
+"""The tables people came for: an ability a row, the base and the tuned model beside each other, a table a benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
-from stablellava_assets.evaluation.scoring import ALL
+from stablellava_assets.evaluation.agreement import agreement
+from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.kinds import ASKED_KINDS
+from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
+from stablellava_assets.evaluation.verdicts import ALL
 
-_HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p", *QUESTION_KINDS)
+Line = tuple[str, ...]
+NO_PHOTOGRAPHS = (
+    "No real photograph was asked about: these are scores on painted pictures alone. "
+    "benchmark.photographs names some (docs/measuring.md)."
+)
+_HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p (Holm)", "verdict")
+_YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
+
+
+def by_benchmark(scores: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The scores of each benchmark: painted pictures first, then photographs, then published ones by name."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for row in scores:
+        rows.setdefault(row["benchmark"], []).append(row)
+    order = {PAINTED: 0, PHOTOGRAPHS: 1}
+    return dict(sorted(rows.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
 
 def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
-    """``ability_scores`` rows of one checkpoint as a table; the last columns are the tuned model's, a question kind each.
+    """``ability_scores`` rows of one checkpoint as tables; the last columns are the tuned model's, a question kind each.
 
-    The total comes last. ``markdown`` chooses between a Markdown table and aligned text for a terminal.
+    The total comes last. Benchmarks other than the painted one also get the figures of their yes-no questions, and where
+    no photograph was asked about, the last line says so. ``markdown`` chooses between Markdown tables and aligned text for
+    a terminal.
     """
-    by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in scores}
-    abilities = sorted({row["ability"] for row in scores} - {ALL})
-    rows = [_line(by_key, ability) for ability in [*abilities, ALL]]
+    parts: list[str] = []
+    benchmarks = by_benchmark(scores)
+    for benchmark, rows in benchmarks.items():
+        if benchmark != PAINTED:
+            parts.append(_heading(benchmark, rows))
+        parts.append(_accuracies(rows, markdown=markdown))
+        if benchmark != PAINTED and (figures := _yes_no_figures(rows)):
+            parts.append(_table(_YES_NO_HEADER, figures, markdown=markdown, ruled=False))
+    if PHOTOGRAPHS not in benchmarks:
+        parts.append(NO_PHOTOGRAPHS)
+    return "\n\n".join(parts)
+
+
+def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
+    """What the judge did and how far it agrees with the keywords, in a sentence or two."""
+    found = agreement(judgements)
+    waiting = sum(row["grade"] is None for row in judgements)
+    versions = ", ".join(sorted({row["prompt_version"] for row in judgements}))
+    if found is None:
+        return f"The judge (instructions {versions}) has graded none of {waiting} answers."
+    kappa = "undefined" if found.kappa is None else f"{found.kappa:.2f}"
+    missing = f" {waiting} answers have no grade and are not counted." if waiting else ""
+    return (
+        f"The judge (instructions {versions}) graded {found.n} answers and agrees with the keywords on {found.raw:.1%} "
+        f"of them, Cohen's kappa {kappa}.{missing}"
+    )
+
+
+def _heading(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    unscored = max(row.get("unscored") or 0 for row in rows)
+    missing = f" ({unscored} items without a grade are left out)" if unscored else ""
+    name = "real photographs (photos)" if benchmark == PHOTOGRAPHS else benchmark
+    return f"Benchmark: {name}{missing}"
+
+
+def _accuracies(rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
+    by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
+    asked = {row["question_kind"] for row in rows}
+    # The painted benchmark asks all of its kinds; a column that is empty there says that something is missing.
+    painted = all(row.get("benchmark", PAINTED) == PAINTED for row in rows)
+    kinds = [kind for kind in ASKED_KINDS if (kind in QUESTION_KINDS if painted else kind in asked)]
+    graded = any(row.get("mean_grade") is not None for row in rows)
+    header = (*_HEADER, *kinds, *(("mean grade",) if graded else ()))
+    abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
+    lines = [_line(by_key, ability, kinds, graded=graded) for ability in abilities]
+    return _table(header, lines, markdown=markdown, ruled=True)
+
+
+def _line(
+    by_key: Mapping[tuple[str, str, str], Mapping[str, Any]], ability: str, kinds: Sequence[str], *, graded: bool
+) -> Line:
+    base, tuned = by_key.get(("base", ability, ALL)), by_key.get(("tuned", ability, ALL))
+    of_kinds = [by_key.get(("tuned", ability, kind)) for kind in kinds]
+    name = "all abilities" if ability == ALL else ability
+    if tuned is None:
+        return (name, "0", _share(base), "", "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
+    return (
+        name,
+        str(tuned["n"]),
+        _share(base),
+        _share(tuned),
+        f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
+        p_value_text(tuned["p_holm"]),
+        tuned["verdict"] or "",
+        *map(_share, of_kinds),
+        *((_number(tuned["mean_grade"]),) if graded else ()),
+    )
+
+
+def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    asked = [row for row in rows if row["question_kind"] == "yes_no"]
+    abilities = sorted({row["ability"] for row in asked} - {ALL})
+    # A handful of photographs an ability makes no precision.
+    few = all(row["benchmark"] == PHOTOGRAPHS for row in asked)
+    shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
+    by_key = {(row["ability"], row["model"]): row for row in asked}
+    return [
+        (
+            "all" if ability == ALL else ability,
+            model,
+            _share(row),
+            *(_number(row[name]) for name in ("precision", "recall", "f1", "yes_ratio")),
+            str(row["undecided"]),
+        )
+        for ability in shown
+        for model in ("base", "tuned")
+        if (row := by_key.get((ability, model))) is not None
+    ]
+
+
+def _table(header: Line, rows: Sequence[Line], *, markdown: bool, ruled: bool) -> str:
+    """The table; ``ruled`` sets off its last row in a terminal."""
     if markdown:
-        lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *rows]
+        lines = [header, ("---", *("---:" for _ in header[1:])), *rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(len(line[column]) for line in [_HEADER, *rows]) for column in range(len(_HEADER))]
+    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
     rule = tuple("-" * width for width in widths)
-    lines = [_HEADER, rule, *rows[:-1], rule, rows[-1]]
+    lines = [header, rule, *rows[:-1], *((rule,) if ruled else ()), *rows[-1:]]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
@@ -34,21 +144,18 @@ def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     )
 
 
-def _line(by_key: Mapping[tuple[str, str, str], Mapping[str, Any]], ability: str) -> tuple[str, ...]:
-    base, tuned = by_key[("base", ability, ALL)], by_key[("tuned", ability, ALL)]
-    kinds = [by_key.get(("tuned", ability, kind)) for kind in QUESTION_KINDS]
-    return (
-        "all abilities" if ability == ALL else ability,
-        str(tuned["n"]),
-        f"{base['accuracy']:.3f}",
-        f"{tuned['accuracy']:.3f}",
-        f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
-        _p_value(tuned["p_value"]),
-        *(f"{kind['accuracy']:.3f}" if kind else "" for kind in kinds),
-    )
+def _share(row: Mapping[str, Any] | None) -> str:
+    return "" if row is None else f"{row['accuracy']:.3f}"
 
 
-def _p_value(p: float) -> str:
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def p_value_text(p: float | None) -> str:
+    """A p-value for people; nothing where there is none, as in scores that an earlier version stored."""
+    if p is None:
+        return ""
     if p < 1e-99:
         return "<1e-99"
     return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"

@@ -24,6 +24,7 @@ from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
+from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -99,7 +100,7 @@ class Gallery:
 
     def _publish(self, partitions: Sequence[Partition]) -> int:
         for source in sorted(_PAGE.iterdir()):
-            _write(self._folder / source.name, source.read_bytes())
+            publish_file(self._folder / source.name, source.read_bytes())
         before = {batch["folder"]: batch for batch in self._manifest()}
         shown = []
         for partition in partitions:
@@ -107,7 +108,7 @@ class Gallery:
             known = before.get(name) if self._batch(name).exists() else None
             shown.append(known or self._write_batch(partition, name))
         content = {"pairs_per_batch": self._count, "batches": shown}
-        _write(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
+        publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
         folders = {batch["folder"] for batch in shown}
         for folder in (self._folder / "batches").glob("*"):
             if folder.name not in folders:
@@ -193,12 +194,3 @@ def _script_json(content: Any) -> str:
         text = text.replace(character, f"\\u{ord(character):04x}")
     # Lone surrogates cannot be encoded; the escape can.
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file whole, or leave it alone if it is the same."""
-    if path.exists() and path.read_bytes() == content:
-        return
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,11 +56,25 @@ def _color_table(stops: tuple[str, ...]) -> Pixels:
 
 
 def _pixel_art(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Large square pixels in the few colours of an early home computer."""
     from PIL import Image
 
     side = 18
-    small = picture.resize((side, side), Image.Resampling.BOX).quantize(12)
-    return small.convert("RGB").resize(picture.size, Image.Resampling.NEAREST)
+    small = picture.resize((side, side), Image.Resampling.BOX)
+    few = small.quantize(palette=_computer_colors(), dither=Image.Dither.NONE)
+    return few.convert("RGB").resize(picture.size, Image.Resampling.NEAREST)
+
+
+@lru_cache(maxsize=1)
+def _computer_colors() -> Image.Image:
+    """A picture whose palette holds every colour with channels off, half or full on."""
+    from PIL import Image
+
+    levels = (0, 128, 255)
+    colors = [channel for color in product(levels, repeat=3) for channel in color]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colors)
+    return palette
 
 
 def _watercolor(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -91,7 +106,7 @@ def _pencil_sketch(picture: Image.Image, rng: np.random.Generator) -> Image.Imag
 
 
 def _oil_painting(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Thick slanted strokes of strong colour with lit ridges."""
+    """Thick slanted strokes with lit ridges under golden varnish, dark towards the corners as old masters are."""
     from PIL import Image, ImageEnhance, ImageFilter
 
     strong = ImageEnhance.Color(picture.filter(ImageFilter.ModeFilter(5))).enhance(1.5)
@@ -100,7 +115,10 @@ def _oil_painting(picture: Image.Image, rng: np.random.Generator) -> Image.Image
     corner = picture.width // 2
     ridges = strokes.crop((corner, corner, corner + picture.width, corner + picture.height))
     relief = np.asarray(ridges, dtype=np.float32)[..., None] - 128
-    return _picture(np.asarray(strong, dtype=np.float32) + 0.5 * relief)
+    axis = np.linspace(-1, 1, picture.width, dtype=np.float32) ** 2
+    light = 1.05 - 0.45 * (axis[None, :] + axis[:, None])[..., None]
+    painted = (np.asarray(strong, dtype=np.float32) + 0.5 * relief) * light
+    return _picture(painted * np.array((1.0, 0.86, 0.6), dtype=np.float32))
 
 
 def _black_and_white(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -208,7 +226,7 @@ def _cross_stitch(picture: Image.Image, rng: np.random.Generator) -> Image.Image
 
 
 def _comic(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Few flat colours, black outlines, printed dots in the shades."""
+    """A panel with a black rim on white paper: few flat colours, black outlines, printed dots in the shades."""
     from PIL import ImageEnhance, ImageOps
 
     flat = np.asarray(ImageOps.posterize(ImageEnhance.Color(picture).enhance(1.8), 2), dtype=np.float32) + 40
@@ -216,8 +234,11 @@ def _comic(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     axis = np.arange(picture.width)
     screen = np.sin(axis * step)[None, :] * np.sin(axis * step)[:, None]
     flat = np.where((screen > 0.35)[..., None], flat * 0.72, flat * 1.08)
-    outlined = flat * (1 - np.clip(_edges(picture) * 1.6 - 0.3, 0, 1))[..., None]
-    return _picture(outlined)
+    drawn = flat * (1 - np.clip(_edges(picture) * 1.6 - 0.3, 0, 1))[..., None]
+    for width, shade in ((10, 0), (7, 255)):
+        rim = round(width * _unit(picture))
+        drawn[:rim] = drawn[-rim:] = drawn[:, :rim] = drawn[:, -rim:] = shade
+    return _picture(drawn)
 
 
 EFFECTS: Mapping[str, Effect] = {

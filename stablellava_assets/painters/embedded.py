@@ -17,7 +17,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import FAILED, MADE
 
-_VERSION = 3
+_VERSION = 4
 """Part of every row key: raise it when the same plan and seed give other pixels than before."""
 
 

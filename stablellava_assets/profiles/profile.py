@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
-from stablellava_assets.authors.settings import AuthorSettings
+from stablellava_assets.authors.settings import AuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.checks.gates import GateSettings
+from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.painters.settings import PainterSettings
-from stablellava_assets.tuning.settings import TuningSettings
-from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tuning.settings import AnyTuningSettings
+from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError, load_document
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
@@ -29,16 +33,6 @@ class StorageSettings(Document):
         Path("data"), description="Local folder: warehouse, models, journals, quarantine, Dagster's state."
     )
     tables: str | None = Field(None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables.")
-
-
-class BenchmarkSettings(Document):
-    """The held-out questions. Every item has its own picture, so that items are independent."""
-
-    items_per_kind: int = Field(
-        50, ge=17, le=10_000, description="Items an ability and kind; 3 x 17 make the 50 a score needs."
-    )
-    answer_batch_size: int = Field(256, ge=1, description="Questions answered at once.")
-    max_new_tokens: int = Field(32, ge=1, le=1024)
 
 
 class ScheduleSettings(Document):
@@ -62,11 +56,26 @@ class Profile(Document):
     painter: PainterSettings
     filters: FilterSettings
     benchmark: BenchmarkSettings
-    tuning: TuningSettings
+    tuning: AnyTuningSettings
     gates: GateSettings = GateSettings()
     gallery: GallerySettings = GallerySettings()
+    report: ReportSettings = ReportSettings()
+    planning: PlanningSettings | None = Field(
+        None,
+        description="Whether a batch has more rows of what the last scores say is lacking; unset: rows_per_batch for all.",
+    )
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
+
+    @model_validator(mode="after")
+    def _batches_may_differ(self) -> Self:
+        if self.planning is not None and isinstance(self.author, ReleasedAuthorSettings):
+            raise MistakeAtKeyError(
+                ("planning",),
+                "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip or repeat "
+                "rows. Leave planning out",
+            )
+        return self
 
     @property
     def batch_keys(self) -> list[str]:

@@ -14,10 +14,13 @@ from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
+from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
+from stablellava_assets.tuning.model_names import is_on_hub
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -79,6 +82,11 @@ class Workspace:
         """The page on which people look at pairs, in the data folder."""
         return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
 
+    @property
+    def report(self) -> Report:
+        """The pages that say what each tuning bought, in the data folder."""
+        return Report(self.data / "report", self.store, self.profile.report)
+
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
@@ -115,6 +123,14 @@ class Workspace:
             return ApiPainter(settings, self.image_ledger)
         assert_never(settings)
 
+    @cached_property
+    def plans(self) -> BatchPlans | None:
+        """How many rows each ability gets in a batch; None where the profile plans nothing: ``rows_per_batch`` for all."""
+        profile = self.profile
+        if profile.planning is None:
+            return None
+        return BatchPlans(self.store, self.data / "journal", profile.planning, self.taught, profile.rows_per_batch)
+
     def alignment(self) -> Alignment | None:
         """What scores pictures against their prompts, with the newest checkpoint of now; None where nothing does."""
         settings = self.profile.filters.alignment
@@ -126,4 +142,8 @@ class Workspace:
         if not rows:
             return None
         newest = rows[-1]
-        return OwnCheckpoint(newest["checkpoint_id"], self.data / newest["path"], self.data / newest["base_path"])
+        # Joined to an absolute folder, the data folder drops out; a base on the hub is no folder.
+        base = newest["base_path"]
+        return OwnCheckpoint(
+            newest["checkpoint_id"], self.data / newest["path"], Path(base) if is_on_hub(base) else self.data / base
+        )

@@ -101,6 +101,7 @@ _REASON = _column("reason", pa.string(), "Why a row is failed or deferred; null 
 _RUN_ID = _column("run_id", pa.string(), "Run that computed the row; rows taken over keep the run that made them.")
 _TAIL = (_ROW_KEY, _STATUS, _REASON, _RUN_ID)
 
+_ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
 _ASKED = (
     _column("model", pa.string(), "Chat model, as the endpoint names it; null where none was asked."),
@@ -293,15 +294,19 @@ ABILITY_BENCHMARK = Table(
     ("ability",),
     (
         _column("item_id", pa.string(), "Content hash of the picture's prompt and the question."),
-        _column("benchmark", pa.string(), "Which benchmark: ai (painted pictures)."),
+        _column("benchmark", pa.string(), "Which benchmark: ai (painted pictures) or photos (real photographs)."),
         _ABILITY,
-        _column("question_kind", pa.string(), "what, yes_no, either_or."),
-        _column("prompt", pa.string(), "Prompt of the picture; training pairs with this prompt are contamination."),
+        _column("question_kind", pa.string(), _ASKED_KIND),
+        _column(
+            "prompt",
+            pa.string(),
+            "Prompt of the picture; training pairs with this prompt are contamination. Null for a photograph.",
+        ),
         _column("image", IMAGE, "The encoded picture."),
         _column("perceptual_hash", pa.string(), "Perceptual hash of the picture, hex."),
-        _column("seed", pa.int64(), "Seed the picture was painted with."),
+        _column("seed", pa.int64(), "Seed the picture was painted with; null for a photograph."),
         _column("question", pa.string(), "The question, in a wording training never uses."),
-        _column("options", STRINGS, "The offered answers of an either-or question, in order; empty otherwise."),
+        _column("options", STRINGS, "The offered answers of an either-or question or a choice, in order; else empty."),
         _column("accepted", STRINGS, "Keywords of which a right answer contains one."),
         _column(
             "refused", STRINGS, "Keywords that make an answer wrong: the other option, or the opposite of yes or no."
@@ -337,21 +342,54 @@ LLAVA_CHECKPOINT = Table(
 
 ABILITY_ANSWERS = Table(
     "ability_answers",
-    "One answer of one model to one benchmark item a row, so that every score can be traced.",
+    "One answer of one model to one benchmark question a row, so that every score can be traced.",
     "answer_id",
     ("checkpoint_id",),
     (
-        _column("answer_id", pa.string(), "Content hash of checkpoint, model and item."),
+        _column("answer_id", pa.string(), "Content hash of checkpoint, model, item and rotation."),
         _column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         _column("model", pa.string(), "base or tuned."),
-        _column("benchmark", pa.string(), "Which benchmark the item is from."),
-        _ABILITY,
+        _column("benchmark", pa.string(), "Which benchmark the item is from: ai, photos, or a published one's name."),
+        _column(
+            "ability",
+            pa.string(),
+            "Ability that is measured; of a published benchmark its split, category or capabilities (joined by +).",
+        ),
         _column("item_id", pa.string(), "The benchmark item."),
-        _column("question_kind", pa.string(), "what, yes_no, either_or."),
+        _column("question_kind", pa.string(), _ASKED_KIND),
         _column("question", pa.string(), "The question asked."),
         _column("answer", pa.string(), "What the model said."),
         _column("accepted", STRINGS, "Keywords of which a right answer contains one."),
-        _column("correct", pa.bool_(), "Whether the answer was right."),
+        _column(
+            "correct", pa.bool_(), "Whether the answer is right by keywords; a judge's verdict is in answer_judgements."
+        ),
+        *_TAIL,
+        _column("rotation", pa.int32(), "How far the options of a choice were rotated; null otherwise."),
+        _column("options", STRINGS, "The options as offered; null where there were none."),
+        _column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
+    ),
+    added=frozenset({"rotation", "options", "refused"}),
+)
+
+ANSWER_JUDGEMENTS = Table(
+    "answer_judgements",
+    "What a chat model thinks of an answer, a row an answer; empty until benchmark.judge is set.",
+    "judgement_id",
+    ("checkpoint_id",),
+    (
+        _column("judgement_id", pa.string(), "Content hash of the answer's id and the judge."),
+        _column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
+        _column("answer_id", pa.string(), "The answer that was judged."),
+        _column("answered_by", pa.string(), "base or tuned."),
+        _column("benchmark", pa.string(), "Which benchmark the item is from."),
+        _column("item_id", pa.string(), "The benchmark item."),
+        _column("question_kind", pa.string(), _ASKED_KIND),
+        _column("grade", pa.float64(), "How right the answer is, 0 to 1 in tenths; null where not judged."),
+        _column("correct", pa.bool_(), "Whether the grade is 0.5 or more; null where not judged."),
+        _column("by_keywords", pa.bool_(), "What the keywords say of the same answer."),
+        _column("explanation", pa.string(), "The judge's reason; null where not judged."),
+        _column("prompt_version", pa.string(), "Version of the judge's instructions, with a hash of their text."),
+        *_ASKED[:-1],
         *_TAIL,
     ),
 )
@@ -366,14 +404,74 @@ ABILITY_SCORES = Table(
         _column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         _column("model", pa.string(), "base or tuned."),
         _column("benchmark", pa.string(), "Which benchmark was answered."),
-        _ABILITY,
-        _column("question_kind", pa.string(), "what, yes_no, either_or, or all."),
+        _column("ability", pa.string(), "Ability; of a published benchmark its split, category or capability; or all."),
+        _column("question_kind", pa.string(), "what, yes_no, either_or, choice, open, or all."),
         _column("n", pa.int64(), "Items asked."),
-        _column("correct", pa.int64(), "Items answered right."),
+        _column("correct", pa.int64(), "Items answered right; a choice counts only if it is right in every rotation."),
         _column("accuracy", pa.float64(), "correct / n."),
         _column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         _column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
         _column("p_value", pa.float64(), "Exact McNemar test of base against tuned over the same items."),
+        _column(
+            "difference",
+            pa.float64(),
+            "Accuracy of tuned minus that of base over the items both answered; null where there are none.",
+        ),
+        _column("difference_low", pa.float64(), "Lower bound of its 95 % interval (Bonett and Price)."),
+        _column("difference_high", pa.float64(), "Upper bound of its 95 % interval."),
+        _column(
+            "p_holm",
+            pa.float64(),
+            "p_value corrected by Holm over the abilities of the same benchmark and question kind; a sum over all abilities is "
+            "a test of its own.",
+        ),
+        _column(
+            "verdict",
+            pa.string(),
+            "better or worse where p_holm is below 0.05, else no difference shown; it is about tuned, and stands in base's row too.",
+        ),
+        _RUN_ID,
+        _column("precision", pa.float64(), "Of the yes-no answers that say yes, the share that is right; else null."),
+        _column("recall", pa.float64(), "Of the yes-no questions to be answered yes, the share that was; else null."),
+        _column("f1", pa.float64(), "Harmonic mean of precision and recall; null where not a yes-no row."),
+        _column("yes_ratio", pa.float64(), "Share of the yes-no answers that say yes; null where not a yes-no row."),
+        _column("undecided", pa.int64(), "Yes-no answers that say neither, which are wrong; else null."),
+        _column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the judged answers; null where none was judged."),
+        _column("unscored", pa.int64(), "Items that the judge has not answered for; they are not in n."),
+    ),
+    added=frozenset(
+        {
+            *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
+            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored"),
+        }
+    ),
+)
+
+BATCH_PLANS = Table(
+    "batch_plans",
+    "How many prompts each ability gets in a batch and why, recorded when the batch was planned; only with planning.",
+    "plan_id",
+    ("batch",),
+    (
+        _column("plan_id", pa.string(), "Content hash of batch and ability."),
+        _BATCH,
+        _ABILITY,
+        _column("checkpoint_id", pa.string(), "Tuned model whose scores were used; null where nothing was scored."),
+        _column("n", pa.int64(), "Benchmark questions that model was asked."),
+        _column("correct", pa.int64(), "Questions it answered right."),
+        _column("accuracy", pa.float64(), "correct / n; null where nothing was asked."),
+        _column(
+            "lower_bound", pa.float64(), "Lower bound of the 95 % Wilson score interval; 0 where nothing was asked."
+        ),
+        _column("dialogues", pa.int64(), "Dialogues of earlier batches that went through the filters."),
+        _column("kept", pa.int64(), "Pairs of them that were kept."),
+        _column("filter_yield", pa.float64(), "kept / dialogues; null where nothing was filtered."),
+        _column(
+            "weight", pa.float64(), "What the ability lacks, over its yield; null where the batch was not weighed."
+        ),
+        _column("rows_per_batch", pa.int64(), "Prompts a batch that the profile asked for at the time."),
+        _column("rows", pa.int64(), "Prompts planned for the ability."),
+        _column("explanation", pa.string(), "One sentence: why so many."),
         _RUN_ID,
     ),
 )
@@ -388,5 +486,7 @@ TABLES: tuple[Table, ...] = (
     ABILITY_BENCHMARK,
     LLAVA_CHECKPOINT,
     ABILITY_ANSWERS,
+    ANSWER_JUDGEMENTS,
     ABILITY_SCORES,
+    BATCH_PLANS,
 )

@@ -8,19 +8,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablellava_assets.tuning.model_names import model_source
+
 if TYPE_CHECKING:
     from transformers import LlavaProcessor, PreTrainedModel
 
 
-def load_checkpoint(folder: Path) -> tuple[PreTrainedModel, LlavaProcessor]:
-    """Model, in float32 and on the GPU where there is one, and processor of a folder that the Auto classes read."""
+def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]:
+    """Model and processor of a folder that the Auto classes read, or of ``name@revision`` on the hub.
+
+    On the GPU where there is one, in the precision it is stored in; on a processor, which computes few others fast, in
+    float32.
+    """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    source = model_source(named)
+    on_gpu = torch.cuda.is_available()
     with _without_progress_bars():
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-        processor = AutoProcessor.from_pretrained(folder)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+        model = AutoModelForImageTextToText.from_pretrained(
+            source.name, revision=source.revision, dtype="auto" if on_gpu else torch.float32
+        )
+        processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
+    return model.to("cuda" if on_gpu else "cpu"), processor
 
 
 def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:

@@ -78,6 +78,28 @@ class Optimizer:
                 for weight in weights:
                     weight.copy_(master)
 
+    def state(self) -> dict[str, Any]:
+        """The masters, what each optimizer remembers of them, and how far their schedules are."""
+        return {
+            "masters": [master.detach() for master in self._masters],
+            "parts": [part.state_dict() for part in self._parts],
+            "schedules": [schedule.state_dict() for schedule in self._schedules],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned, in every replica."""
+        import torch
+
+        with torch.no_grad():
+            for master, saved, weights in zip(self._masters, state["masters"], self._working, strict=True):
+                master.copy_(saved)
+                for weight in weights:
+                    weight.copy_(master)
+        for part, saved in zip(self._parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
+        for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
+
     def finish(self, model: torch.nn.Module) -> None:
         """Leave ``model``, the first of the replicas, in float32, with the masters as its weights."""
         import torch

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from stablellava_assets.tuning.optimization import Optimizer
 from stablellava_assets.tuning.replicas import replicate, single_threaded
 from stablellava_assets.tuning.report import TrainingReport
+from stablellava_assets.tuning.resuming import SavedState
 from stablellava_assets.tuning.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def optimize(
     work: Iterable[BatchT],
     backward: Callable[[ModelT, BatchT], float],
     report: TrainingReport,
+    saved: SavedState | None = None,
 ) -> list[tuple[int, float]]:
     """Train ``model`` in place.
 
@@ -42,6 +45,7 @@ def optimize(
         work: a batch an optimizer step; the replicas work on its shares at the same time.
         backward: adds the gradients of one share to a replica's, and returns its part of the batch's loss.
         report: keeps the loss curve.
+        saved: where the state is kept for a run that goes on after this one was killed.
 
     Returns:
         The loss curve, (step, mean loss of the steps since the point before).
@@ -52,8 +56,11 @@ def optimize(
     replicas = replicate(model)
     with single_threaded(len(replicas)) as pool:
         optimizer = Optimizer(replicas, stage, steps, pool)
-        for batch in work:
+        done = saved.restore(optimizer, report) if saved else 0
+        for step, batch in enumerate(islice(work, done, None), done + 1):
             report.add(sum(pool.map(backward, replicas, batch.shares(len(replicas)))))
             optimizer.step()
+            if saved:
+                saved.save(step, optimizer, report)
         optimizer.finish(model)
     return report.curve

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 _SECONDS_BETWEEN_LINES = 5.0
 _CURVE_POINTS = 200
@@ -18,8 +19,19 @@ class TrainingReport:
         self._steps, self._per_step, self._progress = steps, per_step, progress
         self._every = max(1, steps // _CURVE_POINTS)
         self._losses: list[float] = []
-        self._done = 0
+        self._done = self._first = 0
         self._started = self._said = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`load_state` goes on from."""
+        return {"done": self._done, "losses": self._losses, "curve": self.curve}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on after the steps of a run that was killed; the rate is that of this run alone."""
+        self._done = self._first = state["done"]
+        self._losses = state["losses"]
+        self.curve = [(step, loss) for step, loss in state["curve"]]
+        self._progress(f"going on after step {self._done} of {self._steps}")
 
     def add(self, loss: float) -> None:
         """Take note of a finished step.
@@ -37,7 +49,7 @@ class TrainingReport:
         now = time.monotonic()
         if now - self._said > _SECONDS_BETWEEN_LINES or self._done == self._steps:
             self._said = now
-            rate = self._done / max(now - self._started, 1e-9)
+            rate = (self._done - self._first) / max(now - self._started, 1e-9)
             self._progress(
                 f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} looks/s, "
                 f"{(self._steps - self._done) / rate:.0f} s left"

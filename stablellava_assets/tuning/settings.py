@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.yaml_documents import Document
 
 
@@ -93,3 +95,17 @@ class TuningSettings(Document):
     model: EmbeddedModelSettings
     stage: StageSettings
     seed: int = Field(0, ge=0, description="Seed of the starting weights, the order of the pictures and their shifts.")
+
+
+def _kind(tuning: Any) -> Any:
+    """``tuning.model.kind``, by which the rest of the section is read."""
+    model = tuning.get("model") if isinstance(tuning, Mapping) else getattr(tuning, "model", None)
+    kind = model.get("kind") if isinstance(model, Mapping) else getattr(model, "kind", None)
+    return "pretrained" if kind == "pretrained" else "embedded"
+
+
+AnyTuningSettings = Annotated[
+    Annotated[TuningSettings, Tag("embedded")] | Annotated[PretrainedTuningSettings, Tag("pretrained")],
+    Discriminator(_kind),
+]
+"""How a model is tuned, of either kind."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
 from stablellava_assets.tuning.checkpoints import load_checkpoint, save_checkpoint
 from stablellava_assets.tuning.optimizing import optimize
 from stablellava_assets.tuning.packing import answer_loss, collate
 from stablellava_assets.tuning.report import TrainingReport
+from stablellava_assets.tuning.resuming import SavedState
 from stablellava_assets.tuning.settings import StageSettings, TuningSettings
 from stablellava_assets.tuning.training_set import TrainingExample, TrainingSet, prepare
 
@@ -44,7 +46,7 @@ def tune(
 ) -> TuningResult:
     """Train every weight of the checkpoint in ``base`` on ``examples``; save it to ``destination``, whole or not at all.
 
-    On processor cores, the same base, examples, settings and number of threads give the same weights.
+    A run that was killed is gone on with from ``<destination>.state``, to the same weights as without the interruption. On processor cores, the same base, examples, settings and number of threads give the same weights.
 
     Raises:
         FileExistsError: ``destination`` exists.
@@ -56,8 +58,10 @@ def tune(
     started = time.monotonic()
     model, processor = load_checkpoint(base)
     training_set = prepare(examples, processor, model.config, settings.stage.rows_per_look)
-    curve = train(model, processor, training_set, settings.stage, settings.seed, progress)
+    state = SavedState(destination.with_name(f"{destination.name}.state"), _training_key(base, examples, settings))
+    curve = train(model, processor, training_set, settings.stage, settings.seed, progress, state)
     save_checkpoint(model, processor, destination)
+    state.discard()
     return TuningResult(
         path=destination,
         parameters=model.num_parameters(only_trainable=True),
@@ -75,6 +79,7 @@ def train(
     stage: StageSettings,
     seed: int,
     progress: Callable[[str], None],
+    saved: SavedState | None = None,
 ) -> list[tuple[int, float]]:
     """Train every weight of ``model`` that the examples reach, in place, one replica a thread that torch may use.
 
@@ -104,9 +109,18 @@ def train(
         batches(training_set.packs, per_step, steps, stage.shift, seed),
         backward,
         TrainingReport(steps, per_step, progress),
+        saved,
     )
     model.eval()
     return curve
+
+
+def _training_key(base: Path, examples: Sequence[TrainingExample], settings: TuningSettings) -> str:
+    """What determines the weights: another base, other rows, or another number of replicas is another training."""
+    import torch
+
+    rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]
+    return content_key("training", base.name, rows, settings, torch.get_num_threads())
 
 
 def _dtype_on(device: torch.device) -> torch.dtype:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import pytest
 from PIL import Image
 
-from stablellava_assets.evaluation.plots import loss_chart, scores_chart
+from stablellava_assets.evaluation.plots import loss_chart, radar_chart, scores_chart
 
 _MOST_BYTES = 75_000
 
 
-def test_scores_chart_of_fourteen_rows_is_small() -> None:
-    abilities = [f"ability {number}" for number in range(13)]
-    rows = [
+def rows_of(abilities: int) -> list[dict[str, Any]]:
+    names = [f"ability {number}" for number in range(abilities)]
+    return [
         {
             "model": model,
             "ability": ability,
@@ -23,9 +25,20 @@ def test_scores_chart_of_fourteen_rows_is_small() -> None:
             "interval_high": accuracy + 0.05,
         }
         for model, accuracy in (("base", 0.31), ("tuned", 0.94))
-        for ability in (*abilities, "all")
+        for ability in (*names, "all")
     ]
-    _check(scores_chart(rows))
+
+
+@pytest.mark.parametrize("reference", [None, {"ability 1": (0.4, 0.6), "all": (0.5, 0.7)}])
+def test_charts_of_fourteen_rows_are_small(reference: dict[str, tuple[float, float]] | None) -> None:
+    _check(scores_chart(rows_of(13), reference))
+    radar = radar_chart(rows_of(13), reference)
+    assert radar is not None
+    _check(radar)
+
+
+def test_two_abilities_make_no_radar() -> None:
+    assert radar_chart(rows_of(2)) is None
 
 
 def test_loss_chart_is_small() -> None:

@@ -9,6 +9,7 @@ import pytest
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.abilities.questions import absent_subjects, keywords
 from stablellava_assets.evaluation.scoring import is_correct, score_answers
+from stablellava_assets_tests.evaluation.answers import answers
 
 
 @pytest.mark.parametrize(
@@ -64,28 +65,11 @@ def test_no_subject_of_the_catalog_passes_for_another() -> None:
                 assert is_correct(said, keywords(other), keywords(subject), "either_or"), (subject.name, other.name)
 
 
-def _answers(base: str, tuned: str, ability: str, kind: str) -> list[dict[str, object]]:
-    """Answer rows; a 1 is a right answer."""
-    return [
-        {
-            "checkpoint_id": "c",
-            "model": model,
-            "benchmark": "ai",
-            "ability": ability,
-            "item_id": f"{ability} {kind} {item}",
-            "question_kind": kind,
-            "correct": bit == "1",
-        }
-        for model, bits in (("base", base), ("tuned", tuned))
-        for item, bit in enumerate(bits)
-    ]
-
-
 def test_scores_of_abilities_kinds_and_all() -> None:
     rows = [
-        *_answers("0000100000", "1111111110", "animal", "what"),
-        *_answers("01", "11", "animal", "yes_no"),
-        *_answers("0000", "0011", "color", "what"),
+        *answers("0000100000", "1111111110", "animal", "what"),
+        *answers("01", "11", "animal", "yes_no"),
+        *answers("0000", "0011", "color", "what"),
     ]
     scores = {(row["model"], row["ability"], row["question_kind"]): row for row in score_answers(rows)}
     assert len(scores) == 2 * (3 + 2 + 3)
@@ -99,7 +83,17 @@ def test_scores_of_abilities_kinds_and_all() -> None:
 
 
 def test_rows_come_ability_by_ability_with_the_sums_last() -> None:
-    rows = score_answers([*_answers("01", "11", "color", "what"), *_answers("01", "11", "animal", "what")])
+    rows = score_answers([*answers("01", "11", "color", "what"), *answers("01", "11", "animal", "what")])
     order = [ability for ability, _ in itertools.groupby(row["ability"] for row in rows)]
     assert order == ["animal", "color", "all"]
     assert score_answers([]) == []
+
+
+def test_yes_no_rows_hold_the_figures_of_pope() -> None:
+    rows = [*answers("1100", "1101", "animal", "yes_no"), *answers("1", "1", "animal", "what")]
+    scores = {(row["model"], row["question_kind"]): row for row in score_answers(rows) if row["ability"] == "animal"}
+    base = scores["base", "yes_no"]
+    assert (base["precision"], base["recall"], base["yes_ratio"], base["undecided"]) == (0.5, 1.0, 1.0, 0)
+    assert base["f1"] == pytest.approx(2 / 3)
+    assert scores["base", "what"]["precision"] is None
+    assert scores["base", "all"]["precision"] is None

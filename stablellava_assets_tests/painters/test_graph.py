@@ -36,7 +36,7 @@ def test_the_whole_graph_on_a_diffusion_checkpoint(tmp_path: Path, sdxl: Path) -
     painter = {"kind": "diffusion", "model": str(sdxl), "width": SIZE, "height": SIZE, "steps": 1, "device": "cpu"}
     project = Project(tmp_path / "project", FEW)
     _paint_with(project, painter)
-    shown = project.shell("dagster asset materialize --select '*' --partition 'animal|0001'").stdout
+    shown = project.materialize("--select '*' --partition 'animal|0001'").stdout
     images = rows(project, IMAGES)
     assert [row["status"] for row in images] == ["made"] * 6
     assert {row["painter"] for row in images} == {"diffusion"}
@@ -49,7 +49,7 @@ def test_the_whole_graph_on_a_diffusion_checkpoint(tmp_path: Path, sdxl: Path) -
         assert said[f"{IPTC}DigitalSourceType"].endswith("/trainedAlgorithmicMedia")
         assert said["{http://purl.org/dc/elements/1.1/}identifier"] == row["spec_id"]
     assert "animal|0001: published: 6 rows, 0 reused, 0 resumed, 6 computed, 0 failed" in shown
-    again = project.shell("dagster asset materialize --select images --partition 'animal|0001'").stdout
+    again = project.materialize("--select images --partition 'animal|0001'").stdout
     assert "animal|0001: unchanged: 6 rows, 6 reused" in again
 
 
@@ -60,7 +60,7 @@ def test_pictures_of_an_endpoint_become_pairs(tmp_path: Path) -> None:
         endpoint = {"base_url": url, "model": "painter-1", "api_key_variable": None}
         _paint_with(project, {"kind": "api", "endpoint": endpoint, "width": SIZE, "height": SIZE})
         select = "prompt_specs,images,dialogues,ability_benchmark,filtered_pairs"
-        project.shell(f"dagster asset materialize --select {select} --partition 'animal|0001'")
+        project.materialize(f"--select {select} --partition 'animal|0001'")
     assert {(row["painter"], row["status"]) for row in rows(project, IMAGES)} == {("api", "made")}
     assert len(rows(project, FILTERED_PAIRS)) > 0
     assert len(seen.bodies) == 6 + 51

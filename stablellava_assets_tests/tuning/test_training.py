@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,24 @@ from stablellava_assets.tuning.checkpoints import save_checkpoint
 from stablellava_assets.tuning.packing import PackedRows
 from stablellava_assets.tuning.training import TrainingExample, tune
 from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
+
+_KILLED = """
+import os, pathlib, signal, sys
+from stablellava_assets.tuning import resuming
+from stablellava_assets.tuning.training import tune
+from stablellava_assets_tests.tuning.tiny import SETTINGS, examples
+
+class Killed(resuming.SavedState):
+    def save(self, step, optimizer, report):
+        super().save(step, optimizer, report)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+resuming._SECONDS_BETWEEN_SAVES = 0.0
+import stablellava_assets.tuning.training as training
+training.SavedState = Killed
+tune(pathlib.Path(sys.argv[1]), examples(), SETTINGS, pathlib.Path(sys.argv[2]), print)
+"""
 
 
 @pytest.fixture(name="base")
@@ -43,6 +64,20 @@ def test_the_same_examples_give_the_same_weights(base: Path, tmp_path: Path) -> 
         weights.append(load_file(path / "model.safetensors"))
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_killed_tuning_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
+    whole = tune(base, examples(), SETTINGS, tmp_path / "whole", lambda line: None)
+    code = [sys.executable, "-c", _KILLED, str(base), str(tmp_path / "killed")]
+    assert subprocess.run(code, check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / "killed.state").exists()
+    lines: list[str] = []
+    result = tune(base, examples(), SETTINGS, tmp_path / "killed", lines.append)
+    assert "going on after step 7 of 20" in lines
+    assert result.loss_curve == whole.loss_curve
+    ours, theirs = (load_file(path / "model.safetensors") for path in (result.path, whole.path))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not (tmp_path / "killed.state").exists()
 
 
 def test_threads_change_the_time_and_not_the_mathematics(base: Path, tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
 from stablellava_assets_tests.project import Project
 
 KEY = "sk-loopback-4f1d9c0a7be2"
-MATERIALIZE = "dagster asset materialize --partition-range 'animal|0001...color|0001' --select"
-RUN = f"{MATERIALIZE} prompt_specs,images,dialogues,ability_benchmark,filtered_pairs"
-WRITE = f"{MATERIALIZE} prompt_specs,images,dialogues"
+SELECT = "--partition-range 'animal|0001...color|0001' --select"
+RUN = f"{SELECT} prompt_specs,images,dialogues,ability_benchmark,filtered_pairs"
+WRITE = f"{SELECT} prompt_specs,images,dialogues"
 
 
 @dataclass
@@ -49,7 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         project = Project(folder / "project", {})
         project.write_profile(chat_profile(folder, url, api_key_variable="LOOPBACK_KEY"))
         project.environment["LOOPBACK_KEY"] = KEY
-        project.log = project.shell(RUN).stdout
+        project.log = project.materialize(RUN).stdout
         yield Served(project, url, counts)
 
 
@@ -145,7 +145,7 @@ def test_a_changed_line_asks_anew_for_its_ability_alone(served: Served) -> None:
     asked = served.abilities_asked()
     caution = "One kind of animal a prompt, by the name that a field guide would use, not by a pet name or a role."
     served.project.edit_ability("animal", caution, f"{caution} No zoos.")
-    shown = served.project.shell(f"{MATERIALIZE} prompt_specs").stdout
+    shown = served.project.materialize(f"{SELECT} prompt_specs").stdout
     assert "animal|0001: published: 12 rows, 0 reused, 0 resumed, 12 computed" in shown
     assert "color|0001: unchanged: 12 rows, 12 reused" in shown
     assert served.abilities_asked() - asked == {"Animal": 3}
@@ -190,7 +190,7 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, li
         for budget in ("0.02", "1"):
             profile = chat_profile(folder, url, author={"dialogues": {"yes_no": 0}}, budget_usd=budget)
             project.write_profile({**profile, "gates": lenient})
-            logs.append(project.shell(WRITE).stdout)
+            logs.append(project.materialize(WRITE).stdout)
         yield project, logs, counts
 
 

@@ -1,0 +1,250 @@
+"""What the experiments with the embedded model share: a finished demo to start from, new batches, tuning, scoring, tables.
+
+The demo's folder is only read. Everything runs through the functions that the pipeline calls, so that an experiment differs
+from it in what it says it differs in and in nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stablellava_assets.authors.base import Author
+from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.evaluation.benchmark import make_items, plan_items
+from stablellava_assets.evaluation.scoring import is_correct
+from stablellava_assets.evaluation.statistics import wilson_interval
+from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import ranked
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
+from stablellava_assets.tuning.training import TrainingExample, tune
+
+_Z = 1.96
+_ANSWERED_AT_ONCE = 256
+
+Answers = dict[str, bool]
+"""Whether each item, by its id, was answered right."""
+
+
+class Experiment:
+    """A finished demo's benchmark, base and newest checkpoint, and a folder for what an experiment makes.
+
+    Args:
+        data: the data folder of a finished ``make demo``.
+        scratch: where tuned models go; each is removed once it is scored.
+        passes: how often every row is trained on; None: as the profile says.
+    """
+
+    def __init__(self, data: Path, scratch: Path, passes: float | None = None) -> None:
+        self.workspace = Workspace(load_profile({DATA_VARIABLE: str(data)}))
+        self.scratch = scratch
+        self._passes = passes or self.workspace.profile.tuning.stage.passes
+        newest = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
+        self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
+        self.items: list[Row] = [
+            item for item in self.workspace.store.read_all(ABILITY_BENCHMARK).to_pylist() if item["status"] == MADE
+        ]
+        self._started = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """A line of progress, with the seconds since the start."""
+        print(f"[{time.monotonic() - self._started:6.0f} s] {line}", flush=True)
+
+    def further_items(self, first: int, count: int) -> list[Row]:
+        """Benchmark items that the demo did not ask: ``count`` an ability and kind, from index ``first`` on."""
+        wanted = [
+            planned
+            for ability in self.workspace.measured
+            for at, planned in enumerate(
+                plan_items(self.workspace.catalog[ability], first + count, self.workspace.painter)
+            )
+            if at % (first + count) >= first
+        ]
+        return [item for item in make_items(wanted, self.workspace.painter) if item["status"] == MADE]
+
+    def demo_pairs(self, pictures: int | None, *parts: object) -> list[TrainingExample]:
+        """The pairs that the demo kept, of at most ``pictures`` pictures an ability, drawn by ``parts``; nested as they grow."""
+        return [example for _, example in self.demo_rows(pictures, *parts)]
+
+    def demo_rows(self, pictures: int | None, *parts: object) -> list[tuple[Row, TrainingExample]]:
+        """The same with their ``filtered_pairs`` rows."""
+        store = self.workspace.store
+        rows = store.read_all(FILTERED_PAIRS).to_pylist()
+        by_ability: dict[str, dict[str, None]] = {}
+        for row in rows:
+            by_ability.setdefault(row["ability"], {})[row["image_ids"][0]] = None
+        chosen = {
+            image_id
+            for images in by_ability.values()
+            for image_id in (list(images) if pictures is None else ranked(list(images), *parts)[:pictures])
+        }
+        encoded = {
+            row["image_id"]: row["image"]["bytes"]
+            for row in store.read_all(IMAGES, columns=["image_id", "image"]).to_pylist()
+            if row["image_id"] in chosen
+        }
+        return [
+            (row, TrainingExample(row["image_ids"][0], encoded[row["image_ids"][0]], row["conversations"]))
+            for row in rows
+            if row["image_ids"][0] in chosen
+        ]
+
+    def write(self, batch: str, rows: Mapping[str, int], author: Author | None = None) -> list[Candidate]:
+        """A new batch: prompts, pictures and dialogues, ``rows`` prompts an ability; what cannot be painted is left out."""
+        author = author or EmbeddedAuthor()
+        catalog, painter = self.workspace.catalog, self.workspace.painter
+        specs = {
+            spec["spec_id"]: spec
+            for ability, count in rows.items()
+            for spec in author.write_prompts(author.plan_prompts(catalog[ability], batch, count))
+            if spec["status"] == MADE
+        }
+        images = {
+            image["image_id"]: image
+            for image in painter.paint(painter.plan(list(specs.values())))
+            if image["status"] == MADE
+        }
+        # Painted in any order; dialogues and filters go by the order of the prompts.
+        place = {spec_id: at for at, spec_id in enumerate(specs)}
+        in_order = sorted(images.values(), key=lambda image: place[image["spec_id"]])
+        candidates = []
+        for ability in rows:
+            painted = [
+                (specs[image["spec_id"]], image) for image in in_order if specs[image["spec_id"]]["ability"] == ability
+            ]
+            for dialogue in author.write_dialogues(author.plan_dialogues(catalog[ability], painted)):
+                image = images[dialogue["image_ids"][0]]
+                candidates.append(Candidate(dialogue, specs[image["spec_id"]], image))
+        return candidates
+
+    def filtered(
+        self,
+        candidates: Sequence[Candidate],
+        settings: FilterSettings,
+        earlier: Iterable[Row] = (),
+        also_held_out: Sequence[Row] = (),
+    ) -> list[Row]:
+        """Verdicts on the candidates, an ability at a time as in the pipeline; ``earlier`` are kept rows of earlier batches."""
+        prints = BenchmarkPrints([*self.items, *also_held_out], settings.contamination_bits)
+        before: dict[str, list[Row]] = {}
+        for row in earlier:
+            before.setdefault(row["ability"], []).append(row)
+        by_ability: dict[str, list[Candidate]] = {}
+        for candidate in candidates:
+            by_ability.setdefault(candidate.dialogue["ability"], []).append(candidate)
+        return [
+            row
+            for ability, its_own in by_ability.items()
+            for row in judge(its_own, before.get(ability, []), prints, settings).rows
+        ]
+
+    def tuned(self, name: str, examples: Sequence[TrainingExample], seed: int, passes: float | None = None) -> Path:
+        """The base tuned on ``examples`` in an order of ``seed``; the folder is the caller's to remove."""
+        settings = self.workspace.profile.tuning
+        stage = settings.stage.model_copy(update={"passes": passes or self._passes})
+        folder = self.scratch / name.replace(" ", "-").replace(",", "").replace("%", "")
+        shutil.rmtree(folder, ignore_errors=True)
+        started = time.monotonic()
+        tune(
+            self.checkpoint.base,
+            examples,
+            settings.model_copy(update={"stage": stage, "seed": seed}),
+            folder,
+            lambda line: None,
+        )
+        self.say(f"seed {seed}, {name}: tuned on {len(examples)} pairs in {time.monotonic() - started:.0f} s")
+        return folder
+
+    def answers(self, model: Path, items: Sequence[Row]) -> Answers:
+        """Which of ``items`` the checkpoint in ``model`` answers right."""
+        return {item["item_id"]: right for item, _, right in self.said(model, items)}
+
+    def said(self, model: Path, items: Sequence[Row]) -> list[tuple[Row, str, bool]]:
+        """Each item, what was answered, and whether that is right."""
+        asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
+        texts = answer(
+            model, asked, _ANSWERED_AT_ONCE, self.workspace.profile.benchmark.max_new_tokens, lambda line: None
+        )
+        return [
+            (item, text, is_correct(text, item["accepted"], item["refused"], item["question_kind"]))
+            for item, text in zip(items, texts, strict=True)
+        ]
+
+    def measured(
+        self,
+        name: str,
+        examples: Sequence[TrainingExample],
+        seed: int,
+        items: Sequence[Row],
+        passes: float | None = None,
+    ) -> Answers:
+        """Tune, ask and forget the model."""
+        folder = self.tuned(name, examples, seed, passes)
+        right = self.answers(folder, items)
+        shutil.rmtree(folder)
+        self.say(f"seed {seed}, {name}: {statistics.fmean(right.values()):.3f}")
+        return right
+
+
+class Share(NamedTuple):
+    """A share of questions, the mean over seeds, with its 95 % interval over the questions."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} | {self.low:.3f} to {self.high:.3f}"
+
+
+def accuracy(of_seeds: Sequence[Answers], chosen: Iterable[str] | None = None) -> Share:
+    """Accuracy over all questions, or the ``chosen`` ones; the Wilson interval counts every question once."""
+    ids = list(of_seeds[0] if chosen is None else chosen)
+    value = statistics.fmean(answers[item] for answers in of_seeds for item in ids)
+    low, high = wilson_interval(round(value * len(ids)), len(ids))
+    return Share(value, low, high)
+
+
+def difference(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Iterable[str] | None = None) -> Share:
+    """How much more is answered right than by ``reference``, the same questions paired, with a normal 95 % interval.
+
+    A question's value is the mean over the seeds: the interval is about the questions, not about the seeds, whose
+    differences the tables give one by one.
+    """
+    ids = list(of_seeds[0] if chosen is None else chosen)
+    values = [
+        statistics.fmean(ours[item] - theirs[item] for ours, theirs in zip(of_seeds, reference, strict=True))
+        for item in ids
+    ]
+    middle, spread = statistics.fmean(values), _Z * statistics.stdev(values) / math.sqrt(len(values))
+    return Share(middle, middle - spread, middle + spread)
+
+
+def by_seed(of_seeds: Sequence[Answers], reference: Sequence[Answers]) -> str:
+    """The difference of each seed."""
+    return ", ".join(
+        f"{statistics.fmean(ours.values()) - statistics.fmean(theirs.values()):+.3f}"
+        for ours, theirs in zip(of_seeds, reference, strict=True)
+    )
+
+
+def examples_of(candidates: Sequence[Candidate], kept: Iterable[str] | None = None) -> list[TrainingExample]:
+    """Candidates as the trainer takes them, all or those whose pair ids are ``kept``."""
+    chosen = None if kept is None else set(kept)
+    return [
+        TrainingExample(each.image["image_id"], each.image["image"]["bytes"], each.dialogue["conversations"])
+        for each in candidates
+        if chosen is None or each.dialogue["pair_id"] in chosen
+    ]

@@ -1,0 +1,45 @@
+"""``stablellava ask``: a question about a picture, put to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.store import StoreError
+from stablellava_assets.yaml_documents import DocumentError
+
+
+@click.command()
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("question")
+@click.option(
+    "--checkpoint", help="A folder, or owner/name@revision on the hub. [the newest that llava_checkpoint tuned]"
+)
+@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
+def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: int) -> None:
+    """Answer QUESTION about PICTURE with a tuned model, through transformers."""
+    from stablellava_assets.evaluation.answering import Asked, answer
+
+    named = checkpoint or _newest()
+    try:
+        said = answer(named, [Asked(picture.read_bytes(), question)], 1, max_new_tokens, lambda line: None)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{named}: {error}") from None
+    click.echo(said[0])
+
+
+def _newest() -> str:
+    try:
+        workspace = Workspace(load_profile())
+        rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
+    except (DocumentError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    if not rows:
+        raise click.ClickException(
+            "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"
+        )
+    return str(workspace.data / rows[-1]["path"])

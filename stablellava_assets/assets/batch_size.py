@@ -1,0 +1,45 @@
+"""How many prompts ``prompt_specs`` asks for: ``rows_per_batch``, or what the plan of the batch says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from stablellava_assets.planning.plan_table import plan_table
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import BATCH_PLANS
+from stablellava_assets.tables.store import Partition
+
+
+class BatchSizes:
+    """The sizes of a run's partitions. The first partition of a batch records the plan, later ones read it."""
+
+    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._run_id = context.run_id
+        self._log = context.log
+
+    def of(self, partition: Partition) -> tuple[int, dict[str, Any]]:
+        """Prompts of the partition, and metadata that says why; none where the profile does not plan.
+
+        Raises:
+            StoreError: a table cannot be read, or the plan not be written.
+        """
+        if self._workspace.plans is None:
+            return self._workspace.profile.rows_per_batch, {}
+        ability, batch = partition
+        plan = self._workspace.plans.recorded(batch, self._run_id)
+        explanation = plan.explanation_of(ability)
+        self._log.info(f"{ability}|{batch}: {plan.rows_of(ability)} prompts planned. {explanation}")
+        return plan.rows_of(ability), {
+            "planned_rows": plan.rows_of(ability),
+            "plan": explanation,
+            "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
+        }
+
+    def follow(self) -> dict[str, Any]:
+        """Brings the plans in the warehouse up to date."""
+        if self._workspace.plans is not None:
+            self._workspace.warehouse.sync([BATCH_PLANS])
+        return {}

@@ -1,0 +1,37 @@
+"""Photographs labelled by COCO (Lin et al., 2014): every object of its 80 categories is marked in every picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from stablellava_assets.evaluation.photographs.labels import Labelled
+from stablellava_assets.evaluation.photographs.writing import PhotographsError
+
+
+def read_coco(annotations: Path, images: Path) -> Iterator[Labelled]:
+    """The labelled pictures of an ``instances_*.json`` file; those without a label, or whose file is not there, are left out.
+
+    The file is one JSON object of lists: ``images`` (``id``, ``file_name``, ``coco_url``, ``license``), ``annotations``
+    (``image_id``, ``category_id``), ``categories`` (``id``, ``name``), ``licenses`` (``id``, ``url``).
+
+    Raises:
+        PhotographsError: the file cannot be read, or lacks one of these.
+    """
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        categories = {row["id"]: row["name"].casefold() for row in content["categories"]}
+        licences = {row["id"]: row["url"] for row in content.get("licenses", [])}
+        present: dict[int, set[str]] = {}
+        for row in content["annotations"]:
+            present.setdefault(row["image_id"], set()).add(categories[row["category_id"]])
+        pictures = [(row["id"], row["file_name"], row.get("coco_url"), row.get("license")) for row in content["images"]]
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise PhotographsError(f"{annotations}: not a COCO instances file: {error!r}") from error
+    everything = frozenset(categories.values())
+    for picture_id, name, url, licence in pictures:
+        if picture_id in present and (images / name).exists():
+            shown = frozenset(present[picture_id])
+            credit = ", ".join(part for part in (url, licences.get(licence)) if part) or None
+            yield Labelled(images / name, shown, everything - shown, credit)

@@ -1,0 +1,73 @@
+"""Real photographs as benchmark items."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stablellava_assets.evaluation.photographs.records import Listed
+from stablellava_assets.painters.encoding import perceptual_hash
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import FAILED, MADE
+
+PHOTOGRAPHS = "photos"
+"""Name of the benchmark of real photographs."""
+
+
+def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]:
+    """The items of an ability. An item is known by its picture's bytes and its question, wherever the file lies.
+
+    Raises:
+        OSError: a picture cannot be read.
+    """
+    planned: dict[str, PlannedRow] = {}
+    for one in listed:
+        photograph = one.photograph
+        if photograph.ability != ability:
+            continue
+        sha256 = hashlib.sha256(one.path.read_bytes()).hexdigest()
+        item_id = content_key("benchmark item", PHOTOGRAPHS, ability, photograph.kind, sha256, photograph.question)
+        question = {
+            "benchmark": PHOTOGRAPHS,
+            "ability": ability,
+            "question_kind": photograph.kind,
+            "question": photograph.question,
+            "options": list(photograph.options),
+            "accepted": list(photograph.accepted),
+            "refused": list(photograph.refused),
+        }
+        row_key = content_key("benchmark row", question, sha256)
+        # A copy of a picture under another name, asked the same, is the same item.
+        planned.setdefault(item_id, PlannedRow(item_id, row_key, {"question": question, "path": one.path}))
+    return list(planned.values())
+
+
+def make_photographs(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    """``ability_benchmark`` rows; a picture is kept as it is encoded."""
+    for row in planned:
+        encoded, reason = row.inputs["path"].read_bytes(), None
+        try:
+            looks = _perceptual_hash(encoded)
+        except (OSError, SyntaxError, ValueError) as error:
+            looks, reason = None, f"{row.inputs['path']} cannot be decoded: {error}"
+        yield {
+            "item_id": row.row_id,
+            **row.inputs["question"],
+            "prompt": None,
+            "seed": None,
+            "image": {"bytes": encoded, "path": Path(row.inputs["path"]).name},
+            "perceptual_hash": looks,
+            "row_key": row.row_key,
+            "status": MADE if reason is None else FAILED,
+            "reason": reason,
+        }
+
+
+def _perceptual_hash(encoded: bytes) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(encoded)) as picture:
+        return perceptual_hash(picture)

@@ -1,0 +1,97 @@
+"""Benchmark questions about photographs that people have labelled, in the wordings of the abilities' own benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+
+from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject
+from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, keywords
+from stablellava_assets.evaluation.photographs.records import Photograph
+from stablellava_assets.tables.identity import ranked
+
+_SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate", "a_first", "a_second"}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A photograph, what is in it, and what is known not to be; names in lower case."""
+
+    path: Path
+    present: frozenset[str]
+    absent: frozenset[str]
+    credit: str | None = None
+
+
+def questions_about(
+    labelled: Iterable[Labelled], abilities: Sequence[Ability], per_kind: int
+) -> Iterator[tuple[Photograph, Path]]:
+    """Up to ``per_kind`` questions an ability and kind, every one about a photograph of its own; every second yes-no is a no.
+
+    A photograph is asked about where it shows exactly one subject of an ability. What it is said not to show, in a yes-no
+    question or as the wrong option, is labelled as absent; where nothing of that kind is, nothing is asked.
+    """
+    pictures = {one.path.name: one for one in labelled}
+    used: set[str] = set()
+    for ability in abilities:
+        wordings = {kind: _plain_wordings(ability, kind) for kind in QUESTION_KINDS}
+        shown = {
+            name: subject for name, one in pictures.items() if (subject := _only_subject(ability, one)) is not None
+        }
+        for kind in QUESTION_KINDS:
+            found = 0
+            for name in ranked(list(shown), "photograph", ability.ability, kind) if shown and wordings[kind] else []:
+                if found == per_kind or name in used:
+                    continue
+                present = found % 2 == 0 if kind == "yes_no" else None
+                question = _question(ability, shown[name], kind, pictures[name], present)
+                if question is not None:
+                    found += 1
+                    used.add(name)
+                    yield _photograph(ability, question, pictures[name]), pictures[name].path
+
+
+def _only_subject(ability: Ability, one: Labelled) -> Subject | None:
+    subjects = {subject.answer: subject for subject in ability.drawn_subjects if one.present & set(_names(subject))}
+    return next(iter(subjects.values())) if len(subjects) == 1 else None
+
+
+def _question(
+    ability: Ability, subject: Subject, kind: QuestionKind, one: Labelled, present: bool | None
+) -> Question | None:
+    """A question all of whose words the labels bear out; None where none is drawn."""
+    known_absent = [other for other in absent_subjects(ability, subject) if one.absent & set(_names(other))]
+    if (kind == "either_or" or present is False) and not known_absent:
+        return None
+    if known_absent:
+        # A copy made by model_copy would keep the subjects that are cached.
+        fields = {name: getattr(ability, name) for name in Ability.model_fields}
+        ability = Ability.model_construct(**{**fields, "subjects": [subject, *known_absent], "tinted": None})
+    return benchmark_question(ability, subject, kind, "photograph", one.path.name, present=present)
+
+
+def _names(subject: Subject) -> list[str]:
+    return [name.casefold() for name in keywords(subject)]
+
+
+def _plain_wordings(ability: Ability, kind: QuestionKind) -> bool:
+    """Whether every wording asks about the subject alone; details, as what is red, are in no label."""
+    slots = {
+        slot for wording in getattr(ability.benchmark, kind) for _, slot, _, _ in Formatter().parse(wording) if slot
+    }
+    return slots <= _SLOTS
+
+
+def _photograph(ability: Ability, question: Question, one: Labelled) -> Photograph:
+    return Photograph(
+        image=f"images/{one.path.name}",
+        ability=ability.ability,
+        question=question.text,
+        accepted=question.accepted,
+        kind=question.kind,
+        options=question.options,
+        refused=question.refused,
+        credit=one.credit,
+    )

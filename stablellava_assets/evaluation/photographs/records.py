@@ -1,0 +1,146 @@
+"""The file in which people list photographs and what is asked about them: JSON lines, checked line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from stablellava_assets.evaluation.choices import MOST_OPTIONS
+from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_SHOWN = 20
+_OPTIONS = {"either_or": (2, 2), "choice": (2, MOST_OPTIONS)}
+
+
+class Photograph(Document):
+    """One line: a question about a photograph."""
+
+    image: Text = Field(description="The picture's file, relative to the list's folder.")
+    ability: Text = Field(description="Ability that is measured.")
+    question: Text
+    accepted: tuple[Text, ...] = Field(min_length=1, description="Keywords of which a right answer holds one.")
+    kind: AskedKind
+    options: tuple[Text, ...] = Field((), description="either_or: the two words; choice: the options, in order.")
+    refused: tuple[Text, ...] = Field((), description="Keywords that make an answer wrong.")
+    credit: str | None = Field(None, description="Who made the picture, and its licence; not asked about.")
+
+    @field_validator("accepted", "options", "refused", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "yes_no" and self.accepted not in (("yes",), ("no",)):
+            raise MistakeAtKeyError(("accepted",), 'must be ["yes"] or ["no"] with kind yes_no')
+        low, high = _OPTIONS.get(self.kind, (0, 0))
+        if not low <= len(self.options) <= high or len(set(self.options)) != len(self.options):
+            wanted = {0: "no options", 2: "two different options"}.get(high, f"{low} to {high} different options")
+            raise MistakeAtKeyError(("options",), f"{self.kind} takes {wanted}")
+        if self.kind == "choice" and not (len(self.accepted) == 1 and self.accepted[0] in self.options):
+            raise MistakeAtKeyError(("accepted",), "must be one of the options with kind choice")
+        return self
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A photograph, the line that lists it, and its encoded bytes' place."""
+
+    line: int
+    photograph: Photograph
+    path: Path
+
+
+def list_file(given: Path) -> Path:
+    """The list of photographs: ``given`` itself, or the only ``.jsonl`` of that folder.
+
+    Raises:
+        DocumentError: there is none, or more than one.
+    """
+    if not given.is_dir():
+        if not given.exists():
+            raise DocumentError(f"{given}: no such file or folder (benchmark.photographs)")
+        return given
+    found = sorted(given.glob("*.jsonl"))
+    if len(found) != 1:
+        raise DocumentError(f"{given}: holds {len(found)} .jsonl files, not one (benchmark.photographs)")
+    return found[0]
+
+
+def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
+    """Every line of the list, in order; blank lines are nothing.
+
+    Args:
+        given: the list or its folder.
+        abilities: those of the catalog.
+
+    Raises:
+        DocumentError: the mistakes, a line each: file, line, key and reason.
+    """
+    path = list_file(given)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path}: cannot be read: {error}") from error
+    known = list(abilities)
+    listed: list[Listed] = []
+    mistakes: list[str] = []
+    first: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        one = _parse(path, number, line)
+        if isinstance(one, Listed):
+            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first)]
+            listed.append(one)
+        else:
+            mistakes += one
+    if not lines or not (listed or mistakes):
+        mistakes.append(f"{path}: lists no photograph")
+    if mistakes:
+        more = [f"{path}: and {len(mistakes) - _SHOWN} more mistakes"] if len(mistakes) > _SHOWN else []
+        raise DocumentError("\n".join([*mistakes[:_SHOWN], *more]))
+    return listed
+
+
+def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
+    try:
+        photograph = Photograph.model_validate(json.loads(line))
+    except json.JSONDecodeError as error:
+        return [f"{path}:{number}: not JSON: {error.msg} at column {error.colno}"]
+    except ValidationError as error:
+        return [f"{path}:{number}: {_describe(problem)}" for problem in error.errors()]
+    return Listed(number, photograph, path.parent / photograph.image)
+
+
+def _describe(problem: Any) -> str:
+    raised = problem.get("ctx", {}).get("error")
+    key = (*problem["loc"], *(raised.key if isinstance(raised, MistakeAtKeyError) else ()))
+    reason = "is not a known key" if problem["type"] == "extra_forbidden" else problem["msg"]
+    return f"{'.'.join(map(str, key)) or 'line'}: {reason.removeprefix('Value error, ')}"
+
+
+def _problems(one: Listed, abilities: list[str], first: dict[tuple[str, ...], int]) -> Iterator[str]:
+    from PIL import Image, UnidentifiedImageError
+
+    photograph = one.photograph
+    if photograph.ability not in abilities:
+        yield f"ability: there is no {photograph.ability!r}; the catalog has {', '.join(abilities)}"
+    # ``verify`` reads the whole file but decodes no pixel, so a list of thousands is checked in seconds.
+    try:
+        with Image.open(one.path) as picture:
+            picture.verify()
+    except FileNotFoundError:
+        yield f"image: there is no file {one.path}"
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        yield f"image: {one.path} cannot be decoded: {error}"
+    asked = (photograph.image, photograph.ability, photograph.kind, photograph.question)
+    if (before := first.setdefault(asked, one.line)) != one.line:
+        yield f"question: line {before} asks the same about the same picture"

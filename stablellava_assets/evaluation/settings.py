@@ -1,0 +1,101 @@
+"""What a profile says about how models are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.yaml_documents import Document, MistakeAtKeyError
+
+_TAKEN = ("ai", "photos")
+
+
+class JudgeSettings(Document):
+    """A chat model that grades answers which keywords cannot."""
+
+    endpoint: EndpointSettings = Field(
+        description="Whom to ask, and what it may cost; the ledger and its budget are shared with the chat author."
+    )
+    kinds: tuple[AskedKind, ...] = Field(
+        ("open",), min_length=1, description="Kinds of questions whose answers are graded; the grade counts for them."
+    )
+    max_output_tokens: int = Field(300, ge=32, description="Most tokens of a grade and its reason.")
+
+
+class PopeSettings(Document):
+    """A file of POPE: yes-no questions about the objects in COCO pictures."""
+
+    suite: Literal["pope"]
+    file: Path = Field(description="As in coco_pope_random.json; what follows the last _ is the split.")
+    images: Path = Field(description="Folder of the COCO pictures, as val2014.")
+    instruction: str = Field(
+        "",
+        description="Put after each question, on a line of its own. LLaVA-1.5 and lmms-eval put "
+        '"Answer the question using a single word or phrase."; POPE itself nothing.',
+    )
+    name: str = Field("pope", min_length=1, description="Name in the tables.")
+    max_new_tokens: int = Field(128, ge=1, le=4096, description="Longest answer, in tokens.")
+
+
+class MMBenchSettings(Document):
+    """A file of MMBench: questions with up to four options; the pictures are in the file."""
+
+    suite: Literal["mmbench"]
+    file: Path = Field(description="As in MMBench_DEV_EN.tsv; it must hold the answers.")
+    name: str = Field("mmbench", min_length=1, description="Name in the tables.")
+    max_new_tokens: int = Field(64, ge=1, le=4096, description="Longest answer, in tokens.")
+
+
+class MMVetSettings(Document):
+    """MM-Vet: open questions, each of which takes one or more capabilities. Needs a judge."""
+
+    suite: Literal["mmvet"]
+    file: Path = Field(description="As in mm-vet.json.")
+    images: Path = Field(description="Folder of its pictures.")
+    name: str = Field("mmvet", min_length=1, description="Name in the tables.")
+    max_new_tokens: int = Field(512, ge=1, le=4096, description="Longest answer, in tokens.")
+
+
+SuiteSettings = Annotated[PopeSettings | MMBenchSettings | MMVetSettings, Field(discriminator="suite")]
+
+
+class BenchmarkSettings(Document):
+    """The held-out questions. Every painted item has its own picture, so that items are independent."""
+
+    items_per_kind: int = Field(
+        50, ge=17, le=10_000, description="Items an ability and kind; 3 x 17 make the 50 a score needs."
+    )
+    answer_batch_size: int = Field(256, ge=1, description="Questions answered at once.")
+    max_new_tokens: int = Field(
+        32, ge=1, le=1024, description="Longest answer to a painted picture or a photograph, in tokens."
+    )
+    photographs: Path | None = Field(
+        None,
+        description="Real photographs to ask about as well: a .jsonl file, or a folder that holds one (docs/measuring.md). "
+        "Unset: none.",
+    )
+    external: tuple[SuiteSettings, ...] = Field(
+        (), description="Files of published benchmarks to ask as well: suite pope, mmbench or mmvet."
+    )
+    judge: JudgeSettings | None = Field(
+        None, description="A chat model that grades open answers. Unset: keywords decide."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names: set[str] = set()
+        for index, suite in enumerate(self.external):
+            key = f"{suite.name} {suite.file.stem}" if suite.suite == "pope" else suite.name
+            if suite.name in _TAKEN or key in names:
+                raise MistakeAtKeyError(("external", index, "name"), f"{suite.name!r} is taken; give it another name")
+            names.add(key)
+            if suite.suite == "mmvet" and (self.judge is None or "open" not in self.judge.kinds):
+                raise MistakeAtKeyError(
+                    ("external", index, "suite"),
+                    "MM-Vet is scored by a chat model: set benchmark.judge for open answers",
+                )
+        return self

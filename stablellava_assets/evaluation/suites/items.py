@@ -1,0 +1,75 @@
+"""Items of published benchmarks: what all of their loaders make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import MADE
+
+
+class SuiteError(ValueError):
+    """A benchmark's file that cannot be used; the message names file, row and reason."""
+
+
+def suite_item(
+    benchmark: str,
+    ability: str,
+    number: Any,
+    *,
+    kind: AskedKind,
+    question: str,
+    picture: bytes,
+    accepted: Sequence[str],
+    refused: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> Row:
+    """An item with the columns of ``ability_benchmark`` that answering and scoring take.
+
+    ``number`` is how the benchmark's file calls the item.
+    """
+    asked = [kind, question, list(accepted), list(refused), list(options)]
+    return {
+        "item_id": content_key("suite item", benchmark, ability, number),
+        "row_key": content_key("suite row", asked, hashlib.sha256(picture).hexdigest()),
+        "benchmark": benchmark,
+        "ability": ability,
+        "question_kind": kind,
+        "question": question,
+        "options": list(options),
+        "accepted": list(accepted),
+        "refused": list(refused),
+        "image": {"bytes": picture, "path": None},
+        "status": MADE,
+    }
+
+
+def read_text(path: Path) -> str:
+    """A benchmark's file.
+
+    Raises:
+        SuiteError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path}: cannot be read ({error}); see benchmark.external in the profile") from error
+
+
+def read_picture(folder: Path, name: str, where: str) -> bytes:
+    """An encoded picture of a benchmark's folder.
+
+    Raises:
+        SuiteError: it is not there; ``where`` names the row that wants it.
+    """
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise SuiteError(
+            f"{where}: no picture {folder / name} ({error.strerror}); see images in the profile"
+        ) from error

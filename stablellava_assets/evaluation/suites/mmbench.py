@@ -1,0 +1,77 @@
+"""MMBench (Liu et al., 2023, "MMBench: Is Your Multi-modal Model an All-around Player?")."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import sys
+from pathlib import Path
+
+from stablellava_assets.evaluation.suites.items import SuiteError, suite_item
+from stablellava_assets.tables.rows import Row
+
+_NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
+_LETTERS = "ABCDEFGH"
+_FIRST_ROTATION = 1_000_000
+_LONGEST_REFERENCE = 64
+
+
+def read_mmbench(file: Path, name: str) -> list[Row]:
+    """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
+
+    The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty where there
+    are fewer), ``answer`` (a letter), ``category``, ``l2-category``, ``image`` (base64, or the index of the row that
+    has the picture), and more. Early files repeat each question with its options rotated, under an index of 1,000,000 and
+    more: these rows are left out, since every rotation is asked anyway.
+
+    Raises:
+        SuiteError: a row is at fault, or the file has no answers.
+    """
+    rows = _rows(file)
+    pictures = {row["index"]: row["image"] for row in rows if len(row["image"]) > _LONGEST_REFERENCE}
+    items: list[Row] = []
+    for line, row in enumerate(rows, 2):
+        where = f"{file}: row {line}, index {row['index']}"
+        if row["index"].isdigit() and int(row["index"]) >= _FIRST_ROTATION:
+            continue
+        options = {letter: row[letter] for letter in _LETTERS if (row.get(letter) or "").strip()}
+        if row["answer"] not in options:
+            raise SuiteError(
+                f"{where}: answer: {row['answer']!r} is none of its options; take a file with answers, such as DEV"
+            )
+        hint = (row.get("hint") or "").strip()
+        items.append(
+            suite_item(
+                name,
+                row["category"],
+                row["index"],
+                kind="choice",
+                question=f"{hint}\n{row['question']}" if hint else row["question"],
+                picture=_decoded(pictures.get(row["index"], pictures.get(row["image"], row["image"])), where),
+                accepted=[options[row["answer"]]],
+                options=list(options.values()),
+            )
+        )
+    return items
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(sys.maxsize)
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            reader = csv.DictReader(opened, delimiter="\t")
+            rows = [{key: value or "" for key, value in row.items() if isinstance(key, str)} for row in reader]
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SuiteError(f"{file}: cannot be read ({error}); see benchmark.external in the profile") from error
+    if missing := [column for column in _NEEDED if column not in columns]:
+        raise SuiteError(f"{file}: lacks the columns {', '.join(missing)}; MMBench's files are tab-separated")
+    return rows
+
+
+def _decoded(image: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(image, validate=True)
+    except binascii.Error as error:
+        raise SuiteError(f"{where}: image: neither base64 nor the index of a row with a picture") from error

@@ -1,0 +1,54 @@
+"""MM-Vet (Yu et al., 2023, "MM-Vet: Evaluating Large Multimodal Models for Integrated Capabilities")."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stablellava_assets.evaluation.scoring import CAPABILITIES
+from stablellava_assets.evaluation.suites.items import SuiteError, read_picture, read_text, suite_item
+from stablellava_assets.tables.rows import Row
+
+_ALTERNATIVES = "<OR>"
+
+
+def read_mmvet(file: Path, images: Path, name: str) -> list[Row]:
+    """Items of ``mm-vet.json``; the ability holds every capability the item takes, as ``ocr+math``.
+
+    The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
+    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more.
+
+    Raises:
+        SuiteError: an item or a picture is at fault.
+    """
+    try:
+        content = json.loads(read_text(file))
+    except json.JSONDecodeError as error:
+        raise SuiteError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(content, dict):
+        raise SuiteError(f"{file}: must be one JSON object, a name an item")
+    items: list[Row] = []
+    for number, row in content.items():
+        where = f"{file}: item {number}"
+        try:
+            image, question, answer, capabilities = (
+                row[key] for key in ("imagename", "question", "answer", "capability")
+            )
+        except (KeyError, TypeError) as error:
+            raise SuiteError(
+                f"{where}: needs imagename, question, answer and capability; {error} is missing"
+            ) from error
+        if not isinstance(capabilities, list) or not capabilities:
+            raise SuiteError(f"{where}: capability: must name at least one, in a list")
+        items.append(
+            suite_item(
+                name,
+                CAPABILITIES.join(sorted(capabilities)),
+                number,
+                kind="open",
+                question=question,
+                picture=read_picture(images, image, where),
+                accepted=[part.strip() for part in str(answer).split(_ALTERNATIVES)],
+            )
+        )
+    return items

@@ -1,0 +1,41 @@
+"""The published benchmarks that a profile names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from stablellava_assets.evaluation.settings import MMBenchSettings, MMVetSettings, PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.evaluation.suites.mmbench import read_mmbench
+from stablellava_assets.evaluation.suites.mmvet import read_mmvet
+from stablellava_assets.evaluation.suites.pope import read_pope
+from stablellava_assets.tables.rows import Row
+
+
+def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
+    """The items of every named file; each holds ``max_new_tokens`` as well.
+
+    Raises:
+        SuiteError: a file, a row or a picture is at fault, a file holds nothing, or an item twice.
+    """
+    items: dict[str, Row] = {}
+    for settings in suites:
+        read = _read(settings)
+        if not read:
+            raise SuiteError(f"{settings.file}: holds no items")
+        for item in read:
+            if item["item_id"] in items:
+                raise SuiteError(f"{settings.file}: an item stands twice: {item['question']!r}")
+            items[item["item_id"]] = {**item, "max_new_tokens": settings.max_new_tokens}
+    return list(items.values())
+
+
+def _read(settings: SuiteSettings) -> list[Row]:
+    if isinstance(settings, PopeSettings):
+        return read_pope(settings.file, settings.images, settings.name, settings.instruction)
+    if isinstance(settings, MMBenchSettings):
+        return read_mmbench(settings.file, settings.name)
+    if isinstance(settings, MMVetSettings):
+        return read_mmvet(settings.file, settings.images, settings.name)
+    assert_never(settings)

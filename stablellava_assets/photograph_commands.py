@@ -1,0 +1,77 @@
+"""``stablellava photographs``: make a folder of real photographs that models can be measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from stablellava_assets.evaluation.photographs.coco import read_coco
+from stablellava_assets.evaluation.photographs.labels import Labelled, questions_about
+from stablellava_assets.evaluation.photographs.open_images import read_open_images
+from stablellava_assets.evaluation.photographs.records import Photograph
+from stablellava_assets.evaluation.photographs.sample import sample_photographs
+from stablellava_assets.evaluation.photographs.writing import PhotographsError, write_folder
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.yaml_documents import DocumentError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+_PER_KIND = click.option("--per-kind", default=50, show_default=True, help="Questions an ability and kind at most.")
+
+
+@click.group()
+def photographs() -> None:
+    """Make a folder of real photographs for benchmark.photographs."""
+
+
+@photographs.command()
+@click.argument("folder", type=_NEW_FOLDER)
+def sample(folder: Path) -> None:
+    """Write 8 photographs of scikit-image and scikit-learn that are free to use, with 26 questions, to FOLDER."""
+    _write(folder, sample_photographs())
+
+
+@photographs.command()
+@click.argument("annotations", type=_FILE)
+@click.argument("images", type=_FOLDER)
+@click.argument("folder", type=_NEW_FOLDER)
+@_PER_KIND
+def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
+    """Ask about COCO pictures in IMAGES by the labels of ANNOTATIONS (instances_val2017.json); write to FOLDER."""
+    _write_questions(folder, read_coco(annotations, images), per_kind)
+
+
+@photographs.command()
+@click.argument("labels", type=_FILE)
+@click.argument("classes", type=_FILE)
+@click.argument("images", type=_FOLDER)
+@click.argument("folder", type=_NEW_FOLDER)
+@_PER_KIND
+def open_images(labels: Path, classes: Path, images: Path, folder: Path, per_kind: int) -> None:
+    """Ask about Open Images pictures in IMAGES by human LABELS (CSV) with the names of CLASSES (CSV); write to FOLDER."""
+    _write_questions(folder, read_open_images(labels, classes, images), per_kind)
+
+
+def _write_questions(folder: Path, labelled: Iterable[Labelled], per_kind: int) -> None:
+    try:
+        abilities = list(Workspace(load_profile()).catalog.values())
+        found = list(questions_about(labelled, abilities, per_kind))
+    except (DocumentError, PhotographsError) as error:
+        raise click.ClickException(str(error)) from None
+    _write(folder, found)
+    for ability in abilities:
+        kinds = [photograph.kind for photograph, _ in found if photograph.ability == ability.ability]
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        click.echo(f"  {ability.ability:<12} {counts or 'no label names one of its subjects'}")
+
+
+def _write(folder: Path, found: Iterable[tuple[Photograph, Path]]) -> None:
+    try:
+        written = write_folder(folder, found, Workspace(load_profile()).catalog)
+    except (DocumentError, PhotographsError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{folder}: {written} questions. Set benchmark.photographs to it.")

@@ -1,0 +1,90 @@
+"""What is known of each ability when a batch is planned: how the newest scored model answers, what the filters keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from stablellava_assets.evaluation.scoring import ALL
+from stablellava_assets.evaluation.statistics import wilson_interval
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
+from stablellava_assets.tables.store import ParquetStore
+
+_SCORE_COLUMNS = ("model", "ability", "question_kind", "n", "correct")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One ability: benchmark questions asked of the tuned model and answered right, dialogues written and kept."""
+
+    ability: str
+    n: int = 0
+    correct: int = 0
+    dialogues: int = 0
+    kept: int = 0
+
+    @property
+    def accuracy(self) -> float | None:
+        """``correct / n``; None where nothing was asked."""
+        return self.correct / self.n if self.n else None
+
+    @property
+    def lower_bound(self) -> float:
+        """Lower bound of the accuracy's 95 % Wilson interval; 0 where nothing was asked, since nothing is known then."""
+        return wilson_interval(self.correct, self.n)[0] if self.n else 0.0
+
+    @property
+    def filter_yield(self) -> float | None:
+        """``kept / dialogues``; None where nothing was filtered."""
+        return self.kept / self.dialogues if self.dialogues else None
+
+
+def read_evidence(store: ParquetStore, abilities: Sequence[str]) -> tuple[str | None, list[Evidence]]:
+    """The newest checkpoint that was scored, None where none was, and what is known of each of ``abilities``.
+
+    Scores count every benchmark that asks for an ability. The yield is that of all batches that went through the filters.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    checkpoint = _newest_scored(store)
+    scores = _scores(store, checkpoint) if checkpoint is not None else {}
+    filtered = store.partitions(FILTERED_PAIRS)
+    evidence = []
+    for ability in abilities:
+        n, correct = scores.get(ability, (0, 0))
+        counts = [_counts(store, partition) for partition in filtered if partition[0] == ability]
+        evidence.append(
+            Evidence(
+                ability,
+                n,
+                correct,
+                dialogues=sum(written for written, _ in counts),
+                kept=sum(kept for _, kept in counts),
+            )
+        )
+    return checkpoint, evidence
+
+
+def _newest_scored(store: ParquetStore) -> str | None:
+    checkpoints = store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"])["checkpoint_id"].to_pylist()
+    scored = {checkpoint for (checkpoint,) in store.partitions(ABILITY_SCORES)}
+    return next((checkpoint for checkpoint in reversed(checkpoints) if checkpoint in scored), None)
+
+
+def _scores(store: ParquetStore, checkpoint: str) -> dict[str, tuple[int, int]]:
+    totals: dict[str, tuple[int, int]] = {}
+    for row in store.read_all(ABILITY_SCORES, [(checkpoint,)], _SCORE_COLUMNS).to_pylist():
+        if row["model"] == "tuned" and row["question_kind"] == ALL:
+            n, correct = totals.get(row["ability"], (0, 0))
+            totals[row["ability"]] = n + row["n"], correct + row["correct"]
+    return totals
+
+
+def _counts(store: ParquetStore, partition: tuple[str, ...]) -> tuple[int, int]:
+    """Dialogues written and kept."""
+    statuses = store.read_all(DIALOGUES, [partition], ["status"])["status"]
+    kept = store.read_all(FILTERED_PAIRS, [partition], ["pair_id"])
+    return pc.sum(pc.equal(statuses, MADE)).as_py() or 0, kept.num_rows

@@ -1,0 +1,58 @@
+"""What chat models were paid for the pairs: tokens and dollars, and what is not known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, PROMPT_SPECS
+from stablellava_assets.tables.store import ParquetStore
+
+_COLUMNS = ["model", "prompt_tokens", "completion_tokens", "cost_usd"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some rows came to. ``asked`` rows are those a model was asked for; of ``unknown`` of these the price is not known,
+    and they are not in ``dollars``."""
+
+    rows: int
+    asked: int
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Prompts and dialogues together: of the kept pairs, and of everything that was written."""
+
+    used: Cost
+    written: Cost
+
+
+def costs_of(store: ParquetStore) -> Costs:
+    """The costs of what the tables hold now; each prompt counts once, however many pairs are about its picture."""
+    pairs = store.read_all(FILTERED_PAIRS, columns=["pair_id", "spec_ids"])
+    used, written = [], []
+    for table, ids in ((PROMPT_SPECS, pc.list_flatten(pairs["spec_ids"])), (DIALOGUES, pairs["pair_id"])):
+        rows = store.read_all(table, columns=[table.row_id, *_COLUMNS])
+        written.append(rows.select(_COLUMNS))
+        used.append(rows.filter(pc.is_in(rows[table.row_id], pa.array(ids.to_pylist(), pa.string()))).select(_COLUMNS))
+    return Costs(_cost(pa.concat_tables(used)), _cost(pa.concat_tables(written)))
+
+
+def _cost(rows: pa.Table) -> Cost:
+    asked = rows.filter(pc.is_valid(rows["model"]))
+    return Cost(
+        rows=rows.num_rows,
+        asked=asked.num_rows,
+        prompt_tokens=pc.sum(asked["prompt_tokens"]).as_py() or 0,
+        completion_tokens=pc.sum(asked["completion_tokens"]).as_py() or 0,
+        dollars=math.fsum(asked["cost_usd"].drop_null().to_pylist()),
+        unknown=asked["cost_usd"].null_count,
+    )

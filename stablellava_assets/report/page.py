@@ -1,0 +1,67 @@
+"""Content as HTML: one file without scripts, whose styles, charts and pictures are inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.evaluation.scoreboard import p_value_text
+from stablellava_assets.evaluation.verdicts import ALL
+from stablellava_assets.report import radar
+from stablellava_assets.report.content import Content, Measured
+from stablellava_assets.report.outcomes import BROKEN, FIXED, shortened
+from stablellava_assets.report.paper import SOURCE
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATES = Path(__file__).parent / "page"
+_BENCHMARKS = {"ai": "painted pictures", "photos": "real photographs"}
+
+
+def report_html(content: Content) -> bytes:
+    """The page of one checkpoint. Whatever a model, a person or a file said stands in it as text, never as markup."""
+    names = {"content": content, "fixed": FIXED, "broken": BROKEN, "paper_source": SOURCE, "radar": radar}
+    return _rendered("report.html", names)
+
+
+def index_html(listed: Sequence[tuple[Mapping[str, Any], str, Sequence[Measured]]]) -> bytes:
+    """The list of pages: the row of each checkpoint, its page's name and its scores."""
+    return _rendered("index.html", {"listed": listed})
+
+
+def _rendered(template: str, names: Mapping[str, Any]) -> bytes:
+    text = _environment().get_template(template).render(names)
+    # What no encoding can hold, a lone half of a character, is shown as its escape.
+    return text.encode("utf-8", "backslashreplace")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": lambda count: f"{count:,}",
+        "percent": lambda share: f"{100 * share:.2f}%",
+        "share": lambda share: f"{share:.3f}",
+        "rough": lambda share: f"{share:.2f}",
+        "signed": lambda difference: f"{difference:+.3f}".replace("-", "−"),
+        "rough_signed": lambda difference: f"{difference:+.2f}".replace("-", "−"),
+        "dollars": lambda dollars: f"{dollars:,.4f}",
+        "shortened": shortened,
+        "p_value": lambda p: p_value_text(p) or "unknown",
+        "described": lambda benchmark: _BENCHMARKS.get(benchmark, ""),
+        "words": lambda name: name.replace("_", " "),
+        "css_class": lambda verdict: (verdict or "unknown").split()[0],
+    }
+    environment.globals["ALL"] = ALL
+    return environment

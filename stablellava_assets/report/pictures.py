@@ -1,0 +1,55 @@
+"""Pictures inside the page, as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
+from stablellava_assets.tables.store import ParquetStore
+
+_MOST_CHARACTERS = 2_000_000
+"""All pictures of a page together, so that a phone still opens it."""
+
+
+def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> dict[str, str]:
+    """The pictures of benchmark items as data URIs of WebP, at most ``side`` pixels; in the order of ``item_ids`` until the page
+    is full.
+
+    Those that are gone or cannot be decoded are missing too.
+    """
+    small: dict[str, str] = {}
+    for partition in store.partitions(ABILITY_BENCHMARK):
+        items = store.read(ABILITY_BENCHMARK, partition, ["item_id", "image"])
+        if items is not None:
+            wanted = items.filter(pc.is_in(items["item_id"], pa.array(item_ids, pa.string())))
+            for row in wanted.to_pylist():
+                if (uri := _data_uri((row["image"] or {}).get("bytes"), side)) is not None:
+                    small[row["item_id"]] = uri
+    room, placed = _MOST_CHARACTERS, {}
+    for item_id in item_ids:
+        if item_id in small and len(small[item_id]) <= room:
+            placed[item_id] = small[item_id]
+            room -= len(small[item_id])
+    return placed
+
+
+def _data_uri(encoded: bytes | None, side: int) -> str | None:
+    from PIL import Image
+
+    if not encoded:
+        return None
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            picture.draft("RGB", (side, side))
+            small = picture.convert("RGB")
+            small.thumbnail((side, side))
+            buffer = io.BytesIO()
+            small.save(buffer, "WEBP", quality=82)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

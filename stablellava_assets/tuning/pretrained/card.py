@@ -1,0 +1,88 @@
+"""The model card of a tuned checkpoint: what it was made from, how, and what it scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+
+_SCORES = "## Scores"
+_EXAMPLE = """```bash
+stablellava ask picture.jpg "What is in the picture?" --checkpoint .
+vllm serve . --served-model-name tuned
+```"""
+
+
+def write_card(
+    folder: Path,
+    checkpoint_id: str,
+    base: str,
+    settings: PretrainedTuningSettings,
+    result: Mapping[str, Any],
+    abilities: Mapping[str, int],
+    licences: list[str],
+    rejected: Mapping[str, int],
+) -> None:
+    """Write ``README.md`` into ``folder``.
+
+    Args:
+        folder: the checkpoint.
+        checkpoint_id: its content hash.
+        base: what it was tuned from.
+        settings: how.
+        result: counts: rows, mixed, pictures, parameters.
+        abilities: kept pairs by ability.
+        licences: a sentence or more on everything that had a hand in the data.
+        rejected: rows that were not trained on, by reason.
+    """
+    mixed = (
+        f"{result['mixed']:,} rows come from `{settings.mix.conversations.name}`; its own terms apply."
+        if settings.mix
+        else ""
+    )
+    sections = [
+        _front_matter(base),
+        f"# LLaVA checkpoint {checkpoint_id}",
+        f"Tuned by stablellava-assets from `{base}` on {result['rows']:,} conversations about {result['pictures']:,} pictures; "
+        f"{result['parameters']:,} weights moved ({settings.model.method}).",
+        _EXAMPLE,
+        "## Data",
+        "Tables `prompt_specs`, `images`, `dialogues` and `filtered_pairs` of the project; every pair tells its prompt, seed, "
+        "painter, author and models there.",
+        _table("ability", "pairs", abilities),
+        mixed,
+        "Rows that were not trained on (`rejected_rows.jsonl` names each):\n\n" + _table("reason", "rows", rejected)
+        if rejected
+        else "Every row was trained on.",
+        "## Licence",
+        f"The terms of `{base}` apply to the weights.",
+        *licences,
+        "## Settings",
+        f"```json\n{json.dumps(settings.model_dump(mode='json'), indent=2)}\n```",
+    ]
+    (folder / "README.md").write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
+
+
+def add_scores(folder: Path, scores: str) -> None:
+    """Put the table of abilities, as Markdown, at the end of the card, in place of an earlier one; no card, no change."""
+    path = folder / "README.md"
+    if path.exists():
+        text = path.read_text(encoding="utf-8").partition(f"\n{_SCORES}\n")[0]
+        path.write_text(f"{text.rstrip()}\n\n{_SCORES}\n\n{scores}\n", encoding="utf-8")
+
+
+def _front_matter(base: str) -> str:
+    named = base if base.startswith("/") else base.partition("@")[0]
+    lines = ["library_name: transformers", "pipeline_tag: image-text-to-text", "license: other"]
+    if not named.startswith("/"):
+        lines.append(f"base_model: {named}")
+    return "\n".join(["---", *lines, "tags: [llava, synthetic]", "---"])
+
+
+def _table(name: str, count: str, rows: Mapping[str, int]) -> str:
+    return "\n".join(
+        [f"| {name} | {count} |", "|---|---:|", *(f"| {key} | {number:,} |" for key, number in rows.items())]
+    )

@@ -1,0 +1,39 @@
+"""The course of a training as a picture for the asset's page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_COLOR = "#2f6fde"
+_PANELS = (
+    ("loss", "loss", 1.0),
+    ("learning_rate", "learning rate", 1.0),
+    ("samples_per_second", "samples/s", 1.0),
+    ("peak_memory_bytes", "peak memory, GiB", 1 / (1 << 30)),
+)
+
+
+def training_chart(log: Sequence[Mapping[str, Any]]) -> bytes:
+    """Loss, learning rate, throughput and memory by optimizer step, as PNG; the phases follow each other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    phases = list(dict.fromkeys(point["phase"] for point in log))
+    for axes, (key, label, scale) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+        before = 0
+        for phase in phases:
+            points = [point for point in log if point["phase"] == phase]
+            axes.plot(
+                [before + point["step"] for point in points], [scale * point[key] for point in points], color=_COLOR
+            )
+            before += points[-1]["step"]
+            if phase != phases[-1]:
+                axes.axvline(before, color="#9aa5b1", linewidth=1)
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()

@@ -1,0 +1,7 @@
+"""What stops the tuning of a checkpoint, said so that a person knows what to change."""
+
+from __future__ import annotations
+
+
+class PretrainedTuningError(RuntimeError):
+    """The checkpoint cannot be tuned; the message names the setting or the row at fault and what to do."""

@@ -1,0 +1,262 @@
+"""Find a checkpoint, load it, and choose which of its weights move; whatever is wrong with it is said before the first row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tuning.pretrained.encoding import with_system
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.settings import LoraSettings, PhaseSettings, PretrainedTuningSettings
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, ProcessorMixin
+
+_PROJECTOR = re.compile(r"projector|connector|merger|aligner", re.IGNORECASE)
+"""What the families of transformers call the part between vision tower and language model."""
+
+
+def is_folder(name: str) -> bool:
+    """Names on the hub have one slash at most, and no dot or tilde in front."""
+    path = Path(name).expanduser()
+    return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+
+
+def checkpoint_name(settings: PretrainedTuningSettings) -> str:
+    """What rows call the checkpoint: an absolute folder, or ``name@revision`` on the hub.
+
+    Raises:
+        PretrainedTuningError: the folder is not there, or holds no checkpoint.
+    """
+    name = settings.model.model
+    if not is_folder(name):
+        return f"{name}@{settings.model.revision}"
+    folder = Path(name).expanduser().resolve()
+    if not (folder / "config.json").is_file():
+        problem = "holds no config.json" if folder.is_dir() else "is not there"
+        raise PretrainedTuningError(
+            f"tuning.model.model: the folder {folder} {problem}; name a folder that save_pretrained wrote, or a model on the "
+            "Hugging Face hub"
+        )
+    return str(folder)
+
+
+def checkpoint_key(settings: PretrainedTuningSettings) -> str:
+    """A hash of what the checkpoint is: name and revision on the hub, or the configuration, names and sizes of a folder."""
+    name = checkpoint_name(settings)
+    folder = Path(name)
+    if not folder.is_dir():
+        return content_key("hub", name)
+    files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
+    heads = [_ends(path) for path in sorted(folder.glob("*.safetensors"))]
+    return content_key("folder", files, heads, (folder / "config.json").read_text())
+
+
+def _ends(path: Path, count: int = 1 << 20) -> str:
+    """A hash of a file's first and last MiB: two trainings of one model differ there."""
+    import hashlib
+
+    with path.open("rb") as file:
+        digest = hashlib.blake2b(file.read(count), digest_size=16)
+        file.seek(max(0, path.stat().st_size - count))
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def device_of(settings: PretrainedTuningSettings) -> str:
+    """The device that is trained on.
+
+    Raises:
+        PretrainedTuningError: the profile asks for a GPU, or for more of them, than there are.
+    """
+    import torch
+
+    machine = settings.machine
+    if machine.device == "cpu" or (machine.device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise PretrainedTuningError(
+            f"tuning.machine.device is cuda, and torch {torch.__version__} finds none here; install a build of torch for this "
+            "GPU and its driver, or set tuning.machine.device to cpu"
+        )
+    if machine.processes > torch.cuda.device_count():
+        raise PretrainedTuningError(
+            f"tuning.machine.processes is {machine.processes}, and this machine has {torch.cuda.device_count()} GPUs"
+        )
+    return "cuda"
+
+
+def dtype_of(settings: PretrainedTuningSettings, device: str) -> torch.dtype:
+    """The precision of the arithmetic."""
+    import torch
+
+    if settings.model.dtype != "auto":
+        dtype: torch.dtype = getattr(torch, settings.model.dtype)
+        return dtype
+    return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
+    """The checkpoint's processor, with the system sentence of the profile in its chat template.
+
+    Raises:
+        PretrainedTuningError: it cannot be loaded, or has no chat template.
+    """
+    from transformers import AutoProcessor
+
+    processor = _load(AutoProcessor, settings)
+    if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
+        raise PretrainedTuningError(
+            f"tuning.model.model: {settings.model.model} has no chat template, so that it is not known how it is asked; name a "
+            "checkpoint that was tuned on instructions"
+        )
+    with_system(processor, settings.model.system)
+    return processor
+
+
+def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedModel:
+    """The model: in the precision of the arithmetic where adapters learn, in float32 where its own weights do.
+
+    Raises:
+        PretrainedTuningError: it cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    dtype = dtype_of(settings, device) if settings.model.method == "lora" else torch.float32
+    options = {} if settings.machine.attention == "auto" else {"attn_implementation": settings.machine.attention}
+    return _load(AutoModelForImageTextToText, settings, dtype=dtype, **options)
+
+
+def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
+    name = checkpoint_name(settings)
+    hub = {} if Path(name).is_dir() else {"revision": settings.model.revision}
+    try:
+        return kind.from_pretrained(settings.model.model if hub else name, **hub, **options)
+    except Exception as error:  # Missing, gated, damaged: transformers raises whatever the part at fault raises.
+        raise PretrainedTuningError(_explained(settings, error)) from error
+
+
+def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
+    """What went wrong with a checkpoint, and what to do."""
+    from huggingface_hub import errors
+
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    found = {kind for cause in causes for kind in type(cause).__mro__}
+    said = " ".join(str(error).split())[:300]
+    name = settings.model.model
+    if errors.GatedRepoError in found:
+        return (
+            f"tuning.model.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
+            "account into the environment variable HF_TOKEN"
+        )
+    if errors.RepositoryNotFoundError in found:
+        return f"tuning.model.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
+    if errors.RevisionNotFoundError in found:
+        return f"tuning.model.revision: {name} has no revision {settings.model.revision!r}"
+    if not is_folder(name) and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
+        return (
+            f"tuning.model.model: {name} is not on this machine and the hub cannot be reached ({said}); download it first "
+            f"(hf download {name}), or name a folder"
+        )
+    if ImportError in found:
+        return f"tuning.model.model: {name} needs a package that is not installed: {said}"
+    return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
+
+
+class Parts:
+    """Names of a model's parts, as ``named_parameters`` begins them."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        names = {id(module): name for name, module in model.named_modules()}
+        decoder, tower = model.get_decoder(), model.get_encoder("image")
+        if decoder is model or tower is model:
+            raise PretrainedTuningError(
+                f"tuning.model.model: {type(model).__name__} has no separate vision tower and language model"
+            )
+        self.language, self.tower = names[id(decoder)], names[id(tower)]
+        found = [name for name in names.values() if _PROJECTOR.search(name.rpartition(".")[2])]
+        self.projector = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
+
+    def of(self, parameter: str) -> str:
+        """``projector``, ``tower`` or ``language``; heads count as language."""
+        if any(f"{name}." in parameter for name in self.projector):
+            return "projector"
+        return "tower" if f"{self.tower}." in parameter else "language"
+
+
+def trainable(model: PreTrainedModel, settings: PretrainedTuningSettings, phase: PhaseSettings, aligning: bool) -> Any:
+    """Freeze what does not move, and put adapters where they learn; ``aligning`` moves the projector alone.
+
+    Raises:
+        PretrainedTuningError: there is no projector, or nothing that the target modules name.
+    """
+    import torch
+
+    parts = Parts(model)
+    moves_projector = phase.projector_learning_rate > 0
+    if moves_projector and not parts.projector:
+        raise PretrainedTuningError(
+            f"no projector was found in {type(model).__name__}: leave tuning.alignment out and set "
+            "tuning.stage.projector_learning_rate to 0"
+        )
+    full, tower = settings.model.method == "full" and not aligning, settings.model.tower == "trained" and not aligning
+    moves = {
+        "projector": moves_projector,
+        "tower": full and tower,
+        "language": full,
+    }
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(moves[parts.of(name)])
+    if aligning or full:
+        return _in_float32(model)
+    from peft import LoraConfig, get_peft_model
+
+    adapted = [parts.language, *([parts.tower] if tower else [])]
+    config = LoraConfig(
+        r=settings.model.lora.rank,
+        lora_alpha=settings.model.lora.alpha,
+        lora_dropout=settings.model.lora.dropout,
+        target_modules=_targets(model, adapted, settings.model.lora, parts),
+        modules_to_save=parts.projector if moves_projector else None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return _in_float32(get_peft_model(model, config))
+
+
+def _in_float32(model: Any) -> Any:
+    """Weights that move are float32: in bfloat16, small updates would be rounded away."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return model
+
+
+def _targets(model: PreTrainedModel, adapted: list[str], settings: LoraSettings, parts: Parts) -> str:
+    """A pattern of the linear layers below ``adapted``, which peft matches with whole names."""
+    import torch
+
+    wanted = None if settings.target_modules is None else set(settings.target_modules)
+    found = {
+        (part, name.rpartition(".")[2])
+        for part in adapted
+        for name, module in model.named_modules()
+        if name.startswith(f"{part}.") and isinstance(module, torch.nn.Linear) and parts.of(f"{name}.") != "projector"
+        if wanted is None or name.rpartition(".")[2] in wanted
+    }
+    if not found:
+        raise PretrainedTuningError(
+            f"tuning.model.lora.target_modules: the language model has no linear layer called {settings.target_modules}"
+        )
+    patterns = []
+    for part in adapted:
+        last = "|".join(sorted(re.escape(name) for of, name in found if of == part))
+        if last:
+            patterns.append(rf"{re.escape(part)}\.(?!.*(?:{_PROJECTOR.pattern}))(?:.*\.)?(?:{last})")
+    return "|".join(f"(?:{pattern})" for pattern in patterns)

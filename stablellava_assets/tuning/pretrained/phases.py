@@ -1,0 +1,184 @@
+"""One phase of training with transformers' Trainer: what it lacks is the order of the rows, our labels, and the words."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.tables.identity import derive_seed
+from stablellava_assets.tuning.batches import drawn
+from stablellava_assets.tuning.pretrained.encoding import Encoder
+from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.model import Parts, dtype_of
+from stablellava_assets.tuning.pretrained.progress import progress_callback
+from stablellava_assets.tuning.pretrained.rows import TuningRow
+from stablellava_assets.tuning.pretrained.settings import PhaseSettings, PretrainedTuningSettings
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG_POINTS = 200
+_STEPS_SORTED_TOGETHER = 16
+_COMPLETE = "complete"
+"""A file in every save that was written whole."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase trains, on what, and how."""
+
+    name: str
+    settings: PhaseSettings
+    rows: Sequence[TuningRow]
+    lengths: Sequence[int]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps; every one of them is over a whole batch."""
+        return max(1, round(self.settings.epochs * len(self.rows) / self.settings.batch_size))
+
+
+def micro_batch_for(batch_size: int, processes: int, most: int) -> int:
+    """The largest micro-batch up to ``most`` that divides a process' share of the batch."""
+    share = batch_size // processes
+    return max(size for size in range(1, min(most, share) + 1) if share % size == 0)
+
+
+def train_phase(
+    model: Any,
+    encoder: Encoder,
+    phase: Phase,
+    settings: PretrainedTuningSettings,
+    job: JobFolder,
+    device: str,
+    say: Callable[[str], None],
+) -> None:
+    """Train ``model`` in place, from the newest save of a run that was killed if there is one.
+
+    Raises:
+        torch.OutOfMemoryError: memory does not hold a micro-batch.
+        FloatingPointError: the loss became infinite or no number.
+    """
+    import torch
+    from transformers import PrinterCallback, Trainer, TrainingArguments
+
+    processes = settings.machine.processes
+    micro = micro_batch_for(phase.settings.batch_size, processes, job.micro_batch(settings))
+    saves = job.checkpoints(phase.name)
+    dtype = dtype_of(settings, device)
+    arguments = TrainingArguments(
+        output_dir=str(saves),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=phase.settings.batch_size // (micro * processes),
+        max_steps=phase.steps,
+        learning_rate=phase.settings.learning_rate,
+        weight_decay=phase.settings.weight_decay,
+        warmup_steps=round(phase.settings.warmup * phase.steps),
+        lr_scheduler_type=phase.settings.schedule,
+        seed=settings.seed,
+        bf16=dtype is torch.bfloat16,
+        fp16=dtype is torch.float16,
+        use_cpu=device == "cpu",
+        ddp_backend="gloo" if device == "cpu" and processes > 1 else None,
+        # Rows without a picture leave the projector without a gradient.
+        ddp_find_unused_parameters=processes > 1,
+        activation_checkpointing=settings.machine.gradient_checkpointing,
+        dataloader_num_workers=settings.machine.workers,
+        dataloader_persistent_workers=settings.machine.workers > 0,
+        remove_unused_columns=False,
+        logging_steps=max(1, phase.steps // _LOG_POINTS),
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        save_strategy="steps",
+        save_steps=settings.machine.save_every,
+        save_total_limit=2,
+    )
+    order = list(row_order(phase, settings.seed))
+
+    class _Trainer(Trainer):  # type: ignore[misc]
+        def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
+            return order
+
+        def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+            optimizer = torch.optim.AdamW(_groups(self.model, phase.settings), fused=device == "cuda")
+            self.optimizer = optimizer
+            return optimizer
+
+    trainer = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=list(phase.rows),
+        data_collator=encoder.batch,
+        callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
+    )
+    trainer.remove_callback(PrinterCallback)  # The words are ours.
+    save = _newest(saves)
+    if save is not None:
+        say(f"{phase.name}: going on from {save.name}")
+    trainer.train(resume_from_checkpoint=None if save is None else str(save))
+    trainer.accelerator.free_memory()
+
+
+def row_order(phase: Phase, seed: int) -> Iterator[int]:
+    """Places in ``phase.rows``, ``batch_size`` a step. Every row comes once before any comes again.
+
+    A few steps' rows at a time are dealt out by length, so that less of a batch is padding; which of the steps comes first
+    is drawn. It depends on the seed alone, not on the micro-batch or on the number of processes.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(derive_seed("row order", phase.name, seed))
+    lengths = torch.tensor(phase.lengths)
+    size = phase.settings.batch_size
+    for chosen in drawn(len(phase.rows), size, phase.steps, _STEPS_SORTED_TOGETHER, generator):
+        together = len(chosen) // size
+        by_length = chosen[lengths[chosen].argsort(stable=True)].reshape(together, size)
+        for batch in by_length[torch.randperm(together, generator=generator)]:
+            yield from batch.tolist()
+
+
+def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
+    """What moves, by part and by whether it decays: vectors do not."""
+    bare = getattr(model, "module", model)
+    inner = bare.get_base_model() if hasattr(bare, "get_base_model") else bare
+    parts = Parts(inner)
+    rates = {
+        "language": settings.learning_rate,
+        "projector": settings.projector_learning_rate,
+        "tower": settings.tower_learning_rate,
+    }
+    groups: dict[tuple[str, bool], list[Any]] = {}
+    for name, parameter in bare.named_parameters():
+        if parameter.requires_grad:
+            part = "language" if "lora_" in name else parts.of(name)
+            groups.setdefault((part, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": members, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
+        for (part, decays), members in groups.items()
+    ]
+
+
+def _mark_complete() -> Any:
+    from transformers import TrainerCallback
+
+    class MarkComplete(TrainerCallback):  # type: ignore[misc]
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+    return MarkComplete()
+
+
+def _newest(saves: Path) -> Path | None:
+    """The newest complete save; those that a killed run left unfinished are removed."""
+    whole = []
+    for path in saves.glob("checkpoint-*"):
+        if (path / _COMPLETE).exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

@@ -1,0 +1,86 @@
+"""What a training says while it goes on, and the log that its plot is drawn from."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stablellava_assets.tuning.pretrained.jobs import JobFolder
+
+_SECONDS_BETWEEN_LINES = 5.0
+_GIB = 1 << 30
+
+
+def progress_callback(phase: str, batch_size: int, job: JobFolder, say: Callable[[str], None]) -> Any:
+    """A callback of transformers' Trainer: a line every few seconds, and one of the log at every point of the curve.
+
+    It stops the training with a FloatingPointError when the loss is infinite or no number.
+    """
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.first, self.started, self.said = state.global_step, time.monotonic(), 0.0
+            if state.is_world_process_zero:
+                _forget_after(job, phase, state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "loss" not in logs or not state.is_world_process_zero:
+                return
+            if not math.isfinite(logs["loss"]):
+                raise FloatingPointError(
+                    f"the loss became {logs['loss']} at step {state.global_step}: lower tuning.stage.learning_rate"
+                )
+            now = time.monotonic()
+            rate = (state.global_step - self.first) / max(now - self.started, 1e-9)
+            point = {
+                "phase": phase,
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "samples_per_second": rate * batch_size,
+                "peak_memory_bytes": peak_memory(),
+            }
+            with job.training_log.open("a") as file:
+                file.write(json.dumps(point) + "\n")
+            if now - self.said > _SECONDS_BETWEEN_LINES or state.global_step == state.max_steps:
+                self.said = now
+                say(
+                    f"{phase}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.3f}, learning rate "
+                    f"{logs['learning_rate']:.2e}, {rate * batch_size:.1f} samples/s, peak memory "
+                    f"{point['peak_memory_bytes'] / _GIB:.2f} GiB, {(state.max_steps - state.global_step) / rate:.0f} s left"
+                )
+
+    return Progress()
+
+
+def peak_memory() -> int:
+    """Bytes: the most that torch held on the GPU, or that this process held where there is none."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _forget_after(job: JobFolder, phase: str, step: int) -> None:
+    """Drop points of steps that are taken again."""
+    if job.training_log.exists():
+        kept = [point for point in read_log(job) if point["phase"] != phase or point["step"] <= step]
+        job.training_log.write_text("".join(json.dumps(point) + "\n" for point in kept))
+
+
+def read_log(job: JobFolder) -> list[dict[str, Any]]:
+    """The points of the log; a line that a killed run did not finish is left out."""
+    points = []
+    for line in job.training_log.read_text().splitlines() if job.training_log.exists() else []:
+        try:
+            points.append(json.loads(line))
+        except ValueError:
+            continue
+    return points

@@ -1,0 +1,129 @@
+"""Starts the process that tunes, passes on what it says, and starts it again with half the micro-batch when memory ran out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, JobFolder
+from stablellava_assets.tuning.pretrained.phases import micro_batch_for
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.pretrained.worker import PARENT_VARIABLE
+
+_MODULE = "stablellava_assets.tuning.pretrained.worker"
+Launch = Callable[[Sequence[str], JobFolder, Callable[[str], None]], int]
+
+
+def run_job(
+    job: JobFolder, settings: PretrainedTuningSettings, progress: Callable[[str], None], launch: Launch | None = None
+) -> None:
+    """Have ``job`` done; its ``result`` is complete afterwards.
+
+    Args:
+        job: rows and settings.
+        settings: the job's.
+        progress: gets the worker's lines for people.
+        launch: starts a worker with arguments and waits for its exit status.
+
+    Raises:
+        PretrainedTuningError: what the worker says has to be changed; or it ended by a signal or an error, which is named
+            with the log.
+    """
+    launch = launch or launch_process
+    processes = settings.machine.processes
+    if processes > 1 and not job.usable.exists():
+        _finish(launch([*_worker(1), str(job.path), "--prepare-only"], job, progress), job)
+    while True:
+        job.error.unlink(missing_ok=True)
+        status = launch([*_worker(processes), str(job.path)], job, progress)
+        if status != OUT_OF_MEMORY:
+            break
+        _halve(job, settings, progress)
+    _finish(status, job)
+
+
+def _worker(processes: int) -> list[str]:
+    if processes == 1:
+        return ["-m", _MODULE]
+    return [
+        *("-m", "torch.distributed.run", "--standalone", "--max-restarts", "0"),
+        *("--nproc-per-node", str(processes), "-m", _MODULE),
+    ]
+
+
+def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
+    """A worker in a process group of its own, which ends with this process. All it says goes to the job's log."""
+    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
+    with job.log.open("a") as log:
+        worker = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+        (job.path / "worker.pid").write_text(str(worker.pid))
+        assert worker.stdout is not None
+        try:
+            for line in worker.stdout:
+                log.write(line)
+                log.flush()
+                if line.startswith(PROGRESS):
+                    progress(line.removeprefix(PROGRESS).rstrip("\n"))
+            status = worker.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+    # The launcher of several processes has a status of its own and names theirs in its report.
+    return OUT_OF_MEMORY if status == 1 and f"exitcode  : {OUT_OF_MEMORY} " in _tail(job) else status
+
+
+def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callable[[str], None]) -> None:
+    sizes = [settings.stage.batch_size, *([settings.alignment.batch_size] if settings.alignment else [])]
+    used = max(micro_batch_for(size, settings.machine.processes, job.micro_batch(settings)) for size in sizes)
+    if used == 1:
+        raise PretrainedTuningError(
+            "memory does not hold a single row: set tuning.machine.gradient_checkpointing to true, tuning.model.max_length "
+            f"lower, or tuning.model.method to lora (log: {job.log})"
+        )
+    job.write_micro_batch(used // 2)
+    progress(
+        f"out of memory at {used} rows at once; going on with {used // 2}, and as many rows an optimizer step as before"
+    )
+
+
+def _finish(status: int, job: JobFolder) -> None:
+    if status == 0:
+        return
+    if job.error.exists():
+        raise PretrainedTuningError(job.error.read_text())
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = "; on Linux that is often memory running out" if -status == signal.SIGKILL else ""
+        raise PretrainedTuningError(
+            f"the tuning process was ended by {name}{hint}. Log: {job.log}. Run again to go on."
+        )
+    raise PretrainedTuningError(f"the tuning process ended with exit status {status}. Log: {job.log}\n{_tail(job)}")
+
+
+def _tail(job: JobFolder, lines: int = 30) -> str:
+    if not job.log.exists():
+        return ""
+    return "".join(job.log.read_text(errors="replace").splitlines(keepends=True)[-lines:])
+
+
+def discard(job: JobFolder) -> None:
+    """Remove what a finished tuning needs no more."""
+    shutil.rmtree(job.path, ignore_errors=True)
+
+
+__all__ = ["discard", "launch_process", "run_job"]

@@ -1,0 +1,247 @@
+"""The process that tunes: ``python -m stablellava_assets.tuning.pretrained.worker FOLDER``, once a GPU.
+
+It is one process of its own so that the Dagster worker stays small, and so that a crash, or memory that runs out, ends
+nothing else. What it is to do lies in the folder (:mod:`stablellava_assets.tuning.pretrained.jobs`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.tuning.pretrained.encoding import Encoder
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, REFUSED, JobFolder, read_json, write_json
+from stablellava_assets.tuning.pretrained.model import Parts, device_of, dtype_of, load_model, load_processor, trainable
+from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
+from stablellava_assets.tuning.pretrained.rows import (
+    MIX,
+    Rejection,
+    TuningRow,
+    count_by,
+    read_rejections,
+    read_rows,
+    write_rows,
+)
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+
+if TYPE_CHECKING:
+    from transformers import ProcessorMixin
+
+PARENT_VARIABLE = "STABLELLAVA_TUNING_PARENT"
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def main(folder: Path, *, prepare_only: bool = False) -> int:
+    """Do what ``folder`` asks for.
+
+    Returns:
+        The exit status: 0, or one of :mod:`stablellava_assets.tuning.pretrained.jobs`.
+    """
+    job = JobFolder(folder)
+    try:
+        if prepare_only:
+            settings = job.settings()
+            _prepare(job, settings, load_processor(settings), _say)
+        else:
+            _tune(job, _say if _rank() == 0 else _nothing)
+    except (PretrainedTuningError, FloatingPointError) as error:
+        job.error.write_text(str(error))
+        return REFUSED
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(error, flush=True)
+        return OUT_OF_MEMORY
+    return 0
+
+
+def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
+    settings = job.settings()
+    device = device_of(settings)
+    processor = load_processor(settings)
+    if not job.usable.exists():
+        _prepare(job, settings, processor, say)
+    rows, lengths = _usable(job)
+    encoder = Encoder(processor, settings.model.max_length)
+    model = load_model(settings, device)
+    _check_disk(job, settings, model)
+    say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
+    if settings.alignment is not None:
+        _align(model, encoder, rows, lengths, settings, job, device, say)
+    tuned = trainable(model, settings, settings.stage, aligning=False)
+    count = sum(parameter.numel() for parameter in tuned.parameters() if parameter.requires_grad)
+    say(f"instruction tuning: {count:,} weights move, {len(rows)} rows")
+    phase = Phase("instruction", settings.stage, rows, lengths)
+    train_phase(tuned, encoder, phase, settings, job, device, say)
+    if _rank() == 0:
+        _save(tuned, processor, settings, job, count, device)
+
+
+def _prepare(
+    job: JobFolder, settings: PretrainedTuningSettings, processor: ProcessorMixin, say: Callable[[str], None]
+) -> None:
+    """Measure every row; those that cannot be trained on are written down with the reason."""
+    encoder = Encoder(processor, settings.model.max_length)
+    rejected = read_rejections(job.refused_by_reader)
+    usable: list[tuple[int, int]] = []
+    said = time.monotonic()
+    rows = read_rows(job.rows)
+    for place, row in enumerate(rows):
+        try:
+            length = encoder.length(row)
+        except ValueError as error:
+            rejected.append(Rejection(row.row_id, row.source, str(error)))
+            continue
+        if length > settings.model.max_length:
+            reason = f"longer than tuning.model.max_length: {length} tokens for {settings.model.max_length}"
+            rejected.append(Rejection(row.row_id, row.source, reason))
+        else:
+            usable.append((place, length))
+        if time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            say(f"{place + 1} of {len(rows)} rows measured")
+    write_rows(job.rejected, rejected)
+    if rejected:
+        reasons = count_by([each.reason.partition(":")[0] for each in rejected])
+        say(f"{len(rejected)} rows rejected: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
+    if not usable:
+        raise PretrainedTuningError(
+            f"none of {len(rows) + len(read_rejections(job.refused_by_reader))} rows can be trained on; the first: "
+            f"{rejected[0].row_id}: {rejected[0].reason}"
+            if rejected
+            else "there is nothing to train on: no rows; look at why filtered_pairs is empty"
+        )
+    write_json(job.usable, {"rows": usable})
+
+
+def _usable(job: JobFolder) -> tuple[list[TuningRow], list[int]]:
+    rows = read_rows(job.rows)
+    usable = read_json(job.usable)["rows"]
+    return [rows[place] for place, _ in usable], [length for _, length in usable]
+
+
+def _align(
+    model: Any,
+    encoder: Encoder,
+    rows: list[TuningRow],
+    lengths: list[int],
+    settings: PretrainedTuningSettings,
+    job: JobFolder,
+    device: str,
+    say: Callable[[str], None],
+) -> None:
+    """Let the projector alone learn, or load it where a run that was killed had finished that."""
+    from safetensors.torch import load_file, save_file
+
+    assert settings.alignment is not None
+    parts = Parts(model)
+    if job.projector.exists():
+        model.load_state_dict(load_file(job.projector), strict=False)
+        return
+    wanted = [
+        at for at, row in enumerate(rows) if row.images and (settings.alignment.rows == "all" or row.kind == "describe")
+    ]
+    if not wanted:
+        raise PretrainedTuningError(
+            "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
+        )
+    say(f"alignment: the projector learns from {len(wanted)} rows")
+    phase = Phase("alignment", settings.alignment.phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
+    train_phase(trainable(model, settings, phase.settings, aligning=True), encoder, phase, settings, job, device, say)
+    if _rank() == 0:
+        weights = {
+            name: weight.detach().cpu().contiguous()
+            for name, weight in model.state_dict().items()
+            if parts.of(name) == "projector"
+        }
+        partial = job.projector.with_suffix(".partial")
+        save_file(weights, partial)
+        partial.replace(job.projector)
+
+
+def _save(
+    tuned: Any, processor: ProcessorMixin, settings: PretrainedTuningSettings, job: JobFolder, count: int, device: str
+) -> None:
+    """Merge the adapters and write the checkpoint, in the precision of the arithmetic."""
+    shutil.rmtree(job.result, ignore_errors=True)
+    job.result.mkdir()
+    model = tuned
+    if hasattr(tuned, "merge_and_unload"):
+        if settings.model.lora.keep_adapter:
+            tuned.save_pretrained(job.result / "adapter")
+        model = tuned.merge_and_unload()
+    dtype = dtype_of(settings, device)
+    model.to(dtype)
+    model.save_pretrained(job.result)
+    processor.save_pretrained(job.result)
+    rows, _ = _usable(job)
+    write_json(
+        job.result / "result.json",
+        {
+            "parameters": count,
+            "micro_batch": job.micro_batch(settings),
+            "rows": len(rows),
+            "mixed": sum(row.source == MIX for row in rows),
+            "pictures": len({image for row in rows for image in row.images}),
+        },
+    )
+
+
+def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, model: Any) -> None:
+    """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
+    weights = model.num_parameters()
+    moving = weights if settings.model.method == "full" else weights // 10
+    needed = 4 * weights + 2 * 12 * moving
+    free = shutil.disk_usage(job.path).free
+    if free < needed:
+        raise PretrainedTuningError(
+            f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} may need "
+            f"{needed / 1e9:.1f} GB there: make room, or move storage.data"
+        )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _say(line: str) -> None:
+    print(f"{PROGRESS}{line}", flush=True)
+
+
+def _nothing(line: str) -> None:
+    """Only one of several processes speaks."""
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started the tuning is gone, however that ended."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while True:
+            time.sleep(1)
+            try:
+                os.kill(int(parent), 0)
+            except ProcessLookupError:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _end_with_parent()
+    sys.exit(main(Path(sys.argv[1]), prepare_only="--prepare-only" in sys.argv))

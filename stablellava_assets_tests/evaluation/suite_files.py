@@ -1,0 +1,78 @@
+"""Files in the format of published benchmarks, about pictures of one color."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+from stablellava_assets_tests.tuning.tiny import picture
+
+
+def _images(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for color in ("red", "blue"):
+        (folder / f"{color}.png").write_bytes(picture(color))
+    return folder
+
+
+def write_pope(folder: Path) -> tuple[Path, Path]:
+    rows = [
+        {"question_id": 1, "image": "red.png", "text": "Is there a red thing in the image?", "label": "yes"},
+        {"question_id": 2, "image": "blue.png", "text": "Is there a red thing in the image?", "label": "no"},
+    ]
+    file = folder / "coco_pope_random.json"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return file, _images(folder / "val2014")
+
+
+def write_mmbench(folder: Path) -> Path:
+    columns = [
+        "index",
+        "question",
+        "hint",
+        "A",
+        "B",
+        "C",
+        "D",
+        "answer",
+        "category",
+        "image",
+        "source",
+        "l2-category",
+        "comment",
+        "split",
+    ]
+    encoded = base64.b64encode(picture("red")).decode()
+    asked = ["red", "lime", "blue", "yellow", "A", "attribute_recognition", encoded, "own", "finegrained", "", "dev"]
+    two = ["left", "right", "", "", "B", "object_localization", "1", "own", "finegrained", "", "dev"]
+    rows = [
+        ["1", "Which color is it?", "Look at the whole picture.", *asked],
+        ["2", "On which side is it?", "", *two],
+        ["1000002", "On which side is it?", "", "right", "left", "", "", "A", *two[5:]],
+    ]
+    file = folder / "MMBench_DEV_EN.tsv"
+    file.write_text("".join("\t".join(row) + "\n" for row in [columns, *rows]))
+    return file
+
+
+def write_mmvet(folder: Path) -> tuple[Path, Path]:
+    items = {
+        "v1_0": {
+            "imagename": "red.png",
+            "question": "What color is it?",
+            "answer": "red",
+            "capability": ["rec"],
+            "imagesource": "own",
+        },
+        "v1_1": {
+            "imagename": "blue.png",
+            "question": "What is x?",
+            "answer": "14<OR>x = 14<AND>y = 2",
+            "capability": ["ocr", "math"],
+            "imagesource": "own",
+        },
+    }
+    file = folder / "mm-vet.json"
+    file.write_text(json.dumps(items, indent=2))
+    return file, _images(folder / "images")

@@ -1,0 +1,127 @@
+"""A chat model grades open answers: over real HTTP, paid once, and told apart from the keywords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.evaluation.judging import PROMPT_VERSION, judge_answers, plan_judgements
+from stablellava_assets.evaluation.scoreboard import judge_line
+from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.settings import JudgeSettings
+from stablellava_assets.tables.journal import RowJournal
+from stablellava_assets.tables.rows import Refreshed, refresh
+from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
+from stablellava_assets_tests.endpoint.loopback import Script, loopback
+from stablellava_assets_tests.endpoint.questions import KEY, priced
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def _grade(body: Mapping[str, Any]) -> str:
+    """Ten points for whatever mentions the word red, four for scarlet."""
+    asked = str(body["messages"][1]["content"])
+    answer = asked.partition("<answer>")[2].partition("</answer>")[0]
+    points = 10 if "red" in answer else 4 if "scarlet" in answer else 0
+    return json.dumps({"reason": "It says so.", "points": points})
+
+
+def _answers(*said: tuple[str, str, bool]) -> list[dict[str, Any]]:
+    return [
+        {
+            "answer_id": f"{model} {number}",
+            "checkpoint_id": "c",
+            "model": model,
+            "benchmark": "mmvet",
+            "ability": "ocr+math",
+            "item_id": f"item {number}",
+            "question_kind": "open",
+            "question": f"Question {number // 2}",
+            "accepted": ["red"],
+            "answer": answer,
+            "correct": correct,
+        }
+        for number, (model, answer, correct) in enumerate(said)
+    ]
+
+
+ANSWERS = _answers(
+    ("base", "red", True), ("tuned", "red", True), ("base", "scarlet", False), ("tuned", "a redder one", False)
+)
+
+
+def _judge(tmp_path: Path, settings: JudgeSettings, previous: Refreshed | None = None) -> Refreshed:
+    endpoint = ChatEndpoint(settings.endpoint, tmp_path / "ledger.sqlite")
+    planned = plan_judgements(ANSWERS, settings)
+    with RowJournal(tmp_path, ANSWER_JUDGEMENTS, ("c",)) as journal:
+        made = refresh(
+            ANSWER_JUDGEMENTS,
+            planned,
+            previous and previous.data,
+            journal,
+            lambda missing: judge_answers(missing, settings, endpoint, lambda line: None),
+            "run",
+            lambda line: None,
+        )
+        journal.discard()
+    return made
+
+
+def test_grades_become_scores_and_agreement(tmp_path: Path) -> None:
+    with loopback(answer=_grade) as (url, seen):
+        settings = JudgeSettings(endpoint=priced(tmp_path, url))
+        first = _judge(tmp_path, settings)
+        again = _judge(tmp_path, settings, first)
+    judgements = first.data.to_pylist()
+    assert [row["grade"] for row in judgements] == [1.0, 1.0, 0.4, 1.0]
+    assert [row["correct"] for row in judgements] == [True, True, False, True]
+    assert {row["prompt_version"] for row in judgements} == {PROMPT_VERSION}
+    assert sum(seen.answered.values()) == 3, "equal answers to one question are graded once"
+    assert sum(row["cost_usd"] for row in judgements) == pytest.approx(3 * 0.0003)
+    assert again.unchanged
+    scores = {
+        (row["model"], row["ability"]): row
+        for row in score_answers(ANSWERS, judgements, ("open",))
+        if row["question_kind"] == "open"
+    }
+    assert {ability for _, ability in scores} == {"ocr", "math", "all"}
+    assert (scores["base", "ocr"]["accuracy"], scores["base", "math"]["mean_grade"]) == (0.5, pytest.approx(0.7))
+    assert scores["tuned", "all"]["correct"] == 2
+    assert "graded 4 answers and agrees with the keywords on 75.0% of them, Cohen's kappa 0.50" in judge_line(
+        judgements
+    )
+
+
+def test_what_the_judge_did_not_grade_is_left_out_and_counted(tmp_path: Path) -> None:
+    with loopback(Script(fault_share=1.0, faults=("500",)), answer=_grade) as (url, _):
+        settings = JudgeSettings(endpoint=priced(tmp_path, url, attempts=2))
+        judged = _judge(tmp_path, settings)
+    assert judged.deferred == 4
+    judgements = judged.data.to_pylist()
+    assert all("500" in row["reason"] for row in judgements)
+    assert score_answers(ANSWERS, judgements, ("open",)) == []
+    assert "has graded none of 4 answers" in judge_line(judgements)
+    graded = [{**judgements[0], "grade": 1.0, "correct": True}, *judgements[1:]]
+    (base, *_) = [row for row in score_answers(ANSWERS, graded, ("open",)) if row["model"] == "base"]
+    assert (base["n"], base["unscored"]) == (1, 1)
+    with loopback(answer=_grade) as (url, _):
+        settings = JudgeSettings(endpoint=priced(tmp_path, url))
+        assert _judge(tmp_path, settings, judged).deferred == 0, "deferred rows are tried again"
+
+
+def test_other_instructions_or_answers_are_graded_anew() -> None:
+    settings = JudgeSettings.model_validate({"endpoint": {"model": "one"}})
+    keys = {row.row_key for row in plan_judgements(ANSWERS, settings)}
+    other = JudgeSettings.model_validate({"endpoint": {"model": "two"}})
+    assert not keys & {row.row_key for row in plan_judgements(ANSWERS, other)}
+    changed = [{**row, "answer": "blue"} for row in ANSWERS]
+    assert not keys & {row.row_key for row in plan_judgements(changed, settings)}
+    assert plan_judgements([{**ANSWERS[0], "question_kind": "what"}], settings) == []

@@ -1,0 +1,154 @@
+"""The two measuring assets on painted pictures, photographs and published files at once, with a judge over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from stablellava_assets.assets.ability_benchmark import ability_benchmark
+from stablellava_assets.assets.ability_scores import ability_scores
+from stablellava_assets.assets.published import PublishedTables
+from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_BENCHMARK,
+    ABILITY_SCORES,
+    ANSWER_JUDGEMENTS,
+    LLAVA_CHECKPOINT,
+)
+from stablellava_assets.tuning.checkpoints import save_checkpoint
+from stablellava_assets_tests.conftest import SMALL
+from stablellava_assets_tests.endpoint.loopback import loopback
+from stablellava_assets_tests.endpoint.questions import KEY
+from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
+from stablellava_assets_tests.evaluation.test_photographs import LINE, write_list
+from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.tuning.tiny import model_and_processor
+
+PHOTOGRAPHS = (
+    LINE,
+    {**LINE, "kind": "yes_no", "question": "Is it red?", "accepted": "yes", "refused": "no"},
+    {**LINE, "kind": "choice", "options": ["red", "blue"]},
+    {**LINE, "kind": "open", "question": "Describe it."},
+    {**LINE, "ability": "animal"},
+)
+
+
+def _grade(body: Mapping[str, Any]) -> str:
+    return json.dumps({"reason": "It is as good as any.", "points": 7})
+
+
+def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
+    resources = {"workspace": workspace, "io_manager": PublishedTables(workspace)}
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        dg.AssetSpec("llava_checkpoint"),
+        ability_benchmark,
+        ability_scores,
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize(assets, resources=resources, instance=instance)
+        events = done.get_asset_materialization_events()
+    return {
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in events
+        if event.asset_key is not None
+    }
+
+
+def _publish_checkpoint(workspace: Workspace) -> None:
+    for name, seed in (("base", 0), ("tuned", 1)):
+        save_checkpoint(*model_and_processor(seed), workspace.data / "models" / name)
+    row = {**dict.fromkeys(LLAVA_CHECKPOINT.schema.names), "checkpoint_id": "c"}
+    row |= {"base_path": "models/base", "path": "models/tuned", "run_id": "run", "model": "embedded", "settings": "{}"}
+    row |= {"pairs": 1, "images": 1, "parameters": 1, "loss_curve": [], "seconds": 1.0, "created_at": datetime.now(UTC)}
+    workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row]))
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    project = Project(tmp_path / "project", SMALL)
+    _publish_checkpoint(project.workspace)
+    return project
+
+
+def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
+    alone = _measure(project.workspace)
+    assert alone["ability_benchmark"]["photographs"].value == NO_PHOTOGRAPHS
+    assert str(alone["ability_scores"]["scores"].value).endswith(NO_PHOTOGRAPHS)
+    painted = project.workspace.store.read(ABILITY_ANSWERS, ("c",))
+    assert painted is not None
+
+    files = project.folder / "suites"
+    files.mkdir()
+    (pope, pope_images), (mmvet, mmvet_images) = write_pope(files), write_mmvet(files)
+    with loopback(answer=_grade) as (url, seen):
+        benchmark = {
+            **SMALL["benchmark"],
+            "photographs": str(write_list(project.folder / "photographs", *PHOTOGRAPHS)),
+            "external": [
+                {"suite": "pope", "file": str(pope), "images": str(pope_images)},
+                {"suite": "mmbench", "file": str(write_mmbench(files)), "max_new_tokens": 3},
+                {"suite": "mmvet", "file": str(mmvet), "images": str(mmvet_images), "max_new_tokens": 5},
+            ],
+            "judge": {"endpoint": {"base_url": url, "model": "judge"}},
+        }
+        project.write_profile({**SMALL, "benchmark": benchmark})
+        metadata = _measure(project.workspace)
+        asked = sum(seen.answered.values())
+        again = _measure(project.workspace)
+        assert sum(seen.answered.values()) == asked, "what was graded is not graded again"
+
+    store = project.workspace.store
+    items = store.read_all(ABILITY_BENCHMARK).to_pylist()
+    assert [item["ability"] for item in items if item["benchmark"] == "photos"] == ["animal", *["color"] * 4]
+    answers = store.read(ABILITY_ANSWERS, ("c",))
+    assert answers is not None
+    assert answers.slice(0, 0).schema == painted.schema
+    rows = answers.to_pylist()
+    assert [row for row in rows if row["benchmark"] == "ai"] == painted.to_pylist(), "painted items were not asked anew"
+    counts = {name: sum(row["benchmark"] == name for row in rows) for name in ("photos", "pope", "mmbench", "mmvet")}
+    # A photograph's choice is asked twice, MMBench's two questions four times and twice; each of base and tuned.
+    assert counts == {"photos": 2 * 6, "pope": 2 * 2, "mmbench": 2 * 6, "mmvet": 2 * 2}
+    assert {row["rotation"] for row in rows if row["benchmark"] == "mmbench"} == {0, 1, 2, 3}
+
+    judged = store.read(ANSWER_JUDGEMENTS, ("c",))
+    assert judged is not None
+    assert {(row["benchmark"], row["grade"]) for row in judged.to_pylist()} == {("photos", 0.7), ("mmvet", 0.7)}
+    scores = store.read(ABILITY_SCORES, ("c",))
+    assert scores is not None
+    by_key = {
+        (row["benchmark"], row["ability"], row["question_kind"]): row
+        for row in scores.to_pylist()
+        if row["model"] == "tuned"
+    }
+    assert by_key["photos", "color", "open"]["accuracy"] == 1.0
+    assert by_key["mmvet", "ocr", "open"]["mean_grade"] == pytest.approx(0.7)
+    assert by_key["pope", "random", "yes_no"]["n"] == 2
+    assert by_key["mmbench", "attribute_recognition", "choice"]["n"] == 1
+    table = scoreboard(scores.to_pylist(), markdown=False)
+    assert "Benchmark: real photographs (photos)" in table
+    assert NO_PHOTOGRAPHS not in table
+    assert metadata["ability_benchmark"]["photograph_questions"].value == 5
+    assert "graded 6 answers" in str(metadata["ability_scores"]["judge"].value)
+    assert again["ability_scores"]["computed"].value == 0
+
+
+def test_a_list_with_a_mistake_stops_the_benchmark(project: Project) -> None:
+    folder = write_list(project.folder / "photographs", {**LINE, "kind": "where"})
+    project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], "photographs": str(folder)}})
+    workspace = project.workspace
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match=r"list\.jsonl:1: kind"):
+        dg.materialize(
+            [ability_benchmark],
+            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            instance=instance,
+        )
+    assert workspace.store.partitions(ABILITY_BENCHMARK) == []

@@ -1,0 +1,175 @@
+"""Lists of photographs: read, refused, built from labels; and training pictures that repeat them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from stablellava_assets.abilities.catalog import load_catalog
+from stablellava_assets.cli import main
+from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
+from stablellava_assets.evaluation.photographs.records import read_photographs
+from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
+from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets_tests.tuning.tiny import picture
+
+ABILITIES = ("animal", "color")
+LINE: dict[str, Any] = {
+    "image": "red.png",
+    "ability": "color",
+    "question": "Which color is it?",
+    "accepted": "red",
+    "kind": "what",
+}
+
+
+def write_list(folder: Path, *lines: dict[str, Any] | str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "red.png").write_bytes(picture("red"))
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (folder / "list.jsonl").write_text("\n".join(texts))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"colour": 1}, r"list\.jsonl:3: colour: is not a known key"),
+        ({"question": ""}, r"list\.jsonl:3: question: String should have at least 1 character"),
+        ({"kind": "where"}, r"list\.jsonl:3: kind: Input should be"),
+        ({"kind": "yes_no"}, r'list\.jsonl:3: accepted: must be \["yes"\] or \["no"\] with kind yes_no'),
+        ({"kind": "either_or", "options": ["red"]}, r"list\.jsonl:3: options: either_or takes two different options"),
+        ({"kind": "choice", "options": ["blue", "lime"]}, r"list\.jsonl:3: accepted: must be one of the options"),
+        ({"options": ["red", "blue"]}, r"list\.jsonl:3: options: what takes no options"),
+        ({"ability": "smell"}, r"list\.jsonl:3: ability: there is no 'smell'; the catalog has animal, color"),
+        ({"image": "gone.png"}, r"list\.jsonl:3: image: there is no file .*gone\.png"),
+        ({"image": "list.jsonl"}, r"list\.jsonl:3: image: .* cannot be decoded"),
+        ({}, r"list\.jsonl:3: question: line 1 asks the same about the same picture"),
+    ],
+)
+def test_a_mistake_names_file_line_key_and_reason(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    folder = write_list(tmp_path / "photos", LINE, "", {**LINE, **change})
+    with pytest.raises(DocumentError, match=complaint):
+        read_photographs(folder, ABILITIES)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    folder = write_list(tmp_path / "photos", "{", {**LINE, "kind": "where"})
+    with pytest.raises(DocumentError) as raised:
+        read_photographs(folder, ABILITIES)
+    assert [line.split(":")[1] for line in str(raised.value).splitlines()] == ["1", "2"]
+
+
+def test_what_is_no_list(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="no such file or folder"):
+        read_photographs(tmp_path / "none", ABILITIES)
+    with pytest.raises(DocumentError, match=r"holds 0 \.jsonl files"):
+        read_photographs(tmp_path, ABILITIES)
+    with pytest.raises(DocumentError, match="lists no photograph"):
+        read_photographs(write_list(tmp_path / "photos"), ABILITIES)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    planned = plan_photographs(read_photographs(folder, ABILITIES), "color")
+    rows = [{**row, "run_id": "run"} for row in make_photographs(planned)]
+    return ABILITY_BENCHMARK.from_rows(rows).to_pylist()  # type: ignore[no-any-return]
+
+
+def test_keys_follow_content_and_not_place(tmp_path: Path) -> None:
+    (row,) = _rows(write_list(tmp_path / "one", LINE))
+    (moved,) = _rows(write_list(tmp_path / "two", "", {**LINE, "credit": "me, CC0"}))
+    assert (row["item_id"], row["row_key"]) == (moved["item_id"], moved["row_key"])
+    (accepting,) = _rows(write_list(tmp_path / "three", {**LINE, "accepted": ["red", "scarlet"]}))
+    assert accepting["item_id"] == row["item_id"]
+    assert accepting["row_key"] != row["row_key"]
+    (tmp_path / "two" / "red.png").write_bytes(picture("lime"))
+    (repainted,) = _rows(tmp_path / "two")
+    assert repainted["item_id"] != row["item_id"]
+
+
+def test_a_training_picture_that_repeats_a_photograph_is_contamination(tmp_path: Path) -> None:
+    (row,) = _rows(write_list(tmp_path / "photos", LINE))
+    prints = BenchmarkPrints([{name: row[name] for name in BENCHMARK_COLUMNS}], 2)
+    near = f"{int(row['perceptual_hash'], 16) ^ 0b11:016x}"
+    far = f"{int(row['perceptual_hash'], 16) ^ 0b111:016x}"
+    assert prints.item_with_picture("((koala)), meadow", "", near) == (row["item_id"], 2)
+    assert prints.item_with_picture("((koala)), meadow", "", far) is None
+    assert prints.item_with_prompt("((koala)), meadow") is None
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(main, ["photographs", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_sample_is_written_and_valid(tmp_path: Path) -> None:
+    assert "26 questions" in run("sample", tmp_path / "sample")
+    listed = read_photographs(tmp_path / "sample", load_catalog())
+    assert len({one.path for one in listed}) == 8
+    assert {one.photograph.kind for one in listed} == {"what", "yes_no", "either_or", "choice", "open"}
+    assert all(one.photograph.credit for one in listed)
+    refused = CliRunner().invoke(main, ["photographs", "sample", str(tmp_path / "sample")])
+    assert refused.exit_code == 1
+    assert "is not empty" in refused.output
+
+
+def _pictures(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes(picture("red"))
+    return folder
+
+
+def test_coco_labels_become_questions(tmp_path: Path) -> None:
+    names = {1: "elephant", 2: "giraffe", 3: "zebra", 4: "person"}
+    shown = {number: [1 + number % 3] for number in range(1, 13)} | {13: [1, 2], 14: [4]}
+    images = _pictures(tmp_path / "val2017", [f"{number:012d}.jpg" for number in shown])
+    content = {
+        "licenses": [{"id": 4, "url": "http://creativecommons.org/licenses/by/2.0/"}],
+        "images": [
+            {"id": n, "file_name": f"{n:012d}.jpg", "coco_url": f"http://coco/{n}", "license": 4} for n in shown
+        ],
+        "annotations": [{"image_id": n, "category_id": c} for n, categories in shown.items() for c in categories],
+        "categories": [{"id": number, "name": name} for number, name in names.items()],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    printed = run("coco", tmp_path / "instances.json", images, tmp_path / "out", "--per-kind", 4)
+    assert "animal       4 what, 4 yes_no, 4 either_or" in printed
+    listed = read_photographs(tmp_path / "out", load_catalog())
+    assert len({one.path for one in listed}) == len(listed) == 12, "every question has a picture of its own"
+    for one in listed:
+        photograph, number = one.photograph, int(one.path.stem)
+        (category,) = shown[number]
+        if photograph.kind == "yes_no":
+            assert (names[category] in photograph.question) == (photograph.accepted == ("yes",))
+            assert any(name in photograph.question for name in ("elephant", "giraffe", "zebra"))
+        else:
+            assert names[category] in photograph.accepted
+        assert photograph.credit == f"http://coco/{number}, http://creativecommons.org/licenses/by/2.0/"
+
+
+def test_open_images_ask_only_what_people_verified(tmp_path: Path) -> None:
+    classes = {"/m/01": "Elephant", "/m/02": "Lion", "/m/03": "Wheel"}
+    verified = [("a", "/m/01", "1"), ("a", "/m/02", "0"), ("b", "/m/01", "1"), ("c", "/m/02", "1"), ("c", "/m/03", "1")]
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        rows = [("ImageID", "Source", "LabelName", "Confidence"), *((i, "verification", c, v) for i, c, v in verified)]
+        csv.writer(file).writerows(rows)
+    (tmp_path / "classes.csv").write_text("".join(f"{code},{name}\n" for code, name in classes.items()))
+    images = _pictures(tmp_path / "images", ["a.jpg", "b.jpg", "c.jpg"])
+    run("open-images", tmp_path / "labels.csv", tmp_path / "classes.csv", images, tmp_path / "out", "--per-kind", 1)
+    listed = {one.photograph.kind: one for one in read_photographs(tmp_path / "out", load_catalog())}
+    assert listed.keys() <= {"what", "yes_no", "either_or"}
+    if "either_or" in listed:
+        assert listed["either_or"].path.stem == "a"
+        assert set(listed["either_or"].photograph.options) == {"elephant", "lion"}
+    wrong = CliRunner().invoke(
+        main, ["photographs", "coco", str(tmp_path / "classes.csv"), str(images), str(tmp_path / "x")]
+    )
+    assert "not a COCO instances file" in wrong.output

@@ -1,0 +1,102 @@
+"""Published benchmarks' files, in the format in which they are downloaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stablellava_assets.evaluation.settings import BenchmarkSettings
+from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.evaluation.suites.mmbench import read_mmbench
+from stablellava_assets.evaluation.suites.mmvet import read_mmvet
+from stablellava_assets.evaluation.suites.pope import read_pope
+from stablellava_assets.evaluation.suites.suites import read_suites
+from stablellava_assets.yaml_documents import DocumentError, load_document
+from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
+
+
+def test_pope(tmp_path: Path) -> None:
+    file, images = write_pope(tmp_path)
+    items = read_pope(file, images, "pope")
+    assert [(item["ability"], item["accepted"], item["refused"]) for item in items] == [
+        ("random", ["yes"], ["no"]),
+        ("random", ["no"], ["yes"]),
+    ]
+    assert items[0]["question"] == "Is there a red thing in the image?"
+    assert items[0]["image"]["bytes"] == (images / "red.png").read_bytes()
+    told = read_pope(file, images, "pope", "Answer with one word.")
+    assert told[0]["question"] == "Is there a red thing in the image?\nAnswer with one word."
+    assert told[0]["row_key"] != items[0]["row_key"]
+
+
+def test_mmbench(tmp_path: Path) -> None:
+    items = read_mmbench(write_mmbench(tmp_path), "mmbench")
+    assert [item["ability"] for item in items] == ["attribute_recognition", "object_localization"]
+    assert items[0]["question"] == "Look at the whole picture.\nWhich color is it?"
+    assert (items[0]["options"], items[0]["accepted"]) == (["red", "lime", "blue", "yellow"], ["red"])
+    assert items[1]["options"] == ["left", "right"], "empty options are none, and the rotated copy is left out"
+    assert items[1]["image"] == items[0]["image"], "a row may name the row that has its picture"
+
+
+def test_mmvet(tmp_path: Path) -> None:
+    items = read_mmvet(*write_mmvet(tmp_path), "mmvet")
+    assert [item["ability"] for item in items] == ["rec", "math+ocr"]
+    assert items[1]["accepted"] == ["14", "x = 14<AND>y = 2"]
+
+
+def _break(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("suite", "old", "new", "complaint"),
+    [
+        (
+            "pope",
+            '"label": "no"',
+            '"label": "maybe"',
+            r"coco_pope_random\.json:2: label: must be yes or no, not 'maybe'",
+        ),
+        ("pope", '"text"', '"txet"', r"coco_pope_random\.json:1: needs question_id, .* 'text' is missing"),
+        ("pope", "red.png", "gone.png", r"coco_pope_random\.json:1: no picture .*gone\.png"),
+        ("pope", "{", "[", r"coco_pope_random\.json:1: not JSON"),
+        ("mmbench", "\tA\tattribute", "\tE\tattribute", r"row 2, index 1: answer: 'E' is none of its options"),
+        ("mmbench", "\tcategory\t", "\tsort\t", "lacks the columns category"),
+        ("mmvet", '"capability"', '"skills"', r"item v1_0: needs .* 'capability' is missing"),
+        ("mmvet", "blue.png", "gone.png", r"item v1_1: no picture .*gone\.png"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, suite: str, old: str, new: str, complaint: str) -> None:
+    if suite == "mmbench":
+        file = write_mmbench(tmp_path)
+        given = {"suite": suite, "file": str(file)}
+    else:
+        file, images = {"pope": write_pope, "mmvet": write_mmvet}[suite](tmp_path)
+        given = {"suite": suite, "file": str(file), "images": str(images)}
+    _break(file, old, new)
+    judge = {"endpoint": {"model": "judge"}}
+    settings = BenchmarkSettings.model_validate({"external": [given], "judge": judge})
+    with pytest.raises(SuiteError, match=complaint):
+        read_suites(settings.external)
+
+
+def test_a_profile_that_cannot_score_a_suite_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.yaml"
+    path.write_text("external:\n  - {suite: mmvet, file: mm-vet.json, images: images}\n")
+    with pytest.raises(DocumentError, match=r"benchmark\.yaml:2: external\.0\.suite: MM-Vet is scored by a chat model"):
+        load_document(path, BenchmarkSettings)
+    path.write_text("external:\n  - {suite: mmbench, file: a.tsv}\n  - {suite: mmbench, file: b.tsv}\n")
+    with pytest.raises(DocumentError, match=r"benchmark\.yaml:3: external\.1\.name: 'mmbench' is taken"):
+        load_document(path, BenchmarkSettings)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps([1]))
+    with pytest.raises(SuiteError, match="must be one JSON object"):
+        read_mmvet(tmp_path / "list.json", tmp_path, "mmvet")
+    with pytest.raises(SuiteError, match="cannot be read"):
+        read_pope(tmp_path / "none.json", tmp_path, "pope")

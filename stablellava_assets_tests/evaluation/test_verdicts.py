@@ -1,0 +1,52 @@
+"""What the scores say of a dozen abilities that are tested at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets_tests.evaluation.answers import answers
+
+
+def tuned_rows(rows: list[dict[str, object]]) -> dict[tuple[str, str], dict[str, object]]:
+    return {(row["ability"], row["question_kind"]): row for row in rows if row["model"] == "tuned"}  # type: ignore[misc]
+
+
+def test_one_ability_of_many_needs_more_evidence_than_one_alone() -> None:
+    # Six disagreements, all one way: p = 2 / 2^6.
+    alone = tuned_rows(score_answers(answers("0" * 6, "1" * 6, "animal")))
+    assert alone["animal", "all"]["verdict"] == "better"
+    others = [row for number in range(9) for row in answers("01", "10", f"other {number}")]
+    among = tuned_rows(score_answers(answers("0" * 6, "1" * 6, "animal") + others))
+    assert among["animal", "all"]["p_value"] == alone["animal", "all"]["p_value"] == 2 / 64
+    assert among["animal", "all"]["p_holm"] == pytest.approx(10 * 2 / 64)
+    assert among["animal", "all"]["verdict"] == "no difference shown"
+
+
+def test_the_sum_is_a_test_of_its_own() -> None:
+    rows = tuned_rows(score_answers([*answers("0" * 8, "1" * 8, "animal"), *answers("01", "10", "color")]))
+    assert rows["all", "all"]["p_holm"] == rows["all", "all"]["p_value"]
+
+
+def test_benchmarks_and_kinds_are_families_of_their_own() -> None:
+    one = tuned_rows(score_answers(answers("0" * 6, "1" * 6, "animal")))
+    more = score_answers(
+        answers("0" * 6, "1" * 6, "animal")
+        + answers("0" * 6, "1" * 6, "animal", benchmark="photos")
+        + answers("01", "10", "color", benchmark="photos")
+    )
+    painted = tuned_rows([row for row in more if row["benchmark"] == "ai"])
+    assert painted["animal", "what"]["p_holm"] == one["animal", "what"]["p_holm"]
+
+
+def test_a_model_that_got_worse_is_said_to_be() -> None:
+    row = tuned_rows(score_answers(answers("1" * 10, "0" * 10, "animal")))["animal", "all"]
+    assert row["verdict"] == "worse"
+    assert row["difference"] == -1
+    assert row["difference_high"] < 0  # type: ignore[operator]
+
+
+def test_nothing_is_said_where_the_models_answered_other_items() -> None:
+    base_only = [row for row in answers("01", "11", "animal") if row["model"] == "base"]
+    for row in score_answers(base_only):
+        assert row["p_value"] is row["p_holm"] is row["verdict"] is row["difference"] is None

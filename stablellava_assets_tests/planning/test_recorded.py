@@ -1,0 +1,139 @@
+"""A batch is planned once: later scores change later batches, and a batch that is made again finds its sizes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
+from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets_tests.planning.known import publish_pairs, publish_scores
+from stablellava_assets_tests.tables.rows_of import spec
+
+_ONLY = ["animal", "color", "food"]
+
+
+def workspace(folder: Path, **changes: Any) -> Workspace:
+    profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
+    path = folder / "profile.yaml"
+    path.write_text(yaml.safe_dump({**profile, "rows_per_batch": 12, "only": _ONLY, **changes}))
+    return Workspace(load_profile({"STABLELLAVA_PROFILE": str(path), "STABLELLAVA_DATA": str(folder / "data")}))
+
+
+def planning(folder: Path, **changes: Any) -> Workspace:
+    return workspace(folder, planning={}, **changes)
+
+
+def sizes(made: Workspace, batch: str) -> dict[str, int]:
+    assert made.plans is not None
+    plan = made.plans.recorded(batch, "run")
+    return {ability: plan.rows_of(ability) for ability in _ONLY}
+
+
+def test_before_anything_was_scored_all_are_alike(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    assert sizes(made, "0001") == dict.fromkeys(_ONLY, 12)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    assert sizes(made, "0001") == dict.fromkeys(_ONLY, 12)
+
+
+def test_later_scores_plan_later_batches(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    second = sizes(made, "0002")
+    assert sum(second.values()) == 36
+    assert second["food"] == 24
+    publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
+    assert sizes(made, "0002") == second
+    assert sizes(made, "0003")["animal"] == 24
+    assert {row["checkpoint_id"] for row in made.store.read_all(BATCH_PLANS, [("0003",)]).to_pylist()} == {"two"}
+
+
+def test_the_yield_of_filtered_batches_counts(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", dict.fromkeys(_ONLY, 120))
+    publish_pairs(made.store, "animal", "0001", 40, 20)
+    for ability in ("color", "food"):
+        publish_pairs(made.store, ability, "0001", 40, 40)
+    assert sizes(made, "0002") == {"animal": 18, "color": 9, "food": 9}
+
+
+def test_an_ability_whose_batch_was_begun_keeps_its_rows(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    made.store.publish(PROMPT_SPECS, ("food", "0002"), PROMPT_SPECS.from_rows([{**spec(0), "run_id": "earlier"}]))
+    assert sizes(made, "0002") == dict.fromkeys(_ONLY, 12)
+
+
+def test_a_larger_rows_per_batch_enlarges_a_planned_batch_in_proportion(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    before = sizes(made, "0002")
+    assert sizes(planning(tmp_path, rows_per_batch=24), "0002") == {name: 2 * rows for name, rows in before.items()}
+
+
+def test_foreseeing_records_nothing(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    assert made.plans is not None
+    assert made.plans.foreseen("0002").rows_of("food") == 24
+    assert made.store.partitions(BATCH_PLANS) == []
+
+
+def test_published_files_are_not_cut_into_batches_of_different_sizes(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"profile\.yaml:\d+: planning: the released author cuts its files"):
+        planning(tmp_path, author={"kind": "released", "folder": str(tmp_path)})
+
+
+def materialize(made: Workspace, partition: str) -> dict[str, Any]:
+    from stablellava_assets.assets.prompt_specs import prompt_specs
+
+    done = dg.materialize([prompt_specs], partition_key=partition, resources={"workspace": made})
+    (event,) = done.asset_materializations_for_node("prompt_specs")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def test_the_asset_makes_as_many_prompts_as_are_planned_and_says_why(tmp_path: Path) -> None:
+    settings = {"gates": {"max_top_subject_share": 1.0, "min_subject_entropy": 0.0}}
+    made = planning(tmp_path, **settings)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    shown = materialize(made, "food|0002")
+    assert (shown["rows"], shown["computed"], shown["planned_rows"]) == (24, 24, 24)
+    assert shown["plan"].startswith("food: 30 of 150 answered right")
+    counted = made.warehouse.query("SELECT rows FROM batch_plans WHERE ability = 'food'").to_pylist()
+    assert counted == [{"rows": 24}]
+
+    publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
+    again = materialize(planning(tmp_path, **settings), "food|0002")
+    assert (again["rows"], again["reused"], again["computed"]) == (24, 24, 0)
+
+
+def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stablellava_assets.automation import backfills
+
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    for ability in _ONLY:
+        publish_pairs(made.store, ability, "0001", 4, 4)
+    monkeypatch.setattr(backfills, "WORKSPACE", made)
+    tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC))
+    asked: Any = backfills.next_batch_of_every_ability(tick)
+    tagged = {request.partition_key: request.tags[backfills.PLANNED_ROWS] for request in list(asked)}
+    assert tagged == {f"{ability}|0002": str(rows) for ability, rows in sizes(made, "0002").items()}
+    assert {row["run_id"] for row in made.store.read_all(BATCH_PLANS).to_pylist()} == {"next_batch_of_every_ability"}
+
+
+def test_without_planning_nothing_is_planned(tmp_path: Path) -> None:
+    made = workspace(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    shown = materialize(made, "food|0002")
+    assert shown["rows"] == 12
+    assert not {"planned_rows", "plan", "batch_plan"} & shown.keys()
+    assert made.store.partitions(BATCH_PLANS) == []

