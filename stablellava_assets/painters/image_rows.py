@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.painters.encoding import encode_png, perceptual_hash
@@ -46,6 +47,7 @@ def image_row(
     seed: int | None,
     steps: int | None = None,
     guidance: float | None = None,
+    cost_usd: Decimal | None = None,
     status: str | None = None,
     reason: str | None = None,
 ) -> Row:
@@ -67,6 +69,7 @@ def image_row(
         "perceptual_hash": None if painted is None else painted.perceptual_hash,
         "ignored_keywords": [],
         "digital_source_type": None if painted is None else GENERATED,
+        "cost_usd": None if cost_usd is None else float(cost_usd),
         "row_key": row.row_key,
         "status": status or (FAILED if painted is None else MADE),
         "reason": reason,

@@ -28,7 +28,8 @@ def sizes(connection: sqlite3.Connection) -> list[int]:
 
 def test_the_owners_found_are_those_of_a_dictionary_however_runs_merge(connection: sqlite3.Connection) -> None:
     random = np.random.default_rng(1)
-    runs, expected = KeyRuns(connection), {}
+    runs = KeyRuns(connection)
+    expected: dict[int, set[int]] = {}
     for batch in range(40):
         # Few keys, so that owners share them; negative ones, as hashes are; and the ends of 64 bits.
         keys = np.append(random.integers(-300, 300, random.integers(0, 60)), [-(2**63), 2**63 - 1])
