@@ -1,9 +1,10 @@
 """Plants mismatched pictures among new ones and measures how the project's own checkpoint sorts them out.
 
 Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it is only
-read. A tenth of the pictures of two new batches is painted from a prompt that differs from the stored one in one thing: subject,
-color, scene, or nothing where the object should be. Thresholds are chosen on the first batch and reported on the second. What was
-planted is known to this file alone: the filter sees specs and pictures, as in a run.
+read. Some pictures of two new batches are painted from a prompt that differs from the stored one in one thing: subject,
+color, scene, or nothing where the object should be. Thresholds are chosen on the first batch, a third of which is faulty so that there is
+something to choose by, and reported on the second, of which a tenth is. Few things have a color; more of them are given a wrong one,
+which are counted apart. What was planted is known to this file alone: the filter sees specs and pictures, as in a run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from stablellava_assets.tables.identity import choose, derive_seed
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
-_ONE_IN = 10
-_CHOOSING, _REPORTING = "0002", "0004"
+_CHOOSING, _REPORTING = "0002", "0005"
+_ONE_IN = {_CHOOSING: 3, _REPORTING: 10}
+_ONE_COLOR_IN = 5
+_ADDED = "wrong color, added"
 _APART = "style"
 """Its pictures are painted over, so that scenes and things in them are hard to see: thresholds of its own."""
 _ASKED = {"subject": "previous", "scene": "previous_base", "content": "previous_base"}
@@ -91,10 +94,16 @@ def _batch(workspace: Workspace, name: str, count: int) -> Batch:
     planted, painted = {}, []
     for spec in specs:
         prompt = spec["prompt"]
-        if derive_seed(spec["spec_id"], "planted") % _ONE_IN == 0:
-            faults = _faults(workspace.catalog[spec["ability"]], spec)
+        faults = _faults(workspace.catalog[spec["ability"]], spec)
+        if derive_seed(spec["spec_id"], "planted") % _ONE_IN[name] == 0:
             kind = choose(sorted(faults), spec["spec_id"], "kind")
             planted[spec["spec_id"]], prompt = kind, faults[kind]
+        elif (
+            name == _REPORTING
+            and "wrong color" in faults
+            and derive_seed(spec["spec_id"], "added") % _ONE_COLOR_IN == 0
+        ):
+            planted[spec["spec_id"]], prompt = _ADDED, faults["wrong color"]
         painted.append({**spec, "prompt": prompt})
     images = {row["spec_id"]: row for row in workspace.painter.paint(workspace.painter.plan(painted))}
     return Batch(specs, [images[spec["spec_id"]] for spec in specs], planted)
@@ -185,10 +194,12 @@ def _report(batch: Batch, verdicts: Mapping[str, list[str]]) -> None:
     lost = [spec for spec in good if spec["spec_id"] in rejected]
     found = Counter(kind for spec_id, kind in batch.planted.items() if spec_id in rejected)
     print("| fault | planted | found | recall | precision |\n|---|---:|---:|---:|---:|")
-    for kind, count in sorted(Counter(batch.planted.values()).items()):
+    planted = Counter(batch.planted.values())
+    for kind, count in sorted(planted.items()):
         # Precision of a kind: of what is rejected when no other kind was planted.
         print(_line(kind, count, found[kind], len(lost)))
-    print(_line("all", len(batch.planted), sum(found.values()), len(lost)))
+    for name, apart in (("all but those added", _ADDED), ("all", "")):
+        print(_line(name, planted.total() - planted[apart], found.total() - found[apart], len(lost)))
     print(f"good pictures lost: {len(lost)} of {len(good)}, {len(lost) / len(good):.2%}")
     by_ability: dict[str, Any] = Counter(spec["ability"] for spec in lost)
     missed = Counter(

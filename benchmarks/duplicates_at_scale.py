@@ -2,7 +2,7 @@
 
 Synthetic prompts with planted repeats (``duplicate_peers/prompts.py``). Ours goes through them in batches of 10,000, each compared with the
 index on disk of all before, as the pipeline does; Data-Juicer takes all at once with two processes. Time is the whole
-call, from reading the file to the ids of the kept rows; memory is the largest sum over a run's processes of what each holds
+call, from reading the file to the ids of the kept rows, without the imports before it; memory is the largest sum over a run's processes of what each holds
 (proportional set size). Data-Juicer's environment is made in the folder given, once, from PyPI (1 GB)::
 
     python benchmarks/duplicates_at_scale.py FOLDER [--sizes 10000 100000 1000000] [--peer-up-to 100000]
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -64,7 +63,7 @@ def prompts(folder: Path, size: int) -> tuple[Path, list[str]]:
 
 def measure(python: Path | str, script: str, source: Path, planted: list[str], scratch: Path) -> Run:
     """One run in a process of its own, from an empty cache."""
-    kept_ids, before = scratch / "kept.txt", resource.getrusage(resource.RUSAGE_CHILDREN)
+    kept_ids = scratch / "kept.txt"
     # No id may come from an earlier run.
     kept_ids.unlink(missing_ok=True)
     environment = {
@@ -85,12 +84,11 @@ def measure(python: Path | str, script: str, source: Path, planted: list[str], s
         shown = log_file.read()
     if process.returncode:
         raise RuntimeError(f"{script} failed:\n{shown[-3000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     kept = dict.fromkeys(("new", "same", "near"), 0)
     for line in kept_ids.read_text().split():
         kept[planted[int(line)]] += 1
-    used = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-    return Run(float(shown.split()[-1]), used, peak, kept)
+    seconds, used = map(float, shown.split()[-2:])
+    return Run(seconds, used, peak, kept)
 
 
 def _tree(root: int) -> list[int]:
@@ -125,14 +123,14 @@ def main() -> None:
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     name, script, packages = PEER
-    peer = python_of(folder, packages)
+    peer = python_of(folder, packages) if given.peer_up_to >= min(given.sizes) else None
     seconds: list[tuple[int, float, float]] = []
     for size in given.sizes:
         source, planted = prompts(folder, size)
         ours = measure(sys.executable, OURS[1], source, planted, folder)
         _show(OURS[0], size, ours, planted)
         seconds.append((size, ours.seconds, ours.processor))
-        if size <= given.peer_up_to:
+        if peer is not None and size <= given.peer_up_to:
             _show(name, size, measure(peer, script, source, planted, folder), planted)
         source.unlink()
     for (small, wall_small, used_small), (large, wall, used) in pairwise(seconds):

@@ -52,13 +52,13 @@ def scores() -> None:
 @click.argument("abilities", nargs=-1)
 @click.option("--batch", "batches", multiple=True, help="Batch to plan, as in 0002; may be given several times. [0001]")
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
-    """Print what a run would ask of the chat model, and what that would cost, before it is started.
+    """Print what a run would ask of paid models, and what that would cost, before it is started.
 
     ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing. Where the
     profile sizes batches by the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.planning.plan_table import plan_table
-    from stablellava_assets.spending_plan import budget_line, spending_plan, spending_table
+    from stablellava_assets.spending_plan import budget_lines, spending_plan, spending_table
 
     workspace = _workspace()
     known = workspace.taught
@@ -77,7 +77,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
                 )
         if plans := spending_plan(workspace, partitions):
             click.echo(spending_table(plans))
-        click.echo(budget_line(workspace))
+        click.echo(budget_lines(workspace))
     except (LedgerError, StoreError, DocumentError) as error:
         _fail(str(error))
 

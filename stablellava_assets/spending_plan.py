@@ -1,10 +1,11 @@
-"""What a run would ask of a chat model, and what that would cost, before it is started."""
+"""What a run would ask of paid models, and what that would cost, before it is started."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability
@@ -12,7 +13,11 @@ from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.authors.usage import Forecast
 from stablellava_assets.endpoint.ledger import Ledger, Spending
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.painters.api import ApiPainter
+from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS, Table
 from stablellava_assets.tables.store import Partition
@@ -33,7 +38,7 @@ class StagePlan:
 
 
 def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list[StagePlan]:
-    """Plan both stages of each partition; nothing if the profile's author asks no chat model.
+    """Plan the stages of each partition that ask a model which may cost something: the chat author's, and the api painter's.
 
     Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
     ability's examples.
@@ -41,10 +46,9 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     Raises:
         KeyError: an ability that the catalog does not have.
     """
-    author = workspace.author
-    if not isinstance(author, ChatAuthor):
+    if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
         return []
-    return [plan for partition in partitions for plan in _of_partition(workspace, author, partition)]
+    return [plan for partition in partitions for plan in _of_partition(workspace, partition)]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
@@ -63,7 +67,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
     )
     stages = list(dict.fromkeys(plan.stage for plan in plans))
     totals = [_total(stage, [plan for plan in plans if plan.stage == stage]) for stage in stages]
-    lines = [names, *(_cells(plan) for plan in [*plans, *totals, _total("both", plans)])]
+    lines = [names, *(_cells(plan) for plan in [*plans, *totals, _total("all", plans)])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
     rendered = [
         "  ".join(_aligned(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
@@ -74,51 +78,71 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
     return "\n".join(line.rstrip() for line in rendered)
 
 
-def budget_line(workspace: Workspace) -> str:
-    """What the profile's author may still cost, and what it has cost so far."""
-    settings = workspace.profile.author
-    if not isinstance(settings, ChatAuthorSettings):
-        return f"The {settings.kind} author asks no chat model."
+def budget_lines(workspace: Workspace) -> str:
+    """What the profile's author and painter may still cost, and what they have cost so far."""
+    author, painter = workspace.profile.author, workspace.profile.painter
+    if isinstance(author, ChatAuthorSettings):
+        lines = [_budget_line("Spent so far", workspace.chat_ledger, author.endpoint, "author")]
+    else:
+        lines = [f"The {author.kind} author asks no chat model."]
+    if isinstance(painter, ApiPainterSettings):
+        lines.append(_budget_line("Spent on pictures so far", workspace.image_ledger, painter.endpoint, "painter"))
+    return "\n".join(lines)
+
+
+def _budget_line(begins: str, path: Path, endpoint: EndpointSettings, setting: str) -> str:
     spending = Spending(Decimal(0), Decimal(0), 0)
-    if workspace.chat_ledger.exists():
-        ledger = Ledger(workspace.chat_ledger)
+    if path.exists():
+        ledger = Ledger(path)
         spending = ledger.spending()
         ledger.close()
     counted = spending.spent + spending.held
     unknown = f", and {spending.unknown:,} answers at an unknown cost" if spending.unknown else ""
-    budget = settings.endpoint.budget_usd
+    budget = endpoint.budget_usd
     left = "no budget is set" if budget is None else f"${max(budget - counted, Decimal(0)):.4f} of ${budget} is left"
-    return f"Spent so far: ${counted:.4f}{unknown}; {left} (author.endpoint.budget_usd)."
+    return f"{begins}: ${counted:.4f}{unknown}; {left} ({setting}.endpoint.budget_usd)."
 
 
-def _of_partition(workspace: Workspace, author: ChatAuthor, partition: Partition) -> list[StagePlan]:
+def _of_partition(workspace: Workspace, partition: Partition) -> list[StagePlan]:
+    author, painter = workspace.author, workspace.painter
     ability_name, batch = partition
     ability = workspace.catalog[ability_name]
     count = workspace.plans.foreseen(batch).rows_of(ability_name) if workspace.plans else None
     prompts = author.plan_prompts(ability, batch, count or workspace.profile.rows_per_batch)
     open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
-    pictures = _pictures(workspace, partition)
-    painted = [
-        (_spec(ability, batch, row, number, written), pictures.get(row.row_id) or _stand_in_picture(row.row_id))
-        for number, row in enumerate(prompts)
-        if _may_be_painted(row.row_id, written, pictures)
-    ]
-    dialogues = author.plan_dialogues(ability, painted)
-    open_dialogues, _ = _compare(workspace, DIALOGUES, partition, dialogues)
-    return [
-        StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), author.forecast(missing))
-        for table, planned, missing in (
-            (PROMPT_SPECS, prompts, open_prompts),
-            (DIALOGUES, dialogues, open_dialogues),
-        )
-    ]
+    if not isinstance(author, ChatAuthor):
+        written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
+    specs = {row.row_id: _spec(ability, batch, row, number, written) for number, row in enumerate(prompts)}
+    plans = []
+
+    def add(table: Table, planned: Sequence[PlannedRow], missing: Sequence[PlannedRow], forecast: Forecast) -> None:
+        plans.append(StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), forecast))
+
+    if isinstance(author, ChatAuthor):
+        add(PROMPT_SPECS, prompts, open_prompts, author.forecast(open_prompts))
+    if isinstance(painter, ApiPainter):
+        images = painter.plan([spec for spec in specs.values() if spec["status"] == MADE])
+        open_images, _ = _compare(workspace, IMAGES, partition, images)
+        add(IMAGES, images, open_images, painter.forecast(open_images))
+    if isinstance(author, ChatAuthor):
+        pictures = _pictures(workspace, partition)
+        painted = [
+            (spec, pictures.get(spec_id) or _stand_in_picture(spec_id))
+            for spec_id, spec in specs.items()
+            if _may_be_painted(spec_id, written, pictures)
+        ]
+        dialogues = author.plan_dialogues(ability, painted)
+        open_dialogues, _ = _compare(workspace, DIALOGUES, partition, dialogues)
+        add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
+    return plans
 
 
 def _compare(
     workspace: Workspace, table: Table, partition: Partition, planned: Sequence[PlannedRow]
 ) -> tuple[list[PlannedRow], dict[str, Row]]:
     """The planned rows that would have to be made, and the published ones that stay, by id."""
-    published = workspace.store.read(table, partition)
+    columns = [name for name in table.schema.names if name != "image"]
+    published = workspace.store.read(table, partition, columns)
     rows = {row[table.row_id]: row for row in (published.to_pylist() if published is not None else [])}
     keys = {row.row_id: row.row_key for row in planned}
     kept = {
@@ -147,7 +171,9 @@ def _spec(ability: Ability, batch: str, row: PlannedRow, number: int, written: d
     example = ability.chat.examples[number % len(ability.chat.examples)]
     subject, *keywords = example.replace("((", "").replace("))", "").split(", ")
     stand_in: dict[str, Any] = {"spec_id": row.row_id, "batch": batch, "prompt": example, "subject": subject}
-    return {**stand_in, "keywords": keywords, "facts": [{"name": "subject", "value": subject}]}
+    facts = [{"name": "subject", "value": subject}]
+    own = {"ability": ability.ability, "negative_prompt": ability.negative_prompt, "seed": derive_seed(row.row_id)}
+    return {**stand_in, **own, "keywords": keywords, "facts": facts, "status": MADE}
 
 
 def _stand_in_picture(spec_id: str) -> Row:

@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from processor_time import processor_seconds
+
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
@@ -34,9 +36,9 @@ def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
 
 
 def main(source: Path, kept_ids: Path) -> None:
-    """Write the ids of the kept rows; print the seconds."""
+    """Write the ids of the kept rows; print wall and processor seconds."""
     settings = DuplicateSettings()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), processor_seconds()
     with tempfile.TemporaryDirectory() as folder, source.open() as lines, kept_ids.open("w") as out:
         index = KeptIndex(Path(folder), "prompts", settings)
         earlier: list[tuple[str, ...]] = []
@@ -57,7 +59,7 @@ def main(source: Path, kept_ids: Path) -> None:
             earlier.append(("prompts", f"{len(earlier):05d}"))
             index.follow({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
             out.writelines(f"{row['pair_id']}\n" for row in kept)
-    print(f"{time.perf_counter() - started:.2f}")
+    print(f"{time.perf_counter() - started:.2f} {processor_seconds() - used:.2f}")
 
 
 if __name__ == "__main__":

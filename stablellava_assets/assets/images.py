@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from stablellava_assets.assets.previews import picture_sheet
 from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
-from stablellava_assets.assets.spending import waiting_for_budget
+from stablellava_assets.assets.spending import picture_spending, waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
 from stablellava_assets.checks.images import SUITE
 from stablellava_assets.profiles.workspace import Workspace
@@ -34,7 +34,10 @@ def images(
         specs = prompt_specs.read(partition)
         written = specs.filter(pc.equal(specs["status"], MADE)).to_pylist()
         refreshed = stage.refresh(partition, workspace.painter.plan(written), workspace.painter.paint, SUITE.table)
-        metadata = {"contact_sheet": picture_sheet(refreshed.data, specs)}
+        metadata = {
+            "contact_sheet": picture_sheet(refreshed.data, specs),
+            **picture_spending(context, "|".join(partition), refreshed.data),
+        }
         return from_refreshed(refreshed, metadata, waiting=waiting_for_budget(specs))
 
     yield from stage.run(partitions_of(context), make)

@@ -62,6 +62,20 @@ class RunSpending:
         }
 
 
+def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Table) -> dict[str, Any]:
+    """Metadata about what the pictures of a partition cost, whichever run paid for them; nothing where none was paid."""
+    waiting = waiting_for_budget(images)
+    if waiting:
+        context.log.warning(
+            f"{name}: {waiting} pictures wait for a larger budget. Raise painter.endpoint.budget_usd and materialize again; "
+            "`stablellava plan` says what they would cost."
+        )
+    costs = images["cost_usd"]
+    if costs.null_count == len(costs):
+        return {"pictures_waiting_for_budget": waiting} if waiting else {}
+    return {"cost_usd": round(pc.sum(costs).as_py(), 12), "pictures_waiting_for_budget": waiting}
+
+
 def waiting_for_budget(data: pa.Table) -> int:
     """Rows that were not made because the budget was spent."""
     waiting = pc.and_(

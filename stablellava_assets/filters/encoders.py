@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stablellava_assets.filters.decoding import decoded
 from stablellava_assets.filters.pretrained import load_pretrained
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
 from stablellava_assets.tables.identity import content_key
@@ -89,17 +89,13 @@ class ImageEncoder:
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
+            UndecodablePictureError: one is no picture.
         """
-        from PIL import Image
-
         processor, model = self._loaded
         vectors = []
         for start in range(0, len(pictures), self._settings.batch_size):
-            decoded = [
-                Image.open(io.BytesIO(encoded)).convert("RGB")
-                for encoded in pictures[start : start + self._settings.batch_size]
-            ]
-            inputs = processor(images=decoded, return_tensors="pt").to(model.device)
+            batch = [decoded(encoded).convert("RGB") for encoded in pictures[start : start + self._settings.batch_size]]
+            inputs = processor(images=batch, return_tensors="pt").to(model.device)
             vectors.append(_unit(_image_features(model, inputs)))
         return np.concatenate(vectors)
 
@@ -109,17 +105,6 @@ class ImageEncoder:
 
         model = _load_model(self.setting, self._settings.model)
         return load_pretrained(self.setting, self._settings.model, AutoImageProcessor), model
-
-
-def can_be_decoded(encoded: bytes | None) -> bool:
-    """Whether a picture's bytes are a picture."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        Image.open(io.BytesIO(encoded or b"")).load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        return False
-    return True
 
 
 def _image_features(model: Any, inputs: Any) -> Any:

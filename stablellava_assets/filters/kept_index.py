@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from stablellava_assets.filters.candidates import normalized_text
+from stablellava_assets.filters.key_runs import SCHEMA as KEY_RUNS
+from stablellava_assets.filters.key_runs import KeyRuns
 from stablellava_assets.filters.lookup_keys import lookup_keys
 from stablellava_assets.filters.meanings import Meanings
 from stablellava_assets.filters.settings import DuplicateSettings
@@ -23,16 +25,20 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.store import Partition
 
-_VERSION = 1
-"""Raise it when keys are made otherwise."""
+_VERSION = 2
+"""Raise it when keys are made or stored otherwise: the file then has another name, and older ones are deleted."""
 
 _WAIT = 600.0
-_CACHE_KIB = 512 * 1024
+_CACHE_KIB = 64 * 1024
+_PAGE = 16 * 1024
+_MAPPED = 16 * 1024**3
 _ROUNDING = 1e-3
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS partitions (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, version TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS pairs (number INTEGER PRIMARY KEY, partition INTEGER NOT NULL, pair TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS keys (key INTEGER, pair INTEGER, PRIMARY KEY (key, pair)) WITHOUT ROWID;
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS partitions (
+    name TEXT PRIMARY KEY, version TEXT NOT NULL, first INTEGER NOT NULL, beyond INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pairs (number INTEGER PRIMARY KEY AUTOINCREMENT, pair TEXT NOT NULL);
+{KEY_RUNS}
 CREATE TABLE IF NOT EXISTS vectors (
     kind TEXT, subject TEXT, pair INTEGER, vector BLOB NOT NULL, PRIMARY KEY (kind, subject, pair)
 ) WITHOUT ROWID;
@@ -59,7 +65,11 @@ class KeptIndex:
     def __init__(self, folder: Path, name: str, settings: DuplicateSettings, meanings: Meanings | None = None) -> None:
         thresholds = (settings.near_prompt, settings.near_answer, settings.image_bits)
         models = meanings.key if meanings is not None else None
-        self.path = folder / f"{name}.{content_key(_VERSION, thresholds, models)[:8]}.sqlite"
+        paths = [
+            folder / f"{name}.{content_key(version, thresholds, models)[:8]}.sqlite"
+            for version in range(1, _VERSION + 1)
+        ]
+        *self._outdated, self.path = paths
         self._settings = settings
         self._meanings = meanings
 
@@ -94,20 +104,15 @@ class KeptIndex:
         with self._open() as connection:
             # One view of the file from here on, whatever other processes write.
             connection.execute("BEGIN")
-            numbers = dict(connection.execute("SELECT name, number FROM partitions"))
-            position = {numbers[_name(partition)]: order for order, partition in enumerate(among)}
-            connection.execute("CREATE TEMP TABLE wanted (key INTEGER PRIMARY KEY)")
-            wanted = np.unique(lookup_keys(pairs, self._settings)[:, 0]).tolist()
-            connection.executemany("INSERT INTO wanted VALUES (?)", ((key,) for key in wanted))
-            found = {pair for (pair,) in connection.execute("SELECT pair FROM wanted JOIN keys USING (key)")}
-            found |= self._near_in_meaning(connection, pairs)
+            alike = KeyRuns(connection).owners(lookup_keys(pairs, self._settings)[:, 0])
+            found = np.union1d(alike, np.array(self._near_in_meaning(connection, pairs), alike.dtype))
             rows = []
-            for number in sorted(found):
-                query = "SELECT partition, pair FROM pairs WHERE number = ?"
-                partition, pair = connection.execute(query, (number,)).fetchone()
-                if partition in position:
-                    rows.append((position[partition], number, pair))
-        return [json.loads(pair) for _, _, pair in sorted(rows)]
+            for partition in among:
+                query = "SELECT first, beyond FROM partitions WHERE name = ?"
+                first, beyond = np.searchsorted(found, connection.execute(query, (_name(partition),)).fetchone())
+                query = "SELECT pair FROM pairs WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
+                rows += connection.execute(query, (json.dumps(found[first:beyond].tolist()),)).fetchall()
+        return [json.loads(pair) for (pair,) in rows]
 
     def _remember(
         self,
@@ -117,14 +122,17 @@ class KeptIndex:
         pairs: Sequence[Mapping[str, Any]],
         keys: Any,
     ) -> None:
-        statement = "INSERT INTO partitions (name, version) VALUES (?, ?)"
-        number = connection.execute(statement, (_name(partition), version)).lastrowid
-        (first,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM pairs").fetchone()
-        rows = ((first + at, number, json.dumps(dict(pair), ensure_ascii=False)) for at, pair in enumerate(pairs))
-        connection.executemany("INSERT INTO pairs VALUES (?, ?, ?)", rows)
-        # In the order of the keys, neighbours go to the same page of the file.
-        ordered = keys[np.lexsort((keys[:, 1], keys[:, 0]))] + np.array([0, first])
-        connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", ordered.tolist())
+        # A number is never given twice: keys of pairs that are gone may still name theirs.
+        query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'pairs'"
+        (first,) = connection.execute(query).fetchone()
+        row = _name(partition), version, first, first + len(pairs)
+        connection.execute("INSERT INTO partitions VALUES (?, ?, ?, ?)", row)
+        rows = ((first + at, json.dumps(dict(pair), ensure_ascii=False)) for at, pair in enumerate(pairs))
+        connection.executemany("INSERT INTO pairs VALUES (?, ?)", rows)
+        alive = connection.execute(
+            "SELECT first, beyond FROM partitions WHERE first < beyond ORDER BY first"
+        ).fetchall()
+        KeyRuns(connection).add(keys[:, 0], keys[:, 1] + first, alive)
         connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", self._vectors(pairs, first))
 
     def _vectors(self, pairs: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[str, str, int, bytes]]:
@@ -145,7 +153,7 @@ class KeptIndex:
             compared["image"] = self._meanings.image(pair), images.near_image
         return compared
 
-    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[Mapping[str, Any]]) -> set[int]:
+    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[Mapping[str, Any]]) -> list[int]:
         """The kept pairs near one of ``pairs``: of the subjects that these have, each is compared with each."""
         asking: dict[tuple[str, str], tuple[list[Any], float]] = {}
         for pair in pairs:
@@ -161,13 +169,17 @@ class KeptIndex:
                 kept = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
                 nearest = (kept @ np.stack(vectors).T).max(axis=1)
                 found.update(rows[at][0] for at in np.nonzero(nearest >= near - _ROUNDING)[0])
-        return found
+        return sorted(found)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            for path in self._outdated:
+                path.unlink(missing_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA page_size={_PAGE}")
+                connection.execute(f"PRAGMA mmap_size={_MAPPED}")
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")
                 connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
@@ -191,16 +203,13 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _forget(connection: sqlite3.Connection, partition: Partition) -> None:
-    row = connection.execute("SELECT number FROM partitions WHERE name = ?", (_name(partition),)).fetchone()
-    if row is None:
+    name = (_name(partition),)
+    numbers = connection.execute("SELECT first, beyond FROM partitions WHERE name = ?", name).fetchone()
+    if numbers is None:
         return
-    query = "SELECT min(number), max(number) FROM pairs WHERE partition = ?"
-    bounds = connection.execute(query, row).fetchone()
-    if bounds[0] is not None:
-        for table in ("keys", "vectors"):
-            connection.execute(f"DELETE FROM {table} WHERE pair BETWEEN ? AND ?", bounds)
-    connection.execute("DELETE FROM pairs WHERE partition = ?", row)
-    connection.execute("DELETE FROM partitions WHERE number = ?", row)
+    connection.execute("DELETE FROM pairs WHERE number >= ? AND number < ?", numbers)
+    connection.execute("DELETE FROM vectors WHERE pair >= ? AND pair < ?", numbers)
+    connection.execute("DELETE FROM partitions WHERE name = ?", name)
 
 
 def _name(partition: Partition) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.filters.candidates import answered, normalized_prompt
-from stablellava_assets.filters.encoders import ImageEncoder, TextEncoder, can_be_decoded
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
+from stablellava_assets.filters.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.filters.vector_cache import VectorCache
@@ -61,7 +62,7 @@ class Meanings:
             self._images |= self._image_cache.vectors(
                 image_of,
                 lambda missing: {
-                    key: read()[image_of[key]] for key in missing if can_be_decoded(read().get(image_of[key]))
+                    key: read()[image_of[key]] for key in missing if _can_be_decoded(read().get(image_of[key]))
                 },
             )
 
@@ -84,3 +85,11 @@ class Meanings:
     def _answer(self, pair: Mapping[str, Any]) -> str | None:
         text = self.settings.semantic_text
         return answered(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+
+
+def _can_be_decoded(encoded: bytes | None) -> bool:
+    try:
+        decoded(encoded)
+    except UndecodablePictureError:
+        return False
+    return True

@@ -7,17 +7,21 @@ import binascii
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.authors.usage import Forecast
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
+from stablellava_assets.painters.api_forecast import picture_forecast
 from stablellava_assets.painters.emphasis import without_brackets
 from stablellava_assets.painters.image_rows import INPUTS, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 
@@ -39,11 +43,19 @@ class UnusablePictureError(ValueError):
 class _Try:
     row: PlannedRow
     number: int = 0
+    paid_before: Decimal | None = Decimal(0)
+    """US dollars for the tries before this one; None where that is unknown."""
 
     @property
     def seed(self) -> int:
         seed: int = (self.row.inputs["seed"] + self.number) % _SEEDS
         return seed
+
+    def cost_with(self, outcome: ChatOutcome) -> Decimal | None:
+        """US dollars for this try and those before it; None where any is unknown, or nothing was paid."""
+        if self.paid_before is None or outcome.cost_usd is None:
+            return None
+        return self.paid_before + outcome.cost_usd
 
 
 class ApiPainter:
@@ -70,18 +82,31 @@ class ApiPainter:
         """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
 
         Raises:
+            PainterError: pictures cannot be signed with these settings.
             EndpointError: no request can be answered with these settings; the message names the one to mend.
             LedgerError: the ledger could not be written.
         """
+        if planned:
+            # Whatever is wrong with the signer's files is found before a picture is paid for.
+            _ = self._signer
         tries = [_Try(row) for row in planned]
         while tries:
             again: list[_Try] = []
             yield from self._round(tries, again)
             tries = again
 
+    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
+        """What painting these rows would cost; nothing is sent."""
+        requests = [self._request(_Try(row)) for row in planned]
+        return picture_forecast(self._settings.endpoint, self._ledger_path, requests)
+
     @cached_property
     def _endpoint(self) -> ChatEndpoint:
         return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+
+    @cached_property
+    def _signer(self) -> PictureSigner | None:
+        return None if self._settings.c2pa is None else PictureSigner(self._settings.c2pa)
 
     @cached_property
     def _settings_key(self) -> str:
@@ -113,10 +138,10 @@ class ApiPainter:
                 yield self._row(tried, outcome)
             except UnusablePictureError as error:
                 if tried.number < self._settings.retries:
-                    again.append(_Try(tried.row, tried.number + 1))
+                    again.append(_Try(tried.row, tried.number + 1, tried.cost_with(outcome)))
                 else:
                     count = f", in {tried.number + 1} tries" if tried.number else ""
-                    yield self._unpainted(tried, None, f"{error}{count}")
+                    yield self._unpainted(tried, outcome, None, f"{error}{count}")
 
     def _request(self, tried: _Try) -> ImageRequest:
         settings, inputs = self._settings, tried.row.inputs
@@ -139,20 +164,28 @@ class ApiPainter:
 
     def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
         if not isinstance(outcome.answer, PictureAnswer):
-            return self._unpainted(tried, outcome.status, outcome.reason)
+            return self._unpainted(tried, outcome, outcome.status, outcome.reason)
         picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
         inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
         prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
-        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]))
-        return image_row(tried.row, painted, painter=self.name, model=model, seed=self._sent_seed(tried))
+        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
+        return image_row(
+            tried.row,
+            painted,
+            painter=self.name,
+            model=model,
+            seed=self._sent_seed(tried),
+            cost_usd=tried.cost_with(outcome),
+        )
 
-    def _unpainted(self, tried: _Try, status: str | None, reason: str | None) -> Row:
+    def _unpainted(self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None) -> Row:
         return image_row(
             tried.row,
             None,
             painter=self.name,
             model=self._settings.endpoint.model,
             seed=self._sent_seed(tried),
+            cost_usd=tried.cost_with(outcome),
             status=status,
             reason=reason,
         )

@@ -89,6 +89,7 @@ class EmbeddedPainter:
             "perceptual_hash": perceptual_hash,
             "ignored_keywords": inputs["ignored_keywords"],
             "digital_source_type": None if png is None else COMPOSED,
+            "cost_usd": None,
             "row_key": row.row_key,
             "status": FAILED if png is None else MADE,
             "reason": inputs["reason"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.painters.encoding import encode_png, perceptual_hash
 from stablellava_assets.painters.provenance import GENERATED, Provenance, xmp_packet
+from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import FAILED, MADE
 
@@ -28,9 +30,12 @@ class Painted:
     perceptual_hash: str
 
 
-def finish(picture: Image.Image, provenance: Provenance) -> Painted:
-    """Encode a picture with its provenance."""
-    return Painted(encode_png(picture, xmp_packet(provenance)), *picture.size, perceptual_hash(picture))
+def finish(picture: Image.Image, provenance: Provenance, signer: PictureSigner | None = None) -> Painted:
+    """Encode a picture with its provenance, and sign it where there is a signer."""
+    png = encode_png(picture, xmp_packet(provenance))
+    if signer is not None:
+        png = signer.sign(png, provenance)
+    return Painted(png, *picture.size, perceptual_hash(picture))
 
 
 def image_row(
@@ -42,6 +47,7 @@ def image_row(
     seed: int | None,
     steps: int | None = None,
     guidance: float | None = None,
+    cost_usd: Decimal | None = None,
     status: str | None = None,
     reason: str | None = None,
 ) -> Row:
@@ -63,6 +69,7 @@ def image_row(
         "perceptual_hash": None if painted is None else painted.perceptual_hash,
         "ignored_keywords": [],
         "digital_source_type": None if painted is None else GENERATED,
+        "cost_usd": None if cost_usd is None else float(cost_usd),
         "row_key": row.row_key,
         "status": status or (FAILED if painted is None else MADE),
         "reason": reason,

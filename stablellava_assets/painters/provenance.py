@@ -12,7 +12,8 @@ GENERATED = "trainedAlgorithmicMedia"
 COMPOSED = "compositeSynthetic"
 """IPTC digital source type of a picture composed by a program."""
 
-_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""Begins the address of a digital source type."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _DC = "http://purl.org/dc/elements/1.1/"
@@ -45,7 +46,7 @@ def xmp_packet(provenance: Provenance) -> bytes:
     properties = {
         f"{{{_XMP}}}CreatorTool": _software(),
         f"{{{_DC}}}identifier": provenance.prompt_id,
-        f"{{{_IPTC}}}DigitalSourceType": _SOURCE_TYPES + provenance.source_type,
+        f"{{{_IPTC}}}DigitalSourceType": SOURCE_TYPES + provenance.source_type,
         f"{{{_IPTC}}}AISystemUsed": provenance.model,
         f"{{{_IPTC}}}AIPromptInformation": provenance.prompt,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -21,6 +22,16 @@ class EmbeddedPainterSettings(Document):
 Scheduler = Literal[
     "ddim", "dpm++_2m", "dpm++_2m_karras", "euler", "euler_ancestral", "heun", "lcm", "unipc"
 ]  # fmt: skip
+
+
+class C2paSettings(Document):
+    """What pictures are signed with. Needs the package c2pa-python (the extra c2pa)."""
+
+    certificate: Path = Field(
+        description="PEM file: the signer's certificate, then those of its authorities. Relative paths start at the "
+        "working directory."
+    )
+    private_key: Path = Field(description="PEM file of the signer's private key, not encrypted.")
 
 
 class DiffusionPainterSettings(Document):
@@ -90,6 +101,13 @@ class DiffusionPainterSettings(Document):
         description="each: every row has its own seed; once: rows of one prompt share one picture, seeded by the prompt.",
     )
 
+    # Not part of any row key: a signature changes no pixel.
+    c2pa: C2paSettings | None = Field(
+        None,
+        exclude=True,
+        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.offload and self.device in ("cpu", "mps"):
@@ -133,6 +151,13 @@ class ApiPainterSettings(Document):
         ge=0,
         le=100,
         description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
+    )
+
+    # Not part of any row key: a signature changes no pixel.
+    c2pa: C2paSettings | None = Field(
+        None,
+        exclude=True,
+        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")

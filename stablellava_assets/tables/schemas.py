@@ -176,9 +176,15 @@ IMAGES = Table(
             "IPTC digital source type: trainedAlgorithmicMedia, which the file says too (XMP), or compositeSynthetic; null when "
             "not made, or made before this was recorded.",
         ),
+        _column(
+            "cost_usd",
+            pa.float64(),
+            "US dollars that an endpoint was paid for the picture, tries that were no good included; null where none was "
+            "asked, the price is unknown, or it was painted before this was recorded.",
+        ),
         *_TAIL,
     ),
-    added=frozenset({"digital_source_type"}),
+    added=frozenset({"cost_usd", "digital_source_type"}),
 )
 
 DIALOGUES = Table(

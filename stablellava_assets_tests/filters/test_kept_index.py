@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from stablellava_assets.filters.examine import settings_key
 from stablellava_assets.filters.kept_index import KeptIndexError
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import candidate
 from stablellava_assets_tests.filters.published_pairs import Published, against_all, random_batch
@@ -110,6 +113,32 @@ def test_a_lost_index_is_built_again(published: Published) -> None:
     for path in index_files(published):
         path.unlink()
     assert published.judge(partition(2), batches[2]) == before
+
+
+def test_a_batch_published_again_and_again_does_not_fill_the_index(published: Published) -> None:
+    chance = random.Random(4)
+    for _ in range(12):
+        published.judge(partition(1), random_batch("again", 40, chance))
+        published.judge(partition(2), random_batch("next", 40, chance))
+    (path,) = index_files(published)
+    with closing(sqlite3.connect(path)) as connection:
+        keys = connection.execute("SELECT sum(size) FROM runs").fetchone()[0]
+        pairs = connection.execute("SELECT count(*) FROM pairs").fetchone()[0]
+    assert pairs <= 40
+    assert keys <= 4 * 40 * 40
+
+
+def test_an_index_of_an_older_layout_is_deleted_and_never_read(published: Published) -> None:
+    thresholds = (SETTINGS.duplicates.near_prompt, SETTINGS.duplicates.near_answer, SETTINGS.duplicates.image_bits)
+    older = published.folder / "index/filtered_pairs" / f"animal.{content_key(1, thresholds, None)[:8]}.sqlite"
+    older.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("CREATE TABLE keys (key INTEGER, pair INTEGER)")
+    published.judge(partition(1), [candidate("first")])
+    (row,) = published.judge(partition(2), [candidate("second")])
+    assert row["nearest_pair_id"] == "first"
+    (path,) = index_files(published)
+    assert path != older
 
 
 def test_a_damaged_index_is_an_error_that_names_the_file(published: Published) -> None:

@@ -133,6 +133,7 @@ def test_a_bad_picture_is_paid_again_as_often_as_the_profile_says(tmp_path: Path
     assert reason in never["reason"]
     assert "in 3 tries" in never["reason"]
     assert dict(seen.answered) == {"late": 3, "never": 3}
+    assert late["cost_usd"] == never["cost_usd"] == float(3 * PRICE)
     assert spending(tmp_path) == 6 * PRICE
 
 
@@ -144,6 +145,7 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(tmp_path: Path) -> 
         assert len(waiting) == 7
         assert all(row["reason"].startswith(BUDGET_REACHED) for row in waiting)
         assert spending(tmp_path) == 3 * PRICE
+        assert sorted(row["cost_usd"] for row in rows) == [0.0] * 7 + [float(PRICE)] * 3
         more = painted_by(painter_of(tmp_path, url, endpoint={"budget_usd": "1"}), *specs)
     assert {row["status"] for row in more} == {"made"}
     assert sum(seen.answered.values()) == 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer
+from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
 from stablellava_assets.filters.candidates import AlignmentVerdict
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.tables.identity import content_key
@@ -134,30 +134,20 @@ def _together(row: PlannedRow) -> tuple[str, int]:
 def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
     pictures: list[Image.Image] = []
     readable: list[PlannedRow] = []
-    decoded: dict[str, Image.Image | str] = {}
+    known: dict[str, Image.Image] = {}
     for row in batch:
         image_id = row.inputs["image_id"]
-        if image_id not in decoded:
-            decoded[image_id] = _decoded(row.inputs["picture"])
-        picture = decoded[image_id]
-        if isinstance(picture, str):
-            yield _row(row, None, picture)
+        try:
+            if image_id not in known:
+                known[image_id] = decoded(row.inputs["picture"]).convert("RGB")
+        except UndecodablePictureError as error:
+            yield _row(row, None, f"the picture cannot be decoded: {error}")
         else:
-            pictures.append(picture)
+            pictures.append(known[image_id])
             readable.append(row)
     scores = scorer.score(pictures, [row.inputs["claim"] for row in readable]) if readable else []
     for row, score in zip(readable, scores, strict=True):
         yield _row(row, score, None)
-
-
-def _decoded(data: bytes | None) -> Image.Image | str:
-    """The picture, or why it cannot be scored."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(io.BytesIO(data or b"")).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        return f"the picture cannot be decoded: {error}"
 
 
 def _row(planned: PlannedRow, score: float | None, reason: str | None) -> Row:
@@ -182,24 +172,13 @@ def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[F
     scored = [score for score in scores if score["score"] is not None]
     for score in scores:
         if score["score"] is None:
-            yield Finding("alignment_unscored", f"{_named(score)} was not scored by {scorer.name}: {score['reason']}.")
+            yield Finding("alignment_unscored", f"{claimed(score)} was not scored by {scorer.name}: {score['reason']}.")
     if not scored:
         return
     weakest = min(scored, key=lambda score: _strength(scorer, score))
     if _strength(scorer, weakest) >= 1:
         return
-    reached, threshold, model = f"{weakest['score']:.3f}", _threshold(scorer, weakest), weakest["model"]
-    asked = f"at least {threshold:g} is asked ({model})"
-    if scorer.name == "clip":
-        yield Finding("low_clip_score", f"The CLIPScore of {weakest['claim']!r} is {reached}; {asked}.")
-    elif scorer.name == "vqa":
-        yield Finding("low_vqa_score", f"The VQAScore of {weakest['claim']!r} is {reached}; {asked}.")
-    else:
-        yield Finding(
-            "fact_not_shown",
-            f"{_named(weakest)} is not shown: to {weakest['question']!r}, {weakest['answer']!r} has the probability "
-            f"{reached}; {asked}.",
-        )
+    yield scorer.finding(weakest, _threshold(scorer, weakest))
 
 
 def _strength(scorer: Scorer, score: Mapping[str, Any]) -> float:
@@ -210,7 +189,3 @@ def _strength(scorer: Scorer, score: Mapping[str, Any]) -> float:
 
 def _threshold(scorer: Scorer, score: Mapping[str, Any]) -> float:
     return scorer.threshold(score["fact"], score["ability"])
-
-
-def _named(score: Mapping[str, Any]) -> str:
-    return f"The {score['fact']} {score['claim']!r}"

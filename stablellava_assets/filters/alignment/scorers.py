@@ -17,6 +17,7 @@ from stablellava_assets.filters.alignment.claims import (
 )
 from stablellava_assets.filters.alignment.likelihoods import Exchange, answer_probabilities
 from stablellava_assets.filters.alignment.models import PREVIOUS, PREVIOUS_BASE, Judge, OwnCheckpoint, load_named
+from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import (
     ClipScoreSettings,
     FactQuestionSettings,
@@ -58,6 +59,18 @@ class Scorer(Protocol):
         Raises:
             PretrainedModelError: the model cannot be loaded.
         """
+
+    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+        """What an ``alignment_scores`` row whose score is below ``threshold`` says against the picture."""
+
+
+def claimed(score: Mapping[str, Any]) -> str:
+    """What an ``alignment_scores`` row is about, as the beginning of a sentence."""
+    return f"The {score['fact']} {score['claim']!r}"
+
+
+def _reached(score: Mapping[str, Any], threshold: float) -> str:
+    return f"{score['score']:.3f}; at least {threshold:g} is asked ({score['model']})."
 
 
 class ClipScorer:
@@ -110,6 +123,10 @@ class ClipScorer:
         from transformers import AutoModel
 
         return load_named("filters.alignment.clip.model", self._settings.model, AutoModel)
+
+    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+        """Names the caption."""
+        return Finding("low_clip_score", f"The CLIPScore of {score['claim']!r} is {_reached(score, threshold)}")
 
 
 class _Asks:
@@ -174,6 +191,10 @@ class VqaScorer(_Asks):
         question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
         return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
 
+    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+        """Names the caption."""
+        return Finding("low_vqa_score", f"The VQAScore of {score['claim']!r} is {_reached(score, threshold)}")
+
 
 class FactScorer(_Asks):
     """A question a fact, so that a picture of the right subject in the wrong place is told from a good one."""
@@ -203,6 +224,11 @@ class FactScorer(_Asks):
     def claims(self, spec: Row) -> list[Claim]:
         """A claim a fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
+
+    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+        """Names the fact, the question and the answer."""
+        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_reached(score, threshold)}"
+        return Finding("fact_not_shown", f"{claimed(score)} is not shown: {asked}")
 
 
 def _answers(ask: FactQuestionSettings) -> Answers:

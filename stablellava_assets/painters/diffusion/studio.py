@@ -24,6 +24,7 @@ from stablellava_assets.painters.image_rows import Painted, finish
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.painters.signing import PictureSigner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +87,7 @@ class Studio:
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
         self._batch = BatchSize(settings.batch_size, device)
+        self._signer = None if settings.c2pa is None else PictureSigner(settings.c2pa)
 
     @property
     def batch_size(self) -> int:
@@ -105,7 +107,7 @@ class Studio:
             under_way = easel.submit(self._next, queue)
             while (shown := under_way.result()) is not None:
                 under_way = easel.submit(self._next, queue)
-                finishing = [encoding.submit(_finished, picture) for picture in shown]
+                finishing = [encoding.submit(_finished, picture, self._signer) for picture in shown]
                 for result in finishing:
                     yield result.result()
 
@@ -211,10 +213,10 @@ def _asked(settings: DiffusionPainterSettings) -> dict[str, Any]:
     }
 
 
-def _finished(shown: _Shown) -> Result:
+def _finished(shown: _Shown, signer: PictureSigner | None) -> Result:
     if shown.pixels is None:
         tries = f", in {shown.job.tries + 1} tries" if shown.job.tries else ""
         return Result(shown.job, None, f"{shown.reason}{tries}")
     from PIL import Image
 
-    return Result(shown.job, finish(Image.fromarray(shown.pixels), shown.job.provenance), None)
+    return Result(shown.job, finish(Image.fromarray(shown.pixels), shown.job.provenance, signer), None)

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.pretrained import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
+    SIGLIP_LENGTH,
     alignment,
     asks_subject,
     clip_checkpoint,
     image,
     opened,
     scored,
+    siglip_checkpoint,
     spec,
 )
 
@@ -37,6 +39,24 @@ def test_clip_score_is_the_weighted_cosine_of_picture_and_caption(tmp_path: Path
     (finding,) = scorer.verdicts([row])[row["image_id"]].findings
     assert finding.rule == "low_clip_score"
     assert f"{row['score']:.3f}; at least 2.5 is asked ({folder})" in finding.explanation
+
+
+def test_siglip_is_given_texts_padded_to_its_full_length(tmp_path: Path) -> None:
+    folder = siglip_checkpoint(tmp_path / "siglip")
+    colors = {spec(f"{color} umbrella")["spec_id"]: color for color in ("red", "blue")}
+    shown = [(each, image(color, each)) for color in colors.values() for each in [spec(f"{color} umbrella")]]
+    rows = scored(alignment(clip={"model": str(folder), "min_score": 0}), shown)
+    model, processor = SiglipModel.from_pretrained(folder), SiglipProcessor.from_pretrained(folder)
+    assert len(rows) == 2
+    for row in rows:
+        shown_color = opened(colors[row["spec_id"]])
+        inputs = processor(images=shown_color, text=row["claim"], padding="max_length", return_tensors="pt")
+        assert inputs["input_ids"].shape == (1, SIGLIP_LENGTH)
+        with torch.inference_mode():
+            output = model(**inputs)
+        cosine = float(torch.cosine_similarity(output.image_embeds, output.text_embeds))
+        assert row["score"] == pytest.approx(2.5 * max(0.0, cosine), abs=1e-4)
+    assert any(row["score"] > 0 for row in rows)
 
 
 def test_the_own_checkpoint_tells_a_right_picture_from_a_wrong_one(checkpoint: OwnCheckpoint) -> None:

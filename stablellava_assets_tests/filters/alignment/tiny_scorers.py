@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import string
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from stablellava_assets_tests.tuning.tiny import SETTINGS, model_and_processor, 
 CATALOG = load_catalog()
 COLORS = ("red", "blue")
 THING = "umbrella"
+SIGLIP_LENGTH = 64
+"""Tokens that SigLIP's text tower reads, padding among them."""
 
 
 def own_checkpoint(folder: Path) -> OwnCheckpoint:
@@ -67,6 +70,40 @@ def clip_checkpoint(folder: Path) -> Path:
     pictures = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     CLIPModel(config).save_pretrained(folder)
     CLIPProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+def siglip_checkpoint(folder: Path) -> Path:
+    """A SigLIP of random weights, with a tokenizer of one token a character, padded to the model's full length."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel, SiglipProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    names = ["<pad>", "<unk>", "</s>", *string.printable]
+    characters = Tokenizer(WordLevel({name: at for at, name in enumerate(names)}, unk_token="<unk>"))
+    characters.pre_tokenizer = Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=characters,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="</s>",
+        model_max_length=SIGLIP_LENGTH,
+    )
+    layers = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = SiglipConfig(
+        text_config={
+            **layers,
+            "vocab_size": len(names),
+            "max_position_embeddings": SIGLIP_LENGTH,
+            "projection_size": 32,
+        },
+        vision_config={**layers, "image_size": 32, "patch_size": 8},
+    )
+    pictures = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    SiglipModel(config).save_pretrained(folder)
+    SiglipProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(folder)
     return folder
 
 
