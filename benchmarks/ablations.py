@@ -125,7 +125,7 @@ def mixed(experiment: Experiment, given: argparse.Namespace) -> None:
     """Synthesized dialogues alone, half replaced by released ones, and released ones added."""
     alone, replaced, added = "synthesized only", "half replaced by released", "as many released added"
     author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=given.released))
-    released = released_dialogues(experiment, author, given.data, given.read)
+    released = released_dialogues(experiment, author, given.read)
     asked = first_of_each(experiment.items, given.questions)
     arms = Arms(experiment, [*asked, *released.items], given.seeds)
     for seed in range(given.seeds):

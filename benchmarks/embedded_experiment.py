@@ -219,18 +219,20 @@ def accuracy(of_seeds: Sequence[Answers], chosen: Iterable[str] | None = None) -
 
 
 def difference(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Iterable[str] | None = None) -> Share:
-    """How much more is answered right than by ``reference``, the same questions paired, with a normal 95 % interval.
+    """How much more is answered right than by ``reference``, the same questions paired, with a 95 % interval.
 
     A question's value is the mean over the seeds: the interval is about the questions, not about the seeds, whose
-    differences the tables give one by one.
+    differences the tables give one by one. As in Bonett and Price's interval for paired proportions (2012), which it is for a
+    single seed, one question more is gained and one lost, so that equal answers to few questions do not look certain.
     """
     ids = list(of_seeds[0] if chosen is None else chosen)
     values = [
         statistics.fmean(ours[item] - theirs[item] for ours, theirs in zip(of_seeds, reference, strict=True))
         for item in ids
     ]
-    middle, spread = statistics.fmean(values), _Z * statistics.stdev(values) / math.sqrt(len(values))
-    return Share(middle, middle - spread, middle + spread)
+    adjusted = [*values, 1.0, -1.0]
+    middle, spread = statistics.fmean(adjusted), _Z * statistics.pstdev(adjusted) / math.sqrt(len(adjusted))
+    return Share(statistics.fmean(values), middle - spread, middle + spread)
 
 
 def by_seed(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Iterable[str] | None = None) -> str:

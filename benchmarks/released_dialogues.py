@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from embedded_experiment import Experiment, examples_of
@@ -12,7 +11,7 @@ from stablellava_assets.abilities.questions import keywords
 from stablellava_assets.authors.released import ReleasedAuthor
 from stablellava_assets.evaluation.scoring import is_correct
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.profiles.profile import DATA_VARIABLE, PROFILE_VARIABLE, load_profile
+from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
@@ -31,8 +30,8 @@ class ReleasedDialogues(NamedTuple):
     items: list[Row]
 
 
-def released_dialogues(experiment: Experiment, author: ReleasedAuthor, folder: Path, read: int) -> ReleasedDialogues:
-    """The first ``read`` rows of each file in ``folder`` that can be painted and that the filters keep; a fifth is held out.
+def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int) -> ReleasedDialogues:
+    """The first ``read`` rows of each of the author's files that can be painted and that the filters keep; a fifth is held out.
 
     They are held against the benchmark and against all that the demo kept, so that a held-out picture is not one that a
     synthesized pair is about.
@@ -40,7 +39,7 @@ def released_dialogues(experiment: Experiment, author: ReleasedAuthor, folder: P
     written = experiment.write(
         _FIRST_BATCH, dict.fromkeys(author.abilities(experiment.workspace.catalog), read), author
     )
-    settings = load_profile({PROFILE_VARIABLE: "released", DATA_VARIABLE: str(folder)}).filters
+    settings = load_profile({PROFILE_VARIABLE: "released"}).filters
     earlier = experiment.workspace.store.read_all(FILTERED_PAIRS).to_pylist()
     verdicts = experiment.filtered(written, settings, earlier)
     kept = [row["pair_id"] for row in verdicts if not row["reasons"]]
