@@ -47,7 +47,7 @@ def swap_pictures(
     painted: dict[str, Row] = {}
     for ability, pictures in by_ability.items():
         left = ranked(list(pictures), *parts)
-        for _ in range(round(share * len(pictures) / 2)):
+        for _ in range(min(round(share * len(pictures) / 2), len(pictures) // 2)):
             one = left.pop(0)
             others = (each for each in left if _exclude(catalog[ability], pictures[one], pictures[each]))
             other = next(others, None)

@@ -109,8 +109,8 @@ def test_a_seed_draws_its_own_pictures_and_the_same_ones_again(
 def test_pictures_that_all_show_the_same_cannot_be_swapped(
     designs: ModuleType, catalog: Catalog, written: list[Candidate]
 ) -> None:
-    alike = [Candidate(each.dialogue, {**each.spec, "subject": "koala"}, each.image) for each in written[:40]]
-    with pytest.raises(designs.DesignError, match=r"'animal'.*'koala'; give more --rows"):
+    alike = [Candidate(each.dialogue, {**each.spec, "subject": "lion"}, each.image) for each in written[:40]]
+    with pytest.raises(designs.DesignError, match=r"'animal'.*'lion'; give more --rows"):
         designs.swap_pictures(alike, catalog, 0.2)
 
 
