@@ -50,7 +50,7 @@ class Experiment:
     def __init__(self, data: Path, scratch: Path, passes: float | None = None) -> None:
         self.workspace = Workspace(load_profile({DATA_VARIABLE: str(data)}))
         self.scratch = scratch
-        self._passes = passes or self.workspace.profile.tuning.stage.passes
+        self.passes = passes or self.workspace.profile.tuning.stage.passes
         newest = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
         self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
         self.items: list[Row] = [
@@ -118,6 +118,7 @@ class Experiment:
         }
         # Painted in any order; dialogues and filters go by the order of the prompts.
         place = {spec_id: at for at, spec_id in enumerate(specs)}
+        self.say(f"batch {batch}: {len(images)} of {len(specs)} prompts painted")
         in_order = sorted(images.values(), key=lambda image: place[image["spec_id"]])
         candidates = []
         for ability in rows:
@@ -153,7 +154,7 @@ class Experiment:
     def tuned(self, name: str, examples: Sequence[TrainingExample], seed: int, passes: float | None = None) -> Path:
         """The base tuned on ``examples`` in an order of ``seed``; the folder is the caller's to remove."""
         settings = self.workspace.profile.tuning
-        stage = settings.stage.model_copy(update={"passes": passes or self._passes})
+        stage = settings.stage.model_copy(update={"passes": passes or self.passes})
         folder = self.scratch / name.replace(" ", "-").replace(",", "").replace("%", "")
         shutil.rmtree(folder, ignore_errors=True)
         started = time.monotonic()
@@ -172,8 +173,8 @@ class Experiment:
         return {item["item_id"]: right for item, _, right in self.said(model, items)}
 
     def said(self, model: Path, items: Sequence[Row]) -> list[tuple[Row, str, bool]]:
-        """Each item, what was answered, and whether that is right."""
-        asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
+        """Each item, what was answered, and whether that is right; an item may say how long its answer can be."""
+        asked = [Asked(item["image"]["bytes"], item["question"], item.get("max_new_tokens")) for item in items]
         texts = answer(
             model, asked, _ANSWERED_AT_ONCE, self.workspace.profile.benchmark.max_new_tokens, lambda line: None
         )
@@ -218,24 +219,27 @@ def accuracy(of_seeds: Sequence[Answers], chosen: Iterable[str] | None = None) -
 
 
 def difference(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Iterable[str] | None = None) -> Share:
-    """How much more is answered right than by ``reference``, the same questions paired, with a normal 95 % interval.
+    """How much more is answered right than by ``reference``, the same questions paired, with a 95 % interval.
 
     A question's value is the mean over the seeds: the interval is about the questions, not about the seeds, whose
-    differences the tables give one by one.
+    differences the tables give one by one. As in Bonett and Price's interval for paired proportions (2012), which it is for a
+    single seed, one question more is gained and one lost, so that equal answers to few questions do not look certain.
     """
     ids = list(of_seeds[0] if chosen is None else chosen)
     values = [
         statistics.fmean(ours[item] - theirs[item] for ours, theirs in zip(of_seeds, reference, strict=True))
         for item in ids
     ]
-    middle, spread = statistics.fmean(values), _Z * statistics.stdev(values) / math.sqrt(len(values))
-    return Share(middle, middle - spread, middle + spread)
+    adjusted = [*values, 1.0, -1.0]
+    middle, spread = statistics.fmean(adjusted), _Z * statistics.pstdev(adjusted) / math.sqrt(len(adjusted))
+    return Share(statistics.fmean(values), middle - spread, middle + spread)
 
 
-def by_seed(of_seeds: Sequence[Answers], reference: Sequence[Answers]) -> str:
+def by_seed(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Iterable[str] | None = None) -> str:
     """The difference of each seed."""
+    ids = list(of_seeds[0] if chosen is None else chosen)
     return ", ".join(
-        f"{statistics.fmean(ours.values()) - statistics.fmean(theirs.values()):+.3f}"
+        f"{statistics.fmean(ours[item] - theirs[item] for item in ids):+.3f}"
         for ours, theirs in zip(of_seeds, reference, strict=True)
     )
 

@@ -28,7 +28,7 @@ WORDS = ("red", "blue", "tree", "house", "a", "the", "stands", "near", "it", "is
 
 
 def main() -> None:
-    """Measure what the arguments ask for and print it."""
+    """Print a row a contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("tiny", "7b"), default="tiny")
     parser.add_argument("--batch", type=int, default=None, help="effective batch; 16 where tiny, else 128")

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from multiprocessing.context import ForkServerContext
@@ -149,4 +150,15 @@ def _run_dagster(command: list[str], environment: dict[str, str], output: Path) 
     sys.argv = command
     from dagster._cli import main
 
-    main()  # type: ignore[no-untyped-call]
+    code = 1
+    try:
+        main()  # type: ignore[no-untyped-call]
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A process of its own ends its pools; one that multiprocessing started would wait for their workers instead.
+        os._exit(code)

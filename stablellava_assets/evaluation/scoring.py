@@ -13,7 +13,7 @@ from stablellava_assets.evaluation.verdicts import ALL, with_verdicts
 from stablellava_assets.evaluation.yes_no import verdict_of, yes_no_figures
 from stablellava_assets.tables.identity import content_key
 
-__all__ = ["ALL", "is_correct", "score_answers"]
+__all__ = ["ALL", "answer_verdicts", "is_correct", "score_answers"]
 
 CAPABILITIES = "+"
 """Joins the abilities of an item that takes several, as ``ocr+math``; it counts for each of them."""
@@ -69,6 +69,14 @@ def score_answers(
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
     return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])])
+
+
+def answer_verdicts(
+    answers: Sequence[Mapping[str, Any]], judgements: Sequence[Mapping[str, Any]], judged_kinds: Sequence[str]
+) -> list[bool | None]:
+    """Of each answer whether it counts as right, None where a judge has yet to say; arguments as of :func:`score_answers`."""
+    grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
+    return [_scored(row, grades, judged_kinds).correct for row in answers]
 
 
 class _Scored:

@@ -85,7 +85,9 @@ class Workspace:
     @property
     def report(self) -> Report:
         """The pages that say what each tuning bought, in the data folder."""
-        return Report(self.data / "report", self.store, self.profile.report)
+        judge = self.profile.benchmark.judge
+        judged_kinds = () if judge is None else judge.kinds
+        return Report(self.data / "report", self.store, self.profile.report, judged_kinds)
 
     @cached_property
     def author(self) -> Author:

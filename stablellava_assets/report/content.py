@@ -18,7 +18,7 @@ from stablellava_assets.report.paper import FIGURE_6, Reported
 from stablellava_assets.report.pictures import inline_pictures
 from stablellava_assets.report.radar import Radar
 from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 
 _PACKAGES = ("stablellava-assets", "torch", "transformers")
@@ -64,6 +64,17 @@ class Measured:
         """The radar of the abilities; None where they are too few for one."""
         return Radar([row.name for row in self.abilities]) if len(self.abilities) >= _FEWEST_AXES else None
 
+    @property
+    def unscored(self) -> int:
+        """Items that the judge has not answered for, by either model."""
+        return max(row["unscored"] or 0 for row in (self.total.base, self.total.tuned))
+
+    @property
+    def yes_no(self) -> Compared | None:
+        """The yes-no questions of all abilities, with POPE's figures; None where none were asked, or an earlier version scored."""
+        found = self.cells.get((ALL, "yes_no"))
+        return found if found is not None and found.tuned["yes_ratio"] is not None else None
+
     def values(self, model: str, column: str) -> list[float]:
         """A column of one model's scores, an ability each."""
         return [getattr(row, model)[column] for row in self.abilities]
@@ -76,10 +87,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Content:
-    """A page's content. ``pictures`` are data URIs by benchmark item."""
+    """A page's content. ``pictures`` are data URIs by benchmark item; of ``incomparable`` benchmarks only one model has scores."""
 
     checkpoint: Mapping[str, Any]
     measured: Sequence[Measured]
+    incomparable: Sequence[str]
     pictures: Mapping[str, str]
     lineage: Lineage
     costs: Costs
@@ -87,45 +99,75 @@ class Content:
     versions: Sequence[tuple[str, str]]
 
 
-def gather(store: ParquetStore, checkpoint_id: str, settings: ReportSettings) -> Content | None:
-    """The content of a checkpoint's page; None where it has not been scored."""
+def gather(
+    store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str]
+) -> Content | None:
+    """The content of a checkpoint's page; None where it has not been scored.
+
+    ``judged_kinds`` are the kinds of questions for which a judge's verdict counts instead of the keywords.
+    """
     checkpoints = {row["checkpoint_id"]: row for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
     answers = store.read(ABILITY_ANSWERS, (checkpoint_id,))
     if checkpoint_id not in checkpoints or scores is None or answers is None:
         return None
-    measured = measured_by_benchmark(scores.to_pylist(), answers.to_pylist(), settings.examples)
+    judgements = store.read(ANSWER_JUDGEMENTS, (checkpoint_id,))
+    measured = measured_by_benchmark(
+        scores.to_pylist(),
+        answers.to_pylist(),
+        [] if judgements is None else judgements.to_pylist(),
+        judged_kinds,
+        settings.examples,
+    )
+    comparable = {part.benchmark for part in measured}
     shown = [change.item_id for part in measured for changes in part.outcomes.shown.values() for change in changes]
     return Content(
         checkpoint=checkpoints[checkpoint_id],
         measured=measured,
+        incomparable=sorted(set(scores["benchmark"].to_pylist()) - comparable),
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
-        costs=costs_of(store),
+        costs=costs_of(store, checkpoint_id),
         settings=list(_flat(json.loads(checkpoints[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
     )
 
 
 def measured_by_benchmark(
-    scores: Sequence[Score], answers: Iterable[Mapping[str, Any]], examples: int = 0
+    scores: Sequence[Score],
+    answers: Iterable[Mapping[str, Any]] = (),
+    judgements: Sequence[Mapping[str, Any]] = (),
+    judged_kinds: Sequence[str] = (),
+    examples: int = 0,
 ) -> list[Measured]:
-    """One checkpoint's scores and answers, a benchmark each, in the order of the scores."""
+    """One checkpoint's scores and answers, a benchmark each, in the order of the scores; without those that only one model has."""
     by_benchmark: dict[str, list[Mapping[str, Any]]] = {}
     for answer in answers:
         by_benchmark.setdefault(answer["benchmark"], []).append(answer)
-    return [
-        _measured(benchmark, scores, by_benchmark.get(benchmark, []), examples)
-        for benchmark in dict.fromkeys(row["benchmark"] for row in scores)
-    ]
+    measured = []
+    for benchmark in dict.fromkeys(row["benchmark"] for row in scores):
+        cells = _cells([row for row in scores if row["benchmark"] == benchmark], FIGURE_6.get(benchmark, {}))
+        if (ALL, ALL) in cells:
+            changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
+            measured.append(_measured(benchmark, cells, changed))
+    return measured
 
 
-def _measured(benchmark: str, scores: Sequence[Score], answers: Sequence[Mapping[str, Any]], examples: int) -> Measured:
-    by_key = {
-        (row["ability"], row["question_kind"], row["model"]): row for row in scores if row["benchmark"] == benchmark
-    }
-    paper = FIGURE_6.get(benchmark, {})
-    cells = {
+def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes) -> Measured:
+    return Measured(
+        benchmark=benchmark,
+        total=cells[ALL, ALL],
+        abilities=[row for (ability, kind), row in sorted(cells.items()) if kind == ALL and ability != ALL],
+        kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
+        cells=cells,
+        outcomes=changed,
+    )
+
+
+def _cells(scores: Sequence[Score], paper: Mapping[str, Reported]) -> dict[tuple[str, str], Compared]:
+    """What both models have a score for, by ability and kind."""
+    by_key = {(row["ability"], row["question_kind"], row["model"]): row for row in scores}
+    return {
         (ability, kind): Compared(
             ability if kind == ALL else kind,
             by_key[ability, kind, "base"],
@@ -135,14 +177,6 @@ def _measured(benchmark: str, scores: Sequence[Score], answers: Sequence[Mapping
         for ability, kind in dict.fromkeys(key[:2] for key in by_key)
         if {(ability, kind, "base"), (ability, kind, "tuned")} <= by_key.keys()
     }
-    return Measured(
-        benchmark=benchmark,
-        total=cells[ALL, ALL],
-        abilities=[row for (ability, kind), row in sorted(cells.items()) if kind == ALL and ability != ALL],
-        kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
-        cells=cells,
-        outcomes=outcomes(answers, examples),
-    )
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

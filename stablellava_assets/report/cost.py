@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, PROMPT_SPECS
+from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS, DIALOGUES, FILTERED_PAIRS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 
 _COLUMNS = ["model", "prompt_tokens", "completion_tokens", "cost_usd"]
@@ -29,13 +29,24 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Prompts and dialogues together: of the kept pairs, and of everything that was written."""
+    """Prompts and dialogues together: of the kept pairs, and of everything that was written; and judging the answers."""
 
     used: Cost
     written: Cost
+    judged: Cost
+
+    @property
+    def lines(self) -> list[tuple[str, Cost]]:
+        """Those for which a model was asked, with what they are called."""
+        named = (
+            ("prompts and dialogues of kept pairs", self.used),
+            ("all prompts and dialogues", self.written),
+            ("judging this checkpoint's answers", self.judged),
+        )
+        return [(name, cost) for name, cost in named if cost.asked]
 
 
-def costs_of(store: ParquetStore) -> Costs:
+def costs_of(store: ParquetStore, checkpoint_id: str) -> Costs:
     """The costs of what the tables hold now; each prompt counts once, however many pairs are about its picture."""
     pairs = store.read_all(FILTERED_PAIRS, columns=["pair_id", "spec_ids"])
     used, written = [], []
@@ -43,7 +54,8 @@ def costs_of(store: ParquetStore) -> Costs:
         rows = store.read_all(table, columns=[table.row_id, *_COLUMNS])
         written.append(rows.select(_COLUMNS))
         used.append(rows.filter(pc.is_in(rows[table.row_id], pa.array(ids.to_pylist(), pa.string()))).select(_COLUMNS))
-    return Costs(_cost(pa.concat_tables(used)), _cost(pa.concat_tables(written)))
+    judgements = store.read_all(ANSWER_JUDGEMENTS, [(checkpoint_id,)], _COLUMNS)
+    return Costs(_cost(pa.concat_tables(used)), _cost(pa.concat_tables(written)), _cost(judgements))
 
 
 def _cost(rows: pa.Table) -> Cost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -25,9 +26,13 @@ class Report:
         folder: where the pages lie or will lie.
         store: where scores, answers, pairs and pictures are read.
         settings: how much is shown.
+        judged_kinds: kinds of questions for which a judge's verdict counts instead of the keywords.
     """
 
-    def __init__(self, folder: Path, store: ParquetStore, settings: ReportSettings) -> None:
+    def __init__(
+        self, folder: Path, store: ParquetStore, settings: ReportSettings, judged_kinds: Sequence[str] = ()
+    ) -> None:
+        self._judged_kinds = judged_kinds
         self._folder = folder
         self._store = store
         self._settings = settings
@@ -55,7 +60,7 @@ class Report:
         chosen = known[-1] if checkpoint_id is None else checkpoint_id
         if chosen not in known:
             raise ReportError(f"no checkpoint {chosen!r}; there are {', '.join(known)}")
-        content = gather(self._store, chosen, self._settings)
+        content = gather(self._store, chosen, self._settings, self._judged_kinds)
         if content is None:
             raise ReportError(
                 f"checkpoint {chosen} has not been scored; run `dagster asset materialize --select ability_scores`"
@@ -79,5 +84,5 @@ class Report:
             scores = self._store.read(ABILITY_SCORES, (checkpoint["checkpoint_id"],))
             page = self.page(checkpoint["checkpoint_id"])
             if scores is not None and page.exists():
-                listed.append((checkpoint, page.name, measured_by_benchmark(scores.to_pylist(), [])))
+                listed.append((checkpoint, page.name, measured_by_benchmark(scores.to_pylist())))
         return index_html(listed)

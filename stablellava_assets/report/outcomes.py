@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stablellava_assets.evaluation.scoring import answer_verdicts
 from stablellava_assets.tables.identity import content_key
 
 FIXED, BROKEN, STILL_RIGHT, STILL_WRONG = "fixed", "broken", "still right", "still wrong"
@@ -37,15 +38,44 @@ class Outcomes:
     shown: Mapping[str, Sequence[Change]]
 
 
-def outcomes(answers: Iterable[Mapping[str, Any]], examples: int) -> Outcomes:
-    """The outcomes of one checkpoint's ``ability_answers`` rows of one benchmark.
+class _Asked:
+    """One model's answers to one item: several where the options of a choice were rotated, else one."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int | None, Mapping[str, Any]] = {}
+        self.verdicts: dict[int | None, bool | None] = {}
+
+    def add(self, row: Mapping[str, Any], verdict: bool | None) -> None:
+        self.rows[row["rotation"]] = row
+        self.verdicts[row["rotation"]] = verdict
+
+    @property
+    def correct(self) -> bool | None:
+        """As scores count it: right if every answer is; None where one has no verdict yet."""
+        verdicts = list(self.verdicts.values())
+        return None if None in verdicts else all(verdicts)
+
+    @property
+    def telling(self) -> int | None:
+        """The rotation that decides: the first with a wrong answer, or the first."""
+        return next((rotation for rotation, right in self.verdicts.items() if not right), next(iter(self.verdicts)))
+
+
+def outcomes(
+    answers: Sequence[Mapping[str, Any]],
+    judgements: Sequence[Mapping[str, Any]],
+    judged_kinds: Sequence[str],
+    examples: int,
+) -> Outcomes:
+    """The outcomes of one checkpoint's ``ability_answers`` rows of one benchmark, right or wrong as scores count it.
 
     At most ``examples`` of those fixed and of those broken are chosen, the abilities in turns, the same ones every time.
     """
-    by_item: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in answers:
-        by_item.setdefault(row["item_id"], {})[row["model"]] = row
-    changes = [_change(item["base"], item["tuned"]) for item in by_item.values() if {"base", "tuned"} <= item.keys()]
+    by_item: dict[str, dict[str, _Asked]] = {}
+    for row, verdict in zip(answers, answer_verdicts(answers, judgements, judged_kinds), strict=True):
+        by_item.setdefault(row["item_id"], {}).setdefault(row["model"], _Asked()).add(row, verdict)
+    both = [(item["base"], item["tuned"]) for item in by_item.values() if {"base", "tuned"} <= item.keys()]
+    changes = [_change(base, tuned) for base, tuned in both if base.correct is not None and tuned.correct is not None]
     counts = Counter(change.outcome for change in changes)
     return Outcomes(
         {outcome: counts[outcome] for outcome in (FIXED, BROKEN, STILL_RIGHT, STILL_WRONG)},
@@ -59,13 +89,15 @@ def shortened(text: str) -> str:
     return text if left_out <= 0 else f"{text[:_LONGEST]} … ({left_out:,} more characters)"
 
 
-def _change(base: Mapping[str, Any], tuned: Mapping[str, Any]) -> Change:
+def _change(asked_base: _Asked, asked_tuned: _Asked) -> Change:
+    rotation = (asked_base if asked_tuned.correct else asked_tuned).telling
+    base, tuned = asked_base.rows[rotation], asked_tuned.rows[rotation]
     outcome = {
         (False, True): FIXED,
         (True, False): BROKEN,
         (True, True): STILL_RIGHT,
         (False, False): STILL_WRONG,
-    }[bool(base["correct"]), bool(tuned["correct"])]
+    }[bool(asked_base.correct), bool(asked_tuned.correct)]
     return Change(
         outcome=outcome,
         item_id=tuned["item_id"],

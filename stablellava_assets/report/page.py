@@ -53,6 +53,7 @@ def _environment() -> Environment:
         "number": lambda count: f"{count:,}",
         "percent": lambda share: f"{100 * share:.2f}%",
         "share": lambda share: f"{share:.3f}",
+        "figure": lambda share: "none" if share is None else f"{share:.3f}",
         "rough": lambda share: f"{share:.2f}",
         "signed": lambda difference: f"{difference:+.3f}".replace("-", "−"),
         "rough_signed": lambda difference: f"{difference:+.2f}".replace("-", "−"),

@@ -65,10 +65,12 @@ def scored(
             **{
                 name: row[name] for name in ("item_id", "benchmark", "ability", "question_kind", "question", "accepted")
             },
+            "answer_id": f"{row['item_id']} {row.get('rotation')} {model}",
             "checkpoint_id": checkpoint,
             "model": model,
             "answer": row[model],
             "correct": "koala" in row[model],
+            "rotation": row.get("rotation"),
         }
         for row in items
         for model in ("base", "tuned")

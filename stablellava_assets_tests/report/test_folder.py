@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from stablellava_assets.cli import main
+from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets.tables.schemas import ABILITY_SCORES
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
@@ -40,6 +42,72 @@ def test_a_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     assert "stage.passes 1.0" in text
 
 
+def test_a_choice_is_fixed_when_every_rotation_of_it_is_right(tmp_path: Path) -> None:
+    def turned(number: int, base: tuple[str, str], tuned: tuple[str, str]) -> list[Row]:
+        return [
+            item(
+                number,
+                *said,
+                question=f"Choice {number}, turned {rotation}?",
+                question_kind="choice",
+                rotation=rotation,
+            )
+            for rotation, said in enumerate(zip(base, tuned, strict=True))
+        ]
+
+    right, wrong = "a koala", "a tram"
+    items = turned(0, (right, wrong), (right, right)) + turned(1, (wrong, wrong), (right, wrong))
+    items += turned(2, (right, right), (right, wrong))
+    page = Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish()
+    text = text_of(page)
+    assert "Answers that tuning fixed: 1" in text
+    assert "Answers that tuning broke: 1" in text
+    assert "0 right both times, 1 wrong both times" in text
+    # What is shown is the rotation that decides.
+    assert "Choice 0, turned 1?" in text
+    assert "Choice 2, turned 1?" in text
+
+
+def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
+    items = [item(number, "a tram", "a marsupial", question_kind="open", ability="animal") for number in range(3)]
+    store = scored(tmp_path / "tables", items)
+    grades = {"item 0 None base": 0.0, "item 0 None tuned": 1.0, "item 1 None base": 1.0, "item 1 None tuned": 0.0}
+    nothing = dict.fromkeys(ANSWER_JUDGEMENTS.schema.names)
+    judgements = [
+        {**nothing, "answer_id": answer, "grade": grade, "correct": grade >= 0.5, "model": "a-judge", "cost_usd": 0.5}
+        for answer, grade in grades.items()
+    ]
+    store.publish(ANSWER_JUDGEMENTS, ("c0ffee",), ANSWER_JUDGEMENTS.from_rows(judgements))
+    answers = store.read(ABILITY_ANSWERS, ("c0ffee",))
+    assert answers is not None
+    scores = score_answers(answers.to_pylist(), judgements, ["open"])
+    store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows([{**row, "run_id": "run"} for row in scores]))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings(), ["open"]).publish())
+    assert "Answers that tuning fixed: 1" in text
+    assert "Answers that tuning broke: 1" in text
+    assert "1 questions are not counted: the judge has not answered for them." in text
+    assert "answers 4 0 0 2.0000" in text
+
+
+def test_a_benchmark_that_only_one_model_has_scores_of_is_named(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", [*mixed_items(), item(100, "a tram", "a koala", benchmark="mmvet")])
+    scores = store.read(ABILITY_SCORES, ("c0ffee",))
+    assert scores is not None
+    rows = [row for row in scores.to_pylist() if row["benchmark"] == "ai" or row["model"] == "tuned"]
+    store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(rows))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "mmvet : only one of the models has scored answers" in text
+
+
+def test_yes_no_questions_have_the_figures_of_pope(tmp_path: Path) -> None:
+    items = [
+        item(number, "a tram", "yes, a koala", question_kind="yes_no", accepted=["yes"], ability="animal")
+        for number in range(4)
+    ]
+    text = text_of(Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish())
+    assert "base none 0.000 0.000 0.000 4 of 4 tuned 1.000 1.000 1.000 1.000 0 of 4" in text
+
+
 def test_the_sample_takes_abilities_in_turns(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", mixed_items())
     page = Report(tmp_path / "report", store, ReportSettings(examples=8)).publish().read_text()
@@ -57,26 +125,26 @@ def test_dollars_that_are_not_known_are_in_no_sum(tmp_path: Path) -> None:
             ReportSettings(),
         ).publish()
     )
-    assert "of kept pairs 3 300 30 0.7500 all that was written 4 400 40 1.0000" in paid
-    assert "is not known" not in paid
+    assert "of kept pairs 3 300 30 0.7500 all prompts and dialogues 4 400 40 1.0000" in paid
+    assert "unknown" not in paid
     unknown = text_of(
         Report(tmp_path / "unknown", scored(tmp_path / "b", mixed_items(), costs=asked), ReportSettings()).publish()
     )
     assert "of kept pairs 3 300 30 unknown" in unknown
-    assert "The price of 4 of 4 rows is not known" in unknown
+    assert "all prompts and dialogues 4 400 40 unknown" in unknown
 
 
 def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> None:
     photos = [
-        item(100 + number, "a tram", "a koala", benchmark="photos", question_kind="multiple_choice", ability="animal")
+        item(100 + number, "a tram", "a koala", benchmark="photos", question_kind="choice", ability="animal")
         for number in range(3)
     ]
     text = text_of(
         Report(tmp_path / "report", scored(tmp_path / "tables", [*mixed_items(), *photos]), ReportSettings()).publish()
     )
     painted, photographs = text.split("Benchmark photos: real photographs")
-    assert "multiple choice" not in painted
-    assert "multiple choice" in photographs
+    assert "either or" in painted
+    assert "either or" not in photographs
     assert "A radar needs three abilities or more." in photographs
     assert "0.000 before, 1.000 after, over 3 questions about 1 ability: no difference shown" in painted
 
