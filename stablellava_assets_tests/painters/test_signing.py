@@ -18,6 +18,9 @@ from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import C2paSettings
 from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets_tests.painters.certificates import Files, signing_files
+from stablellava_assets_tests.painters.checkpoints import largest_difference
+from stablellava_assets_tests.painters.checkpoints import painted_by as painted_by_checkpoint
+from stablellava_assets_tests.painters.checkpoints import painter_of as checkpoint_painter
 from stablellava_assets_tests.painters.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_api import painted_by, painter_of
@@ -59,6 +62,19 @@ def test_a_picture_of_the_api_painter_is_signed_and_its_key_is_that_of_an_unsign
     assert said["claim_generator_info"][0]["name"] == "stablellava-assets"
     assert said["signature_info"]["common_name"] == "Signer"
     assert properties(row["image"]["bytes"])[f"{IPTC}AISystemUsed"] == "painter-1"
+
+
+def test_a_picture_of_a_checkpoint_is_signed_and_shows_the_same(tmp_path: Path, sdxl: Path) -> None:
+    signing = checkpoint_painter(sdxl, steps=1, c2pa=settings(signing_files(tmp_path)))
+    plain = checkpoint_painter(sdxl, steps=1)
+    ((signed,), (unsigned,)) = (
+        painted_by_checkpoint(painter, spec("((koala)), tree", 5)) for painter in (signing, plain)
+    )
+    assert manifest(signed["image"]["bytes"])["assertions"][0]["data"]["actions"][0]["softwareAgent"] == {
+        "name": signed["model"]
+    }
+    assert signed["row_key"] == unsigned["row_key"]
+    assert largest_difference(signed, unsigned) == 0
 
 
 def test_pictures_are_signed_by_several_threads_at_once_and_keep_their_pixels(tmp_path: Path) -> None:
