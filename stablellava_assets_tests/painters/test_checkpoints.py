@@ -179,11 +179,11 @@ def test_a_key_covers_what_shapes_the_picture_and_nothing_else(sdxl: Path, tmp_p
 @pytest.mark.parametrize(
     ("settings", "mistake"),
     [
-        ("offload: true, device: cpu", "painter.diffusion.offload: moves parts between processor and GPU"),
-        ("dtype: float16, device: cpu", "painter.diffusion.dtype: a processor paints in float32"),
-        ("width: 100", "painter.diffusion.width: Input should be a multiple of 8"),
-        ("scheduler: dpm", "painter.diffusion.scheduler: Input should be"),
-        ("stepps: 3", "painter.diffusion.stepps: is not a known setting"),
+        ("offload: true, device: cpu", "painter.offload: moves parts between processor and GPU"),
+        ("dtype: float16, device: cpu", "painter.dtype: a processor paints in float32"),
+        ("width: 100", "painter.width: Input should be a multiple of 8"),
+        ("scheduler: dpm", "painter.scheduler: Input should be"),
+        ("stepps: 3", "painter.stepps: is not a known setting"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_line(tmp_path: Path, settings: str, mistake: str) -> None:
