@@ -102,7 +102,7 @@ def siglip_checkpoint(folder: Path) -> Path:
         },
         vision_config={**layers, "image_size": 32, "patch_size": 8},
     )
-    torch.manual_seed(0)  # Of many starts, half score every pair of picture and text as 0.
+    torch.manual_seed(0)  # From some starts every score is 0.
     pictures = SiglipImageProcessorPil(size={"height": 32, "width": 32})
     SiglipModel(config).save_pretrained(folder)
     SiglipProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(folder)
