@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stablellava_assets.hub_faults import hub_fault, kinds_of, summary_of
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -180,28 +181,10 @@ def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: s
 
 def _explained(identity: str, settings: DiffusionPainterSettings, error: Exception) -> str:
     """What went wrong with a checkpoint, and what to do."""
-    from huggingface_hub import errors
-
-    causes: list[BaseException] = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
-        causes.append(cause)
-    found = {kind for cause in causes for kind in type(cause).__mro__}
-    said = " ".join(str(error).split())[:300]
-    name = settings.model
-    if errors.GatedRepoError in found:
-        return (
-            f"painter.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
-            "account into the environment variable HF_TOKEN"
-        )
-    if errors.RepositoryNotFoundError in found:
-        return f"painter.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
-    if errors.RevisionNotFoundError in found:
-        return f"painter.revision: {name} has no revision {settings.revision!r}"
-    if not _is_folder(name) and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
-        return (
-            f"painter.model: {name} is not on this machine and the hub cannot be reached ({said}); download it first "
-            f"(hf download {name}), or name a folder"
-        )
-    if json.JSONDecodeError in found:
+    on_hub = not _is_folder(settings.model)
+    if fault := hub_fault("painter", settings.model, settings.revision, error, on_hub=on_hub):
+        return fault
+    said = summary_of(error)
+    if json.JSONDecodeError in kinds_of(error):
         return f"painter.model: a configuration file of {identity} is not JSON ({said}); fetch the checkpoint again"
     return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.hub_faults import hub_fault, kinds_of, summary_of
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.encoding import with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
@@ -142,29 +143,12 @@ def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
 
 def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
     """What went wrong with a checkpoint, and what to do."""
-    from huggingface_hub import errors
-
-    causes: list[BaseException] = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
-        causes.append(cause)
-    found = {kind for cause in causes for kind in type(cause).__mro__}
-    said = " ".join(str(error).split())[:300]
     name = settings.model.model
-    if errors.GatedRepoError in found:
-        return (
-            f"tuning.model.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
-            "account into the environment variable HF_TOKEN"
-        )
-    if errors.RepositoryNotFoundError in found:
-        return f"tuning.model.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
-    if errors.RevisionNotFoundError in found:
-        return f"tuning.model.revision: {name} has no revision {settings.model.revision!r}"
-    if not is_folder(name) and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
-        return (
-            f"tuning.model.model: {name} is not on this machine and the hub cannot be reached ({said}); download it first "
-            f"(hf download {name}), or name a folder"
-        )
-    if ImportError in found:
+    on_hub = not is_folder(name)
+    if fault := hub_fault("tuning.model", name, settings.model.revision, error, on_hub=on_hub):
+        return fault
+    said = summary_of(error)
+    if ImportError in kinds_of(error):
         return f"tuning.model.model: {name} needs a package that is not installed: {said}"
     return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
 

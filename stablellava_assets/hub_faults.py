@@ -1,0 +1,46 @@
+"""Why a model of the Hugging Face hub could not be loaded, and what to do about it."""
+
+from __future__ import annotations
+
+
+def kinds_of(error: BaseException) -> set[type]:
+    """The classes of an error and of everything that led to it, with those they derive from."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    return {kind for cause in causes for kind in type(cause).__mro__}
+
+
+def summary_of(error: BaseException) -> str:
+    """What an error says, on one line of 300 characters at most."""
+    return " ".join(str(error).split())[:300]
+
+
+def hub_fault(setting: str, name: str, revision: str | None, error: BaseException, *, on_hub: bool) -> str | None:
+    """What the hub held against loading a model; None where the hub is not at fault.
+
+    Args:
+        setting: the section of the profile whose ``model`` and ``revision`` name it.
+        name: the model.
+        revision: its revision.
+        error: what the library raised.
+        on_hub: whether ``name`` is one of the hub; False for a folder.
+    """
+    from huggingface_hub import errors
+
+    found = kinds_of(error)
+    if errors.GatedRepoError in found:
+        return (
+            f"{setting}.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
+            "account into the environment variable HF_TOKEN"
+        )
+    if errors.RepositoryNotFoundError in found:
+        return f"{setting}.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
+    if errors.RevisionNotFoundError in found:
+        return f"{setting}.revision: {name} has no revision {revision!r}"
+    if on_hub and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
+        return (
+            f"{setting}.model: {name} is not on this machine and the hub cannot be reached ({summary_of(error)}); download it "
+            f"first (hf download {name}), or name a folder"
+        )
+    return None
