@@ -1,13 +1,12 @@
 """The ``llava_checkpoint`` asset."""
 
-import json
 import shutil
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.assets.checkpoint_row import checkpoint_row
 from stablellava_assets.assets.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.assets.previews import plot
 from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
@@ -96,20 +95,7 @@ def _tune(
     # A folder without its row was left by a run that died between writing the two.
     shutil.rmtree(folder, ignore_errors=True)
     result = tune(base, examples, settings, folder, context.log.info)
-    return {
-        "checkpoint_id": checkpoint_id,
-        "path": str(result.path.relative_to(workspace.data)),
-        "base_path": str(base.relative_to(workspace.data)),
-        "model": settings.model.kind,
-        "pairs": len(examples),
-        "images": len(pictures),
-        "parameters": result.parameters,
-        "settings": json.dumps(settings.model_dump(mode="json")),
-        "loss_curve": [{"step": step, "loss": loss} for step, loss in result.loss_curve],
-        "seconds": result.seconds,
-        "created_at": datetime.now(UTC),
-        "run_id": context.run_id,
-    }
+    return checkpoint_row(context, workspace, checkpoint_id, str(base.relative_to(workspace.data)), result)
 
 
 def _describe(row: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.assets.checkpoint_row import checkpoint_row
 from stablellava_assets.assets.previews import plot
 from stablellava_assets.assets.published import Published
 from stablellava_assets.exports.licences import Origins
@@ -75,20 +75,6 @@ def tune_pretrained_checkpoint(
         )
     except PretrainedTuningError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    row = {
-        "checkpoint_id": checkpoint_id,
-        "path": str(result.path.relative_to(workspace.data)),
-        "base_path": result.base,
-        "model": settings.model.kind,
-        "pairs": result.rows,
-        "images": result.pictures,
-        "parameters": result.parameters,
-        "settings": json.dumps(settings.model_dump(mode="json")),
-        "loss_curve": [{"step": step, "loss": loss} for step, loss in result.loss_curve],
-        "seconds": result.seconds,
-        "created_at": datetime.now(UTC),
-        "run_id": context.run_id,
-    }
     described = {
         "rejected rows": sum(result.rejected.values()),
         "reasons": json.dumps(result.rejected),
@@ -96,7 +82,7 @@ def tune_pretrained_checkpoint(
         "peak memory, GiB": round(result.log[-1]["peak_memory_bytes"] / (1 << 30), 2),
         "training": plot(training_chart(result.log), "loss, learning rate, throughput and memory by step"),
     }
-    return row, described
+    return checkpoint_row(context, workspace, checkpoint_id, result.base, result), described
 
 
 def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,40 @@
+"""The ``llava_checkpoint`` row of a finished tuning, whichever trainer it was."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from stablellava_assets.profiles.workspace import Workspace
+
+if TYPE_CHECKING:
+    from stablellava_assets.tuning.pretrained.tuning import PretrainedResult
+    from stablellava_assets.tuning.training import TuningResult
+
+
+def checkpoint_row(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    checkpoint_id: str,
+    base: str,
+    result: TuningResult | PretrainedResult,
+) -> dict[str, Any]:
+    """The row; ``base`` is how it names the model that was started from."""
+    settings = workspace.profile.tuning
+    return {
+        "checkpoint_id": checkpoint_id,
+        "path": str(result.path.relative_to(workspace.data)),
+        "base_path": base,
+        "model": settings.model.kind,
+        "pairs": result.rows,
+        "images": result.pictures,
+        "parameters": result.parameters,
+        "settings": json.dumps(settings.model_dump(mode="json")),
+        "loss_curve": [{"step": step, "loss": loss} for step, loss in result.loss_curve],
+        "seconds": result.seconds,
+        "created_at": datetime.now(UTC),
+        "run_id": context.run_id,
+    }
