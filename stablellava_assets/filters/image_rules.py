@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablellava_assets.filters.decoding import decoded
 from stablellava_assets.filters.findings import Finding
 
 
@@ -20,20 +20,17 @@ class PictureReading(NamedTuple):
 
 def read_picture(image: Mapping[str, Any], min_spread: float) -> PictureReading:
     """Decode an ``images`` row's picture and judge it."""
-    from PIL import Image, UnidentifiedImageError
-
     encoded = (image["image"] or {}).get("bytes")
     if not encoded:
         return _broken("The picture has no bytes.")
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            size = picture.size
-            spread = float(np.asarray(picture.convert("L")).std())
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        picture = decoded(encoded)
+        spread = float(np.asarray(picture.convert("L")).std())
+    except ValueError as error:
         return _broken(f"The picture cannot be decoded: {error}.")
-    if size != (image["width"], image["height"]):
+    if picture.size != (image["width"], image["height"]):
         expected = f"{image['width']} x {image['height']}"
-        return _broken(f"The picture is {size[0]} x {size[1]} pixels; its row says {expected}.", spread)
+        return _broken(f"The picture is {picture.width} x {picture.height} pixels; its row says {expected}.", spread)
     if spread < min_spread:
         finding = Finding(
             "blank_image", f"The picture's grey values spread by {spread:.1f}; at least {min_spread} is asked."

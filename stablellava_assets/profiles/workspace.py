@@ -20,7 +20,7 @@ from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
-from stablellava_assets.tuning.model_names import is_on_hub
+from stablellava_assets.tuning.model_names import located
 from stablellava_assets.yaml_documents import DocumentError
 
 
@@ -144,8 +144,8 @@ class Workspace:
         if not rows:
             return None
         newest = rows[-1]
-        # Joined to an absolute folder, the data folder drops out; a base on the hub is no folder.
-        base = newest["base_path"]
         return OwnCheckpoint(
-            newest["checkpoint_id"], self.data / newest["path"], Path(base) if is_on_hub(base) else self.data / base
+            newest["checkpoint_id"],
+            Path(located(self.data, newest["path"])),
+            Path(located(self.data, newest["base_path"])),
         )
