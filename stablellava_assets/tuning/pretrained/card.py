@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 _SCORES = "## Scores"
@@ -71,7 +72,7 @@ def add_scores(folder: Path, scores: str) -> None:
     path = folder / "README.md"
     if path.exists():
         text = path.read_text(encoding="utf-8").partition(f"\n{_SCORES}\n")[0]
-        path.write_text(f"{text.rstrip()}\n\n{_SCORES}\n\n{scores}\n", encoding="utf-8")
+        publish_file(path, f"{text.rstrip()}\n\n{_SCORES}\n\n{scores}\n".encode())
 
 
 def _front_matter(base: str) -> str:

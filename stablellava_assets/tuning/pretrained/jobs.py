@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 OUT_OF_MEMORY = 75
@@ -101,9 +102,7 @@ class JobFolder:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """The file appears complete or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content))
-    partial.replace(path)
+    publish_file(path, json.dumps(content).encode())
 
 
 def read_json(path: Path) -> Any:
