@@ -48,7 +48,15 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     """
     if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
         return []
-    return [plan for partition in partitions for plan in _of_partition(workspace, partition)]
+    usual, plans = workspace.profile.rows_per_batch, workspace.plans
+    foreseen = {batch: plans.foreseen(batch) for batch in {batch for _, batch in partitions}} if plans else {}
+    return [
+        plan
+        for ability, batch in partitions
+        for plan in _of_partition(
+            workspace, (ability, batch), foreseen[batch].rows_of(ability) if batch in foreseen else usual
+        )
+    ]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
@@ -103,12 +111,11 @@ def _budget_line(begins: str, path: Path, endpoint: EndpointSettings, setting: s
     return f"{begins}: ${counted:.4f}{unknown}; {left} ({setting}.endpoint.budget_usd)."
 
 
-def _of_partition(workspace: Workspace, partition: Partition) -> list[StagePlan]:
+def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list[StagePlan]:
     author, painter = workspace.author, workspace.painter
     ability_name, batch = partition
     ability = workspace.catalog[ability_name]
-    count = workspace.plans.foreseen(batch).rows_of(ability_name) if workspace.plans else None
-    prompts = author.plan_prompts(ability, batch, count or workspace.profile.rows_per_batch)
+    prompts = author.plan_prompts(ability, batch, rows)
     open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
     if not isinstance(author, ChatAuthor):
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
