@@ -15,6 +15,26 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 
+CONTRAST = """
+(selector) => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => {
+      const value = part / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const text = document.querySelector(selector);
+  let under = text;
+  while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)") under = under.parentElement;
+  const ink = text instanceof SVGElement ? getComputedStyle(text).fill : getComputedStyle(text).color;
+  const both = [light(ink), light(getComputedStyle(under).backgroundColor)].sort((a, b) => b - a);
+  return (both[0] + 0.05) / (both[1] + 0.05);
+}
+"""
+"""The contrast of a selector's text and its ground, as WCAG 2 defines it, 1 to 21; for ``Page.evaluate``."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The machine's Chromium or Chrome; where it has none, the one that ``playwright install chromium`` puts there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stablellava_assets.evaluation.choices import chosen_option
 from stablellava_assets.evaluation.keywords import holds_keyword
@@ -79,13 +79,12 @@ def answer_verdicts(
     return [_scored(row, grades, judged_kinds).correct for row in answers]
 
 
-class _Scored:
+class _Scored(NamedTuple):
     """One answer: right, wrong or not known (None); its grade, and what it says of which truth, where these are asked."""
 
-    def __init__(self, correct: bool | None, grade: float | None, said: tuple[Any, Any] | None) -> None:
-        self.correct = correct
-        self.grade = grade
-        self.said = said
+    correct: bool | None
+    grade: float | None
+    said: tuple[Any, Any] | None
 
 
 def _scored(row: Mapping[str, Any], grades: Mapping[str, Mapping[str, Any]], judged_kinds: Sequence[str]) -> _Scored:

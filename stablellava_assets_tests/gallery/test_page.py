@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stablellava_assets.filters.reviews import Review, read_reviews
-from stablellava_assets_tests.browsing import chromium
+from stablellava_assets_tests.browsing import CONTRAST, chromium
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import animal, publish
 
@@ -241,24 +241,6 @@ def test_text_stands_out_from_its_ground(page_path: Path, visit: Any, scheme: st
     ):
         ratio = seen.page.evaluate(CONTRAST, selector)
         assert ratio >= 4.5, f"{selector}: {ratio:.2f}"
-
-
-CONTRAST = """
-(selector) => {
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => {
-      const value = part / 255;
-      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const text = document.querySelector(selector);
-  let under = text;
-  while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)") under = under.parentElement;
-  const both = [light(getComputedStyle(text).color), light(getComputedStyle(under).backgroundColor)].sort((a, b) => b - a);
-  return (both[0] + 0.05) / (both[1] + 0.05);
-}
-"""
 
 
 def test_ten_thousand_pairs_are_there_in_seconds_and_drawn_as_needed(tmp_path: Path, visit: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stablellava_assets.report.folder import Report
 from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets_tests.browsing import chromium
+from stablellava_assets_tests.browsing import CONTRAST, chromium
 from stablellava_assets_tests.report.scored import item, mixed_items, scored
 
 if TYPE_CHECKING:
@@ -114,22 +114,3 @@ def test_it_prints_on_a4_in_dark_ink(browser: Browser, path: Path) -> None:
     pdf = page.pdf(prefer_css_page_size=True)
     assert b"/MediaBox [0 0 594.9" in pdf or b"/MediaBox [0 0 595" in pdf
     context.close()
-
-
-CONTRAST = """
-(selector) => {
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => {
-      const value = part / 255;
-      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const text = document.querySelector(selector);
-  let under = text;
-  while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)") under = under.parentElement;
-  const ink = text instanceof SVGElement ? getComputedStyle(text).fill : getComputedStyle(text).color;
-  const both = [light(ink), light(getComputedStyle(under).backgroundColor)].sort((a, b) => b - a);
-  return (both[0] + 0.05) / (both[1] + 0.05);
-}
-"""
