@@ -59,14 +59,14 @@ def test_hugging_face_datasets_shows_the_pictures(finished: Project, tmp_path: P
     assert rows[0]["image"].size == (144, 144)
 
 
-def test_scoring_again_recomputes_nothing(finished: Project) -> None:
-    shown = finished.shell("dagster asset materialize --select ability_scores").stdout
+def test_scoring_again_recomputes_nothing(own: Project) -> None:
+    shown = own.shell("dagster asset materialize --select ability_scores").stdout
     assert "unchanged" in shown
     assert "306 reused, 0 resumed, 0 computed" in shown
 
 
-def test_dg_launch_scores_as_well(finished: Project) -> None:
-    assert "unchanged" in finished.shell("dg launch --assets ability_scores").stdout
+def test_dg_launch_scores_as_well(own: Project) -> None:
+    assert "unchanged" in own.shell("dg launch --assets ability_scores").stdout
 
 
 def test_the_scores_are_printed(finished: Project) -> None:
