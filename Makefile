@@ -37,7 +37,7 @@ demo: setup
 
 test: setup
 	@.ci/browser $(BIN)/python
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(BIN)/ruff check .

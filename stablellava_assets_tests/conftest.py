@@ -12,6 +12,10 @@ from filelock import FileLock
 
 from stablellava_assets_tests.project import Project
 
+# Read when torch is first imported, here and in every process that a test starts: threads of one that waits for its turn
+# spin otherwise, which with a process or two a core takes a third of all processor time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 SMALL: dict[str, Any] = {
     "rows_per_batch": 12,
     "batches": 3,

@@ -59,14 +59,17 @@ class AlignmentCorpus:
         return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
 
     def examples(self) -> Iterator[TrainingExample]:
-        """Paint the pictures; those that cannot be painted are left out."""
-        for row in self._painter.paint(self._pictures):
-            if row["status"] == MADE:
-                for question, answer in self._said(self._specs[row["spec_id"]]):
+        """Paint the pictures; those that cannot be painted are left out.
+
+        Painters finish pictures in any order; the examples keep the corpus's, which decides what each training step sees.
+        """
+        rows = self._painter.paint(self._pictures)
+        painted = {row["spec_id"]: row["image"]["bytes"] for row in rows if row["status"] == MADE}
+        for spec_id, spec in self._specs.items():
+            if spec_id in painted:
+                for question, answer in self._said(spec):
                     asked = {"from": "human", "value": f"<image>\n{question}"}
-                    yield TrainingExample(
-                        row["spec_id"], row["image"]["bytes"], [asked, {"from": "gpt", "value": answer}]
-                    )
+                    yield TrainingExample(spec_id, painted[spec_id], [asked, {"from": "gpt", "value": answer}])
 
     def _said(self, spec: Row) -> list[tuple[str, str]]:
         return _turns(spec, self._catalog[spec["ability"]])

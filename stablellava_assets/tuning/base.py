@@ -16,7 +16,7 @@ from stablellava_assets.tuning.reading import reading_conversations, reading_tex
 from stablellava_assets.tuning.settings import TuningSettings
 from stablellava_assets.tuning.tokenizer import catalog_texts
 
-_VERSION = 3
+_VERSION = 4
 """Part of the key of every base: raise it when the same corpus and settings train another model than before."""
 
 

@@ -32,7 +32,7 @@ def test_two_thousand_requests_at_thirty_percent_faults(tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     progress = Progress()
     with loopback_process(HARSH) as (url, counts):
-        settings = priced(tmp_path, url, timeout_s=0.5, max_in_flight=64)
+        settings = priced(tmp_path, url, timeout_s=2, max_in_flight=64)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
         for outcome in endpoint.ask(questions(settings, MANY), progress=progress):
             seen[outcome.request_id] += 1

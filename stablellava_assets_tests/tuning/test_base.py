@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.painters.embedded import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tuning.alignment import AlignmentCorpus
 from stablellava_assets.tuning.base import prepare_base
 from stablellava_assets.tuning.checkpoints import load_checkpoint
@@ -47,6 +49,22 @@ def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_
     ]
     assert len(set(paths[:3])) == 3
     assert paths[3] == paths[0]
+
+
+class LastFirst(EmbeddedPainter):
+    """Finishes its pictures in the opposite order, as several workers may."""
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        return reversed(list(super().paint(planned)))
+
+
+def test_the_order_in_which_pictures_are_finished_changes_no_weight(catalog: Catalog, tmp_path: Path) -> None:
+    settings = EmbeddedPainterSettings(kind="embedded", size=48, workers=1)
+    weights = []
+    for painter in (EmbeddedPainter(settings, catalog), LastFirst(settings, catalog)):
+        folder = prepare_base(SETTINGS, catalog, painter, tmp_path / type(painter).__name__, lambda line: None)
+        weights.append((folder / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
 
 
 def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
