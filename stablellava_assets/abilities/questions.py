@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, QuestionKind, Subject
@@ -162,9 +163,12 @@ def _sentence(template: str, slots: Mapping[str, str]) -> str:
 
 
 def _overlap(one: Subject, other: Subject) -> bool:
-    return any(
-        _contains(ours, theirs) or _contains(theirs, ours) for ours in keywords(one) for theirs in keywords(other)
-    )
+    return _any_contains(keywords(one), keywords(other))
+
+
+@cache
+def _any_contains(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    return any(_contains(mine, other) or _contains(other, mine) for mine in ours for other in theirs)
 
 
 def _contains(phrase: str, part: str) -> bool:

@@ -44,15 +44,15 @@ class AlignmentCorpus:
         abilities = list(catalog.values())
         specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
         self._specs = {spec["spec_id"]: spec for spec in specs}
+        self._said = {spec_id: _turns(spec, catalog[spec["ability"]]) for spec_id, spec in self._specs.items()}
         self._painter = painter
-        self._catalog = catalog
         self._pictures = painter.plan(specs)
 
     @property
     def key(self) -> str:
         """A hash of everything that determines the corpus: the pictures' own keys, and what is said about them."""
-        said = [self._said(spec) for spec in self._specs.values()]
-        return content_key("alignment corpus", [row.row_key for row in self._pictures], said)
+        pictures = [row.row_key for row in self._pictures]
+        return content_key("alignment corpus", pictures, list(self._said.values()))
 
     def phrases(self, image_id: str) -> list[str]:
         """What the prompt of a picture says that can be seen in it."""
@@ -65,14 +65,11 @@ class AlignmentCorpus:
         """
         rows = self._painter.paint(self._pictures)
         painted = {row["spec_id"]: row["image"]["bytes"] for row in rows if row["status"] == MADE}
-        for spec_id, spec in self._specs.items():
+        for spec_id, said in self._said.items():
             if spec_id in painted:
-                for question, answer in self._said(spec):
+                for question, answer in said:
                     asked = {"from": "human", "value": f"<image>\n{question}"}
                     yield TrainingExample(spec_id, painted[spec_id], [asked, {"from": "gpt", "value": answer}])
-
-    def _said(self, spec: Row) -> list[tuple[str, str]]:
-        return _turns(spec, self._catalog[spec["ability"]])
 
 
 def _spec(ability: Ability, index: int) -> Row:
