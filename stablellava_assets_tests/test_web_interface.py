@@ -132,7 +132,7 @@ def test_the_gallery_is_linked(nodes: dict[str, dict[str, Any]], seed: Path) -> 
 
 def test_the_report_is_linked(nodes: dict[str, dict[str, Any]], finished: Project, seed: Path) -> None:
     checkpoint = finished.workspace.store.read_all(LLAVA_CHECKPOINT)["checkpoint_id"][-1].as_py()
-    page = seed / f"data/report/{checkpoint}.html"
+    page = seed / "data/report" / finished.workspace.report.page(checkpoint).name
     assert page.is_file()
     assert metadata(nodes["ability_scores"])["report"]["url"] == page.as_uri()
     assert page.name in (page.parent / "index.html").read_text()

@@ -76,7 +76,8 @@ def absent_subjects(ability: Ability, subject: Subject) -> list[Subject]:
     "car" is not wrong.
     """
     others = {other.answer: other for other in reversed(ability.drawn_subjects)}
-    return [others[answer] for answer in ability.answers if not _overlap(others[answer], subject)]
+    named = keywords(subject)
+    return [others[answer] for answer in ability.answers if not _overlap(keywords(others[answer]), named)]
 
 
 def _fill(
@@ -162,12 +163,8 @@ def _sentence(template: str, slots: Mapping[str, str]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _overlap(one: Subject, other: Subject) -> bool:
-    return _any_contains(keywords(one), keywords(other))
-
-
 @cache
-def _any_contains(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+def _overlap(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
     return any(_contains(mine, other) or _contains(other, mine) for mine in ours for other in theirs)
 
 

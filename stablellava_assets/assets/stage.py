@@ -166,7 +166,7 @@ class Stage:
                 metadata={
                     "partitions": len(of_partitions),
                     "failed_partitions": failed,
-                    **({"lowest": round(min(values), 4), "highest": round(max(values), 4)} if values else {}),
+                    **({"lowest": min(values), "highest": max(values)} if values else {}),
                     "observed": dg.MetadataValue.md(
                         "\n".join(["| partition | result | observed |", "|---|---|---|", *rows])
                     ),

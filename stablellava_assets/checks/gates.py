@@ -93,7 +93,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate found. ``observed`` is a short text for people, ``value`` the number it is about, if it is one."""
+    """What a gate found. ``observed`` is a short text for people, ``value`` the number to plot, to four decimals, if it is one."""
 
     gate: str
     passed: bool
@@ -179,9 +179,8 @@ def _read(gate: Gate, result: Any) -> GateResult:
             raise GateError(f"gate {gate.name!r} could not be evaluated: {report['exception_message']}")
     found = result.result
     value = found.get("observed_value")
-    number = (
-        float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
-    )
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    number = round(float(value), 4) if is_number else None
     if "observed_value" in found:
         observed = f"{value:.4g}" if isinstance(value, float) else str(value)
     elif "unexpected_count" in found:

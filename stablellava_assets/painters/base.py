@@ -26,5 +26,5 @@ class Painter(Protocol):
         ...
 
     def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
-        """Paint ``images`` rows; what cannot be painted is a failed row with its reason."""
+        """Paint ``images`` rows, in any order; what cannot be painted is a failed row with its reason."""
         ...

@@ -59,10 +59,7 @@ class AlignmentCorpus:
         return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
 
     def examples(self) -> Iterator[TrainingExample]:
-        """Paint the pictures; those that cannot be painted are left out.
-
-        Painters finish pictures in any order; the examples keep the corpus's, which decides what each training step sees.
-        """
+        """Paint the pictures; those that cannot be painted are left out. The order, which training depends on, is the corpus's."""
         rows = self._painter.paint(self._pictures)
         painted = {row["spec_id"]: row["image"]["bytes"] for row in rows if row["status"] == MADE}
         for spec_id, said in self._said.items():
