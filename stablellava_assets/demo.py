@@ -24,7 +24,8 @@ from stablellava_assets.endpoint.local_server import (
 from stablellava_assets.evaluation.scoreboard import scoreboard
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, TABLES, Table
+from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, TABLES
+from stablellava_assets.tables.table import Table
 
 
 def run_demo(workspace: Workspace) -> None:

@@ -19,8 +19,9 @@ from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
-from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS, Table
+from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
 
 _NOT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
 

@@ -11,16 +11,9 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import (
-    DIALOGUES,
-    FILTERED_PAIRS,
-    IMAGES,
-    MADE,
-    PROMPT_SPECS,
-    REJECTED_PAIRS,
-    Table,
-)
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
 
 ANIMALS = ("koala", "owl", "tram", "lynx", "heron", "gecko", "moose", "otter", "raven", "shrew", "tapir", "viper")

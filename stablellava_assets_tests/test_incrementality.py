@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, IMAGES, PROMPT_SPECS, Table
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, IMAGES, PROMPT_SPECS
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS, Table
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 

@@ -23,15 +23,9 @@ from stablellava_assets.filters.reviews import Review, ReviewError, read_reviews
 from stablellava_assets.gallery.folder import GalleryError
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import (
-    ALIGNMENT_SCORES,
-    DIALOGUES,
-    FILTERED_PAIRS,
-    MADE,
-    REJECTED_PAIRS,
-    Table,
-)
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, DIALOGUES, FILTERED_PAIRS, MADE, REJECTED_PAIRS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
 
 _UNKNOWN_SHOWN = 5
 

@@ -8,7 +8,7 @@ from stablellava_assets.assets.partitions import ability_batches
 from stablellava_assets.checks.gates import Suite
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import Table
+from stablellava_assets.tables.table import Table
 
 # Dagster needs the partitions when assets are defined, so profile and catalog are read as this module is imported.
 WORKSPACE = Workspace(load_profile())

@@ -8,8 +8,9 @@ import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import TABLES, Table
+from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
 
 _TABLES = {table.name: table for table in TABLES}
 

@@ -18,8 +18,8 @@ from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, va
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
-from stablellava_assets.tables.schemas import Table
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import DEFERRED, IMAGE, Table
+from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.table import IMAGE, Table
 from stablellava_assets.yaml_documents import Document
 
 if TYPE_CHECKING:

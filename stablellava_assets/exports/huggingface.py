@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stablellava_assets.exports.selection import Pair
-from stablellava_assets.tables.schemas import CONVERSATIONS, IMAGE, STRINGS, Table
+from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table
 
 _ROWS_A_GROUP = 128
 _BYTES_A_FILE = 400 * 2**20

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablellava_assets.painters.encoding import picture_suffix
-from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS, Table
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import Table
 
 _PICTURE_COLUMNS = ("image_id", "image", "painter", "model", "steps", "guidance", "seed", "sha256")
 

@@ -9,16 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stablellava_assets.tables.schemas import (
-    DIALOGUES,
-    FILTERED_PAIRS,
-    IMAGES,
-    MADE,
-    PROMPT_SPECS,
-    REJECTED_PAIRS,
-    Table,
-)
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import Table
 
 _MADE_TABLES = (PROMPT_SPECS, IMAGES, DIALOGUES)
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import Table
 from stablellava_assets.tables.store import Partition, StoreError
+from stablellava_assets.tables.table import Table
 
 
 class RowJournal:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import CONVERSATIONS, FACTS, IMAGE, TABLES, Table
+from stablellava_assets.tables.schemas import TABLES
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, Table
 
 _SHORT = {
     str(IMAGE): "struct: bytes, path",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, Table
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE
+from stablellava_assets.tables.table import Table
 
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.tables.schemas import Table
+from stablellava_assets.tables.table import Table
 
 Partition = tuple[str, ...]
 """Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""

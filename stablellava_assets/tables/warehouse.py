@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from filelock import FileLock
 
-from stablellava_assets.tables.schemas import IMAGE, TABLES, Table
+from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import IMAGE, Table
 
 if TYPE_CHECKING:
     import duckdb

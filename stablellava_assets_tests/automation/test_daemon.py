@@ -7,8 +7,9 @@ import time
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, Table
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.automation.daemon import daemon_of, wait_for
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project

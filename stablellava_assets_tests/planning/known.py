@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE, Table
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import Table
 
 N = 150
 _OF_TYPE: list[tuple[Any, Any]] = [

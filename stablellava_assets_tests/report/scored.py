@@ -16,9 +16,9 @@ from stablellava_assets.tables.schemas import (
     DIALOGUES,
     LLAVA_CHECKPOINT,
     MADE,
-    Table,
 )
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
 

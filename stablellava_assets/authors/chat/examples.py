@@ -11,8 +11,9 @@ from functools import cached_property
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS, Table
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import Table
 
 _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""

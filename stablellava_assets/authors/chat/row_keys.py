@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from stablellava_assets.authors.chat.examples import Example, Known
-from stablellava_assets.tables.schemas import DEFERRED, Table
+from stablellava_assets.tables.schemas import DEFERRED
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import Table
 
 KeyOf = Callable[[Sequence[str]], str]
 """The key of a row that saw the examples with these ids."""

@@ -22,16 +22,9 @@ from stablellava_assets.painters.embedded import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Make, PlannedRow, Row, refresh
-from stablellava_assets.tables.schemas import (
-    DIALOGUES,
-    FILTERED_PAIRS,
-    IMAGES,
-    MADE,
-    PROMPT_SPECS,
-    REJECTED_PAIRS,
-    Table,
-)
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.authors.chat.model import MODEL
 
 CATALOG = load_catalog()
