@@ -27,6 +27,8 @@ from stablellava_assets.tables.schemas import DEFERRED, FAILED
 
 _BUILT_AHEAD = 16
 _LAST_ANSWERS_S = 30.0
+_FAILED_IN_A_ROW = 10
+"""Tries without an answer between them, after which nothing new is sent until one of these is answered or given up."""
 _GIVEN_UP_IN_A_ROW = 10
 _REFUSED_IN_A_ROW = 8
 _LONGEST_PAUSE = 10
@@ -68,6 +70,7 @@ class Sending:
         self._finished: list[tuple[ChatOutcome, bool]] = []
         self._suspects: list[ChatOutcome] = []
         self._answers = 0
+        self._failed_in_a_row = 0
         self._given_up_in_a_row = 0
         self._unavailable: str | None = None
 
@@ -185,10 +188,18 @@ class Sending:
 
     def _next_attempt(self, client: openai.AsyncOpenAI, now: float) -> Attempt | None:
         item = self._outgoing.take_again(now if self._unavailable is None else float("inf"))
+        if item is None and self._waits_for_an_answer:
+            return None
         if item is None and self._built:
             return self._built.popleft()
         item = item or self._outgoing.take_new()
         return None if item is None else self._attempt(client, item)
+
+    @property
+    def _waits_for_an_answer(self) -> bool:
+        """Whether so much failed that new requests would only fail too, perhaps at a price."""
+        tried = self._under_way or self._outgoing.next_again is not None
+        return self._unavailable is None and self._failed_in_a_row >= _FAILED_IN_A_ROW and bool(tried)
 
     def _let_go(self, attempt: Attempt, now: float) -> None:
         self._throttle.take(now, attempt.item.likely_tokens)
@@ -233,6 +244,7 @@ class Sending:
         item.paid.append(item.to_send.request_id)
         self._settled.append(item)
         self._answers += 1
+        self._failed_in_a_row = 0
         self._given_up_in_a_row = 0
         now, tokens = asyncio.get_running_loop().time(), (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
         self._throttle.limit.answered(now, len(self._under_way) + 1)
@@ -244,6 +256,7 @@ class Sending:
     def _again(self, attempt: Attempt, error: UnavailableError) -> None:
         """Send it again later, unless it was tried often enough."""
         item, settings, limit = attempt.item, self._settings, self._throttle.limit
+        self._failed_in_a_row += 1
         now = asyncio.get_running_loop().time()
         if not error.may_be_charged:
             self._ledger.release(item.to_send.request_id, item.worst)
