@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
 from stablellava_assets.abilities.prompts import draw_prompt
@@ -34,7 +34,7 @@ class EmbeddedAuthor(AsksNoModel):
         """``count`` prompts in the paper's keyword form; more of them only append."""
         return [self._plan_prompt(ability, batch, index) for index in range(count)]
 
-    def write_prompts(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
         """The planned rows as they are: planning has already drawn everything."""
         return _as_made(planned, "spec_id")
 
@@ -46,7 +46,7 @@ class EmbeddedAuthor(AsksNoModel):
             for kind, present in _ASKED_ABOUT_EACH_PICTURE
         ]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_dialogues(self, planned: Sequence[PlannedRow]) -> list[Row]:
         """The planned rows as they are: planning has already filled every template."""
         return _as_made(planned, "pair_id")
 
@@ -89,6 +89,7 @@ class EmbeddedAuthor(AsksNoModel):
         return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)
 
 
-def _as_made(planned: Sequence[PlannedRow], row_id: str) -> Iterator[Row]:
-    for row in planned:
-        yield {row_id: row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
+def _as_made(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:
+    return [
+        {row_id: row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None} for row in planned
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
@@ -66,7 +66,7 @@ class ReleasedAuthor(AsksNoModel):
             for position in range(start, min(start + count, len(rows)))
         ]
 
-    def write_prompts(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
         """The planned rows: made, or failed with what is wrong with the source row."""
         return _written(planned, "spec_id")
 
@@ -79,7 +79,7 @@ class ReleasedAuthor(AsksNoModel):
         rows = self._rows(ability.ability)
         return [self._plan_dialogue(self._source(ability.ability, rows, spec), spec, image) for spec, image in painted]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_dialogues(self, planned: Sequence[PlannedRow]) -> list[Row]:
         """The planned rows as they are: the file holds everything."""
         return _written(planned, "pair_id")
 
@@ -162,7 +162,13 @@ def _facts(values: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def _written(planned: Sequence[PlannedRow], row_id: str) -> Iterator[Row]:
-    for row in planned:
-        status = MADE if row.inputs["reason"] is None else FAILED
-        yield {row_id: row.row_id, **row.inputs, "row_key": row.row_key, "status": status}
+def _written(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:
+    return [
+        {
+            row_id: row.row_id,
+            **row.inputs,
+            "row_key": row.row_key,
+            "status": MADE if row.inputs["reason"] is None else FAILED,
+        }
+        for row in planned
+    ]

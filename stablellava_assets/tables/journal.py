@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ from stablellava_assets.tables.table import Table
 
 
 class RowJournal:
-    """Rows appended one at a time, each durable against the death of the process once :meth:`append` returns.
+    """Rows appended as they finish, durable against the death of the process once :meth:`append` returns.
 
     SQLite's write-ahead log does the work: a torn write is rolled back on the next opening.
     """
@@ -45,13 +46,13 @@ class RowJournal:
     ) -> None:
         self._connection.close()
 
-    def append(self, row: Row) -> pa.RecordBatch:
-        """Keep a finished row; returns it as Arrow data.
+    def append(self, rows: Sequence[Row]) -> pa.RecordBatch:
+        """Keep finished rows, all of them or none; returns them as Arrow data.
 
         Raises:
-            StoreError: it could not be written, as on a full disk.
+            StoreError: they could not be written, as on a full disk.
         """
-        batch = self._table.from_row(row)
+        batch = self._table.batch_from_rows(rows)
         try:
             self._connection.execute("INSERT INTO finished VALUES (?)", (batch.serialize().to_pybytes(),))
         except sqlite3.Error as error:

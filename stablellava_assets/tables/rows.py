@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _SECONDS_BETWEEN_REPORTS = 5.0
+_ROWS_KEPT_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class PlannedRow:
 
 
 Make = Callable[[Sequence[PlannedRow]], Iterable[Row]]
-"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished.
+"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished, or
+returns a list where no row waits for anything.
 
 A row that cannot be made is yielded as failed (or deferred) with its reason; an exception is a fault of the whole
 stage.
@@ -139,15 +141,27 @@ def _make_missing(
         raise ValueError(f"{table.name}: the plan holds an id twice")
     made: list[pa.RecordBatch] = []
     started = reported = time.monotonic()
-    for row in make(missing) if missing else ():
-        if wanted.pop(row[table.row_id], None) != row["row_key"]:
-            raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
-        row["run_id"] = run_id
-        made.append(journal.append(row))
+    for rows in _finished_together(make(missing)) if missing else ():
+        for row in rows:
+            if wanted.pop(row[table.row_id], None) != row["row_key"]:
+                raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
+            row["run_id"] = run_id
+        made.append(journal.append(rows))
         now = time.monotonic()
         if now - reported > _SECONDS_BETWEEN_REPORTS:
             reported = now
-            report(f"{len(made)} of {len(missing)} rows, {len(made) / (now - started):.0f} rows/s")
+            done = len(missing) - len(wanted)
+            report(f"{done} of {len(missing)} rows, {done / (now - started):.0f} rows/s")
     if wanted:
         raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
     return pa.Table.from_batches(made, table.schema)
+
+
+def _finished_together(made: Iterable[Row]) -> Iterator[Sequence[Row]]:
+    """The rows of a list in groups, which takes a tenth of the time; those of an iterator, which may wait, one by one."""
+    if isinstance(made, list):
+        for start in range(0, len(made), _ROWS_KEPT_TOGETHER):
+            yield made[start : start + _ROWS_KEPT_TOGETHER]
+    else:
+        for row in made:
+            yield [row]

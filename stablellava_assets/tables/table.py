@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,7 +44,7 @@ class Table:
         metadata: Mapping[bytes, bytes] = self.schema.field(column).metadata or {}
         return metadata[b"description"].decode()
 
-    def from_rows(self, rows: list[dict[str, Any]]) -> pa.Table:
+    def from_rows(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
         """Rows as an Arrow table of this schema.
 
         Raises:
@@ -54,10 +54,11 @@ class Table:
             self._check(row)
         return pa.Table.from_pylist(rows, schema=self.schema)
 
-    def from_row(self, row: dict[str, Any]) -> pa.RecordBatch:
-        """One row; a record batch takes less than half of a table's time. Raises as :meth:`from_rows` does."""
-        self._check(row)
-        return pa.RecordBatch.from_pylist([row], schema=self.schema)
+    def batch_from_rows(self, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+        """A few rows as one record batch, in less than half of a table's time. Raises as :meth:`from_rows` does."""
+        for row in rows:
+            self._check(row)
+        return pa.RecordBatch.from_pylist(rows, schema=self.schema)
 
     def _check(self, row: dict[str, Any]) -> None:
         expected = set(self.schema.names)
