@@ -24,7 +24,9 @@ class NearTexts:
         self._bands = MinHashBands(threshold)
         self._expected: dict[tuple[str, str], list[int]] = {}
         self._neighbours: dict[tuple[str, str], list[tuple[str, float]]] = {}
-        self._by_band: defaultdict[int, list[str]] = defaultdict(list)
+        # Most bands hold one text, and a million lists of one would cost more than all that is done with them.
+        self._first_of_band: dict[int, str] = {}
+        self._later_of_band: defaultdict[int, list[str]] = defaultdict(list)
 
     def expect(self, texts: Iterable[tuple[str, str]]) -> None:
         """Hash (group, text) pairs that will be asked about; together this takes a tenth of the time it takes one by one."""
@@ -48,15 +50,24 @@ class NearTexts:
         bands = self._expected.pop((group, text))
         found = []
         # Few texts meet another; only those are cut into shingles.
-        for other in sorted({other for band in bands for other in self._by_band.get(band, ())}):
+        for other in sorted(self._join(bands, text)):
             similarity = _jaccard(text, other)
             if similarity >= self._threshold:
                 found.append((other, similarity))
                 self._neighbours[group, other].append((text, similarity))
-        for band in bands:
-            self._by_band[band].append(text)
         self._neighbours[group, text] = found
         return found
+
+    def _join(self, bands: Iterable[int], text: str) -> set[str]:
+        """Enter a text into its bands; returns the texts that are there already."""
+        met = set()
+        for band in bands:
+            first = self._first_of_band.setdefault(band, text)
+            if first is not text:
+                later = self._later_of_band[band]
+                met.update((first, *later))
+                later.append(text)
+        return met
 
 
 def _jaccard(one: str, other: str) -> float:
