@@ -13,7 +13,6 @@ from stablellava_assets.filters.candidates import answered, asked, normalized_pr
 from stablellava_assets.filters.minhash import MinHashBands
 from stablellava_assets.filters.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
-from stablellava_assets.tables.identity import content_key
 
 Keys = NDArray[np.int64]
 """Keys of several pairs, shape (keys, 2): the key, and the position of its pair."""
@@ -36,7 +35,7 @@ def lookup_keys(pairs: Sequence[Mapping[str, Any]], settings: DuplicateSettings)
         ),
         _texts("answer", open_pairs, subjects, [answered(pairs[at]) for at in open_pairs], settings.near_answer),
         _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
-        _hashed([("asked", content_key(asked(pair)), at) for at, pair in enumerate(pairs)]),
+        _hashed([("asked", "\0".join(asked(pair)), at) for at, pair in enumerate(pairs)]),
         _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
         _hashed(
             [

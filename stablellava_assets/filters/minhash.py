@@ -65,11 +65,11 @@ def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint
     """The shingles of all texts, one text after the other, as mixed 64-bit numbers, and where each text starts."""
     # A text of fewer than 5 bytes is filled up, so that every text has a shingle.
     encoded = [text.encode().ljust(SHINGLE, b"\0") for text in texts]
-    flat = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
-    values = np.zeros(len(flat) - SHINGLE + 1, np.uint64)
-    for offset in range(SHINGLE):
-        values = (values << np.uint64(8)) | flat[offset : len(flat) - SHINGLE + 1 + offset]
     lengths = np.array([len(text) for text in encoded])
+    flat = b"".join([*encoded, bytes(8 - SHINGLE)])
+    # At every byte the eight from there on as one number, of which the first five count.
+    eights: NDArray[np.uint64] = np.ndarray(len(flat) - 7, ">u8", flat, strides=(1,))
+    values = eights >> np.uint64(8 * (8 - SHINGLE))
     ends = np.cumsum(lengths)
     # Shingles that reach into the next text belong to none.
     inside = np.ones(len(values), bool)

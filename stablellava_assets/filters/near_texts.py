@@ -60,7 +60,7 @@ class NearTexts:
 
     def _join(self, bands: Iterable[int], text: str) -> set[str]:
         """Enter a text into its bands; returns the texts that are there already."""
-        met = set()
+        met: set[str] = set()
         for band in bands:
             first = self._first_of_band.setdefault(band, text)
             if first is not text:
