@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.planning.known import publish_pairs, publish_scores
+from stablellava_assets_tests.project import BIN
 from stablellava_assets_tests.tables.rows_of import spec
 
 _ONLY = ["animal", "color", "food"]
@@ -113,6 +116,20 @@ def test_the_asset_makes_as_many_prompts_as_are_planned_and_says_why(tmp_path: P
     publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
     again = materialize(planning(tmp_path, **settings), "food|0002")
     assert (again["rows"], again["reused"], again["computed"]) == (24, 24, 0)
+
+
+def test_the_command_line_shows_the_sizes_and_what_they_would_take(tmp_path: Path) -> None:
+    endpoint = {"base_url": "http://127.0.0.1:9/v1", "model": "some-model", "api_key_variable": None}
+    made = planning(tmp_path, author={"kind": "chat", "endpoint": endpoint})
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    files = {"STABLELLAVA_PROFILE": str(tmp_path / "profile.yaml"), "STABLELLAVA_DATA": str(tmp_path / "data")}
+    command = [BIN / "stablellava", "plan", "--batch", "0002"]
+    shown = subprocess.run(command, env={**os.environ, **files}, capture_output=True, text=True, check=True).stdout
+    sized, asked = shown.split("\n\n", 1)
+    assert sized.startswith("Prompts an ability in batch 0002:\n")
+    assert {line.split()[0]: int(line.split()[-1]) for line in sized.splitlines()[2:]} == sizes(made, "0002")
+    (prompts,) = (line.split() for line in asked.splitlines() if line.startswith("food") and "prompt_specs" in line)
+    assert prompts[:5] == ["food", "0002", "prompt_specs", "24", "0"]
 
 
 def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
