@@ -3,15 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MODULE := stablellava_assets.definitions
 
-export DAGSTER_MODULE_NAME := $(MODULE)
+# An activated checkout exports it, and it would keep the services of `dagster dev` from starting.
+unexport DAGSTER_MODULE_NAME
 export DAGSTER_HOME := $(CURDIR)
 # Another profile for any of the targets: make demo PROFILE=local-llm
 ifdef PROFILE
 export STABLELLAVA_PROFILE := $(PROFILE)
 endif
-export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is superseded
+export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint ui scores warehouse clean
@@ -20,7 +20,7 @@ help:
 	@echo "make demo       synthesize, filter, tune and measure one batch of every ability"
 	@echo "                PROFILE=local-llm: prompts and dialogues from a small chat model on this machine"
 	@echo "make test       run the test suite"
-	@echo "make ui         open the Dagster UI on http://localhost:3000"
+	@echo "make ui         open the Dagster UI on http://localhost:3000; PORT=3001: on another port"
 	@echo "make scores     print the table of abilities again"
 	@echo "make warehouse  rebuild data/warehouse.duckdb from the Parquet tables"
 	@echo "make lint       ruff and mypy"
@@ -46,7 +46,7 @@ lint: setup
 
 ui: setup
 	@$(BIN)/dagster instance migrate >/dev/null 2>&1
-	@$(BIN)/dagster dev
+	@$(BIN)/dagster dev $(if $(PORT),--port $(PORT))
 
 scores: setup
 	@$(BIN)/stablellava scores

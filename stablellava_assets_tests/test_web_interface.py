@@ -18,7 +18,7 @@ import requests
 from PIL import Image
 
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
-from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.project import BIN, Project
 
 QUERY = """
 query {
@@ -46,20 +46,30 @@ query {
 """
 
 
-@pytest.fixture(scope="module")
-def nodes(finished: Project) -> Iterator[dict[str, dict[str, Any]]]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_for_server(url: str) -> None:
+    for _ in range(240):
+        try:
+            if requests.get(f"{url}/server_info", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.25)
+    raise AssertionError(f"nothing answers at {url}")
+
+
+@pytest.fixture(scope="module")
+def nodes(finished: Project) -> Iterator[dict[str, dict[str, Any]]]:
+    port = free_port()
     server = finished.start(f"dagster-webserver --host 127.0.0.1 --port {port}")
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
-            try:
-                if requests.get(f"{url}/server_info", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.25)
+        wait_for_server(url)
         answer = requests.post(f"{url}/graphql", json={"query": QUERY}, timeout=60).json()
         yield {node["assetKey"]["path"][0]: node for node in answer["data"]["assetNodes"]}
     finally:
@@ -142,3 +152,23 @@ def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:
     table = metadata(nodes["ability_scores"])["scores"]["mdStr"]
     assert table.startswith("| ability | n | base | tuned |")
     assert "| all abilities |" in table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", ["make ui PORT={port} DAGSTER_HOME={home} VENV={venv}", "dagster dev --port {port}"])
+def test_the_ui_starts_as_people_start_it(own: Project, typed: str) -> None:
+    port = free_port()
+    command = typed.format(port=port, home=own.dagster_home, venv=BIN.parent)
+    # Through a shell, as it is typed: an activated checkout has functions, too.
+    server = own.start(f"bash -c 'source {BIN}/activate && {command}'")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for_server(url)
+        query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+        (entry,) = requests.post(f"{url}/graphql", json={"query": query}, timeout=60).json()["data"][
+            "workspaceOrError"
+        ]["locationEntries"]
+        assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.communicate()

@@ -123,7 +123,7 @@ def test_the_command_line_shows_the_sizes_and_what_they_would_take(tmp_path: Pat
     made = planning(tmp_path, author={"kind": "chat", "endpoint": endpoint})
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
     files = {"STABLELLAVA_PROFILE": str(tmp_path / "profile.yaml"), "STABLELLAVA_DATA": str(tmp_path / "data")}
-    command = [BIN / "stablellava", "plan", "--batch", "0002"]
+    command = [str(BIN / "stablellava"), "plan", "--batch", "0002"]
     shown = subprocess.run(command, env={**os.environ, **files}, capture_output=True, text=True, check=True).stdout
     sized, asked = shown.split("\n\n", 1)
     assert sized.startswith("Prompts an ability in batch 0002:\n")
