@@ -45,9 +45,9 @@ def main() -> None:
             result = tune(base, examples, settings, Path(folder) / "tuned", lambda line: None)
             tuned = answers_of(result.path, items, workspace)
         rows = [
-            {**item, "checkpoint_id": str(seed), "model": model, "correct": right}
-            for model, verdicts in (("base", asked_of_base), ("tuned", tuned))
-            for item, right in zip(items, verdicts, strict=True)
+            {**item, **answered, "checkpoint_id": str(seed), "model": model}
+            for model, answers in (("base", asked_of_base), ("tuned", tuned))
+            for item, answered in zip(items, answers, strict=True)
         ]
         scores[seed] = score_answers(rows)
         total = next(row for row in of_tuned(scores[seed], ALL) if row["ability"] == ALL)
@@ -64,13 +64,13 @@ def conversations(workspace: Workspace) -> list[TrainingExample]:
     return [TrainingExample(row["image_ids"][0], pictures[row["image_ids"][0]], row["conversations"]) for row in pairs]
 
 
-def answers_of(model: Path, items: Sequence[Row], workspace: Workspace) -> list[bool]:
-    """Which of the items the model answers right."""
+def answers_of(model: Path, items: Sequence[Row], workspace: Workspace) -> list[Row]:
+    """What the model answers to each item, and whether that is right."""
     settings = workspace.profile.benchmark
     asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
     said = answer(model, asked, settings.answer_batch_size, settings.max_new_tokens, lambda line: None)
     return [
-        is_correct(text, item["accepted"], item["refused"], item["question_kind"])
+        {"answer": text, "correct": is_correct(text, item["accepted"], item["refused"], item["question_kind"])}
         for text, item in zip(said, items, strict=True)
     ]
 

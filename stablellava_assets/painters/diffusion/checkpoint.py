@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stablellava_assets.hub_faults import hub_fault, kinds_of, summary_of
+from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summary_of
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -45,7 +45,7 @@ def checkpoint_identity(settings: DiffusionPainterSettings) -> Identity:
         PainterError: the folder is not there, or holds no pipeline.
     """
     folder = Path(settings.model).expanduser()
-    if not _is_folder(settings.model):
+    if not is_folder(settings.model):
         named = f"{settings.model}@{settings.revision or 'main'}"
         return Identity(named, f"{named} {settings.variant}")
     if not folder.is_dir():
@@ -73,7 +73,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     try:
         with quiet():
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-                str(Path(settings.model).expanduser()) if _is_folder(settings.model) else settings.model,
+                str(Path(settings.model).expanduser()) if is_folder(settings.model) else settings.model,
                 revision=settings.revision,
                 variant=settings.variant,
                 dtype=dtype_of(settings, device),
@@ -134,12 +134,6 @@ def denoiser_of(pipeline: Any) -> Any:
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 
-def _is_folder(model: str) -> bool:
-    """Names on the hub have one slash at most, and no dot or tilde in front."""
-    path = Path(model).expanduser()
-    return path.exists() or path.is_absolute() or model.startswith(".") or model.count("/") != 1
-
-
 def _fingerprints(folder: Path) -> Iterator[tuple[str, int, str]]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -181,7 +175,7 @@ def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: s
 
 def _explained(identity: str, settings: DiffusionPainterSettings, error: Exception) -> str:
     """What went wrong with a checkpoint, and what to do."""
-    on_hub = not _is_folder(settings.model)
+    on_hub = not is_folder(settings.model)
     if fault := hub_fault("painter", settings.model, settings.revision, error, on_hub=on_hub):
         return fault
     said = summary_of(error)

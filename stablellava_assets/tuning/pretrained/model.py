@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.hub_faults import hub_fault, kinds_of, summary_of
+from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summary_of
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.encoding import with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 _PROJECTOR = re.compile(r"projector|connector|merger|aligner", re.IGNORECASE)
 """What the families of transformers call the part between vision tower and language model."""
-
-
-def is_folder(name: str) -> bool:
-    """Names on the hub have one slash at most, and no dot or tilde in front."""
-    path = Path(name).expanduser()
-    return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
 def checkpoint_name(settings: PretrainedTuningSettings) -> str:

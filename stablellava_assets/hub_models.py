@@ -1,6 +1,14 @@
-"""Why a model of the Hugging Face hub could not be loaded, and what to do about it."""
+"""Models that a profile names: a folder or one of the Hugging Face hub, and why one of the hub could not be loaded."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is that of a folder, there or not: on the hub names have one slash at most, and no dot or tilde in front."""
+    path = Path(name).expanduser()
+    return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
 def kinds_of(error: BaseException) -> set[type]:
