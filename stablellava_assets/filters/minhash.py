@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ PERMUTATIONS = 128
 _SEED = 42
 _RECALL = 0.999
 _CHUNK = 10_000
+_REMEMBERED = 2 * _CHUNK
+_latest: dict[str, NDArray[np.uint64]] = {}
+"""Signatures of the latest texts: a batch needs its own to look up, to compare, and to remember what it kept."""
+
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -54,6 +59,16 @@ class MinHashBands:
 
 
 def _signatures(texts: Sequence[str]) -> NDArray[np.uint64]:
+    new = [text for text in dict.fromkeys(texts) if text not in _latest]
+    if new:
+        _latest.update(zip(new, _computed(new), strict=True))
+    signatures = np.stack([_latest[text] for text in texts])
+    for text in list(islice(_latest, max(0, len(_latest) - _REMEMBERED))):
+        del _latest[text]
+    return signatures
+
+
+def _computed(texts: Sequence[str]) -> NDArray[np.uint64]:
     from rensa import RMinHash
 
     tokens, starts = _shingles(texts)
