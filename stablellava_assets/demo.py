@@ -29,16 +29,14 @@ from stablellava_assets.tables.table import Table
 
 
 def run_demo(workspace: Workspace) -> None:
-    """Materialize everything for batch 0001 and print what came of it.
+    """Materialize everything for the first batch and print what came of it.
 
     A profile that asks for the local chat model has it served meanwhile, unless it is served already.
 
     Raises:
         click.ClickException: the run failed; its log says why.
     """
-    abilities = workspace.taught
-    batch = workspace.profile.batch_keys[0]
-    everything = ["--select", "*", "--partition-range", f"{abilities[0]}|{batch}...{abilities[-1]}|{batch}"]
+    everything = ["--select", "*", "--partition-range", workspace.first_batch]
     readable = ["--config-json", '{"loggers": {"console": {}}}']
     before = {table.name: _runs(workspace, table) for table in TABLES}
     started = time.monotonic()

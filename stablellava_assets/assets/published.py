@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import TABLES
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, TABLES
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import Table
 
@@ -31,7 +31,7 @@ class Published:
         """
         data = self._workspace.store.read(self._table, partition, columns)
         if data is None:
-            raise upstream_missing(self._table, partition)
+            raise self._missing(partition)
         return data
 
     def read_all(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -41,8 +41,24 @@ class Published:
             dagster.Failure: none was.
         """
         if not self.partitions:
-            raise upstream_missing(self._table, ())
+            raise self._missing(())
         return self._workspace.store.read_all(self._table, self.partitions, columns)
+
+    def _missing(self, partition: Partition) -> dg.Failure:
+        """What a person reads who materializes an asset before what it is made from."""
+        what, key = self._table.name, "|".join(partition)
+        if partition:
+            what, option = f"{what} for partition {key}", f" --partition '{key}'"
+        elif self._table is ABILITY_BENCHMARK:
+            option = ""  # Nothing that it is made from has partitions.
+        else:
+            option = f" --partition-range '{self._workspace.first_batch}'"
+        return dg.Failure(
+            description=f"{what} has not been materialized yet. Build it with:\n"
+            f"  dagster asset materialize --select '*{self._table.name}'{option}\n"
+            "or build everything with `make demo`.",
+            allow_retries=False,
+        )
 
 
 class PublishedTables(dg.IOManager):
@@ -59,20 +75,3 @@ class PublishedTables(dg.IOManager):
         """The upstream table, with the partitions that are published now."""
         table = _TABLES[context.asset_key.to_user_string()]
         return Published(self._workspace, table, self._workspace.store.partitions(table))
-
-
-def upstream_missing(table: Table, partition: Partition) -> dg.Failure:
-    """What a person reads who materializes an asset before what it is made from."""
-    key = "|".join(partition)
-    if partition:
-        what, option = f"{table.name} for partition {key}", f" --partition '{key}'"
-    elif "batch" in table.partitioned_by:
-        what, option = table.name, " --partition-range '<first ability>|0001...<last ability>|0001'"
-    else:
-        what, option = table.name, ""
-    return dg.Failure(
-        description=f"{what} has not been materialized yet. Build it with:\n"
-        f"  dagster asset materialize --select '*{table.name}'{option}\n"
-        "or build everything with `make demo`.",
-        allow_retries=False,
-    )

@@ -68,6 +68,12 @@ class Workspace:
         return self.profile.storage.data
 
     @property
+    def first_batch(self) -> str:
+        """The first batch of every ability, as Dagster's command line takes a range of partitions."""
+        batch = self.profile.batch_keys[0]
+        return f"{self.taught[0]}|{batch}...{self.taught[-1]}|{batch}"
+
+    @property
     def chat_ledger(self) -> Path:
         """The ledger of what chat models were paid for; made when the first is asked."""
         return self.data / "chat_ledger.sqlite"
