@@ -20,7 +20,7 @@ help:
 	@echo "make demo       synthesize, filter, tune and measure one batch of every ability"
 	@echo "                PROFILE=local-llm: prompts and dialogues from a small chat model on this machine"
 	@echo "make test       run the test suite"
-	@echo "make ui         open the Dagster UI on http://localhost:3000; PORT=3001: on another port"
+	@echo "make ui         open the Dagster UI on http://localhost:3000; UI_PORT=3001: on another port"
 	@echo "make scores     print the table of abilities again"
 	@echo "make warehouse  rebuild data/warehouse.duckdb from the Parquet tables"
 	@echo "make lint       ruff and mypy"
@@ -46,7 +46,7 @@ lint: setup
 
 ui: setup
 	@$(BIN)/dagster instance migrate >/dev/null 2>&1
-	@$(BIN)/dagster dev $(if $(PORT),--port $(PORT))
+	@$(BIN)/dagster dev $(if $(UI_PORT),--port $(UI_PORT))
 
 scores: setup
 	@$(BIN)/stablellava scores

@@ -66,6 +66,14 @@ def test_scoring_again_recomputes_nothing(own: Project) -> None:
     assert "306 reused, 0 resumed, 0 computed" in shown
 
 
+@pytest.mark.slow
+def test_another_demo_recomputes_nothing_and_says_so(own: Project) -> None:
+    shown = own.shell("stablellava demo").stdout
+    assert "Nothing had changed, so nothing was recomputed." in shown
+    assert "all abilities" in shown
+    assert "Where to look next:" in shown
+
+
 def test_dg_launch_scores_as_well(own: Project) -> None:
     assert "unchanged" in own.shell("dg launch --assets ability_scores").stdout
 

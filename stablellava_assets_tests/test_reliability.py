@@ -22,23 +22,32 @@ MANY = 1500
 
 
 def kill_in_the_middle(project: Project, table: Table, at_least: int) -> None:
-    """Start materializing a table and kill its whole process group once the journal has so many entries: rows or groups of them."""
+    """Start materializing a table and kill its whole process group once the journal has so many entries: rows or groups of them.
+
+    It stands still while they are counted, so that it cannot finish meanwhile.
+    """
     process = project.start(f"dagster asset materialize {SELECT} {table.name}")
     journals = project.folder / "data/journal" / table.name
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.002)
         for path in journals.glob("*.sqlite"):
-            try:
-                with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as journal:
-                    (finished,) = journal.execute("SELECT count(*) FROM finished").fetchone()
-            except sqlite3.OperationalError:
-                continue
-            if finished >= at_least:
+            os.killpg(process.pid, signal.SIGSTOP)
+            if entries(path) >= at_least:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return
-        time.sleep(0.005)
+            os.killpg(process.pid, signal.SIGCONT)
     raise AssertionError(f"{table.name} ended before it could be killed: {process.communicate()[0]}")
+
+
+def entries(path: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0) as journal:
+            (count,) = journal.execute("SELECT count(*) FROM finished").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return int(count)
 
 
 def visible_files(project: Project, table: Table) -> list[Path]:

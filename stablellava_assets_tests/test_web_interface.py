@@ -155,7 +155,9 @@ def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("typed", ["make ui PORT={port} DAGSTER_HOME={home} VENV={venv}", "dagster dev --port {port}"])
+@pytest.mark.parametrize(
+    "typed", ["make -o {venv}/.ready ui UI_PORT={port} DAGSTER_HOME={home} VENV={venv}", "dagster dev --port {port}"]
+)
 def test_the_ui_starts_as_people_start_it(own: Project, typed: str) -> None:
     port = free_port()
     command = typed.format(port=port, home=own.dagster_home, venv=BIN.parent)

@@ -1,7 +1,7 @@
 """What an author is: who writes the prompts of an ability and the dialogues about its pictures.
 
 An author first plans its rows, which is cheap and deterministic and gives every row its id and key, and then writes
-those that are asked for. Rows are written in any order and yielded as they finish.
+those that are asked for, in any order: as an iterator, each yielded as it finishes, or as a list where none waits for anything.
 """
 
 from __future__ import annotations

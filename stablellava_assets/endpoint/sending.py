@@ -284,6 +284,7 @@ class Sending:
     def _refused(self, item: Item, reason: str) -> None:
         """The request is at fault, unless nothing at all is answered: then the settings are."""
         self._ledger.release(item.to_send.request_id, item.worst, reason)
+        self._failed_in_a_row = 0
         self._suspects.append(unanswered(self._ledger, item.request, FAILED, reason, item.paid))
         if self._answers:
             self._clear_suspects()

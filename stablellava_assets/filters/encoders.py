@@ -138,7 +138,7 @@ def _load_model(setting: str, name: str) -> Any:
 
 
 def _model_key(setting: str, name: str) -> str:
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if folder.is_dir():
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return content_key(

@@ -1,7 +1,7 @@
 """MinHash (Broder, 1997) band keys of many short texts at once: texts that share a key are worth comparing.
 
 A text is the set of its 5-byte shingles. Signatures come from rensa; what is done to them here (shingling, folding a
-band into one number) is array arithmetic, so that no text costs a loop.
+band into one number) is array arithmetic.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class NearTexts:
         met: set[str] = set()
         for band in bands:
             first = self._first_of_band.setdefault(band, text)
-            if first is not text:
+            if first != text:
                 later = self._later_of_band[band]
                 met.update((first, *later))
                 later.append(text)

@@ -119,6 +119,15 @@ def test_an_endpoint_that_keeps_failing_defers_and_then_is_left_alone(tmp_path: 
     assert counts.arrived.total() < 40
 
 
+def test_nothing_new_is_sent_while_everything_fails(tmp_path: Path) -> None:
+    with loopback(always("500")) as (url, counts):
+        # Without an answer, all would have been tried once before the first is tried again.
+        settings = settings_of(url, attempts=2, backoff_s=0.5, max_backoff_s=0.5, initial_in_flight=4, max_in_flight=4)
+        outcomes = ask(settings, tmp_path, 60)
+    assert {outcome.status for outcome in outcomes} == {"deferred"}
+    assert len(counts.arrived) <= 10 + 4
+
+
 def test_a_closed_port_defers(tmp_path: Path) -> None:
     settings = priced(tmp_path, "http://127.0.0.1:9/v1", attempts=2, budget_usd="0.01")
     (outcome,) = ask(settings, tmp_path)

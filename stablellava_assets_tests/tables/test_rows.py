@@ -47,6 +47,17 @@ def test_everything_is_made_the_first_time_and_nothing_the_second(tmp_path: Path
     assert second.data.equals(first.data)
 
 
+def test_rows_that_are_made_at_once_are_kept_in_groups(tmp_path: Path) -> None:
+    planned = plan(600)
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
+        refreshed = refresh(PROMPT_SPECS, planned, None, journal, lambda rows: list(write(rows)), "run", print)
+        assert journal.rows().equals(refreshed.data.combine_chunks())
+    assert refreshed.data.equals(bring_up_to_date(tmp_path / "one by one", planned).data)
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
+        resumed = refresh(PROMPT_SPECS, planned, None, journal, write, "another", print)
+    assert (resumed.resumed, resumed.computed) == (600, 0)
+
+
 def test_a_partition_without_rows_is_new_until_it_is_published(tmp_path: Path) -> None:
     first = bring_up_to_date(tmp_path, [])
     assert not first.unchanged
