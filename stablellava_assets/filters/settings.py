@@ -185,6 +185,10 @@ class FactQuestionSettings(Document):
         "learned to write; yes: the word Yes. auto: catalog for previous, caption for previous_base, else yes.",
     )
 
+    def min_score_of(self, ability: str) -> float:
+        """The threshold for pictures of an ability."""
+        return self.of_ability.get(ability, self.min_score)
+
 
 class FactSettings(Document):
     """A question about every fact of the prompt that is named here; the weakest fact decides."""
@@ -208,6 +212,15 @@ class AlignmentSettings(Document):
         description="With previous: whether every new checkpoint scores again what an earlier one scored, or what was "
         "let through because there was none. If not, a picture is scored once.",
     )
+
+    def min_score_of(self, scorer: str, fact: str, ability: str) -> float | None:
+        """The threshold of a row of ``alignment_scores``; None where its scorer or fact is not asked for any more."""
+        if scorer == "facts":
+            ask = self.facts.ask if self.facts is not None else {}
+            asked = next((question for name, question in ask.items() if name == fact), None)
+            return None if asked is None else asked.min_score_of(ability)
+        whole = {"clip": self.clip, "vqa": self.vqa}[scorer]
+        return None if whole is None else whole.min_score
 
     @model_validator(mode="after")
     def _scores_something(self) -> Self:

@@ -1,35 +1,53 @@
-"""The scores of a verdict beside the thresholds they were held against, and which are close to them."""
+"""The scores of a pair beside the thresholds they are held against, and which are close to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from stablellava_assets.filters.settings import FilterSettings
 
-
-class Threshold(NamedTuple):
-    """A column of a verdict that holds a score, and the bound that the settings set it."""
-
-    column: str
-    bound: Callable[[FilterSettings], float]
-    side: Literal["at least", "at most"]
+_Side = Literal["at least", "at most"]
 
 
-THRESHOLDS = (
-    Threshold("image_spread", lambda settings: settings.min_image_spread, "at least"),
-    Threshold("keyword_count", lambda settings: settings.prompt.max_keywords, "at most"),
-    Threshold("answer_words", lambda settings: settings.dialogue.max_answer_words, "at most"),
+class Score(NamedTuple):
+    """A stored score, the bound that the settings set it, and on which side of that a pair is kept."""
+
+    name: str
+    value: float | None
+    bound: float
+    side: _Side
+
+    def is_close(self, share: float) -> bool:
+        """Whether it differs from its bound by at most ``share`` of that bound."""
+        return self.value is not None and abs(self.value - self.bound) <= share * abs(self.bound)
+
+
+_OF_VERDICTS: tuple[tuple[str, Callable[[FilterSettings], float], _Side], ...] = (
+    ("image_spread", lambda settings: settings.min_image_spread, "at least"),
+    ("keyword_count", lambda settings: settings.prompt.max_keywords, "at most"),
+    ("answer_words", lambda settings: settings.dialogue.max_answer_words, "at most"),
 )
-"""Every stored score that a threshold decides about. A filter that stores another score adds its line here."""
+"""Columns of a verdict that a threshold decides about. A filter that stores another score adds its line here."""
 
-SCORE_COLUMNS = tuple(threshold.column for threshold in THRESHOLDS)
+SCORE_COLUMNS = tuple(column for column, _, _ in _OF_VERDICTS)
 
 
-def close_scores(verdict: Mapping[str, Any], settings: FilterSettings, share: float) -> list[str]:
-    """The columns of ``verdict`` whose score differs from its bound by at most ``share`` of that bound."""
-    return [
-        column
-        for column, bound_of, _ in THRESHOLDS
-        if verdict[column] is not None and abs(verdict[column] - bound_of(settings)) <= share * abs(bound_of(settings))
-    ]
+def scores_of(
+    verdict: Mapping[str, Any], aligned: Mapping[str, Sequence[Mapping[str, Any]]], settings: FilterSettings
+) -> list[Score]:
+    """Every score that decides about a pair.
+
+    Args:
+        verdict: at least ``ability``, ``image_ids`` and ``SCORE_COLUMNS`` of a row of ``filtered_pairs``.
+        aligned: the ``alignment_scores`` rows of pictures, by image id.
+        settings: the thresholds.
+    """
+    scores = [Score(column, verdict[column], bound_of(settings), side) for column, bound_of, side in _OF_VERDICTS]
+    if settings.alignment is None:
+        return scores
+    for row in (row for image_id in verdict["image_ids"] for row in aligned.get(image_id, ())):
+        bound = settings.alignment.min_score_of(row["scorer"], row["fact"], verdict["ability"])
+        if bound is not None:
+            scores.append(Score(f"{row['scorer']}, {row['fact']}: {row['claim']}", row["score"], bound, "at least"))
+    return scores

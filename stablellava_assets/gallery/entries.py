@@ -6,30 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.filters.overrule import was_overruled, was_reviewed
-from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.gallery.borderline import THRESHOLDS
+from stablellava_assets.gallery.borderline import Score
 
 
 def entry(
-    verdict: Mapping[str, Any], pictures: Sequence[str | None], close: Sequence[str], settings: FilterSettings
+    verdict: Mapping[str, Any], pictures: Sequence[str | None], scores: Sequence[Score], borderline: float
 ) -> dict[str, Any]:
-    """A verdict as ``page/gallery.js`` reads it; ``pictures`` are file names, None for one that cannot be shown."""
+    """A verdict as ``page/gallery.js`` reads it.
+
+    Args:
+        verdict: a row of ``filtered_pairs`` or ``rejected_pairs``.
+        pictures: file names, None for a picture that cannot be shown.
+        scores: what decides about the pair.
+        borderline: the share of its bound within which a score is close to it.
+    """
     return {
         "id": verdict["pair_id"],
         "ability": verdict["ability"],
         "batch": verdict["batch"],
         "kind": verdict["question_kind"],
         "verdict": "rejected" if verdict["reasons"] else "kept",
-        "borderline": bool(close),
+        "borderline": any(score.is_close(borderline) for score in scores),
         "reviewed": was_reviewed(verdict),
         "overruled": was_overruled(verdict),
         "prompt": verdict["prompt"],
         "turns": [[turn["from"], turn["value"]] for turn in verdict["conversations"]],
         "reasons": [list(found) for found in zip(verdict["reasons"], verdict["explanations"], strict=True)],
         "notes": [_note(note) for note in verdict["notes"]],
-        "scores": [
-            [column, verdict[column], bound(settings), side, column in close] for column, bound, side in THRESHOLDS
-        ],
+        "scores": [[*score, score.is_close(borderline)] for score in scores],
         "expected": verdict["expected"],
         "repeats": verdict["nearest_pair_id"],
         "pictures": list(pictures),

@@ -19,17 +19,17 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.gallery.borderline import SCORE_COLUMNS, close_scores
+from stablellava_assets.gallery.borderline import SCORE_COLUMNS, scores_of
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when batches are to be written anew because the page shows them otherwise."""
 
 _PAGE = Path(__file__).parent / "page"
@@ -128,18 +128,18 @@ class Gallery:
             return []
 
     def _key(self, partition: Partition) -> str:
-        versions = [
-            self._store.version(table, partition) for table in (*_TABLES, IMAGES) if self._store.holds(table, partition)
-        ]
+        made_from = (*_TABLES, IMAGES, ALIGNMENT_SCORES)
+        versions = [self._store.version(table, partition) for table in made_from if self._store.holds(table, partition)]
         settings = self._settings.model_dump(mode="json", exclude={"pairs_per_batch"})
         return content_key("gallery", _VERSION, self._count, settings, self._filters, versions)[:12]
 
     def _write_batch(self, partition: Partition, name: str) -> dict[str, Any]:
         tables = [table for table in (self._store.read(table, partition) for table in _TABLES) if table is not None]
         verdicts = pa.concat_tables(tables)
-        light = verdicts.select(["pair_id", "reasons", "notes", *SCORE_COLUMNS]).to_pylist()
-        close = [close_scores(row, self._filters, self._settings.borderline) for row in light]
-        chosen = sample(light, [bool(names) for names in close], self._count)
+        light = verdicts.select(["pair_id", "ability", "image_ids", "reasons", "notes", *SCORE_COLUMNS]).to_pylist()
+        aligned, share = self._alignment_scores(partition), self._settings.borderline
+        scores = [scores_of(row, aligned, self._filters) for row in light]
+        chosen = sample(light, [any(score.is_close(share) for score in found) for found in scores], self._count)
         rows = verdicts.take(pa.array(chosen, pa.int64())).to_pylist()
 
         place = self._batch(name)
@@ -148,7 +148,7 @@ class Gallery:
         try:
             files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
             entries = [
-                entry(row, [files.get(image) for image in row["image_ids"]], close[position], self._filters)
+                entry(row, [files.get(image) for image in row["image_ids"]], scores[position], share)
                 for row, position in zip(rows, chosen, strict=True)
             ]
             (unfinished / "pairs.js").write_text(
@@ -171,6 +171,15 @@ class Gallery:
             "rejected": rejected,
             "reasons": [[found, named_here[found], count] for found, count in sorted(named.items())],
         }
+
+    def _alignment_scores(self, partition: Partition) -> dict[str, list[dict[str, Any]]]:
+        """What each picture scored, by image id."""
+        columns = ["image_id", "scorer", "fact", "claim", "score"]
+        data = self._store.read(ALIGNMENT_SCORES, partition, columns)
+        of_image: dict[str, list[dict[str, Any]]] = {}
+        for row in data.to_pylist() if data is not None else ():
+            of_image.setdefault(row["image_id"], []).append(row)
+        return of_image
 
     def _write_pictures(self, partition: Partition, wanted: set[str], folder: Path) -> dict[str, str]:
         """Write the wanted pictures; returns the file name of each that could be shown."""

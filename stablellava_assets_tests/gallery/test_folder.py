@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 from stablellava_assets.filters.reviews import Review
+from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.folder import GalleryError
 from stablellava_assets.gallery.sample import sample
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import png
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
-from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish
+from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish, publish_rows
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -88,6 +90,33 @@ def test_a_score_close_to_its_threshold_is_borderline(tmp_path: Path) -> None:
     gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page").publish()
     found = {pair["id"]: (pair["verdict"], pair["borderline"]) for pair in entries(tmp_path / "page")}
     assert found == {"koala": ("kept", False), "lynx": ("rejected", True), "owl": ("kept", True)}
+
+
+def test_what_a_picture_scored_is_shown_and_may_be_borderline(tmp_path: Path) -> None:
+    store = publish(tmp_path / "tables", [animal("koala"), animal("owl")])
+    asked = {"subject": {"model": "previous", "min_score": 0.3, "of_ability": {"animal": 0.5}}}
+    filters = FilterSettings.model_validate({"alignment": {"facts": {"ask": asked}}})
+    gallery = gallery_of(store, tmp_path / "page", filters=filters)
+    gallery.publish()
+    assert not any(pair["borderline"] for pair in entries(tmp_path / "page"))
+    publish_rows(
+        store,
+        ALIGNMENT_SCORES,
+        ("animal", "0001"),
+        [
+            {"image_id": pair.image["image_id"], "scorer": "facts", "fact": fact, "claim": claim, "score": score}
+            for pair, fact, claim, score in (
+                (animal("koala"), "subject", "koala", 0.52),
+                (animal("koala"), "scene", "meadow", 0.9),
+                (animal("owl"), "subject", "owl", 0.99),
+            )
+        ],
+    )
+    assert gallery.publish() == 1
+    koala, owl = entries(tmp_path / "page")
+    assert (koala["borderline"], owl["borderline"]) == (True, False)
+    assert koala["scores"][-1] == ["facts, subject: koala", 0.52, 0.5, "at least", True]
+    assert owl["scores"][-1] == ["facts, subject: owl", 0.99, 0.5, "at least", False]
 
 
 def test_large_pictures_are_scaled_and_broken_ones_left_out(tmp_path: Path) -> None:

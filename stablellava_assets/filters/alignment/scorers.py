@@ -219,7 +219,7 @@ class FactScorer(_Asks):
 
     def threshold(self, fact: str, ability: str) -> float:
         """That of the fact, and of the ability where it has one of its own."""
-        return self._ask[fact].of_ability.get(ability, self._ask[fact].min_score)
+        return self._ask[fact].min_score_of(ability)
 
     def claims(self, spec: Row) -> list[Claim]:
         """A claim a fact that the settings name and the prompt has."""
