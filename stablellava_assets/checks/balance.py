@@ -8,11 +8,14 @@ from math import log
 from typing import NamedTuple
 
 _FEWEST = 10
-"""Prompts from which a balance can be told; fewer are balanced."""
+"""Prompts from which a balance can be told; fewer are balanced. From so many, as many subjects can be expected."""
 
 
 class Balance(NamedTuple):
-    """``entropy`` is over that of as many equally frequent subjects: 1 is even, 0 a single subject; ``top_share`` 0 to 1."""
+    """``entropy`` is over that of as many equally frequent subjects, of ten at least; ``top_share`` is 0 to 1.
+
+    An entropy of 1 is even, of 0 a single subject. Two subjects that share a batch are as even as can be, and 0.3 here.
+    """
 
     subjects: int
     entropy: float
@@ -28,4 +31,4 @@ def subject_balance(subjects: Iterable[str | None]) -> Balance:
         return Balance(len(counts), 1.0, None, 0.0)
     top, most = counts.most_common(1)[0]
     entropy = -sum(count / total * log(count / total) for count in counts.values())
-    return Balance(len(counts), entropy / log(len(counts)) if len(counts) > 1 else 0.0, top, most / total)
+    return Balance(len(counts), entropy / log(max(len(counts), _FEWEST)), top, most / total)

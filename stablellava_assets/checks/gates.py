@@ -43,7 +43,7 @@ class GateSettings(Document):
         0.5,
         ge=0,
         le=1,
-        description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones.",
+        description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones, of ten at least.",
     )
     max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Share of the prompts that one subject may have.")
     min_vendi_score: float = Field(

@@ -14,6 +14,7 @@ from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
+from stablellava_assets_tests.published_pairs import ANIMALS
 from stablellava_assets_tests.tables.rows_of import spec
 
 
@@ -27,8 +28,8 @@ def failed_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
 
 
 def specs(count: int) -> list[dict[str, Any]]:
-    """Good rows about three subjects in turn."""
-    return [{**spec(index), "subject": ("koala", "newt", "owl")[index % 3]} for index in range(count)]
+    """Good rows about ten subjects in turn."""
+    return [{**spec(index), "subject": ANIMALS[index % 10]} for index in range(count)]
 
 
 def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs it?") -> dict[str, Any]:
@@ -96,6 +97,11 @@ def test_no_subject_may_dominate_unless_the_profile_allows_it() -> None:
     mostly = [*koalas, *({**spec(index), "subject": "Koala"} for index in range(20, 30)), *specs(50)[30:]]
     assert failed_gates(mostly, min_vendi_score=1) == {"no_subject_dominates"}
     assert failed_gates(koalas[:9]) == set(), "too few to tell"
+
+
+def test_a_batch_that_collapses_to_two_subjects_is_not_even() -> None:
+    two = [{**spec(index), "subject": ("koala", "owl")[index % 2]} for index in range(20)]
+    assert failed_gates(two) == {"subjects_are_even"}
 
 
 def test_an_empty_batch_is_refused_unless_the_profile_allows_it() -> None:
