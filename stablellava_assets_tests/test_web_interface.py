@@ -172,5 +172,6 @@ def test_the_ui_starts_as_people_start_it(own: Project, typed: str) -> None:
         ]["locationEntries"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
     finally:
-        os.killpg(server.pid, signal.SIGINT)
-        server.communicate()
+        # Its services may wait for each other when all are told to end at once.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
