@@ -11,6 +11,11 @@ def is_folder(name: str) -> bool:
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
+def place_of(name: str) -> str:
+    """What ``from_pretrained`` takes: a model's name, with the home folder for a tilde where it is that of a folder."""
+    return str(Path(name).expanduser()) if is_folder(name) else name
+
+
 def kinds_of(error: BaseException) -> set[type]:
     """The classes of an error and of everything that led to it, with those they derive from."""
     causes = [error]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from stablellava_assets.hub_models import hub_fault, is_folder
+from stablellava_assets.hub_models import hub_fault, is_folder, place_of
 
 
 class PretrainedModelError(RuntimeError):
@@ -24,10 +23,9 @@ def load_pretrained(setting: str, name: str, kind: Any, **options: Any) -> Any:
     Raises:
         PretrainedModelError: it cannot be loaded; ``setting`` is named.
     """
-    place = str(Path(name).expanduser()) if is_folder(name) else name
     # Missing, gated, damaged, of another kind: transformers raises whatever the part at fault raises.
     try:
-        return kind.from_pretrained(place, **options)
+        return kind.from_pretrained(place_of(name), **options)
     except Exception as error:
         if fault := hub_fault(setting.removesuffix(".model"), name, None, error, on_hub=not is_folder(name)):
             raise PretrainedModelError(fault) from error

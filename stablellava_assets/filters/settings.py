@@ -216,9 +216,8 @@ class AlignmentSettings(Document):
     def min_score_of(self, scorer: str, fact: str, ability: str) -> float | None:
         """The threshold of a row of ``alignment_scores``; None where its scorer or fact is not asked for any more."""
         if scorer == "facts":
-            ask = self.facts.ask if self.facts is not None else {}
-            asked = next((question for name, question in ask.items() if name == fact), None)
-            return None if asked is None else asked.min_score_of(ability)
+            asked = {str(name): question for name, question in self.facts.ask.items()} if self.facts is not None else {}
+            return asked[fact].min_score_of(ability) if fact in asked else None
         whole = {"clip": self.clip, "vqa": self.vqa}[scorer]
         return None if whole is None else whole.min_score
 

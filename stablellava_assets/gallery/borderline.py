@@ -23,6 +23,11 @@ class Score(NamedTuple):
         return self.value is not None and abs(self.value - self.bound) <= share * abs(self.bound)
 
 
+def is_borderline(scores: Sequence[Score], share: float) -> bool:
+    """Whether one of a pair's scores is close to its bound."""
+    return any(score.is_close(share) for score in scores)
+
+
 _OF_VERDICTS: tuple[tuple[str, Callable[[FilterSettings], float], _Side], ...] = (
     ("image_spread", lambda settings: settings.min_image_spread, "at least"),
     ("keyword_count", lambda settings: settings.prompt.max_keywords, "at most"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.filters.overrule import was_overruled, was_reviewed
-from stablellava_assets.gallery.borderline import Score
+from stablellava_assets.gallery.borderline import Score, is_borderline
 
 
 def entry(
@@ -26,7 +26,7 @@ def entry(
         "batch": verdict["batch"],
         "kind": verdict["question_kind"],
         "verdict": "rejected" if verdict["reasons"] else "kept",
-        "borderline": any(score.is_close(borderline) for score in scores),
+        "borderline": is_borderline(scores, borderline),
         "reviewed": was_reviewed(verdict),
         "overruled": was_overruled(verdict),
         "prompt": verdict["prompt"],

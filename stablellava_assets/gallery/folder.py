@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.gallery.borderline import SCORE_COLUMNS, scores_of
+from stablellava_assets.gallery.borderline import SCORE_COLUMNS, is_borderline, scores_of
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
@@ -139,7 +139,7 @@ class Gallery:
         light = verdicts.select(["pair_id", "ability", "image_ids", "reasons", "notes", *SCORE_COLUMNS]).to_pylist()
         aligned, share = self._alignment_scores(partition), self._settings.borderline
         scores = [scores_of(row, aligned, self._filters) for row in light]
-        chosen = sample(light, [any(score.is_close(share) for score in found) for found in scores], self._count)
+        chosen = sample(light, [is_borderline(found, share) for found in scores], self._count)
         rows = verdicts.take(pa.array(chosen, pa.int64())).to_pylist()
 
         place = self._batch(name)

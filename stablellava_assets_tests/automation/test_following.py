@@ -46,9 +46,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def ask(instance: dg.DagsterInstance, partition: str, tags: dict[str, str] | None = None) -> dg.DagsterRun:
-    return instance.create_run_for_job(
-        DEFINITIONS.resolve_job_def("batch"), tags={**(tags or {}), "dagster/partition": partition}
-    )
+    return instance.create_run_for_job(batch_job(), tags={**(tags or {}), "dagster/partition": partition})
 
 
 def run(instance: dg.DagsterInstance, asked: dg.DagsterRun) -> None:

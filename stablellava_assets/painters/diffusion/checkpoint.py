@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summary_of
+from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, place_of, summary_of
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -73,7 +73,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     try:
         with quiet():
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-                str(Path(settings.model).expanduser()) if is_folder(settings.model) else settings.model,
+                place_of(settings.model),
                 revision=settings.revision,
                 variant=settings.variant,
                 dtype=dtype_of(settings, device),
