@@ -32,12 +32,13 @@ _MEBIBYTE_IN_KIB = 1024
 
 
 class Run(NamedTuple):
-    """Wall seconds, processor seconds, MiB at the peak, and how many rows of each kind were kept."""
+    """Wall seconds, processor seconds, MiB at the peak, how many rows of each kind were kept, and what else was printed."""
 
     seconds: float
     processor: float
     peak: float
     kept: dict[str, int]
+    further: str
 
 
 def python_of(folder: Path, packages: list[str]) -> Path:
@@ -88,7 +89,7 @@ def measure(python: Path | str, script: str, source: Path, planted: list[str], s
     for line in kept_ids.read_text().split():
         kept[planted[int(line)]] += 1
     seconds, used = map(float, shown.split()[-2:])
-    return Run(seconds, used, peak, kept)
+    return Run(seconds, used, peak, kept, shown.splitlines()[0] if script == OURS[1] else "")
 
 
 def _tree(root: int) -> list[int]:
@@ -153,6 +154,8 @@ def _show(name: str, size: int, run: Run, planted: list[str]) -> None:
         f"{wrong} first rows lost",
         flush=True,
     )
+    if run.further:
+        print(f"  {run.further}")
 
 
 if __name__ == "__main__":

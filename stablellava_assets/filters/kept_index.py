@@ -25,7 +25,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.store import Partition
 
-_VERSION = 3
+_VERSION = 4
 """Raise it when keys are made or stored otherwise: the file then has another name, and older ones are deleted."""
 
 _WAIT = 600.0

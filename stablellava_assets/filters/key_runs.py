@@ -1,11 +1,13 @@
 """Lookup keys on disk, to which many are added at once: sorted runs that are merged as they grow.
 
 A log-structured merge tree (O'Neil et al., 1996). A B-tree writes nearly every page of itself for each batch of random
-keys; here a batch is one more run, and a run is written again only when it is merged with others of about its size.
+keys; here a batch is one more run, and a run is written again only when it is merged with others of about its size. Runs
+lie in blocks, and the first key of each says which are read.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -13,17 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, size INTEGER, keys BLOB, owners BLOB);"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, firsts BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS blocks (
+    run INTEGER, number INTEGER, keys BLOB NOT NULL, owners BLOB NOT NULL, PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+"""
 
 _KEY, _OWNER = np.dtype("<i8"), np.dtype("<u4")
+_BLOCK = 256
+"""Keys a block, 3 kB: smaller ones cost SQLite more a key, and of larger ones a small batch needs nearly all."""
 _LARGEST = 1 << 26
-"""Keys a run at most: SQLite's values end at 10^9 bytes."""
+"""Keys a run at most, since those that are merged are in memory together: 0.8 GB."""
 
 Numbers = NDArray[Any]
 
 
 class KeyRuns:
-    """The table ``runs`` of an open SQLite file: which owners have which 64-bit keys.
+    """The tables of :data:`SCHEMA` in an open SQLite file: which owners have which 64-bit keys.
 
     Owners that are gone are left in their runs until these are merged; who looks them up does not find them.
     """
@@ -49,22 +58,24 @@ class KeyRuns:
             # Runs at least double from one to the next, so that there are few and a key is seldom written again.
             if other_size >= 2 * size or size + other_size > _LARGEST:
                 break
-            merged.append(_alive(*self._run(number), alive))
+            merged.append(_alive(*self._all_of(number), alive))
             self._connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+            self._connection.execute("DELETE FROM blocks WHERE run = ?", (number,))
             size += len(merged[-1][0])
         all_keys, all_owners = (np.concatenate(parts) for parts in zip(*merged, strict=True))
         # A stable sort merges what is sorted already.
         order = np.argsort(all_keys, kind="stable")
-        row = size, all_keys[order].tobytes(), all_owners[order].tobytes()
-        self._connection.execute("INSERT INTO runs (size, keys, owners) VALUES (?, ?, ?)", row)
+        self._write(all_keys[order], all_owners[order])
 
     def owners(self, wanted: Numbers) -> Numbers:
         """The owners of one or more of the ``wanted`` keys, each once, sorted."""
         # In order, neighbours in a run are looked up one after the other.
         wanted = np.sort(wanted)
         found = [np.empty(0, _OWNER)]
-        for (number,) in self._connection.execute("SELECT number FROM runs").fetchall():
-            keys, owners = self._run(number)
+        for number, firsts in self._connection.execute("SELECT number, firsts FROM runs").fetchall():
+            keys, owners = self._blocks(number, _holding(wanted, np.frombuffer(firsts, _KEY)))
+            if not len(keys):
+                continue
             first = np.searchsorted(keys, wanted)
             hit = np.flatnonzero(keys[np.minimum(first, len(keys) - 1)] == wanted)
             first, last = first[hit], np.searchsorted(keys, wanted[hit], side="right")
@@ -73,10 +84,42 @@ class KeyRuns:
             found.append(owners[at])
         return np.unique(np.concatenate(found))
 
-    def _run(self, number: int) -> tuple[Numbers, Numbers]:
-        query = "SELECT keys, owners FROM runs WHERE number = ?"
-        keys, owners = self._connection.execute(query, (number,)).fetchone()
-        return np.frombuffer(keys, _KEY), np.frombuffer(owners, _OWNER)
+    def _write(self, keys: Numbers, owners: Numbers) -> None:
+        row = len(keys), keys[::_BLOCK].tobytes()
+        number = self._connection.execute("INSERT INTO runs (size, firsts) VALUES (?, ?)", row).lastrowid
+        blocks = (
+            (number, at, keys[start : start + _BLOCK].tobytes(), owners[start : start + _BLOCK].tobytes())
+            for at, start in enumerate(range(0, len(keys), _BLOCK))
+        )
+        self._connection.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?)", blocks)
+
+    def _all_of(self, run: int) -> tuple[Numbers, Numbers]:
+        query = "SELECT keys, owners FROM blocks WHERE run = ? ORDER BY number"
+        return _joined(self._connection.execute(query, (run,)).fetchall())
+
+    def _blocks(self, run: int, numbers: Numbers) -> tuple[Numbers, Numbers]:
+        """These blocks of a run, in order, one behind the other."""
+        query = """
+            SELECT keys, owners FROM blocks WHERE run = ? AND number IN (SELECT value FROM json_each(?)) ORDER BY number
+        """
+        return _joined(self._connection.execute(query, (run, json.dumps(numbers.tolist()))).fetchall())
+
+
+def _holding(wanted: Numbers, firsts: Numbers) -> Numbers:
+    """The blocks, by the first key of each, that may hold one of the ``wanted`` keys; both are sorted."""
+    # Keys like a block's first one may begin in the block before it.
+    first = np.maximum(np.searchsorted(firsts, wanted, side="left") - 1, 0)
+    last = np.searchsorted(firsts, wanted, side="right") - 1
+    first, last = first[last >= 0], last[last >= 0]
+    opened = np.bincount(first, minlength=len(firsts) + 1) - np.bincount(last + 1, minlength=len(firsts) + 1)
+    return np.flatnonzero(np.cumsum(opened) > 0)
+
+
+def _joined(blocks: Sequence[tuple[bytes, bytes]]) -> tuple[Numbers, Numbers]:
+    return (
+        np.frombuffer(b"".join(keys for keys, _ in blocks), _KEY),
+        np.frombuffer(b"".join(owners for _, owners in blocks), _OWNER),
+    )
 
 
 def _alive(keys: Numbers, owners: Numbers, alive: Sequence[tuple[int, int]]) -> tuple[Numbers, Numbers]:
