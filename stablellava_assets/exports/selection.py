@@ -11,7 +11,9 @@ from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES,
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table
 
-_PICTURE_COLUMNS = ("image_id", "image", "painter", "model", "steps", "guidance", "seed", "sha256")
+_PICTURE_COLUMNS = (
+    "image_id", "image", "software", "painter", "model", "steps", "guidance", "seed", "sha256", "digital_source_type"
+)  # fmt: skip
 
 
 class SelectionError(ValueError):

@@ -17,9 +17,9 @@ from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.painters.api_forecast import picture_forecast
 from stablellava_assets.painters.emphasis import without_brackets
-from stablellava_assets.painters.image_rows import INPUTS, finish, image_row
+from stablellava_assets.painters.image_rows import INPUTS, as_sent, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
-from stablellava_assets.painters.provenance import Provenance
+from stablellava_assets.painters.provenance import Provenance, is_signed
 from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.identity import content_key
@@ -61,7 +61,8 @@ class _Try:
 class ApiPainter:
     """Asks for one picture a request; each answer is in the ledger before anything is done with it, and paid once.
 
-    Endpoints know no emphasis, so prompts are sent without their brackets.
+    Endpoints know no emphasis, so prompts are sent without their brackets. A picture that its provider has signed is kept as it
+    came: another byte in its file, and the signature would be void.
 
     Args:
         settings: the profile's.
@@ -165,10 +166,13 @@ class ApiPainter:
     def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
         if not isinstance(outcome.answer, PictureAnswer):
             return self._unpainted(tried, outcome, outcome.status, outcome.reason)
-        picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
+        encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
         inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
         prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
-        painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
+        if is_signed(encoded):
+            painted = as_sent(encoded, picture)
+        else:
+            painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
         return image_row(
             tried.row,
             painted,
@@ -195,8 +199,8 @@ class ApiPainter:
         return tried.seed if self._settings.seed_field else None
 
 
-def _decoded(encoded: str, min_spread: float) -> Image.Image:
-    """The picture, in RGB.
+def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
+    """The file that was sent in base64, and its picture in RGB.
 
     Raises:
         UnusablePictureError: it is none, or uniform.
@@ -205,10 +209,11 @@ def _decoded(encoded: str, min_spread: float) -> Image.Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as opened:
+        encoded = base64.b64decode(sent, validate=True)
+        with Image.open(io.BytesIO(encoded)) as opened:
             picture = opened.convert("RGB")
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None
     if reason := uniform(float(np.asarray(picture.convert("L")).std()), min_spread):
         raise UnusablePictureError(reason)
-    return picture
+    return encoded, picture

@@ -10,7 +10,7 @@ from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.painters.lexicon import Lexicon
 from stablellava_assets.painters.painting import Order, PaintingPool
 from stablellava_assets.painters.prompt_reading import UnpaintablePromptError, read_prompt
-from stablellava_assets.painters.provenance import COMPOSED
+from stablellava_assets.painters.provenance import COMPOSED, software
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.painters.sprites import artwork_version
 from stablellava_assets.tables.identity import content_key
@@ -80,6 +80,7 @@ class EmbeddedPainter:
             "image": None if png is None else {"bytes": png, "path": f"{row.row_id}.png"},
             "width": None if png is None else self._size,
             "height": None if png is None else self._size,
+            "software": software(),
             "painter": self.name,
             "model": artwork_version(),
             "steps": None,

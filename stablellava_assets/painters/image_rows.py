@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.painters.encoding import encode_png, perceptual_hash
-from stablellava_assets.painters.provenance import GENERATED, Provenance, xmp_packet
+from stablellava_assets.painters.encoding import encode_png, perceptual_hash, picture_suffix
+from stablellava_assets.painters.provenance import GENERATED, Provenance, software, xmp_packet
 from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import FAILED, MADE
@@ -22,9 +22,10 @@ INPUTS = ("spec_id", "ability", "batch", "prompt")
 
 @dataclass(frozen=True)
 class Painted:
-    """An encoded picture."""
+    """An encoded picture, and the suffix of its format."""
 
-    png: bytes
+    encoded: bytes
+    suffix: str
     width: int
     height: int
     perceptual_hash: str
@@ -35,7 +36,12 @@ def finish(picture: Image.Image, provenance: Provenance, signer: PictureSigner |
     png = encode_png(picture, xmp_packet(provenance))
     if signer is not None:
         png = signer.sign(png, provenance)
-    return Painted(png, *picture.size, perceptual_hash(picture))
+    return Painted(png, "png", *picture.size, perceptual_hash(picture))
+
+
+def as_sent(encoded: bytes, picture: Image.Image) -> Painted:
+    """A picture in the very file in which it came, which shows ``picture``."""
+    return Painted(encoded, picture_suffix(encoded), *picture.size, perceptual_hash(picture))
 
 
 def image_row(
@@ -52,20 +58,20 @@ def image_row(
     reason: str | None = None,
 ) -> Row:
     """The row of a picture, or of none, which is failed unless ``status`` says otherwise."""
-    png = None if painted is None else painted.png
     described: dict[str, Any] = {name: row.inputs[name] for name in INPUTS if name != "prompt"}
     return {
         "image_id": row.row_id,
         **described,
-        "image": None if png is None else {"bytes": png, "path": f"{row.row_id}.png"},
+        "image": None if painted is None else {"bytes": painted.encoded, "path": f"{row.row_id}.{painted.suffix}"},
         "width": None if painted is None else painted.width,
         "height": None if painted is None else painted.height,
+        "software": software(),
         "painter": painter,
         "model": model,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,
-        "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
+        "sha256": None if painted is None else hashlib.sha256(painted.encoded).hexdigest(),
         "perceptual_hash": None if painted is None else painted.perceptual_hash,
         "ignored_keywords": [],
         "digital_source_type": None if painted is None else GENERATED,

@@ -1,4 +1,8 @@
-"""What a picture says of its own making: an XMP packet with IPTC's properties for synthetic media."""
+"""What a picture says of its own making: an XMP packet with IPTC's properties for synthetic media.
+
+Five properties of one value each, which every writer of XML writes; the libraries for XMP bring a C++ or Perl program along, and the
+maintained ones of them are under the GPL.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ def xmp_packet(provenance: Provenance) -> bytes:
     rdf = ElementTree.SubElement(meta, f"{{{_RDF}}}RDF")
     description = ElementTree.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": ""})
     properties = {
-        f"{{{_XMP}}}CreatorTool": _software(),
+        f"{{{_XMP}}}CreatorTool": software(),
         f"{{{_DC}}}identifier": provenance.prompt_id,
         f"{{{_IPTC}}}DigitalSourceType": SOURCE_TYPES + provenance.source_type,
         f"{{{_IPTC}}}AISystemUsed": provenance.model,
@@ -56,8 +60,14 @@ def xmp_packet(provenance: Provenance) -> bytes:
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{packet}<?xpacket end="w"?>'.encode()
 
 
+def is_signed(encoded: bytes) -> bool:
+    """Whether a picture carries a C2PA manifest, which every format of file keeps in a JUMBF box of that name."""
+    return b"jumb" in encoded and b"c2pa" in encoded
+
+
 @cache
-def _software() -> str:
+def software() -> str:
+    """This software and its version."""
     return f"stablellava-assets {version('stablellava-assets')}"
 
 

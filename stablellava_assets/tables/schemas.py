@@ -82,6 +82,11 @@ IMAGES = Table(
         column("image", IMAGE, "The encoded picture and the file name it goes by; null when not made."),
         column("width", pa.int32(), "Width in pixels."),
         column("height", pa.int32(), "Height in pixels."),
+        column(
+            "software",
+            pa.string(),
+            "This software and its version, as the file says (XMP); null where it was painted before this was recorded.",
+        ),
         column("painter", pa.string(), "Painter that made the picture."),
         column("model", pa.string(), "Model or artwork the painter used, with its version."),
         column("steps", pa.int32(), "Denoising steps; null where the painter has none."),
@@ -106,7 +111,7 @@ IMAGES = Table(
         ),
         *_TAIL,
     ),
-    added=frozenset({"cost_usd", "digital_source_type"}),
+    added=frozenset({"cost_usd", "digital_source_type", "software"}),
 )
 
 DIALOGUES = Table(

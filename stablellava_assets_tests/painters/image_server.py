@@ -47,9 +47,15 @@ def picture_of(body: Mapping[str, Any], *, uniform: bool = False) -> bytes:
 
 @contextmanager
 def image_server(
-    fault: Fault = lambda body, arrival: None, usage: Mapping[str, int] | None = None, latency_s: float = 0
+    fault: Fault = lambda body, arrival: None,
+    usage: Mapping[str, int] | None = None,
+    latency_s: float = 0,
+    finished: Callable[[bytes], bytes] = lambda jpeg: jpeg,
 ) -> Iterator[tuple[str, Seen]]:
-    """A server in threads of this process: its ``base_url``, and what it sees as it sees it."""
+    """A server in threads of this process: its ``base_url``, and what it sees as it sees it.
+
+    ``finished`` makes of each JPEG the file that is sent.
+    """
     seen, lock = Seen(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +85,7 @@ def image_server(
             if wrong and wrong.isdigit():
                 self._write(int(wrong), {"error": {"message": f"scripted {wrong}", "code": None}})
                 return
-            picture = b"no picture" if wrong == "no_picture" else picture_of(body, uniform=wrong == "uniform")
+            picture = b"no picture" if wrong == "no_picture" else finished(picture_of(body, uniform=wrong == "uniform"))
             entry = {"b64_json": base64.b64encode(picture).decode()}
             if wrong == "address":
                 entry = {"url": "http://127.0.0.1/picture.png"}

@@ -1,10 +1,11 @@
 import io
 from xml.etree import ElementTree
 
+import exiv2
 from PIL import Image
 
 from stablellava_assets.painters.encoding import encode_png
-from stablellava_assets.painters.provenance import Provenance, xmp_packet
+from stablellava_assets.painters.provenance import Provenance, software, xmp_packet
 from stablellava_assets_tests.painters.specs import painted, spec
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
@@ -30,6 +31,20 @@ def test_a_picture_says_what_made_it() -> None:
     assert said["{http://ns.adobe.com/xap/1.0/}CreatorTool"].startswith("stablellava-assets ")
 
 
+def test_exiv2_which_photo_programs_read_with_understands_every_property() -> None:
+    prompt = "((koala)) & <tree>, “8k”"
+    png = encode_png(Image.new("RGB", (8, 8)), xmp_packet(Provenance("sdxl@1", prompt, "an id")))
+    opened = exiv2.ImageFactory.open(png)
+    opened.readMetadata()
+    assert {datum.key(): str(datum.value()) for datum in opened.xmpData()} == {
+        "Xmp.iptcExt.DigitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+        "Xmp.iptcExt.AISystemUsed": "sdxl@1",
+        "Xmp.iptcExt.AIPromptInformation": prompt,
+        "Xmp.dc.identifier": "an id",
+        "Xmp.xmp.CreatorTool": software(),
+    }
+
+
 def test_pillow_reads_the_packet_by_itself() -> None:
     png = encode_png(Image.new("RGB", (8, 8)), xmp_packet(Provenance("sdxl@1", "a koala", "an id")))
     with Image.open(io.BytesIO(png)) as picture:
@@ -38,6 +53,7 @@ def test_pillow_reads_the_packet_by_itself() -> None:
 
 def test_the_row_of_a_sprite_scene_says_what_it_is_and_its_file_stays_as_it_was() -> None:
     made, failed = painted(spec("((elephant)), beach"), spec("((Roujiamo))"))
+    assert made["software"] == software()
     assert (made["digital_source_type"], failed["digital_source_type"]) == ("compositeSynthetic", None)
     with Image.open(io.BytesIO(made["image"]["bytes"])) as picture:
         assert "xmp" not in picture.info

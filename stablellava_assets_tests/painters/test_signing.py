@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,24 @@ def manifest(png: bytes) -> dict[str, Any]:
     return active
 
 
+def test_a_picture_that_its_provider_signed_is_kept_as_it_came(tmp_path: Path) -> None:
+    provider = signer(signing_files(tmp_path))
+    sent: list[bytes] = []
+
+    def signed(jpeg: bytes) -> bytes:
+        png = io.BytesIO()
+        Image.open(io.BytesIO(jpeg)).save(png, "PNG")
+        sent.append(provider.sign(png.getvalue(), Provenance("a provider's model", "", "of the provider")))
+        return sent[-1]
+
+    with image_server(finished=signed) as (url, _):
+        (row,) = painted_by(painter_of(tmp_path, url, c2pa=settings(signing_files(tmp_path))), spec("((koala)), tree"))
+    assert row["image"] == {"bytes": sent[0], "path": f"{row['image_id']}.png"}
+    assert (row["sha256"], row["width"], row["height"]) == (hashlib.sha256(sent[0]).hexdigest(), 48, 32)
+    assert manifest(row["image"]["bytes"])["title"] == "of the provider.png"
+    assert (row["digital_source_type"], row["model"]) == ("trainedAlgorithmicMedia", "painter-1")
+
+
 def test_a_picture_of_the_api_painter_is_signed_and_its_key_is_that_of_an_unsigned_one(tmp_path: Path) -> None:
     files = signing_files(tmp_path)
     with image_server() as (url, _):
@@ -85,14 +104,14 @@ def test_pictures_are_signed_by_several_threads_at_once_and_keep_their_pixels(tm
             threads.map(lambda at: finish(pictures[at], Provenance("m", "p", str(at)), signs), range(len(pictures)))
         )
     for at, painted in enumerate(signed):
-        assert manifest(painted.png)["title"] == f"{at}.png"
-        with Image.open(io.BytesIO(painted.png)) as opened:
+        assert manifest(painted.encoded)["title"] == f"{at}.png"
+        with Image.open(io.BytesIO(painted.encoded)) as opened:
             assert opened.tobytes() == pictures[at].tobytes()
 
 
 def test_a_picture_that_was_changed_is_no_longer_valid(tmp_path: Path) -> None:
     painted = finish(Image.new("RGB", (16, 16)), Provenance("m", "p", "the id"), signer(signing_files(tmp_path)))
-    with Reader("image/png", io.BytesIO(painted.png.replace(b"the id", b"not id", 1))) as reader:
+    with Reader("image/png", io.BytesIO(painted.encoded.replace(b"the id", b"not id", 1))) as reader:
         assert json.loads(reader.json())["validation_state"] == "Invalid"
 
 
