@@ -6,7 +6,8 @@ counts is their ratio. Usage::
     python benchmarks/painting_throughput.py                     # a tiny pipeline on the processor
     python benchmarks/painting_throughput.py --sdxl --pictures 64  # the size of SDXL base, on a GPU
 
-``equal``: the same steps, size and dtype. ``recommended``: half the steps with DPM++ 2M Karras, compiled on a GPU.
+``equal``: the same steps, size and dtype. ``recommended``: half the steps with DPM++ 2M Karras (of the paper's 50 the 25 of docs/painters.md), with
+``--compile`` compiled.
 ``repeated``: equal, and every prompt four times, painted once (the paper's released prompts repeat as often).
 """
 
@@ -174,7 +175,7 @@ def main(options: argparse.Namespace) -> None:
         fast = equal.model_copy(update={"steps": -(-options.steps // 2), "scheduler": "dpm++_2m_karras"})
         once = equal.model_copy(update={"repeated_prompts": "once"})
         painters = {
-            key: DiffusionPainter(settings, lambda _: pipeline)
+            key: DiffusionPainter(settings, folder / "batch_sizes.json", lambda _: pipeline)
             for key, settings in (("equal", equal), ("recommended", fast), ("repeated", once))
         }
         repeated = [{**spec, "spec_id": f"{spec['spec_id']} {copy}"} for spec in specs for copy in range(_REPEATS)]

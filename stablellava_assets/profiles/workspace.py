@@ -124,7 +124,7 @@ class Workspace:
         if isinstance(settings, DiffusionPainterSettings):
             from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 
-            return DiffusionPainter(settings)
+            return DiffusionPainter(settings, self.data / "batch_sizes.json")
         if isinstance(settings, ApiPainterSettings):
             from stablellava_assets.painters.api import ApiPainter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,12 @@ def settings_of(folder: Path, **changes: Any) -> DiffusionPainterSettings:
     return DiffusionPainterSettings.model_validate({**small, **changes})
 
 
-def painter_of(folder: Path, load: Callable[[Any], Any] = load_pipeline, **changes: Any) -> DiffusionPainter:
-    return DiffusionPainter(settings_of(folder, **changes), load)
+def painter_of(
+    folder: Path, load: Callable[[Any], Any] = load_pipeline, memory: Path | None = None, **changes: Any
+) -> DiffusionPainter:
+    """``memory`` is the file in which painters remember batch sizes; unset, this one remembers nothing of others."""
+    fresh = Path(tempfile.mkdtemp()) / "batch_sizes.json"
+    return DiffusionPainter(settings_of(folder, **changes), memory or fresh, load)
 
 
 def painted_by(painter: DiffusionPainter, *specs: Row) -> list[Row]:

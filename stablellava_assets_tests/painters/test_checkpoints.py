@@ -73,6 +73,17 @@ def test_a_gpu_that_is_not_there(sdxl: Path) -> None:
     assert f"painter.device is {missing}, and torch" in refusal(sdxl, device=missing)
 
 
+def test_painting_on_the_processor_for_want_of_a_gpu_is_said(sdxl: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import torch
+
+    painted_by(painter_of(sdxl, device="auto"), spec("koala"))
+    told = [message for message in caplog.messages if "finds no GPU (painter.device is auto)" in message]
+    assert len(told) == (0 if torch.cuda.is_available() or torch.backends.mps.is_available() else 1)
+    caplog.clear()
+    painted_by(painter_of(sdxl, device="cpu"), spec("koala"))
+    assert not caplog.messages, "who asks for the processor need not be told"
+
+
 def test_a_scheduler_that_does_not_fit(copied: Path) -> None:
     from diffusers import FlowMatchEulerDiscreteScheduler
 

@@ -1,24 +1,51 @@
-"""How many pictures are painted at once: what the profile says or the GPU's memory holds, less whenever that runs out."""
+"""How many pictures are painted at once: what the profile says or the GPU's memory holds, less whenever that runs out.
+
+What ran out is remembered in a file, since every partition may be painted by a process of its own.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from stablellava_assets.painters.base import PainterError
+from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.tables.identity import content_key
 
 _WITHOUT_GPU = 4
 _MOST = 32
 _SHARE = 0.8
 """Of the free memory, what batches may take: kernels ask for workspace that the first picture did not need."""
+_DECIDES_MEMORY = {"width", "height", "guidance", "dtype", "offload", "compile", "batch_size"}
+_LOG = logging.getLogger(__name__)
 
 
 class BatchSize:
-    """The limit in force; what was learned stays for the life of the painter."""
+    """The limit in force.
 
-    def __init__(self, chosen: int | None, device: str) -> None:
-        self._measures = chosen is None and device == "cuda"
-        self.limit = 1 if self._measures else chosen or _WITHOUT_GPU
+    Args:
+        settings: the profile's.
+        checkpoint: hash of the checkpoint.
+        device: which is painted on.
+        memory: file of what was too many for whom; another checkpoint, setting or device starts anew.
+    """
+
+    def __init__(self, settings: DiffusionPainterSettings, checkpoint: str, device: str, memory: Path) -> None:
+        self._measures = settings.batch_size is None and device == "cuda"
+        self._memory = memory
+        self._key = content_key(
+            checkpoint, settings.model_dump(mode="json", include=_DECIDES_MEMORY), device, _name_of(device)
+        )
+        self._held = _remembered(memory).get(self._key)
+        chosen = 1 if self._measures else settings.batch_size or _WITHOUT_GPU
+        self.limit = chosen if self._held is None else min(chosen, self._held)
+        if self._held is not None:
+            _LOG.info("at most %d pictures at once, since memory ran out with more (%s)", self._held, memory)
 
     @contextmanager
     def measured(self) -> Iterator[None]:
@@ -33,11 +60,11 @@ class BatchSize:
         yield
         each = torch.cuda.max_memory_allocated() - before
         free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        self.limit = min(max(int(_SHARE * free / max(each, 1)), 1), _MOST)
+        self.limit = min(max(int(_SHARE * free / max(each, 1)), 1), self._held or _MOST, _MOST)
         self._measures = False
 
     def ran_out(self, count: int) -> None:
-        """Memory did not hold ``count`` pictures: half as many from now on.
+        """Memory did not hold ``count`` pictures: half as many from now on, and in later runs.
 
         Raises:
             PainterError: it does not hold a single one.
@@ -50,9 +77,42 @@ class BatchSize:
                 "painter.dtype to bfloat16"
             )
         self._measures = False
-        self.limit = min(self.limit, count // 2)
+        self.limit = self._held = min(self.limit, count // 2)
+        _remember(self._memory, self._key, self.limit)
+        _LOG.warning(
+            "memory ran out with %d pictures at once; %d from now on, also in later runs (until %s is deleted)",
+            count,
+            self.limit,
+            self._memory,
+        )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _name_of(device: str) -> Any:
+    import torch
+
+    return (
+        (torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory) if device == "cuda" else None
+    )
+
+
+def _remembered(memory: Path) -> dict[str, int]:
+    try:
+        held: dict[str, int] = json.loads(memory.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        _LOG.warning("%s is not JSON: how many pictures memory holds is found out anew", memory)
+        return {}
+    return held
+
+
+def _remember(memory: Path, key: str, limit: int) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = memory.with_name(f"{memory.name}.{uuid4().hex}")
+    unfinished.write_text(json.dumps({**_remembered(memory), key: limit}))
+    unfinished.replace(memory)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.identity import content_key
 
 _INDEX = "model_index.json"
+_LOG = logging.getLogger(__name__)
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 _SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -70,6 +72,13 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
 
     identity = checkpoint_identity(settings).label
     device = device_of(settings)
+    if settings.device == "auto" and device == "cpu":
+        _LOG.warning(
+            "torch %s finds no GPU (painter.device is auto): %s paints on the processor, minutes a picture for a model of "
+            "SDXL's size",
+            torch.__version__,
+            identity,
+        )
     try:
         with quiet():
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(

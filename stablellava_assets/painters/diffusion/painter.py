@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import (
     Identity,
     checkpoint_identity,
@@ -30,15 +32,20 @@ class DiffusionPainter:
 
     Args:
         settings: the profile's.
+        memory: file that remembers how many pictures at once were too many.
         load: makes the pipeline.
     """
 
     name = "diffusion"
 
     def __init__(
-        self, settings: DiffusionPainterSettings, load: Callable[[DiffusionPainterSettings], Any] = load_pipeline
+        self,
+        settings: DiffusionPainterSettings,
+        memory: Path,
+        load: Callable[[DiffusionPainterSettings], Any] = load_pipeline,
     ) -> None:
         self._settings = settings
+        self._memory = memory
         self._load = load
 
     def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
@@ -47,7 +54,10 @@ class DiffusionPainter:
         Raises:
             PainterError: the checkpoint's folder is not there.
         """
-        return [self._plan(spec) for spec in specs]
+        first_of_prompt: dict[tuple[str, str], str] = {}
+        for spec in specs:
+            first_of_prompt.setdefault((spec["prompt"], self._negative(spec)), spec["spec_id"])
+        return [self._plan(spec, first_of_prompt) for spec in specs]
 
     def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
         """Paint ``images`` rows, in batches; what the checkpoint cannot paint is a failed row with its reason.
@@ -68,7 +78,9 @@ class DiffusionPainter:
 
     @cached_property
     def _studio(self) -> Studio:
-        return Studio(self._load(self._settings), self._settings, device_of(self._settings))
+        settings, device = self._settings, device_of(self._settings)
+        batch = BatchSize(settings, self._identity.key, device, self._memory)
+        return Studio(self._load(settings), settings, device, batch)
 
     @cached_property
     def _settings_key(self) -> str:
@@ -76,25 +88,27 @@ class DiffusionPainter:
             _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE)
         )
 
-    def _plan(self, spec: Row) -> PlannedRow:
-        prompt = spec["prompt"]
-        negative = ", ".join(text for text in (self._settings.negative_prompt, spec["negative_prompt"]) if text)
+    def _negative(self, spec: Row) -> str:
+        return ", ".join(text for text in (self._settings.negative_prompt, spec["negative_prompt"]) if text)
+
+    def _plan(self, spec: Row, first_of_prompt: Mapping[tuple[str, str], str]) -> PlannedRow:
+        prompt, negative = spec["prompt"], self._negative(spec)
         if self._settings.repeated_prompts == "once":
             shared = content_key("prompt", prompt, negative)
-            seed, job_id = derive_seed(shared), shared
+            seed, job_id, prompt_id = derive_seed(shared), shared, first_of_prompt[prompt, negative]
         else:
-            seed, job_id = spec["seed"], spec["spec_id"]
+            seed, job_id, prompt_id = spec["seed"], spec["spec_id"], spec["spec_id"]
         image_id = content_key("image", spec["spec_id"], self.name)
         inputs = {name: spec[name] for name in INPUTS}
         return PlannedRow(
             image_id,
             content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed),
-            {**inputs, "negative_prompt": negative, "seed": seed, "job_id": job_id},
+            {**inputs, "negative_prompt": negative, "seed": seed, "job_id": job_id, "prompt_id": prompt_id},
         )
 
     def _job(self, row: PlannedRow) -> Job:
         inputs = row.inputs
-        provenance = Provenance(self._identity.label, inputs["prompt"], inputs["job_id"])
+        provenance = Provenance(self._identity.label, inputs["prompt"], inputs["prompt_id"])
         return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance)
 
     def _row(self, row: PlannedRow, result: Result) -> Row:

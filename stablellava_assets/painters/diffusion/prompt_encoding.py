@@ -186,7 +186,7 @@ class _T5:
     def _read(self, text: str) -> Conditioning:
         pipeline = self._pipeline
         tokenizer = pipeline.tokenizer_2 if self._is_flux else pipeline.tokenizer_3
-        if tokenizer is not None and (count := len(tokenizer(text).input_ids)) > self._tokens:
+        if (count := len(tokenizer(text).input_ids)) > self._tokens:
             raise PromptTooLongError(
                 f"the prompt has {count} tokens, of which the text encoder reads {self._tokens} (painter.max_prompt_tokens)"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     import torch
 
 _SEEDS = 2**63
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Studio:
     depend on its neighbours.
     """
 
-    def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
+    def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str, batch: BatchSize) -> None:
         takes = inspect.signature(pipeline.__call__).parameters
         if missing := sorted({"generator", *_asked(settings)} - takes.keys()):
             raise PainterError(
@@ -86,13 +84,8 @@ class Studio:
         self._pipeline = pipeline
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
-        self._batch = BatchSize(settings.batch_size, device)
+        self._batch = batch
         self._signer = None if settings.c2pa is None else PictureSigner(settings.c2pa)
-
-    @property
-    def batch_size(self) -> int:
-        """Pictures painted at once, as far as is known by now."""
-        return self._batch.limit
 
     def paint(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """Every job's result, once, in the order in which they finish.
@@ -117,20 +110,26 @@ class Studio:
         if not batch:
             refused = queue.take_refused()
             return refused or None
-        try:
-            with self._batch.measured():
-                shown = self._look(batch)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
+        shown = self._painted(batch)
+        if shown is None:
+            # Only here is the memory of the call that failed free: its error held every tensor in it.
             self._batch.ran_out(len(batch))
-            _LOG.warning("memory ran out with %d pictures at once; %d from now on", len(batch), self._batch.limit)
             queue.put_back(batch)
             return queue.take_refused()
         good = [picture for picture in shown if picture.reason is None or picture.job.tries >= self._settings.retries]
         again = [picture.job for picture in shown if not any(picture is kept for kept in good)]
         queue.add([replace(job, tries=job.tries + 1) for job in again])
         return good + queue.take_refused()
+
+    def _painted(self, batch: list[_Prepared]) -> list[_Shown] | None:
+        """The pictures of a batch; None where memory does not hold so many."""
+        try:
+            with self._batch.measured():
+                return self._look(batch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
     def _look(self, batch: list[_Prepared]) -> list[_Shown]:
         import torch
