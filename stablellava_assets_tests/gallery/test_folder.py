@@ -173,6 +173,18 @@ def test_a_page_of_other_batches_replaces_what_was_shown(tmp_path: Path) -> None
     assert len(list((tmp_path / "page/batches").iterdir())) == 1
 
 
+def test_the_page_knows_its_project_by_where_the_tables_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def project(tables: str, page: str) -> str:
+        gallery_of(ParquetStore(tables), tmp_path / page).publish()
+        return str(manifest(tmp_path / page)["project"])
+
+    monkeypatch.chdir(tmp_path)
+    one = project("one/tables", "page")
+    assert one == project(str(tmp_path / "one/tables"), "everything")
+    assert one != project("other/tables", "page")
+    assert str(tmp_path) not in (tmp_path / "page/manifest.js").read_text()
+
+
 def test_a_manifest_that_cannot_be_read_is_written_anew(tmp_path: Path) -> None:
     gallery = gallery_of(publish(tmp_path / "tables", [animal("koala")]), tmp_path / "page")
     gallery.publish()

@@ -4,7 +4,6 @@
 
 const gallery = (() => {
   const CARDS_AT_ONCE = 40;
-  const DECISIONS = "stablellava decisions";
   const REVIEWER = "stablellava reviewer";
   const VERDICTS = [
     ["", "All", () => true],
@@ -20,12 +19,16 @@ const gallery = (() => {
   let batches = [];      // the manifest's batches, each with its pairs once they are loaded
   let matching = [];     // the pairs that pass the filters, of the batches loaded so far
   let shown = 0;         // how many of them have cards
-  let decisions = byPair(remembered(DECISIONS, {}));
+  let keptUnder = "";    // the key of this project's decisions: pages opened as files share one storage
+  let decisions = byPair({});
   const chosen = { verdict: "", ability: "", reason: "", words: "" };
 
   // ---- loading ----
 
   function manifest(content) {
+    keptUnder = `stablellava decisions ${content.project}`;
+    decisions = byPair(remembered(keptUnder, {}));
+    count();
     batches = content.batches.map((batch) => ({ ...batch, pairs: null, failed: false }));
     const total = sum(batches, (batch) => batch.kept + batch.rejected);
     const there = sum(batches, (batch) => batch.shown);
@@ -256,12 +259,12 @@ const gallery = (() => {
     note.hidden = !(pair.id in decisions);
     note.oninput = () => {
       decisions[pair.id].note = note.value;
-      remember(DECISIONS, decisions);
+      remember(keptUnder, decisions);
     };
     const record = (decision) => {
       if (decision === null) delete decisions[pair.id];
       else decisions[pair.id] = { decision, note: note.value };
-      remember(DECISIONS, decisions);
+      remember(keptUnder, decisions);
       refresh();
       count();
     };
@@ -346,7 +349,7 @@ const gallery = (() => {
   at("forget").onclick = () => {
     if (!confirm("Forget every decision made here?")) return;
     decisions = byPair({});
-    remember(DECISIONS, decisions);
+    remember(keptUnder, decisions);
     count();
     refilter();
   };
