@@ -307,6 +307,24 @@ def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> Non
     assert "repeated_prompt (32)" in seen.page.locator("#reason option").all_inner_texts()
 
 
+def test_a_sample_says_how_many_reasons_it_has_no_room_for(tmp_path: Path, visit: Any) -> None:
+    tags = ", ".join(f"tag {number}" for number in range(16))
+    pairs = [
+        *(animal(name) for name in ("koala", "lynx")),
+        animal("heron", answer=""),
+        animal("owl", answer="A tram stops."),
+        animal("gecko", prompt=f"((gecko)), {tags}"),
+    ]
+    store = publish(tmp_path / "tables", pairs)
+    for count, said in ((1, "2 of 3 reasons"), (2, "every reason")):
+        gallery = gallery_of(store, tmp_path / "page", pairs_per_batch=count)
+        gallery.publish()
+        seen = visit(gallery.page)
+        assert f"at most {count} a batch, {said} among them" in seen.page.inner_text("#extent")
+        labels = seen.page.locator("#reason option").all_inner_texts()
+        assert sum("(0 of" in label for label in labels) == 2 - count
+
+
 def test_a_batch_that_is_gone_is_named(tmp_path: Path, visit: Any) -> None:
     gallery = gallery_of(many_pairs(tmp_path / "tables", 64), tmp_path / "page")
     gallery.publish()

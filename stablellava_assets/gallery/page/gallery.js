@@ -32,21 +32,24 @@ const gallery = (() => {
     batches = content.batches.map((batch) => ({ ...batch, pairs: null, failed: false }));
     const total = sum(batches, (batch) => batch.kept + batch.rejected);
     const there = sum(batches, (batch) => batch.shown);
-    const verdicts =
-      `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
-      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
-    at("extent").textContent = there < total
-      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, every ` +
-        `reason among them, and all that people decided about. Of all, ${verdicts} The command ` +
-        "“stablellava gallery FOLDER” shows every pair."
-      : `All ${number(total)} pairs are shown: ${verdicts}`;
-    offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
     const counts = {};
     for (const [name, here, all] of batches.flatMap((batch) => batch.reasons)) {
       counts[name] ||= [0, 0];
       counts[name][0] += here;
       counts[name][1] += all;
     }
+    const reasons = Object.values(counts);
+    const told = reasons.filter(([here]) => here).length;
+    const every = told < reasons.length ? `${number(told)} of ${number(reasons.length)} reasons` : "every reason";
+    const verdicts =
+      `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
+      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
+    at("extent").textContent = there < total
+      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, ${every} ` +
+        `among them, and all that people decided about. Of all, ${verdicts} The command ` +
+        "“stablellava gallery FOLDER” shows every pair."
+      : `All ${number(total)} pairs are shown: ${verdicts}`;
+    offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
     const names = Object.keys(counts).sort((a, b) => counts[b][1] - counts[a][1]);
     const amount = ([here, all]) => (here < all ? `${number(here)} of ${number(all)}` : number(all));
     offer("reason", names.map((name) => [name, `${name} (${amount(counts[name])})`]));
