@@ -155,7 +155,7 @@ class Stage:
         names = [self._name(partition) for partition in results]
         for gate, of_partitions in count_by_gate(list(results.values())).items():
             rows = [
-                f"| {name} | {'passed' if result.passed else '**failed**'} | {_cell(result.observed)} |"
+                f"| {_cell(name)} | {'passed' if result.passed else '**failed**'} | {_cell(result.observed)} |"
                 for name, result in zip(names, of_partitions, strict=True)
             ]
             failed = sum(not result.passed for result in of_partitions)

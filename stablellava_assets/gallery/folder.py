@@ -29,7 +29,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 
-_VERSION = 2
+_VERSION = 3
 """Raise it when batches are to be written anew because the page shows them otherwise."""
 
 _PAGE = Path(__file__).parent / "page"
@@ -107,7 +107,10 @@ class Gallery:
             name = f"{'-'.join(partition)}-{self._key(partition)}"
             known = before.get(name) if self._batch(name).exists() else None
             shown.append(known or self._write_batch(partition, name))
-        content = {"pairs_per_batch": self._count, "batches": shown}
+        # Pairs of two projects may share their ids, so the browser keeps decisions by where the pairs lie. A hash of that, since
+        # pages are given to others.
+        project = content_key("gallery of", self._store.url)
+        content = {"project": project, "pairs_per_batch": self._count, "batches": shown}
         publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
         folders = {batch["folder"] for batch in shown}
         for folder in (self._folder / "batches").glob("*"):

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.filters.overrule import was_reviewed
+from stablellava_assets.gallery.entries import names_of
 
 
 def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count: int | None) -> list[int]:
     """Positions of the pairs to show, in the order of their ids.
 
-    Half of ``count`` are kept pairs. The others are a pair of every reason, and then rejected pairs by their first
-    reason, taking turns with each other and with borderline ones. What either half does not fill goes to the other. Pairs
-    that a person decided about are always shown, on top. An id is a hash, so that taking the first ids is a draw, and the
-    same draw every time.
+    First comes a pair of every rule that is named, as a reason or in a note, the rarest rule first and reasons before
+    notes; more rules than there is room for are left out. Then half of ``count`` are kept pairs, and the others are
+    rejected pairs by their first reason, taking turns with each other and with borderline ones. What either half does not
+    fill goes to the other. Pairs that a person decided about are always shown, on top. An id is a hash, so that taking the
+    first ids is a draw, and the same draw every time.
 
     Args:
         pairs: verdicts with at least ``pair_id``, ``reasons`` and ``notes``.
@@ -25,27 +27,45 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     order = sorted(range(len(pairs)), key=lambda position: str(pairs[position]["pair_id"]))
     if count is None or len(pairs) <= count:
         return order
-    reviewed: list[int] = []
+    reviewed = [position for position in order if was_reviewed(pairs[position])]
+    undecided = [position for position in order if not was_reviewed(pairs[position])]
+    telling = _one_of_every_rule(pairs, undecided, reviewed)[:count]
     kept: list[int] = []
     groups: defaultdict[str, list[int]] = defaultdict(list)
-    first_with: dict[str, int] = {}
-    for position in order:
+    for position in undecided:
         reasons = pairs[position]["reasons"]
-        if was_reviewed(pairs[position]):
-            reviewed.append(position)
-            continue
-        for reason in reasons:
-            first_with.setdefault(reason, position)
         if borderline[position]:
             groups["borderline"].append(position)
         elif reasons:
             groups[reasons[0]].append(position)
         else:
             kept.append(position)
-    others = list(dict.fromkeys([*first_with.values(), *_in_turns([groups[name] for name in sorted(groups)])]))
-    of_kept = min(len(kept), max(count - count // 2, count - len(others)))
+    telling_kept = [position for position in telling if position in set(kept)]
+    telling_others = [position for position in telling if position not in set(kept)]
+    kept = list(dict.fromkeys([*telling_kept, *kept]))
+    others = list(dict.fromkeys([*telling_others, *_in_turns([groups[name] for name in sorted(groups)])]))
+    of_kept = max(count - count // 2, count - len(others), len(telling_kept))
+    of_kept = min(of_kept, count - len(telling_others), len(kept))
     chosen = {*reviewed, *kept[:of_kept], *others[: count - of_kept]}
     return [position for position in order if position in chosen]
+
+
+def _one_of_every_rule(
+    pairs: Sequence[Mapping[str, Any]], undecided: Sequence[int], reviewed: Sequence[int]
+) -> list[int]:
+    """Undecided pairs that together name every rule; none for a rule that a reviewed pair names, which is shown anyway."""
+    naming: defaultdict[str, list[int]] = defaultdict(list)
+    for position in undecided:
+        for rule in names_of(pairs[position]):
+            naming[rule].append(position)
+    rejecting = {rule for position in undecided for rule in pairs[position]["reasons"]}
+    named = {rule for position in reviewed for rule in names_of(pairs[position])}
+    found = []
+    for rule in sorted(naming, key=lambda rule: (rule not in rejecting, len(naming[rule]), rule)):
+        if rule not in named:
+            found.append(naming[rule][0])
+            named |= names_of(pairs[naming[rule][0]])
+    return found
 
 
 def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:

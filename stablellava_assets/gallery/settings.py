@@ -13,8 +13,8 @@ class GallerySettings(Document):
     pairs_per_batch: int = Field(
         100,
         ge=0,
-        description="Pairs of a batch that filtered_pairs puts on the page: half of them kept, the rest from every reason; "
-        "those that people decided about come on top. 0 publishes no page; `stablellava gallery` shows every pair.",
+        description="Pairs of a batch that filtered_pairs puts on the page: one of every reason and note, as far "
+        "as they fit, and half of them kept; those that people decided about come on top. 0 publishes no page; `stablellava gallery` shows every pair.",
     )
     picture_side: int = Field(
         288,

@@ -35,6 +35,11 @@ class ParquetStore:
         self._fs, self._root = fsspec.core.url_to_fs(str(root))
         self._is_local = isinstance(self._fs, LocalFileSystem)
 
+    @property
+    def url(self) -> str:
+        """Where the tables lie, from whatever folder it is asked."""
+        return str(self._fs.unstrip_protocol(self._root))
+
     def path(self, table: Table, partition: Partition) -> str:
         """Where a partition lies or would lie."""
         return "/".join([self._root, table.name, *_folders(table, partition), _FILE])

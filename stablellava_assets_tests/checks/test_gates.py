@@ -213,6 +213,40 @@ def test_a_gate_about_a_number_reports_it() -> None:
     assert few["answer_lengths_vary"].value is None
 
 
+OF_SUBJECTS = {"subjects_are_even", "no_subject_dominates"}
+OF_CONVERSATIONS = {"question_kinds_meet_quotas", "no_question_kind_dominates"}
+OF_PAIRS = {*OF_CONVERSATIONS, "kept_subjects_are_even", "few_answers_hedge"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "specs_untold", "dialogues_untold", "pairs_untold"),
+    [
+        (
+            9,
+            {*OF_SUBJECTS, "prompts_are_diverse"},
+            {*OF_CONVERSATIONS, "answer_lengths_vary"},
+            {*OF_PAIRS, "kept_prompts_are_diverse"},
+        ),
+        (10, {"prompts_are_diverse"}, set(), {"kept_prompts_are_diverse"}),
+        (49, {"prompts_are_diverse"}, set(), {"kept_prompts_are_diverse"}),
+        (50, set(), set(), set()),
+    ],
+)
+def test_so_many_rows_a_gate_needs_to_tell(
+    rows: int, specs_untold: set[str], dialogues_untold: set[str], pairs_untold: set[str]
+) -> None:
+    """What docs/filters.md says of small batches."""
+
+    def untold(suite: Suite, data: list[dict[str, Any]]) -> set[str]:
+        results = validate(suite, suite.table.from_rows(data), GateSettings())
+        return {result.gate for result in results if result.observed == "too few rows to tell"}
+
+    assert untold(prompt_specs.SUITE, [{**row, "run_id": "run"} for row in specs(rows)]) == specs_untold
+    assert untold(dialogues.SUITE, asked("w" * rows)) == dialogues_untold
+    rejected = [verdict(index, rejected=True) for index in range(rows, rows + 60)]
+    assert untold(filtered_pairs.SUITE, [*(verdict(index) for index in range(rows)), *rejected]) == pairs_untold
+
+
 def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None:
     broken = Gate("broken", "Looks at no column.", "ExpectColumnValuesToBeUnique", always(column="nowhere"))
     data = PROMPT_SPECS.from_rows([{**spec(0), "run_id": "run"}])

@@ -13,6 +13,7 @@ from PIL import Image
 
 from stablellava_assets.filters.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.gallery.entries import names_of
 from stablellava_assets.gallery.folder import GalleryError
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
@@ -164,6 +165,43 @@ def test_a_reason_that_never_comes_first_is_shown_as_well() -> None:
     assert 20 in sample(pairs, [False] * 30, 4)
 
 
+def named(pair_id: str, reasons: str = "", notes: str = "") -> dict[str, Any]:
+    return {"pair_id": pair_id, "reasons": reasons.split(), "notes": [f"{note}: It is." for note in notes.split()]}
+
+
+RULES = [
+    *(named(f"a{n:02d}") for n in range(20)),
+    *(named(f"b{n:02d}", "x") for n in range(20)),
+    named("c", "x y"),
+    named("d", "z"),
+    named("e", "x w"),
+    named("f", "v", "n"),
+    *(named(f"g{n:02d}", notes="n") for n in range(3)),
+    named("h", notes="m"),
+]
+"""Twenty kept, five reasons of which four are rare, two notes."""
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(1, "vn"), (2, "vnwx"), (3, "vnwxy"), (4, "vnwxyz"), (5, "vnwxyzm"), (30, "vnwxyzm")]
+)
+def test_every_reason_is_shown_and_every_note_as_far_as_there_is_room(count: int, shown: str) -> None:
+    chosen = sample(RULES, [False] * len(RULES), count)
+    assert len(chosen) == count
+    assert {rule for at in chosen for rule in names_of(RULES[at])} == set(shown)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(5, 1), (6, 2), (9, 5), (10, 5), (30, 15), (45, 23)])
+def test_half_of_a_sample_is_kept_where_reasons_leave_room(count: int, kept: int) -> None:
+    chosen = sample(RULES, [False] * len(RULES), count)
+    assert sum(not RULES[at]["reasons"] for at in chosen) == kept
+
+
+def test_no_room_goes_to_a_reason_that_a_decided_pair_has() -> None:
+    pairs = [named("a", "y"), named("b", "z"), named("c", "x"), named("i", "y rejected_by_review")]
+    assert [pairs[at]["pair_id"] for at in sample(pairs, [False] * 4, 2)] == ["b", "c", "i"]
+
+
 def test_a_page_of_other_batches_replaces_what_was_shown(tmp_path: Path) -> None:
     store = many_pairs(tmp_path / "tables", 64)
     gallery = gallery_of(store, tmp_path / "page")
@@ -171,6 +209,18 @@ def test_a_page_of_other_batches_replaces_what_was_shown(tmp_path: Path) -> None
     gallery.publish([("food", "0001")])
     assert [batch["ability"] for batch in manifest(tmp_path / "page")["batches"]] == ["food"]
     assert len(list((tmp_path / "page/batches").iterdir())) == 1
+
+
+def test_the_page_knows_its_project_by_where_the_tables_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def project(tables: str, page: str) -> str:
+        gallery_of(ParquetStore(tables), tmp_path / page).publish()
+        return str(manifest(tmp_path / page)["project"])
+
+    monkeypatch.chdir(tmp_path)
+    one = project("one/tables", "page")
+    assert one == project(str(tmp_path / "one/tables"), "everything")
+    assert one != project("other/tables", "page")
+    assert str(tmp_path) not in (tmp_path / "page/manifest.js").read_text()
 
 
 def test_a_manifest_that_cannot_be_read_is_written_anew(tmp_path: Path) -> None:

@@ -216,6 +216,37 @@ def test_decisions_are_kept_and_downloaded_in_the_format_the_filters_read(
     assert seen.wrong == []
 
 
+def test_decisions_of_two_projects_are_kept_apart_and_outlive_a_new_publication(tmp_path: Path, visit: Any) -> None:
+    """Two checkouts make pairs of the same ids; all pages that are opened as files share the browser's storage."""
+    galleries = []
+    for name in ("first", "second"):
+        store = publish(tmp_path / name / "tables", [animal("koala"), animal("owl")])
+        galleries.append(gallery_of(store, tmp_path / name / "page"))
+        galleries[-1].publish()
+    first, second = galleries
+    seen = visit(first.page)
+    seen.page.locator("#pair-owl").get_by_role("button", name="Reject").click()
+    seen.page.fill("#reviewer", "Ada")
+    context = seen.page.context
+    other = Visit(context.new_page(), second.page)
+    other.choose("Decided here")
+    assert other.ids() == []
+    assert not other.page.is_visible("#download")
+    assert other.page.input_value("#reviewer") == "Ada"
+    other.choose("All")
+    other.page.locator("#pair-koala").get_by_role("button", name="Keep").click()
+
+    store = publish(tmp_path / "first/tables", [animal("koala"), animal("owl"), animal("lynx")])
+    first.publish()
+    everything = gallery_of(store, tmp_path / "elsewhere", every_pair=True)
+    everything.publish()
+    for page in (first.page, everything.page):
+        again = Visit(context.new_page(), page, "#verdict=mine")
+        assert again.page.inner_text("#decided") == "1 decision"
+        assert again.ids() == ["owl"]
+        assert again.wrong == []
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(page_path: Path, visit: Any) -> None:
     seen = visit(page_path, viewport={"width": 360, "height": 740})
     seen.page.locator("#pair-owl").get_by_role("button", name="Keep").click()
@@ -274,6 +305,24 @@ def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> Non
         "Of all, 288 were kept and 32 rejected, in 4 batches."
     )
     assert "repeated_prompt (32)" in seen.page.locator("#reason option").all_inner_texts()
+
+
+def test_a_sample_says_how_many_reasons_it_has_no_room_for(tmp_path: Path, visit: Any) -> None:
+    tags = ", ".join(f"tag {number}" for number in range(16))
+    pairs = [
+        *(animal(name) for name in ("koala", "lynx")),
+        animal("heron", answer=""),
+        animal("owl", answer="A tram stops."),
+        animal("gecko", prompt=f"((gecko)), {tags}"),
+    ]
+    store = publish(tmp_path / "tables", pairs)
+    for count, said in ((1, "2 of 3 reasons"), (2, "every reason")):
+        gallery = gallery_of(store, tmp_path / "page", pairs_per_batch=count)
+        gallery.publish()
+        seen = visit(gallery.page)
+        assert f"at most {count} a batch, {said} among them" in seen.page.inner_text("#extent")
+        labels = seen.page.locator("#reason option").all_inner_texts()
+        assert sum("(0 of" in label for label in labels) == 2 - count
 
 
 def test_a_batch_that_is_gone_is_named(tmp_path: Path, visit: Any) -> None:

@@ -4,7 +4,6 @@
 
 const gallery = (() => {
   const CARDS_AT_ONCE = 40;
-  const DECISIONS = "stablellava decisions";
   const REVIEWER = "stablellava reviewer";
   const VERDICTS = [
     ["", "All", () => true],
@@ -20,30 +19,37 @@ const gallery = (() => {
   let batches = [];      // the manifest's batches, each with its pairs once they are loaded
   let matching = [];     // the pairs that pass the filters, of the batches loaded so far
   let shown = 0;         // how many of them have cards
-  let decisions = byPair(remembered(DECISIONS, {}));
+  let keptUnder = "";    // the key of this project's decisions: pages opened as files share one storage
+  let decisions = byPair({});
   const chosen = { verdict: "", ability: "", reason: "", words: "" };
 
   // ---- loading ----
 
   function manifest(content) {
+    keptUnder = `stablellava decisions ${content.project}`;
+    decisions = byPair(remembered(keptUnder, {}));
+    count();
     batches = content.batches.map((batch) => ({ ...batch, pairs: null, failed: false }));
     const total = sum(batches, (batch) => batch.kept + batch.rejected);
     const there = sum(batches, (batch) => batch.shown);
-    const verdicts =
-      `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
-      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
-    at("extent").textContent = there < total
-      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, every ` +
-        `reason among them, and all that people decided about. Of all, ${verdicts} The command ` +
-        "“stablellava gallery FOLDER” shows every pair."
-      : `All ${number(total)} pairs are shown: ${verdicts}`;
-    offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
     const counts = {};
     for (const [name, here, all] of batches.flatMap((batch) => batch.reasons)) {
       counts[name] ||= [0, 0];
       counts[name][0] += here;
       counts[name][1] += all;
     }
+    const reasons = Object.values(counts);
+    const told = reasons.filter(([here]) => here).length;
+    const every = told < reasons.length ? `${number(told)} of ${number(reasons.length)} reasons` : "every reason";
+    const verdicts =
+      `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
+      `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
+    at("extent").textContent = there < total
+      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, ${every} ` +
+        `among them, and all that people decided about. Of all, ${verdicts} The command ` +
+        "“stablellava gallery FOLDER” shows every pair."
+      : `All ${number(total)} pairs are shown: ${verdicts}`;
+    offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
     const names = Object.keys(counts).sort((a, b) => counts[b][1] - counts[a][1]);
     const amount = ([here, all]) => (here < all ? `${number(here)} of ${number(all)}` : number(all));
     offer("reason", names.map((name) => [name, `${name} (${amount(counts[name])})`]));
@@ -256,12 +262,12 @@ const gallery = (() => {
     note.hidden = !(pair.id in decisions);
     note.oninput = () => {
       decisions[pair.id].note = note.value;
-      remember(DECISIONS, decisions);
+      remember(keptUnder, decisions);
     };
     const record = (decision) => {
       if (decision === null) delete decisions[pair.id];
       else decisions[pair.id] = { decision, note: note.value };
-      remember(DECISIONS, decisions);
+      remember(keptUnder, decisions);
       refresh();
       count();
     };
@@ -346,7 +352,7 @@ const gallery = (() => {
   at("forget").onclick = () => {
     if (!confirm("Forget every decision made here?")) return;
     decisions = byPair({});
-    remember(DECISIONS, decisions);
+    remember(keptUnder, decisions);
     count();
     refilter();
   };
