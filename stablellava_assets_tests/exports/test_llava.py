@@ -13,6 +13,7 @@ from stablellava_assets.exports.export import export_pairs
 from stablellava_assets.exports.selection import chosen_partitions
 from stablellava_assets.exports.splits import Splits, read_splits
 from stablellava_assets.filters.reviews import Review
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish
 
@@ -66,6 +67,17 @@ def test_every_picture_opens_from_the_image_folder(folder: Path, store: ParquetS
         == len(list((folder / "images").rglob("*.png")))
         == len(ANIMALS) + 1
     )
+
+
+def test_every_picture_is_byte_for_byte_that_of_its_pair(folder: Path, store: ParquetStore) -> None:
+    painted = {row["image_id"]: row["image"]["bytes"] for row in store.read_all(IMAGES).to_pylist()}
+    pairs = {row["pair_id"]: row["image_ids"] for row in store.read_all(FILTERED_PAIRS).to_pylist()}
+    rows = rows_of(folder)
+    assert {row["id"]: [Path(row["image"]).stem] for row in rows} == {row["id"]: pairs[row["id"]] for row in rows}
+    exported = {path.stem: path.read_bytes() for path in (folder / "images").rglob("*") if path.is_file()}
+    assert exported == {image_id: painted[image_id] for image_id in exported}
+    assert set(exported) == {Path(row["image"]).stem for row in rows}
+    assert len(set(exported.values())) == len(ANIMALS) + 1, "pictures that look alike would prove nothing"
 
 
 def test_turns_pass_what_the_code_asserts(folder: Path) -> None:
