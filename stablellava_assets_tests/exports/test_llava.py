@@ -112,6 +112,8 @@ def test_what_the_code_cannot_read_is_left_out_and_counted(store: ParquetStore, 
         ([("gpt", "A koala."), ("human", "<image>")], "turns that do not alternate"),
         ([("human", "What is it?"), ("gpt", "A koala.")], "mark in the first question"),
         ([("human", "<image>"), ("gpt", "A koala <image>.")], "mark in the first question"),
+        ([("human", "What is it?\n<image>"), ("gpt", "A koala.</s>")], "an empty turn or the sign </s>"),
+        ([("human", "What is it?\n<image>"), ("gpt", " ")], "an empty turn or the sign </s>"),
     ],
 )
 def test_a_malformed_pair_that_a_person_kept_is_left_out(
@@ -139,3 +141,5 @@ def test_a_split_has_a_file_of_its_own(store: ParquetStore, tmp_path: Path) -> N
         **{row["id"]: "validation" for row in validation},
     }
     assert told[0]["pictures"][0]["painter"] == "embedded"
+    assert told[0]["pictures"][0]["digital_source_type"] == "compositeSynthetic"
+    assert told[0]["pictures"][0]["software"] == "stablellava-assets 0"
