@@ -51,7 +51,21 @@ class DialogueRuleSettings(Document):
 
     max_answer_words: int = Field(120, ge=1, description="Longest answer; the released answers have at most 29 words.")
     hedges: tuple[str, ...] = Field(
-        ("may", "might", "could", "possibly", "perhaps", "typically", "likely", "probably", "often", "usually"),
+        (
+            "may",
+            "might",
+            "could",
+            "possibly",
+            "potentially",
+            "perhaps",
+            "presumably",
+            "typically",
+            "likely",
+            "probably",
+            "often",
+            "usually",
+            "commonly",
+        ),
         description="Words by which an answer guesses instead of saying what the picture shows.",
     )
     other_names: dict[str, tuple[str, ...]] = Field(
