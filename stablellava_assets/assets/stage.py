@@ -69,6 +69,7 @@ class Stage:
         quarantined: dict[Partition, Path] = {}
         totals: dict[str, int] = {}
         described: dict[str, Any] = {}
+        told: dict[Partition, dict[str, Any]] = {}
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
                 made = make(partition)
@@ -80,12 +81,12 @@ class Stage:
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
-            self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
+            told[partition] = self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
         self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
         described |= follow()
         yield from self._check_results(results)
         if quarantined:
-            self._record_published(results.keys() - quarantined.keys())
+            self._record_published({name: told[name] for name in results if name not in quarantined})
             raise self._failure(results, quarantined)
         yield dg.MaterializeResult(
             metadata={
@@ -139,17 +140,21 @@ class Stage:
         pq.write_table(made.judged if made.judged is not None else made.data, path)
         return path
 
-    def _describe(self, partition: Partition, made: Made, results: Sequence[GateResult], position: str) -> None:
+    def _describe(
+        self, partition: Partition, made: Made, results: Sequence[GateResult], position: str
+    ) -> dict[str, Any]:
+        """Log what became of a partition; returns what the UI is told of it."""
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
         verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
         self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}")
+        # The UI plots numbers over time, so what the gates measured goes along.
+        measured = {result.gate: result.value for result in results if result.value is not None}
+        rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
+        metadata = {**rows, **made.counts, **measured, **made.metadata}
         if self._context.assets_def.partitions_def is not None:
-            # The UI plots numbers over time, so what the gates measured goes along.
-            measured = {result.gate: result.value for result in results if result.value is not None}
-            rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
-            metadata = {**rows, **made.counts, **measured, **made.metadata}
             self._context.add_asset_metadata(metadata, partition_key="|".join(partition))
+        return metadata
 
     def _check_results(self, results: Mapping[Partition, list[GateResult]]) -> Iterator[dg.AssetCheckResult]:
         names = [self._name(partition) for partition in results]
@@ -173,10 +178,12 @@ class Stage:
                 },
             )
 
-    def _record_published(self, partitions: set[Partition]) -> None:
+    def _record_published(self, told: Mapping[Partition, Mapping[str, Any]]) -> None:
         """Partitions that passed are published although the step fails, so Dagster must know of them."""
-        for partition in sorted(partitions):
-            event = dg.AssetMaterialization(self._table.name, partition="|".join(partition) or None)
+        for partition, metadata in sorted(told.items()):
+            event = dg.AssetMaterialization(
+                self._table.name, partition="|".join(partition) or None, metadata={**metadata}
+            )
             self._context.log_event(event)
 
     def _failure(

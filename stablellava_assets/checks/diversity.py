@@ -1,4 +1,4 @@
-"""How many different prompts a batch really holds. A model that has collapsed writes the same one in other words."""
+"""How many different prompts a batch really holds: a model that has collapsed puts the same keywords together in other orders."""
 
 from __future__ import annotations
 

@@ -109,6 +109,28 @@ def test_gates_that_are_about_something_else_passed_in_every_batch(instance: dg.
     ]
 
 
+def test_a_batch_that_is_published_beside_one_that_failed_keeps_what_was_measured(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {**SMALL, "rows_per_batch": ROWS})
+    workspace = project.workspace
+    workspace.author = Collapsing()
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
+        done = dg.materialize(
+            [prompt_specs],
+            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            instance=instance,
+            tags={"dagster/asset_partition_range_start": EVEN, "dagster/asset_partition_range_end": COLLAPSED},
+            raise_on_error=False,
+        )
+        (record,) = instance.fetch_materializations(dg.AssetKey(PROMPT_SPECS.name), limit=25).records
+    assert not done.success
+    assert record.partition_key == EVEN
+    assert record.asset_materialization is not None
+    metadata = record.asset_materialization.metadata
+    assert metadata["subjects_are_even"].value == pytest.approx(0.8, abs=0.2)
+    assert metadata["rows"].value == ROWS
+
+
 def test_the_asset_plots_what_was_measured_of_every_published_batch(
     ran: tuple[Project, Path], instance: dg.DagsterInstance
 ) -> None:
