@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
+FIRST_FILE = "README.md"
+"""Every export has one."""
 
 
 class DestinationError(RuntimeError):
@@ -25,15 +27,15 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
 
     Args:
         destination: the folder to make.
-        replace: whether an earlier export there may be replaced. Nothing else ever is.
+        replace: whether an earlier export there may be replaced: a folder of which every file is one that an export wrote.
 
     Raises:
         DestinationError: something else is there, or it cannot be written.
     """
     destination = destination.absolute()
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        if not (destination / CHECKSUMS).is_file():
-            raise DestinationError(f"{destination}: is there already and is no export; choose another folder")
+        if other := _not_exported(destination):
+            raise DestinationError(f"{destination}: is there already and is no export ({other}); choose another folder")
         if not replace:
             raise DestinationError(f"{destination}: holds an export already; choose another folder or say --replace")
     unfinished = destination.with_name(f".{destination.name}.unfinished-{uuid.uuid4().hex[:12]}")
@@ -49,6 +51,19 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _not_exported(destination: Path) -> str | None:
+    """Why a folder that is there is no export, or holds what no export has written; None if nothing but that would be lost."""
+    checksums = destination / CHECKSUMS
+    if not checksums.is_file():
+        return f"it has no {CHECKSUMS}"
+    listed = {line.partition("  ")[2] for line in checksums.read_text(encoding="utf-8", errors="replace").splitlines()}
+    if FIRST_FILE not in listed:
+        return f"its {CHECKSUMS} lists no {FIRST_FILE}"
+    there = (path.relative_to(destination).as_posix() for path in destination.rglob("*") if not path.is_dir())
+    other = next((name for name in there if name != CHECKSUMS and name not in listed), None)
+    return None if other is None else f"{other} is not among its {CHECKSUMS}"
 
 
 def _write_checksums(folder: Path) -> None:
@@ -72,4 +87,5 @@ def _move(unfinished: Path, destination: Path) -> None:
     except OSError:
         aside.rename(destination)
         raise
-    shutil.rmtree(aside)
+    # The new export is in its place: what cannot be deleted of the old one lies beside it.
+    shutil.rmtree(aside, ignore_errors=True)

@@ -7,8 +7,8 @@ in haotian-liu/LLaVA, llava/train/train.py) asks of a row decides what can be ex
 - turns alternate, the human first (``preprocess_v1`` asserts it);
 - ``<image>`` may stand anywhere in a turn: the code moves it to the front, on a line of its own, so it is left
   where it is. In an answer, it would become part of what is learnt;
-- ``</s>`` ends an answer (``preprocess_v1`` splits a conversation at it): a row that holds it, or an answer of nothing, is
-  masked whole with a warning, or taught with another text.
+- ``preprocess_v1`` cuts a conversation at ``</s>`` and `` ASSISTANT: ``: a row that holds one of them, or an answer of nothing,
+  is masked whole with a warning, or taught with another text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stablellava_assets.exports.selection import Pair
 
 IMAGE_MARK = "<image>"
 IMAGES = "images"
-_END = "</s>"
+_CUTS = ("</s>", " ASSISTANT: ")
 
 
 def why_not(pair: Pair) -> str | None:
@@ -32,8 +32,11 @@ def why_not(pair: Pair) -> str | None:
         return "has turns that do not alternate between human and gpt"
     if [turn["value"].count(IMAGE_MARK) for turn in turns] != [1] + [0] * (len(turns) - 1):
         return f"does not have its one {IMAGE_MARK} mark in the first question"
-    if any(_END in turn["value"] for turn in turns) or not all(turn["value"].strip() for turn in turns):
-        return f"has an empty turn or the sign {_END}, by which LLaVA's code cuts conversations"
+    if not all(turn["value"].strip() for turn in turns):
+        return "has an empty turn"
+    # A mark also forms where a turn begins with the rest of one, after the space that LLaVA puts there.
+    if cut := next((cut for cut in _CUTS for turn in turns if cut in f" {turn['value']} "), None):
+        return f"holds {cut.strip()!r}, at which LLaVA's code cuts conversations"
     return None
 
 

@@ -84,6 +84,26 @@ def test_only_an_earlier_export_is_replaced_and_only_if_asked(store: ParquetStor
     assert {path.name for path in tmp_path.iterdir()} == {"tables", "precious", "out"}
 
 
+def test_a_folder_with_checksums_of_something_else_is_no_export(store: ParquetStore, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "image.iso").write_text("downloaded")
+    (mirror / "SHA256SUMS").write_text("0  image.iso\n")
+    with pytest.raises(DestinationError, match=r"no export \(its SHA256SUMS lists no README\.md\)"):
+        export_pairs("llava", store, store_partitions(store), mirror, WHOLE, replace=True)
+    assert (mirror / "image.iso").read_text() == "downloaded"
+
+
+def test_an_export_in_which_somebody_has_put_a_file_is_not_replaced(store: ParquetStore, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    export_pairs("llava", store, store_partitions(store), folder, WHOLE)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints/model.bin").write_text("days of work")
+    with pytest.raises(DestinationError, match=r"checkpoints/model\.bin is not among its SHA256SUMS"):
+        export_pairs("llava", store, store_partitions(store), folder, WHOLE, replace=True)
+    assert (folder / "checkpoints/model.bin").read_text() == "days of work"
+
+
 def test_a_destination_that_cannot_be_made_is_named(store: ParquetStore, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DestinationError, match=r"file/out: could not be written"):

@@ -112,8 +112,10 @@ def test_what_the_code_cannot_read_is_left_out_and_counted(store: ParquetStore, 
         ([("gpt", "A koala."), ("human", "<image>")], "turns that do not alternate"),
         ([("human", "What is it?"), ("gpt", "A koala.")], "mark in the first question"),
         ([("human", "<image>"), ("gpt", "A koala <image>.")], "mark in the first question"),
-        ([("human", "What is it?\n<image>"), ("gpt", "A koala.</s>")], "an empty turn or the sign </s>"),
-        ([("human", "What is it?\n<image>"), ("gpt", " ")], "an empty turn or the sign </s>"),
+        ([("human", "What is it?\n<image>"), ("gpt", "A koala.</s>")], "holds '</s>'"),
+        ([("human", "What is it?\n<image>"), ("gpt", "The sign reads ASSISTANT: on duty.")], "holds 'ASSISTANT:'"),
+        ([("human", "ASSISTANT: what is it?\n<image>"), ("gpt", "A koala.")], "holds 'ASSISTANT:'"),
+        ([("human", "What is it?\n<image>"), ("gpt", " ")], "has an empty turn"),
     ],
 )
 def test_a_malformed_pair_that_a_person_kept_is_left_out(
