@@ -19,11 +19,11 @@ def decoded(encoded: bytes | None) -> Image.Image:
     Raises:
         UndecodablePictureError: there are no bytes, or they are no picture, or a damaged one.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         picture = Image.open(io.BytesIO(encoded or b""))
         picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UndecodablePictureError(str(error)) from error
     return picture

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -27,6 +30,14 @@ def test_a_picture_that_cannot_be_read_is_rejected(damaged: bytes) -> None:
     (row,) = judged(candidate(picture=damaged))
     assert row["reasons"] == ["broken_image"]
     assert row["image_spread"] is None
+
+
+def test_a_picture_whose_header_claims_more_pixels_than_memory_holds_is_rejected() -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    whole = png(FLAT)
+    bomb = whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
+    (row,) = judged(candidate(picture=bomb))
+    assert row["reasons"] == ["broken_image"]
 
 
 def test_a_picture_of_another_size_is_rejected() -> None:
