@@ -40,8 +40,9 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
             groups[reasons[0]].append(position)
         else:
             kept.append(position)
-    telling_kept = [position for position in telling if position in set(kept)]
-    telling_others = [position for position in telling if position not in set(kept)]
+    is_kept = set(kept)
+    telling_kept = [position for position in telling if position in is_kept]
+    telling_others = [position for position in telling if position not in is_kept]
     kept = list(dict.fromkeys([*telling_kept, *kept]))
     others = list(dict.fromkeys([*telling_others, *_in_turns([groups[name] for name in sorted(groups)])]))
     of_kept = max(count - count // 2, count - len(others), len(telling_kept))

@@ -301,7 +301,7 @@ def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> Non
     gallery.publish()
     seen = visit(gallery.page)
     assert seen.page.inner_text("#extent").startswith(
-        "80 of 320 pairs are shown: at most 20 a batch, every reason among them, and all that people decided about. "
+        "80 of 320 pairs are shown: at most 20 a batch, every reason and note among them, and all that people decided about. "
         "Of all, 288 were kept and 32 rejected, in 4 batches."
     )
     assert "repeated_prompt (32)" in seen.page.locator("#reason option").all_inner_texts()
@@ -316,7 +316,7 @@ def test_a_sample_says_how_many_reasons_it_has_no_room_for(tmp_path: Path, visit
         animal("gecko", prompt=f"((gecko)), {tags}"),
     ]
     store = publish(tmp_path / "tables", pairs)
-    for count, said in ((1, "2 of 3 reasons"), (2, "every reason")):
+    for count, said in ((1, "2 of 3 reasons and notes"), (2, "every reason and note")):
         gallery = gallery_of(store, tmp_path / "page", pairs_per_batch=count)
         gallery.publish()
         seen = visit(gallery.page)

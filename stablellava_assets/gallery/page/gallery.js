@@ -40,7 +40,7 @@ const gallery = (() => {
     }
     const reasons = Object.values(counts);
     const told = reasons.filter(([here]) => here).length;
-    const every = told < reasons.length ? `${number(told)} of ${number(reasons.length)} reasons` : "every reason";
+    const every = told < reasons.length ? `${number(told)} of ${number(reasons.length)} reasons and notes` : "every reason and note";
     const verdicts =
       `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
       `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
