@@ -35,7 +35,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Painted:
+class PaintedOrder:
     """A finished picture."""
 
     order_id: str
@@ -43,7 +43,7 @@ class Painted:
     perceptual_hash: str
 
 
-def paint_order(order: Order) -> Painted:
+def paint_order(order: Order) -> PaintedOrder:
     """Compose and encode one picture.
 
     Raises:
@@ -58,7 +58,7 @@ def paint_order(order: Order) -> Painted:
         raise RuntimeError(
             f"image {order.order_id}: composing {order.prompt!r} with seed {order.seed} failed: {error!r}"
         ) from error
-    return Painted(order.order_id, encode_png(picture), perceptual_hash(picture))
+    return PaintedOrder(order.order_id, encode_png(picture), perceptual_hash(picture))
 
 
 class PaintingPool:
@@ -69,7 +69,7 @@ class PaintingPool:
         self._executor: ProcessPoolExecutor | None = None
         self._ordered = 0
 
-    def paint(self, orders: Sequence[Order]) -> Iterator[Painted]:
+    def paint(self, orders: Sequence[Order]) -> Iterator[PaintedOrder]:
         """Paint ``orders``, in any order.
 
         Raises:
@@ -88,7 +88,7 @@ class PaintingPool:
                 "run again, or set painter.workers to 1"
             ) from error
 
-    def _paint_in_workers(self, orders: Sequence[Order]) -> Iterator[Painted]:
+    def _paint_in_workers(self, orders: Sequence[Order]) -> Iterator[PaintedOrder]:
         fewest, most = _CHUNK
         size = min(max(math.ceil(len(orders) / (2 * self._workers)), fewest), most)
         chunks = (orders[start : start + size] for start in range(0, len(orders), size))
@@ -104,7 +104,7 @@ class PaintingPool:
             for chunk in waiting:
                 chunk.cancel()
 
-    def _submit(self, orders: Sequence[Order]) -> Future[list[Painted]]:
+    def _submit(self, orders: Sequence[Order]) -> Future[list[PaintedOrder]]:
         if self._executor is None:
             import multiprocessing
 
@@ -130,7 +130,7 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True, name="end with parent").start()
 
 
-def _paint_chunk(orders: Sequence[Order]) -> list[Painted]:
+def _paint_chunk(orders: Sequence[Order]) -> list[PaintedOrder]:
     return [paint_order(order) for order in orders]
 
 

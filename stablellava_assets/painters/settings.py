@@ -81,7 +81,7 @@ class DiffusionPainterSettings(Document):
         ge=1,
         le=256,
         description="Pictures painted at once, at most; halved whenever memory runs out. Unset: what fits into the GPU's "
-        "memory, 4 without a GPU.",
+        "memory (CUDA), else 4.",
     )
     retries: int = Field(
         2,

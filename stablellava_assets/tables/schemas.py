@@ -85,7 +85,7 @@ IMAGES = Table(
         column(
             "software",
             pa.string(),
-            "This software and its version, as the file says (XMP); null where it was painted before this was recorded.",
+            "This software and its version when it made the row; null where that was before this was recorded.",
         ),
         column("painter", pa.string(), "Painter that made the picture."),
         column("model", pa.string(), "Model or artwork the painter used, with its version."),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,7 @@ def painter_of(
     folder: Path, load: Callable[[Any], Any] = load_pipeline, memory: Path | None = None, **changes: Any
 ) -> DiffusionPainter:
     """``memory`` is the file in which painters remember batch sizes; unset, this one remembers nothing of others."""
-    fresh = Path(tempfile.mkdtemp()) / "batch_sizes.json"
+    fresh = folder.parent / f"{uuid4().hex}.json"
     return DiffusionPainter(settings_of(folder, **changes), memory or fresh, load)
 
 

@@ -158,10 +158,11 @@ def test_a_later_run_starts_with_what_memory_held_unless_its_settings_are_others
     assert batches(crowded) == [8, 4, 2, 2, 2, 2]
     assert batches(crowded) == [2, 2, 2, 2]
     assert batches(lambda seeds: None, width=2 * SIZE) == [8]
-    (tmp_path / "data/batch_sizes.json").write_text("{")
-    assert batches(crowded) == [8, 4, 2, 2, 2, 2], "a damaged file costs what was learned, and no picture"
-    assert batches(crowded) == [2, 2, 2, 2]
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["batch_sizes.json"]
+    for damage in ("{", "[]", '{"a": 0}'):
+        (tmp_path / "data/batch_sizes.json").write_text(damage)
+        assert batches(crowded) == [8, 4, 2, 2, 2, 2], "a damaged file costs what was learned, and no picture"
+        assert batches(crowded) == [2, 2, 2, 2]
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"batch_sizes.json", "batch_sizes.json.lock"}
 
 
 def test_the_failed_batch_is_out_of_memory_before_the_next_is_painted(sdxl: Path) -> None:
@@ -185,6 +186,20 @@ def test_memory_for_no_picture_at_all_ends_the_stage(sdxl: Path) -> None:
 
     with pytest.raises(PainterError, match=r"single picture: set painter\.offload"):
         painted_by(painter_of(sdxl, Watched(before=full), batch_size=4), spec("koala"))
+
+
+def test_memory_for_no_prompt_ends_the_stage(sdxl: Path) -> None:
+    def load(settings: Any) -> Any:
+        pipeline = load_pipeline(settings)
+
+        def full(*given: Any) -> None:
+            raise torch.OutOfMemoryError("no room")
+
+        pipeline.text_encoder.register_forward_pre_hook(full)
+        return pipeline
+
+    with pytest.raises(PainterError, match=r"while a prompt was encoded.*painter\.offload"):
+        painted_by(painter_of(sdxl, load), spec("koala"))
 
 
 def test_other_faults_are_not_taken_for_lack_of_memory(sdxl: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints that read prompts with T5: no weights, no brackets, and nothing cut off."""
+"""Checkpoints that read prompts with T5: weights and no brackets, and nothing that T5 would cut off."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return save(tmp_path_factory.mktemp("checkpoints") / save.__name__.removeprefix("save_"))
 
 
-def test_a_picture_is_the_same_alone_and_in_a_batch_and_brackets_are_not_painted(checkpoint: Path) -> None:
+def test_a_picture_is_the_same_alone_and_in_a_batch(checkpoint: Path) -> None:
     specs = [spec(f"((koala)), tree {number}", number) for number in range(3)]
     together = painted_by(painter_of(checkpoint, batch_size=3), *specs)
     assert {row["status"] for row in together} == {"made"}
     by_ones = painter_of(checkpoint, batch_size=1)
     alone = [painted_by(by_ones, each)[0] for each in specs]
     assert max(largest_difference(*pair) for pair in zip(together, alone, strict=True)) <= 1
-    (plain,) = painted_by(by_ones, spec("koala, tree 1", 1))
-    assert (pixels(plain) == pixels(alone[1])).all()
+
+
+def test_brackets_are_weights_and_never_text(checkpoint: Path) -> None:
+    (plain,) = painted_by(painter_of(checkpoint), spec("koala, tree", 1))
+    (without_weight,) = painted_by(painter_of(checkpoint, emphasis=1.0), spec("((koala)), tree", 1))
+    (weighted,) = painted_by(painter_of(checkpoint, emphasis=2.0), spec("((koala)), tree", 1))
+    assert (pixels(plain) == pixels(without_weight)).all()
+    assert (pixels(plain) != pixels(weighted)).any()
 
 
 def test_a_prompt_that_would_be_cut_off_fails_and_the_others_are_painted(checkpoint: Path) -> None:

@@ -10,8 +10,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Annotated, Any
+
+from filelock import FileLock
+from pydantic import Field, TypeAdapter
 
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -22,6 +24,7 @@ _MOST = 32
 _SHARE = 0.8
 """Of the free memory, what batches may take: kernels ask for workspace that the first picture did not need."""
 _DECIDES_MEMORY = {"width", "height", "guidance", "dtype", "offload", "compile", "batch_size"}
+_Limits = TypeAdapter(dict[str, Annotated[int, Field(ge=1)]])
 _LOG = logging.getLogger(__name__)
 
 
@@ -99,20 +102,20 @@ def _name_of(device: str) -> Any:
 
 def _remembered(memory: Path) -> dict[str, int]:
     try:
-        held: dict[str, int] = json.loads(memory.read_text())
+        return _Limits.validate_json(memory.read_text())
     except FileNotFoundError:
         return {}
     except ValueError:
-        _LOG.warning("%s is not JSON: how many pictures memory holds is found out anew", memory)
+        _LOG.warning("%s is damaged: how many pictures memory holds is found out anew", memory)
         return {}
-    return held
 
 
 def _remember(memory: Path, key: str, limit: int) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = memory.with_name(f"{memory.name}.{uuid4().hex}")
-    unfinished.write_text(json.dumps({**_remembered(memory), key: limit}))
-    unfinished.replace(memory)
+    with FileLock(f"{memory}.lock"):
+        unfinished = memory.with_name(f"{memory.name}.unfinished")
+        unfinished.write_text(json.dumps({**_remembered(memory), key: limit}))
+        unfinished.replace(memory)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

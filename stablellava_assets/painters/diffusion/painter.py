@@ -18,10 +18,11 @@ from stablellava_assets.painters.diffusion.studio import Job, Result, Studio
 from stablellava_assets.painters.image_rows import INPUTS, image_row
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 
-_VERSION = 1
+_VERSION = 2
 """Part of every row key: raise it when the same settings and seed give other pixels than before."""
 _NO_OTHER_PICTURE = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
 """Settings that a row's key leaves out; the checkpoint is in it by its identity."""
@@ -79,8 +80,10 @@ class DiffusionPainter:
     @cached_property
     def _studio(self) -> Studio:
         settings, device = self._settings, device_of(self._settings)
+        # Whatever is wrong with the signer's files is found before the checkpoint is loaded, which takes minutes.
+        signer = None if settings.c2pa is None else PictureSigner(settings.c2pa)
         batch = BatchSize(settings, self._identity.key, device, self._memory)
-        return Studio(self._load(settings), settings, device, batch)
+        return Studio(self._load(settings), settings, device, batch, signer)
 
     @cached_property
     def _settings_key(self) -> str:

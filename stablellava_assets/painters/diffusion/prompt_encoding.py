@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 _KEPT = 512
-"""Encoded texts that are kept; of SDXL each takes a third of a megabyte."""
+"""Encoded texts that are kept; each takes a third of a megabyte of SDXL, and up to 2.7 of Stable Diffusion 3."""
 _T5_TOKENS = 256
 
 Conditioning = Mapping[str, Any]
@@ -29,9 +29,9 @@ class PromptTooLongError(ValueError):
 class PromptEncoder:
     """Encodes for a pipeline; ``encode(prompt, negative)`` is the same whatever was encoded before.
 
-    Stable Diffusion and SDXL get weights from compel, and prompts beyond 77 tokens in as many parts of 77 as they need.
-    Stable Diffusion 3 and FLUX read up to 512 tokens and no weights; whatever else there is gets its texts as they are,
-    without the brackets.
+    Weights come from compel. Stable Diffusion and SDXL get prompts beyond 77 tokens in as many parts of 77 as they need; T5, in
+    Stable Diffusion 3 and FLUX, reads up to 512 tokens, while the CLIPs beside it, and SDXL's for its summary of the whole, read the
+    first 77. Whatever else there is gets its texts as they are, without the brackets.
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
@@ -49,7 +49,8 @@ class PromptEncoder:
             with quiet():
                 self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
         elif isinstance(pipeline, (StableDiffusion3Pipeline, FluxPipeline)):
-            self._encode = _T5(pipeline, settings.max_prompt_tokens or _T5_TOKENS, device, self._guided).encode
+            tokens = settings.max_prompt_tokens or _T5_TOKENS
+            self._encode = _T5(pipeline, settings.emphasis, tokens, device, self._guided).encode
         else:
             takes_negative = "negative_prompt" in inspect.signature(pipeline.__call__).parameters
             self._encode = _AsText(takes_negative and self._guided).encode
@@ -168,34 +169,56 @@ class _Clip:
 
 
 class _T5:
-    """Stable Diffusion 3 and FLUX, through their own text encoders."""
+    """Stable Diffusion 3 and FLUX, through their own text encoders, and T5 with weights through compel."""
 
-    def __init__(self, pipeline: Any, tokens: int, device: str, guided: bool) -> None:
-        self._pipeline, self._tokens, self._device = pipeline, tokens, device
+    def __init__(self, pipeline: Any, emphasis: float, tokens: int, device: str, guided: bool) -> None:
+        from compel import EmbeddingsProvider
+
+        self._pipeline, self._emphasis, self._tokens, self._device = pipeline, emphasis, tokens, device
         self._is_flux = not hasattr(pipeline, "tokenizer_3")
+        self._tokenizer, encoder = (
+            (pipeline.tokenizer_2, pipeline.text_encoder_2)
+            if self._is_flux
+            else (pipeline.tokenizer_3, pipeline.text_encoder_3)
+        )
+        self._weighing = EmbeddingsProvider(self._tokenizer, encoder, model_max_length=tokens, device=device)
         self._guided = guided and not self._is_flux  # FLUX takes the scale as an input and knows no negative prompt.
         self._read_once = lru_cache(_KEPT)(self._read)
 
     def encode(self, prompt: str, negative: str) -> Conditioning:
-        positive = self._read_once(without_brackets(prompt))
+        positive = self._read_once(prompt)
         if not self._guided:
             return positive
-        against = self._read_once(without_brackets(negative))
+        against = self._read_once(negative)
         return {**positive, **{f"negative_{name}": value for name, value in against.items()}}
 
     def _read(self, text: str) -> Conditioning:
-        pipeline = self._pipeline
-        tokenizer = pipeline.tokenizer_2 if self._is_flux else pipeline.tokenizer_3
-        if (count := len(tokenizer(text).input_ids)) > self._tokens:
+        import torch
+
+        pipeline, plain = self._pipeline, without_brackets(text)
+        if (count := len(self._tokenizer(plain).input_ids)) > self._tokens:
             raise PromptTooLongError(
                 f"the prompt has {count} tokens, of which the text encoder reads {self._tokens} (painter.max_prompt_tokens)"
             )
         common = {"device": self._device, "max_sequence_length": self._tokens}
         if self._is_flux:
-            embeds, pooled, _ = pipeline.encode_prompt(text, None, **common)
+            embeds, pooled, _ = pipeline.encode_prompt(plain, None, **common)
         else:
-            embeds, _, pooled, _ = pipeline.encode_prompt(text, None, None, do_classifier_free_guidance=False, **common)
+            embeds, _, pooled, _ = pipeline.encode_prompt(
+                plain, None, None, do_classifier_free_guidance=False, **common
+            )
+        if plain != text and self._emphasis != 1:
+            # T5's tokens come last: alone in FLUX, behind those of the CLIPs in Stable Diffusion 3.
+            embeds = torch.cat([embeds[:, : -self._tokens], self._weighted(text).to(embeds)], dim=1)
         return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+    def _weighted(self, text: str) -> torch.Tensor:
+        fragments = fragments_of(text)
+        weights = [self._emphasis**fragment.depth for fragment in fragments]
+        weighted: torch.Tensor = self._weighing.get_embeddings_for_weighted_prompt_fragments(
+            [[fragment.text for fragment in fragments]], [weights], device=self._device
+        )
+        return weighted
 
 
 class _AsText:

@@ -75,7 +75,14 @@ class Studio:
     depend on its neighbours.
     """
 
-    def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str, batch: BatchSize) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        settings: DiffusionPainterSettings,
+        device: str,
+        batch: BatchSize,
+        signer: PictureSigner | None,
+    ) -> None:
         takes = inspect.signature(pipeline.__call__).parameters
         if missing := sorted({"generator", *_asked(settings)} - takes.keys()):
             raise PainterError(
@@ -85,7 +92,7 @@ class Studio:
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
         self._batch = batch
-        self._signer = None if settings.c2pa is None else PictureSigner(settings.c2pa)
+        self._signer = signer
 
     def paint(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """Every job's result, once, in the order in which they finish.
@@ -198,6 +205,12 @@ class _Queue:
         except PromptTooLongError as error:
             self._refused.append(_Shown(job, None, str(error)))
             return
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PainterError(
+                "memory ran out while a prompt was encoded, before any picture: set painter.offload, or painter.dtype to bfloat16"
+            ) from error
         self._alike.setdefault(signature_of(conditioning), deque()).append(_Prepared(job, conditioning))
 
 
