@@ -1,7 +1,7 @@
 """Plants mismatched pictures among new ones and measures how the project's own checkpoint sorts them out.
 
-Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it is only
-read. Some pictures of two new batches are painted from a prompt that differs from the stored one in one thing: subject,
+Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``, or of ``make demo
+PROFILE=self-judged``; it is only read. Some pictures of two new batches are painted from a prompt that differs from the stored one in one thing: subject,
 color, scene, or nothing where the object should be. Thresholds are chosen on the first batch, a third of which is faulty so that there is
 something to choose by, and reported on the second, of which a tenth is. Few things have a color; more of them are given a wrong one,
 which are counted apart. What was planted is known to this file alone: the filter sees specs and pictures, as in a run.
@@ -32,13 +32,16 @@ from stablellava_assets.tables.identity import choose, derive_seed
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
-_CHOOSING, _REPORTING = "0002", "0005"
+_CHOOSING, _REPORTING = "0002", "0007"
 _ONE_IN = {_CHOOSING: 3, _REPORTING: 10}
 _ONE_COLOR_IN = 5
 _ADDED = "wrong color, added"
-_APART = "style"
+_APART = ("style",)
 """Its pictures are painted over, so that scenes and things in them are hard to see: thresholds of its own."""
-_ASKED = {"subject": "previous", "scene": "previous_base", "content": "previous_base"}
+_ASKED = {"subject": "previous", "thing": "previous_base", "scene": "previous_base", "content": "previous_base"}
+_OPTIONS = 12
+"""Thresholds tried a fact, the closer together the lower they are."""
+Thresholds = dict[str, float]
 _HAIR_COLORS = ("red", "blond", "black", "brown", "gray", "white", "green", "blue", "pink", "purple")
 
 
@@ -59,7 +62,7 @@ def main() -> None:
     arguments.add_argument(
         "--loss",
         type=float,
-        default=0.015,
+        default=0.01,
         help="share of the good pictures that may be lost when thresholds are chosen",
     )
     given = arguments.parse_args()
@@ -68,17 +71,18 @@ def main() -> None:
     checkpoint = OwnCheckpoint(newest["checkpoint_id"], given.data / newest["path"], given.data / newest["base_path"])
 
     batch = _batch(workspace, _CHOOSING, given.choose)
-    nothing = dict.fromkeys(_ASKED, 0.0)
-    scores, _ = _scores(workspace, checkpoint, batch, nothing, nothing)
-    others = [row for row in scores if row["ability"] != _APART]
-    apart = [row for row in scores if row["ability"] == _APART]
-    thresholds = [_thresholds(rows, batch.planted, given.loss) for rows in (others, apart)]
-    for name, chosen in zip(("most abilities", _APART), thresholds, strict=True):
+    scores, _ = _scores(workspace, checkpoint, batch, dict.fromkeys(_ASKED, 0.0), {})
+    others = _thresholds([row for row in scores if row["ability"] not in _APART], batch.planted, given.loss)
+    apart = {
+        name: _thresholds([row for row in scores if row["ability"] == name], batch.planted, given.loss)
+        for name in _APART
+    }
+    for name, chosen in {"most abilities": others, **apart}.items():
         print(f"thresholds of {name}:", ", ".join(f"{fact} {limit:.3g}" for fact, limit in chosen.items()))
 
     batch = _batch(workspace, _REPORTING, given.report)
     started = time.perf_counter()
-    scores, verdicts = _scores(workspace, checkpoint, batch, *thresholds)
+    scores, verdicts = _scores(workspace, checkpoint, batch, others, apart)
     took = time.perf_counter() - started
     print(f"{len(scores)} scores of {len(batch.specs)} pictures in {took:.0f} s, {len(scores) / took:.0f} a second")
     _report(batch, verdicts)
@@ -152,12 +156,16 @@ def _scores(
     workspace: Workspace,
     checkpoint: OwnCheckpoint,
     batch: Batch,
-    thresholds: Mapping[str, float],
-    apart: Mapping[str, float],
+    others: Thresholds,
+    apart: Mapping[str, Thresholds],
 ) -> tuple[list[Row], dict[str, list[str]]]:
     """Every score, and by spec id the explanations of the findings against its picture."""
     ask = {
-        fact: {"model": model, "min_score": thresholds[fact], "of_ability": {_APART: apart[fact]}}
+        fact: {
+            "model": model,
+            "min_score": others.get(fact, 0.0),
+            "of_ability": {name: thresholds[fact] for name, thresholds in apart.items() if fact in thresholds},
+        }
         for fact, model in _ASKED.items()
     }
     settings = AlignmentSettings.model_validate({"facts": {"ask": ask}})
@@ -171,21 +179,24 @@ def _scores(
     }
 
 
-def _thresholds(scores: Sequence[Row], planted: Mapping[str, str], loss: float) -> dict[str, float]:
-    """Of all combinations of thresholds that lose at most ``loss`` of the good pictures, the one that finds most faults."""
+def _thresholds(scores: Sequence[Row], planted: Mapping[str, str], loss: float) -> Thresholds:
+    """Of the combinations that lose at most ``loss`` of the good pictures, the one that finds most faults, by fact."""
     pictures = {spec_id: at for at, spec_id in enumerate(dict.fromkeys(row["spec_id"] for row in scores))}
-    found = {fact: np.full(len(pictures), np.inf) for fact in _ASKED}
+    asked = [fact for fact in _ASKED if any(row["fact"] == fact for row in scores)]
+    found = {fact: np.full(len(pictures), np.inf) for fact in asked}
     for row in scores:
         found[row["fact"]][pictures[row["spec_id"]]] = row["score"]
     faulty = np.array([spec_id in planted for spec_id in pictures])
     most = int(loss * (~faulty).sum())
-    options = [np.sort(of_fact[~faulty])[: most + 1] for of_fact in found.values()]
-    best, chosen = -1, ()
+    ranks = np.unique(np.geomspace(1, most + 1, _OPTIONS).astype(int)) - 1
+    options = [np.sort(of_fact[~faulty])[ranks] for of_fact in found.values()]
+    best: int = -1
+    chosen: tuple[float, ...] = ()
     for thresholds in itertools.product(*options):
         rejected = np.any([of_fact < limit for of_fact, limit in zip(found.values(), thresholds, strict=True)], axis=0)
         if rejected[~faulty].sum() <= most and rejected[faulty].sum() > best:
             best, chosen = int(rejected[faulty].sum()), thresholds
-    return {fact: float(limit) for fact, limit in zip(_ASKED, chosen, strict=True)}
+    return {fact: float(limit) for fact, limit in zip(asked, chosen, strict=True)}
 
 
 def _report(batch: Batch, verdicts: Mapping[str, list[str]]) -> None:

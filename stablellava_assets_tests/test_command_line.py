@@ -157,5 +157,5 @@ def test_an_unknown_profile_is_named(project: Project) -> None:
     failed = project.shell("stablellava scores", check=False)
     assert failed.stdout.strip() == (
         "Error: STABLELLAVA_PROFILE=mainframe: no such profile or file; "
-        "built in are cluster, embedded, local-llm, released, workstation"
+        "built in are cluster, embedded, local-llm, released, self-judged, workstation"
     )
