@@ -89,7 +89,8 @@ def measure(python: Path | str, script: str, source: Path, planted: list[str], s
     for line in kept_ids.read_text().split():
         kept[planted[int(line)]] += 1
     seconds, used = map(float, shown.split()[-2:])
-    return Run(seconds, used, peak, kept, shown.splitlines()[0] if script == OURS[1] else "")
+    further = next((line for line in shown.splitlines() if line.startswith("what ")), "")
+    return Run(seconds, used, peak, kept, further)
 
 
 def _tree(root: int) -> list[int]:

@@ -3,8 +3,8 @@
 What counts as a repeat depends on the unit. Prompts and pictures are compared between specs, never between the
 several dialogues about one picture. Prompts that are nearly equal letter by letter are two if a word of one has another
 in its place ("river", "riverbank"): they show two things. Answers are compared only where the question is open: "It is a koala." is the
-right answer to a thousand different pictures, and repeats by design. Everything is compared within one subject, so
-that "((fox)), meadow" and "((ox)), meadow" stay two prompts. The earliest pair is the one that stays.
+right answer to a thousand different pictures, and repeats by design. What is nearly the same is looked for within one subject, so
+that "((fox)), meadow" and "((ox)), meadow" stay two prompts; the same picture, byte by byte, and the same question are found in all. The earliest pair is the one that stays.
 """
 
 from __future__ import annotations

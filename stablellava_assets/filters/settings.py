@@ -110,7 +110,7 @@ class EmbeddedImageSettings(Document):
 
 
 class DuplicateSettings(Document):
-    """When two rows are one. Similarities are Jaccard indices of 5-character shingles, 0 to 1."""
+    """When two rows are one. Similarities are Jaccard indices of 5-byte shingles, 0 to 1."""
 
     specs_per_prompt: int = Field(1, ge=1, description="Pictures kept of one prompt; raise it to keep several seeds.")
     near_prompt: float = Field(
