@@ -12,10 +12,12 @@ from typing import Any
 
 from processor_time import processor_seconds
 
+from stablellava_assets.filters.collection import without_collection
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.rows import Row
 
 BATCH = 10_000
 SMALL_BATCH = 100
@@ -36,6 +38,21 @@ def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
     }
 
 
+@without_collection()
+def judged(batch: list[Row], repeatable: list[Row], settings: DuplicateSettings) -> list[Row]:
+    """What of a batch repeats nothing, as the filter stage finds it."""
+    seen = KeptPairs(settings)
+    seen.expect([*repeatable, *batch])
+    for other in repeatable:
+        seen.add(other)
+    kept = []
+    for row in batch:
+        if not any(seen.repeated_by(row)):
+            seen.add(row)
+            kept.append(row)
+    return kept
+
+
 def main(source: Path, kept_ids: Path) -> None:
     """Write the ids of the kept rows; print what a small batch takes in the end, and wall and processor seconds of all before."""
     settings = DuplicateSettings()
@@ -48,15 +65,7 @@ def main(source: Path, kept_ids: Path) -> None:
             batch = [pair(number + at, row) for at, row in enumerate(chunk)]
             number += len(batch)
             repeatable = index.repeatable_by(batch, earlier)
-            seen = KeptPairs(settings)
-            seen.expect([*repeatable, *batch])
-            for other in repeatable:
-                seen.add(other)
-            kept = []
-            for row in batch:
-                if not any(seen.repeated_by(row)):
-                    seen.add(row)
-                    kept.append(row)
+            kept = judged(batch, repeatable, settings)
             earlier.append(("prompts", f"{len(earlier):05d}"))
             index.follow({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
             out.writelines(f"{row['pair_id']}\n" for row in kept)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.collection import without_collection
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.examine import add_finding, examine
 from stablellava_assets.filters.findings import Finding
@@ -33,6 +34,7 @@ class Judged(NamedTuple):
         return [row for row in self.rows if row["reasons"]]
 
 
+@without_collection()
 def judge(
     candidates: Sequence[Candidate],
     earlier: Iterable[Mapping[str, Any]],

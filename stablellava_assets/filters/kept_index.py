@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from stablellava_assets.filters.candidates import normalized_text
+from stablellava_assets.filters.collection import without_collection
 from stablellava_assets.filters.key_runs import SCHEMA as KEY_RUNS
 from stablellava_assets.filters.key_runs import KeyRuns
 from stablellava_assets.filters.lookup_keys import lookup_keys
@@ -73,6 +74,7 @@ class KeptIndex:
         self._settings = settings
         self._meanings = meanings
 
+    @without_collection()
     def follow(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
         """Bring the index up to date with these partitions; returns those that had to be read.
 
@@ -94,6 +96,7 @@ class KeptIndex:
                     self._remember(connection, partition, versions[partition], pairs, keys)
         return stale
 
+    @without_collection()
     def repeatable_by(self, pairs: Sequence[Mapping[str, Any]], among: Sequence[Partition]) -> list[Row]:
         """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, partition by partition, in their order.
 

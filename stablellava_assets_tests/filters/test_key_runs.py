@@ -44,24 +44,24 @@ def test_the_owners_found_are_those_of_a_dictionary_however_runs_merge(connectio
 
 def test_a_key_of_more_owners_than_a_block_holds_has_all_of_them(connection: sqlite3.Connection) -> None:
     runs = KeyRuns(connection)
-    keys = np.repeat([-5, 0, 7, 9], [100, 1000, 3, 900])
+    keys = np.repeat([-5, 0, 7, 9], [100, 10_000, 3, 9_000])
     runs.add(keys, np.arange(len(keys)), EVERY_OWNER)
-    assert runs.owners(np.array([0])).tolist() == list(range(100, 1100))
-    assert runs.owners(np.array([-6, 7, 10])).tolist() == [1100, 1101, 1102]
-    assert runs.owners(np.array([9])).tolist() == list(range(1103, 2003))
+    assert runs.owners(np.array([0])).tolist() == list(range(100, 10_100))
+    assert runs.owners(np.array([-6, 7, 10])).tolist() == [10_100, 10_101, 10_102]
+    assert runs.owners(np.array([9])).tolist() == list(range(10_103, 19_103))
 
 
 def test_only_the_blocks_that_may_hold_a_key_are_read(connection: sqlite3.Connection) -> None:
     runs = KeyRuns(connection)
-    runs.add(np.arange(100_000), np.arange(100_000), EVERY_OWNER)
+    runs.add(np.arange(1_000_000), np.arange(1_000_000), EVERY_OWNER)
     (blocks,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
-    assert blocks > 300
+    assert blocks > 200
     # What is unreadable now would be an error if it were read.
     damage = "UPDATE blocks SET keys = x'00' WHERE number NOT IN (SELECT number FROM blocks ORDER BY number LIMIT 1 OFFSET ?)"
     connection.execute(damage, (blocks // 2,))
-    assert runs.owners(np.array([50_050])).tolist() == [50_050]
+    assert runs.owners(np.array([500_500])).tolist() == [500_500]
     with pytest.raises(ValueError, match="buffer size"):
-        runs.owners(np.array([50_050, 3]))
+        runs.owners(np.array([500_500, 3]))
 
 
 def test_there_are_few_runs_each_at_least_twice_the_next(connection: sqlite3.Connection) -> None:
