@@ -99,7 +99,8 @@ def test_it_finds_what_an_endpoint_takes_at_once(tmp_path: Path) -> None:
 
 
 def test_it_keeps_what_it_learned_from_call_to_call(tmp_path: Path) -> None:
-    with loopback(Script(latency_s=0.15)) as (url, counts):
+    # Answers take long, so that a busy machine too has many under way at once.
+    with loopback(Script(latency_s=0.5)) as (url, counts):
         settings = settings_of(url, initial_in_flight=2, max_in_flight=64)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
         list(endpoint.ask(questions(settings, 150)))
