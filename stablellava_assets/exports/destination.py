@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
-FIRST_FILE = "README.md"
+README = "README.md"
 """Every export has one."""
 
 
@@ -59,8 +59,8 @@ def _not_exported(destination: Path) -> str | None:
     if not checksums.is_file():
         return f"it has no {CHECKSUMS}"
     listed = {line.partition("  ")[2] for line in checksums.read_text(encoding="utf-8", errors="replace").splitlines()}
-    if FIRST_FILE not in listed:
-        return f"its {CHECKSUMS} lists no {FIRST_FILE}"
+    if README not in listed:
+        return f"its {CHECKSUMS} lists no {README}"
     there = (path.relative_to(destination).as_posix() for path in destination.rglob("*") if not path.is_dir())
     other = next((name for name in there if name != CHECKSUMS and name not in listed), None)
     return None if other is None else f"{other} is not among its {CHECKSUMS}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from stablellava_assets.exports.destination import export_folder
+from stablellava_assets.exports.destination import README, export_folder
 from stablellava_assets.exports.huggingface import HuggingFaceWriter, card_header
 from stablellava_assets.exports.licences import Origins, origin_sections
 from stablellava_assets.exports.llava import LlavaWriter
@@ -103,7 +103,7 @@ def export_pairs(
         if not exported.pairs:
             reasons = "".join(f" {count} pairs: each {reason}." for reason, count in exported.left_out.items())
             raise SelectionError(f"these partitions hold no pair that could be exported.{reasons}")
-        (folder / "README.md").write_text(_readme(name, writer, exported), encoding="utf-8")
+        (folder / README).write_text(_readme(name, writer, exported), encoding="utf-8")
     return exported
 
 

@@ -21,7 +21,7 @@ from stablellava_assets.painters.image_rows import INPUTS, as_sent, finish, imag
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance, is_signed
 from stablellava_assets.painters.settings import ApiPainterSettings
-from stablellava_assets.painters.signing import PictureSigner
+from stablellava_assets.painters.signing import PictureSigner, signer_of
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
 
@@ -107,7 +107,7 @@ class ApiPainter:
 
     @cached_property
     def _signer(self) -> PictureSigner | None:
-        return None if self._settings.c2pa is None else PictureSigner(self._settings.c2pa)
+        return signer_of(self._settings.c2pa)
 
     @cached_property
     def _settings_key(self) -> str:

@@ -69,6 +69,15 @@ class PictureSigner:
         return self._c2pa.Context(settings=settings)
 
 
+def signer_of(settings: C2paSettings | None) -> PictureSigner | None:
+    """Who signs; None where the profile asks for no signatures.
+
+    Raises:
+        PainterError: as :class:`PictureSigner`.
+    """
+    return None if settings is None else PictureSigner(settings)
+
+
 def _manifest(provenance: Provenance) -> dict[str, Any]:
     """That the model created the picture. The prompt is in the XMP packet, which the signature covers."""
     created = {

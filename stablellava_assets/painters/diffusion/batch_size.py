@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.settings import DiffusionPainterSettings
+from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
 
 _WITHOUT_GPU = 4
@@ -113,9 +114,7 @@ def _remembered(memory: Path) -> dict[str, int]:
 def _remember(memory: Path, key: str, limit: int) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{memory}.lock"):
-        unfinished = memory.with_name(f"{memory.name}.unfinished")
-        unfinished.write_text(json.dumps({**_remembered(memory), key: limit}))
-        unfinished.replace(memory)
+        publish_file(memory, json.dumps({**_remembered(memory), key: limit}).encode())
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

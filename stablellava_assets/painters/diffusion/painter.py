@@ -18,7 +18,7 @@ from stablellava_assets.painters.diffusion.studio import Job, Result, Studio
 from stablellava_assets.painters.image_rows import INPUTS, image_row
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
-from stablellava_assets.painters.signing import PictureSigner
+from stablellava_assets.painters.signing import signer_of
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 
@@ -81,7 +81,7 @@ class DiffusionPainter:
     def _studio(self) -> Studio:
         settings, device = self._settings, device_of(self._settings)
         # Whatever is wrong with the signer's files is found before the checkpoint is loaded, which takes minutes.
-        signer = None if settings.c2pa is None else PictureSigner(settings.c2pa)
+        signer = signer_of(settings.c2pa)
         batch = BatchSize(settings, self._identity.key, device, self._memory)
         return Studio(self._load(settings), settings, device, batch, signer)
 

@@ -13,6 +13,7 @@ from stablellava_assets.painters.settings import DiffusionPainterSettings
 
 if TYPE_CHECKING:
     import torch
+    from compel import EmbeddingsProvider
 
 _KEPT = 512
 """Encoded texts that are kept; each takes a third of a megabyte of SDXL, and up to 2.7 of Stable Diffusion 3."""
@@ -88,6 +89,14 @@ class _Read(NamedTuple):
     pooled: torch.Tensor | None
 
 
+def _weighted(provider: EmbeddingsProvider, text: str, emphasis: float, device: str) -> torch.Tensor:
+    """The embeddings of a text (1, tokens, width), ``emphasis`` a weight for each pair of brackets."""
+    fragments = fragments_of(text)
+    texts, weights = [fragment.text for fragment in fragments], [emphasis**fragment.depth for fragment in fragments]
+    embeds: torch.Tensor = provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=device)
+    return embeds
+
+
 class _Clip:
     """Stable Diffusion (one CLIP) and SDXL (two), through compel."""
 
@@ -132,13 +141,7 @@ class _Clip:
         }
 
     def _read(self, text: str) -> _Read:
-        fragments = fragments_of(text)
-        texts = [fragment.text for fragment in fragments]
-        weights = [self._emphasis**fragment.depth for fragment in fragments]
-        embeds = [
-            provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=self._device)
-            for provider in self._providers
-        ]
+        embeds = [_weighted(provider, text, self._emphasis, self._device) for provider in self._providers]
         if not self._pooled:
             return _Read(embeds[0], None)
         import torch
@@ -209,16 +212,9 @@ class _T5:
             )
         if plain != text and self._emphasis != 1:
             # T5's tokens come last: alone in FLUX, behind those of the CLIPs in Stable Diffusion 3.
-            embeds = torch.cat([embeds[:, : -self._tokens], self._weighted(text).to(embeds)], dim=1)
+            weighted = _weighted(self._weighing, text, self._emphasis, self._device)
+            embeds = torch.cat([embeds[:, : -self._tokens], weighted.to(embeds)], dim=1)
         return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
-
-    def _weighted(self, text: str) -> torch.Tensor:
-        fragments = fragments_of(text)
-        weights = [self._emphasis**fragment.depth for fragment in fragments]
-        weighted: torch.Tensor = self._weighing.get_embeddings_for_weighted_prompt_fragments(
-            [[fragment.text for fragment in fragments]], [weights], device=self._device
-        )
-        return weighted
 
 
 class _AsText:
