@@ -126,6 +126,21 @@ def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedMod
     return _load(AutoModelForImageTextToText, settings, dtype=dtype, **options)
 
 
+def count_weights(settings: PretrainedTuningSettings) -> int:
+    """How many weights the model has, from its configuration: none is read, or downloaded.
+
+    Raises:
+        PretrainedTuningError: the configuration cannot be loaded.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    configuration = _load(AutoConfig, settings)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(configuration)
+    return int(model.num_parameters())
+
+
 def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
     name = checkpoint_name(settings)
     hub = {} if Path(name).is_dir() else {"revision": settings.model.revision}

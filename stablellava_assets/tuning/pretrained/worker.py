@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, REFUSED, JobFolder, read_json, write_json
-from stablellava_assets.tuning.pretrained.model import Parts, device_of, dtype_of, load_model, load_processor, trainable
+from stablellava_assets.tuning.pretrained.model import (
+    Parts,
+    count_weights,
+    device_of,
+    dtype_of,
+    load_model,
+    load_processor,
+    trainable,
+)
 from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
 from stablellava_assets.tuning.pretrained.rows import (
     MIX,
@@ -70,8 +78,8 @@ def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
         _prepare(job, settings, processor, say)
     rows, lengths = _usable(job)
     encoder = Encoder(processor, settings.model.max_length)
+    _check_disk(job, settings)
     model = load_model(settings, device)
-    _check_disk(job, settings, model)
     say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
     if settings.alignment is not None:
         _align(model, encoder, rows, lengths, settings, job, device, say)
@@ -194,9 +202,9 @@ def _save(
     )
 
 
-def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, model: Any) -> None:
+def _check_disk(job: JobFolder, settings: PretrainedTuningSettings) -> None:
     """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
-    weights = model.num_parameters()
+    weights = count_weights(settings)
     moving = weights if settings.model.method == "full" else weights // 10
     needed = 4 * weights + 2 * 12 * moving
     free = shutil.disk_usage(job.path).free
