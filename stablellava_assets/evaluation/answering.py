@@ -99,7 +99,15 @@ def _generate(
     texts: list[str],
     max_new_tokens: int,
 ) -> list[str]:
-    inputs: Any = processor(images=[[picture] for picture in pictures], text=texts, padding=True, return_tensors="pt")
+    from stablellava_assets.tuning.checkpoints import adds_special_tokens
+
+    inputs: Any = processor(
+        images=[[picture] for picture in pictures],
+        text=texts,
+        padding=True,
+        add_special_tokens=adds_special_tokens(processor, texts[0]),
+        return_tensors="pt",
+    )
     inputs = inputs.to(model.device, model.dtype)
     generated = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
     new = generated[:, inputs["input_ids"].shape[1] :]

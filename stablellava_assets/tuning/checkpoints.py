@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stablellava_assets.tuning.model_names import model_source
 
 if TYPE_CHECKING:
-    from transformers import LlavaProcessor, PreTrainedModel
+    from transformers import LlavaProcessor, PreTrainedModel, ProcessorMixin
 
 
 def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]:
@@ -31,6 +31,12 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
         )
         processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
     return model.to("cuda" if on_gpu else "cpu"), processor
+
+
+def adds_special_tokens(processor: ProcessorMixin, text: str) -> bool:
+    """Whether the tokenizer is to put its first token before ``text``: not where the chat template has written it."""
+    first = processor.tokenizer.bos_token
+    return first is None or not text.startswith(first)
 
 
 def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:

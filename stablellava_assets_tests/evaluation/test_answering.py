@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stablellava_assets.evaluation.answering import Asked, answer
 from stablellava_assets.tuning.checkpoints import save_checkpoint
+from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
 from stablellava_assets_tests.tuning.tiny import model_and_processor, picture
 
 
@@ -37,3 +39,14 @@ def test_an_undecodable_picture_is_named(checkpoint: Path) -> None:
 
 def test_no_questions_no_answers(checkpoint: Path) -> None:
     assert answer(checkpoint, [], batch_size=2, max_new_tokens=4, progress=lambda line: None) == []
+
+
+def test_a_first_token_that_the_template_writes_is_not_put_twice(tmp_path: Path) -> None:
+    plain = save_llava(tmp_path / "plain")
+    writing = shutil.copytree(plain, tmp_path / "writing")
+    template = writing / "chat_template.jinja"
+    template.write_text("<s>" + template.read_text())
+    questions = [Asked(picture(color), "What color is it?") for color in ("red", "blue")]
+    answers = [answer(folder, questions, 2, 12, lambda line: None) for folder in (plain, writing)]
+    assert answers[0] == answers[1]
+    assert all(answers[0])

@@ -31,15 +31,21 @@ def answer_probabilities(
     """
     import torch
 
+    from stablellava_assets.tuning.checkpoints import adds_special_tokens
+
     texts, answers = zip(*_rendered(processor, exchanges), strict=True)
     tokenizer = processor.tokenizer
     # Padding goes after the text, so that every token keeps the position it has alone.
     tokenizer.padding_side = "right"
     # A list a text: how the processors of models that take several pictures tell whose is whose.
     pictures = [[exchange.picture] for exchange in exchanges]
-    inputs: Any = processor(images=pictures, text=list(texts), padding=True, return_tensors="pt")
+    special = adds_special_tokens(processor, texts[0])
+    inputs: Any = processor(
+        images=pictures, text=list(texts), padding=True, add_special_tokens=special, return_tensors="pt"
+    )
     inputs = inputs.to(model.device, model.dtype)
-    spans = _answer_spans(tokenizer, texts, answers, inputs["attention_mask"].sum(1).tolist())
+    encoded = tokenizer(list(texts), add_special_tokens=special, return_offsets_mapping=True)
+    spans = _answer_spans(encoded["offset_mapping"], answers, inputs["attention_mask"].sum(1).tolist())
     with torch.inference_mode():
         logits = model(**inputs, use_cache=False).logits
     return [math.exp(_log_probability(logits[row], inputs["input_ids"][row], span)) for row, span in enumerate(spans)]
@@ -68,12 +74,14 @@ def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[
 
 
 def _answer_spans(
-    tokenizer: Any, texts: Sequence[str], answers: Sequence[tuple[int, int]], lengths: Sequence[int]
+    encoded: Sequence[Sequence[tuple[int, int]]], answers: Sequence[tuple[int, int]], lengths: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Where the answers' tokens stand in the model's input, which spells the picture out as many tokens before them."""
-    encoded = tokenizer(list(texts), return_offsets_mapping=True)
+    """Where the answers' tokens stand in the model's input, which spells the picture out as many tokens before them.
+
+    ``encoded`` has the characters (start, end) of every token of the text alone.
+    """
     spans = []
-    for offsets, (start, end), length in zip(encoded["offset_mapping"], answers, lengths, strict=True):
+    for offsets, (start, end), length in zip(encoded, answers, lengths, strict=True):
         inside = [at for at, (first, last) in enumerate(offsets) if first < end and last > start]
         # Counted from the end: only what comes before the answer is longer in the model's input.
         spans.append((length - len(offsets) + inside[0], length - len(offsets) + inside[-1] + 1))

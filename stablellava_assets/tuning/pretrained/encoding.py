@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.tuning.checkpoints import adds_special_tokens
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.rows import TuningRow, messages_of
@@ -141,20 +142,16 @@ class Encoder:
         return self._processor(
             text=texts,
             images=pictures if any(pictures) else None,
-            add_special_tokens=self._adds_special(texts[0]),
+            add_special_tokens=adds_special_tokens(self._processor, texts[0]),
             return_offsets_mapping=True,
             return_text_replacement_offsets=True,
             **options,
         )
 
     def _tokenize(self, text: str) -> list[int]:
-        ids: list[int] = self._processor.tokenizer(text, add_special_tokens=self._adds_special(text))["input_ids"]
+        special = adds_special_tokens(self._processor, text)
+        ids: list[int] = self._processor.tokenizer(text, add_special_tokens=special)["input_ids"]
         return ids
-
-    def _adds_special(self, text: str) -> bool:
-        """Not where the template has written the first token itself."""
-        bos = self._processor.tokenizer.bos_token
-        return bos is None or not text.startswith(bos)
 
 
 def _moved(answers: Sequence[tuple[int, int]], replaced: Sequence[Any]) -> list[tuple[int, int]]:
