@@ -35,7 +35,7 @@ class Arms:
     def tune(self, arm: str, examples: Sequence[TrainingExample], seed: int, passes: float | None = None) -> None:
         """Tune the base on ``examples`` and ask; ``passes`` if not as often as the other arms."""
         experiment = self._experiment
-        seen = looks(examples, experiment.workspace.profile.tuning.stage.rows_per_look)
+        seen = looks(examples, experiment.settings.stage.rows_per_look)
         self._answers.setdefault(arm, []).append(experiment.measured(arm, examples, seed, self._asked, passes))
         self._pairs.setdefault(arm, []).append(len(examples))
         self._looks.setdefault(arm, []).append(round((passes or experiment.passes) * seen))

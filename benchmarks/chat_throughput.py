@@ -4,18 +4,19 @@ A loopback server in a process of its own answers after 200 ms; 1,000 requests, 
 project is timed over its whole call, from configuring the model to the answers in memory, without importing it. The
 environments are made in the folder given, once, from PyPI (1.5 GB)::
 
-    python benchmarks/chat_throughput.py FOLDER [rounds]
+    python benchmarks/chat_throughput.py FOLDER [--rounds 3]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
+sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
 
 REQUESTS, IN_FLIGHT, LATENCY_S = 1000, 32, 0.2
 IDEAL_S = REQUESTS * LATENCY_S / IN_FLIGHT
@@ -50,6 +51,8 @@ def python_of(folder: Path, packages: list[str]) -> Path:
 
 def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
     """How long a project takes; an error if an answer is missing or more requests were in flight than agreed."""
+    from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
+
     with loopback_process(Script(latency_s=LATENCY_S)) as (url, counts):
         shown = subprocess.run(
             [python, script, url, str(REQUESTS), str(IN_FLIGHT)],
@@ -68,14 +71,19 @@ def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
     return float(seconds)
 
 
-def main(folder: Path, rounds: int) -> None:
+def main() -> None:
     """Time everybody in turn, several times, and print the medians."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("folder", type=Path, help="where the environments of the others are made")
+    arguments.add_argument("--rounds", type=int, default=3)
+    given = arguments.parse_args()
+    folder = given.folder.resolve()
     runs = {OURS: (Path(sys.executable), SCRIPTS / "ours.py")}
     runs |= {name: (python_of(folder, packages), SCRIPTS / script) for name, (script, packages) in PEERS.items()}
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
+    for _ in range(given.rounds):
         for name, (python, script) in runs.items():
             seconds[name].append(seconds_of(python, script, scratch))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -87,4 +95,4 @@ def main(folder: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.embedded import EmbeddedAuthor
 from stablellava_assets.evaluation.answering import Asked, answer
-from stablellava_assets.evaluation.benchmark import make_items, plan_items
+from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
 from stablellava_assets.evaluation.scoring import is_correct
 from stablellava_assets.evaluation.statistics import wilson_interval
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
@@ -29,7 +29,9 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
-from stablellava_assets.tuning.training import TrainingExample, tune
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.settings import TuningSettings
+from stablellava_assets.tuning.training import TrainingExample, TuningResult, tune
 
 _Z = 1.96
 _ANSWERED_AT_ONCE = 256
@@ -50,11 +52,14 @@ class Experiment:
     def __init__(self, data: Path, scratch: Path, passes: float | None = None) -> None:
         self.workspace = Workspace(load_profile({DATA_VARIABLE: str(data)}))
         self.scratch = scratch
-        self.passes = passes or self.workspace.profile.tuning.stage.passes
+        self.settings = embedded_tuning(self.workspace.profile.tuning)
+        self.passes = passes or self.settings.stage.passes
         newest = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
         self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
         self.items: list[Row] = [
-            item for item in self.workspace.store.read_all(ABILITY_BENCHMARK).to_pylist() if item["status"] == MADE
+            item
+            for item in self.workspace.store.read_all(ABILITY_BENCHMARK).to_pylist()
+            if item["status"] == MADE and item["benchmark"] == PAINTED
         ]
         self._started = time.monotonic()
 
@@ -153,20 +158,19 @@ class Experiment:
 
     def tuned(self, name: str, examples: Sequence[TrainingExample], seed: int, passes: float | None = None) -> Path:
         """The base tuned on ``examples`` in an order of ``seed``; the folder is the caller's to remove."""
-        settings = self.workspace.profile.tuning
-        stage = settings.stage.model_copy(update={"passes": passes or self.passes})
         folder = self.scratch / name.replace(" ", "-").replace(",", "").replace("%", "")
         shutil.rmtree(folder, ignore_errors=True)
-        started = time.monotonic()
-        tune(
-            self.checkpoint.base,
-            examples,
-            settings.model_copy(update={"stage": stage, "seed": seed}),
-            folder,
-            lambda line: None,
-        )
-        self.say(f"seed {seed}, {name}: tuned on {len(examples)} pairs in {time.monotonic() - started:.0f} s")
+        result = self.tune(examples, seed, folder, passes)
+        self.say(f"seed {seed}, {name}: tuned on {len(examples)} pairs in {result.seconds:.0f} s")
         return folder
+
+    def tune(
+        self, examples: Sequence[TrainingExample], seed: int, folder: Path, passes: float | None = None
+    ) -> TuningResult:
+        """The same into a folder of the caller's, without a word."""
+        stage = self.settings.stage.model_copy(update={"passes": passes or self.passes})
+        settings = self.settings.model_copy(update={"stage": stage, "seed": seed})
+        return tune(self.checkpoint.base, examples, settings, folder, lambda line: None)
 
     def answers(self, model: Path, items: Sequence[Row]) -> Answers:
         """Which of ``items`` the checkpoint in ``model`` answers right."""
@@ -197,6 +201,13 @@ class Experiment:
         shutil.rmtree(folder)
         self.say(f"seed {seed}, {name}: {statistics.fmean(right.values()):.3f}")
         return right
+
+
+def embedded_tuning(settings: TuningSettings | PretrainedTuningSettings) -> TuningSettings:
+    """The profile's settings, which have to be those of the embedded model."""
+    if not isinstance(settings, TuningSettings):
+        raise SystemExit("tuning.model.kind: the experiments tune the embedded model; set the profile to embedded")
+    return settings
 
 
 class Share(NamedTuple):

@@ -1,6 +1,7 @@
 """Samples/s and peak memory of tuning a LLaVA with random weights: our settings, TRL's and the original recipe's.
 
     python benchmarks/llava_tuning.py                      # tiny, anywhere
+    python benchmarks/llava_tuning.py --size 135m --batch 8 --micro-batch 8  # on SmolLM2-135M's shape: what two cores can do
     python benchmarks/llava_tuning.py --size 7b --steps 6  # LLaVA-1.5-7B's shape, on a GPU of 80 GB
 
 Each contender runs in a process of its own, LoRA of one rank over the same layers, at the same effective batch, on the same rows:
@@ -20,21 +21,58 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
+
 if TYPE_CHECKING:
+    from stablellava_assets.tuning.pretrained.encoding import Encoder
+    from stablellava_assets.tuning.pretrained.rows import TuningRow
     from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 CONTENDERS = ("ours", "original", "trl")
+SIDES = {"tiny": 56, "135m": 84, "7b": 336}
+"""Pixels of a picture's side; a patch has 14."""
+TOWERS = {
+    "135m": {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 12, "num_attention_heads": 3},
+    "7b": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16},
+}
+"""The vision towers: DeiT-tiny's shape, and that of CLIP ViT-L."""
+LANGUAGE_MODELS = {
+    "135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "head_dim": 64,
+        "vocab_size": 49_152,
+        "tie_word_embeddings": True,
+    },
+    "7b": {
+        "hidden_size": 4096,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "head_dim": 128,
+        "vocab_size": 32_064,
+        "max_position_embeddings": 4096,
+    },
+}
+"""The language models: SmolLM2-135M's shape, and Vicuna-7B's."""
 WORDS = ("red", "blue", "tree", "house", "a", "the", "stands", "near", "it", "is", "old", "small")
 
 
 def main() -> None:
     """Print a row a contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=("tiny", "7b"), default="tiny")
+    parser.add_argument("--size", choices=tuple(SIDES), default="tiny")
     parser.add_argument("--batch", type=int, default=None, help="effective batch; 16 where tiny, else 128")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--micro-batch", type=int, default=16, help="ours: rows at once")
     parser.add_argument("--rank", type=int, default=128)
+    parser.add_argument("--method", choices=("lora", "full"), default="lora")
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--words", type=int, nargs=2, default=(30, 120), help="least and most words of an answer")
     parser.add_argument("--contender", choices=CONTENDERS, help="used by the benchmark itself")
     parser.add_argument("--folder", type=Path, help="used by the benchmark itself")
     options = parser.parse_args()
@@ -44,15 +82,16 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options)
-        print("| settings | samples/s | peak memory, GiB |\n|---|---:|---:|")
+        print("| settings | tokens a row | samples/s | peak memory, GiB |\n|---|---:|---:|---:|")
         for contender in CONTENDERS:
             command = [sys.executable, __file__, *sys.argv[1:], "--contender", contender, "--folder", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                print(f"| {contender} | failed: {done.stderr.strip().splitlines()[-1]} | |")
+                print(f"| {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | |")
                 continue
             found = json.loads(done.stdout.strip().splitlines()[-1])
-            print(f"| {contender} | {found['rate']:.2f} | {found['memory'] / (1 << 30):.2f} |")
+            memory = found["memory"] / (1 << 30)
+            print(f"| {contender} | {found['tokens']:.0f} | {found['rate']:.2f} | {memory:.2f} |")
 
 
 def make(folder: Path, options: argparse.Namespace) -> None:
@@ -65,17 +104,13 @@ def make(folder: Path, options: argparse.Namespace) -> None:
     from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow, write_rows
     from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
 
-    save_llava(folder / "model", side=336 if options.size == "7b" else 56)
-    if options.size == "7b":
+    save_llava(folder / "model", side=SIDES[options.size])
+    if options.size != "tiny":
         config = AutoConfig.from_pretrained(folder / "model")
-        for name, value in {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24}.items():
-            setattr(config.vision_config, name, value)
-        config.vision_config.num_attention_heads = 16
-        for name, value in {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32}.items():
-            setattr(config.text_config, name, value)
-        config.text_config.num_attention_heads = config.text_config.num_key_value_heads = 32
-        config.text_config.head_dim = 128
-        config.text_config.vocab_size, config.text_config.max_position_embeddings = 32064, 4096
+        for part, shape in ((config.vision_config, TOWERS), (config.text_config, LANGUAGE_MODELS)):
+            for name, value in shape[options.size].items():
+                setattr(part, name, value)
+        config.tie_word_embeddings = LANGUAGE_MODELS[options.size].get("tie_word_embeddings", False)
         torch.set_default_dtype(torch.bfloat16)
         LlavaForConditionalGeneration(config).save_pretrained(folder / "model")
         torch.set_default_dtype(torch.float32)
@@ -85,17 +120,20 @@ def make(folder: Path, options: argparse.Namespace) -> None:
         path = folder / f"{number % 64}.png"
         if not path.exists():
             Image.fromarray(random.integers(0, 256, (336, 336, 3), dtype=np.uint8)).save(path)
-        answer = " ".join(random.choice(WORDS, random.integers(30, 120)))
+        answer = " ".join(random.choice(WORDS, random.integers(*options.words)))
         turns = ({"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": answer})
         rows.append(TuningRow(str(number), MIX, "", (str(path),), turns))
     write_rows(folder / "rows.jsonl", rows)
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
-    """Rate without the first step, in rows a second, and bytes."""
+    """Mean tokens a row; the rate without the first step, in rows a second; bytes."""
     import torch
 
+    from stablellava_assets.tuning.pretrained.encoding import Encoder
+    from stablellava_assets.tuning.pretrained.model import load_processor
     from stablellava_assets.tuning.pretrained.progress import peak_memory
+    from stablellava_assets.tuning.pretrained.rows import read_rows
     from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
     micro = {"ours": options.micro_batch, "original": 16, "trl": 8}[options.contender]
@@ -104,6 +142,8 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             "model": {
                 "kind": "pretrained",
                 "model": str(options.folder / "model"),
+                "method": options.method,
+                "dtype": options.dtype,
                 "lora": {"rank": options.rank, "alpha": 2 * options.rank},
             },
             "stage": {"batch_size": options.batch, "epochs": 1},
@@ -115,22 +155,30 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             },
         }
     )
+    encoder = Encoder(load_processor(settings), settings.model.max_length)
+    rows = read_rows(options.folder / "rows.jsonl")
+    lengths = [encoder.length(row) for row in rows]
     ticks: list[float] = []
-    (_with_trl if options.contender == "trl" else _with_us)(options.folder, settings, ticks)
-    return {"rate": options.batch * (len(ticks) - 1) / (ticks[-1] - ticks[0]), "memory": peak_memory()}
+    if options.contender == "trl":
+        _with_trl(rows, settings, ticks)
+    else:
+        _with_us(rows, lengths, encoder, settings, ticks)
+    rate = options.batch * (len(ticks) - 1) / (ticks[-1] - ticks[0])
+    return {"tokens": sum(lengths) / len(lengths), "rate": rate, "memory": peak_memory()}
 
 
-def _with_us(folder: Path, settings: PretrainedTuningSettings, ticks: list[float]) -> None:
-    from stablellava_assets.tuning.pretrained.encoding import Encoder
+def _with_us(
+    rows: list[TuningRow],
+    lengths: list[int],
+    encoder: Encoder,
+    settings: PretrainedTuningSettings,
+    ticks: list[float],
+) -> None:
     from stablellava_assets.tuning.pretrained.jobs import JobFolder
-    from stablellava_assets.tuning.pretrained.model import device_of, load_model, load_processor, trainable
+    from stablellava_assets.tuning.pretrained.model import device_of, load_model, trainable
     from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
-    from stablellava_assets.tuning.pretrained.rows import read_rows
 
     device = device_of(settings)
-    encoder = Encoder(load_processor(settings), settings.model.max_length)
-    rows = read_rows(folder / "rows.jsonl")
-    lengths = [encoder.length(row) for row in rows]
     model = trainable(load_model(settings, device), settings, settings.stage, aligning=False)
     with tempfile.TemporaryDirectory() as job:
         phase = Phase("instruction", settings.stage, rows, lengths)
@@ -138,15 +186,15 @@ def _with_us(folder: Path, settings: PretrainedTuningSettings, ticks: list[float
         train_phase(model, encoder, phase, settings, JobFolder(Path(job)), device, lambda line: None)
 
 
-def _with_trl(folder: Path, settings: PretrainedTuningSettings, ticks: list[float]) -> None:
+def _with_trl(rows: list[TuningRow], settings: PretrainedTuningSettings, ticks: list[float]) -> None:
+    import torch
     from datasets import Dataset, Image
     from trl import SFTConfig, SFTTrainer
 
-    from stablellava_assets.tuning.pretrained.model import device_of, load_model, load_processor, trainable
-    from stablellava_assets.tuning.pretrained.rows import messages_of, read_rows
+    from stablellava_assets.tuning.pretrained.model import device_of, dtype_of, load_model, load_processor, trainable
+    from stablellava_assets.tuning.pretrained.rows import messages_of
 
     device = device_of(settings)
-    rows = read_rows(folder / "rows.jsonl")
     data = Dataset.from_dict(
         {"images": [list(row.images) for row in rows], "messages": [messages_of(row) for row in rows]}
     ).cast_column("images", [Image()])
@@ -159,7 +207,7 @@ def _with_trl(folder: Path, settings: PretrainedTuningSettings, ticks: list[floa
             max_steps=len(rows) // settings.stage.batch_size,
             max_length=None,
             gradient_checkpointing=True,
-            bf16=device == "cuda",
+            bf16=dtype_of(settings, device) is torch.bfloat16,
             use_cpu=device == "cpu",
             dataloader_num_workers=settings.machine.workers,
             report_to="none",

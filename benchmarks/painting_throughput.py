@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ from stablellava_assets.painters.diffusion.checkpoint import denoiser_of, set_sc
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.rows import Row
-from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, tokenizer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
 
 _REPEATS = 4
 _PROMPT_CHARACTERS = 70
@@ -40,6 +42,8 @@ def sdxl_sized(dtype: torch.dtype) -> Any:
     """A pipeline with the public configuration of stabilityai/stable-diffusion-xl-base-1.0, on the GPU."""
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    from stablellava_assets_tests.painters.tiny_sdxl import tokenizer
 
     tokens = tokenizer()
     words = {
@@ -147,6 +151,8 @@ def measured(name: str, run: Callable[[], int], rates: dict[str, list[float]], w
 
 def main(options: argparse.Namespace) -> None:
     """Print the rate of each, the median of the rounds, and the ratios."""
+    from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl
+
     dtype = torch.bfloat16 if options.sdxl else torch.float32
     size = options.size or (1024 if options.sdxl else 64)
     specs = [

@@ -9,20 +9,15 @@ seeds "better" is said.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stablellava_assets.evaluation.answering import Asked, answer
-from stablellava_assets.evaluation.scoring import ALL, is_correct, score_answers
-from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
-from stablellava_assets.tuning.training import TrainingExample, tune
+from embedded_experiment import Experiment
+
+from stablellava_assets.evaluation.scoring import ALL, score_answers
 
 
 def main() -> None:
@@ -31,48 +26,26 @@ def main() -> None:
     arguments.add_argument("data", type=Path)
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = arguments.parse_args()
-    workspace = Workspace(load_profile({**os.environ, DATA_VARIABLE: str(given.data)}))
-    base = given.data / workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]["base_path"]
-    items = [row for row in workspace.store.read_all(ABILITY_BENCHMARK).to_pylist() if row["status"] == MADE]
-    examples = conversations(workspace)
-    print(f"{len(examples)} pairs, {len(items)} questions, base {base.name}", flush=True)
-
-    asked_of_base = answers_of(base, items, workspace)
-    scores = {}
-    for seed in given.seeds:
-        settings = workspace.profile.tuning.model_copy(update={"seed": seed})
-        with TemporaryDirectory() as folder:
-            result = tune(base, examples, settings, Path(folder) / "tuned", lambda line: None)
-            tuned = answers_of(result.path, items, workspace)
-        rows = [
-            {**item, **answered, "checkpoint_id": str(seed), "model": model}
-            for model, answers in (("base", asked_of_base), ("tuned", tuned))
-            for item, answered in zip(items, answers, strict=True)
-        ]
-        scores[seed] = score_answers(rows)
-        total = next(row for row in of_tuned(scores[seed], ALL) if row["ability"] == ALL)
-        print(f"seed {seed}: {total['accuracy']:.4f} after {result.seconds:.0f} s of tuning", flush=True)
+    with TemporaryDirectory() as folder:
+        experiment = Experiment(given.data, Path(folder))
+        examples = experiment.demo_pairs(None)
+        experiment.say(
+            f"{len(examples)} pairs, {len(experiment.items)} questions, base {experiment.checkpoint.base.name}"
+        )
+        asked_of_base = experiment.said(experiment.checkpoint.base, experiment.items)
+        scores = {}
+        for seed in given.seeds:
+            tuned = experiment.said(experiment.tuned("all pairs", examples, seed), experiment.items)
+            rows = [
+                {**item, "answer": text, "correct": right, "checkpoint_id": str(seed), "model": model}
+                for model, answers in (("base", asked_of_base), ("tuned", tuned))
+                for item, text, right in answers
+            ]
+            scores[seed] = score_answers(rows)
+            total = next(row for row in of_tuned(scores[seed], ALL) if row["ability"] == ALL)
+            experiment.say(f"seed {seed}: {total['accuracy']:.4f}")
     print()
     print(spread_table(list(scores.values())))
-
-
-def conversations(workspace: Workspace) -> list[TrainingExample]:
-    """The kept pairs with their pictures, in the order in which ``llava_checkpoint`` trains on them."""
-    pairs = workspace.store.read_all(FILTERED_PAIRS, columns=["image_ids", "conversations"]).to_pylist()
-    images = workspace.store.read_all(IMAGES, columns=["image_id", "image"]).to_pylist()
-    pictures = {row["image_id"]: row["image"]["bytes"] for row in images if row["image"]}
-    return [TrainingExample(row["image_ids"][0], pictures[row["image_ids"][0]], row["conversations"]) for row in pairs]
-
-
-def answers_of(model: Path, items: Sequence[Row], workspace: Workspace) -> list[Row]:
-    """What the model answers to each item, and whether that is right."""
-    settings = workspace.profile.benchmark
-    asked = [Asked(item["image"]["bytes"], item["question"]) for item in items]
-    said = answer(model, asked, settings.answer_batch_size, settings.max_new_tokens, lambda line: None)
-    return [
-        {"answer": text, "correct": is_correct(text, item["accepted"], item["refused"], item["question_kind"])}
-        for text, item in zip(said, items, strict=True)
-    ]
 
 
 def of_tuned(scores: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

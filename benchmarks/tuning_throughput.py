@@ -2,19 +2,20 @@
 
 Both run in turn, several times, in one process, on the same pictures and weights; what counts is their ratio. Usage::
 
-    python benchmarks/tuning_throughput.py [pictures]
+    python benchmarks/tuning_throughput.py [--pictures 650]
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from embedded_experiment import embedded_tuning
 
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.authors.embedded import EmbeddedAuthor
@@ -46,11 +47,13 @@ def conversations(pictures: int) -> list[TrainingExample]:
     return examples
 
 
-def main(pictures: int) -> None:
+def main() -> None:
     """Print the rate of each form, the median of the rounds, and the ratio."""
-    settings = load_profile().tuning
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--pictures", type=int, default=650)
+    settings = embedded_tuning(load_profile().tuning)
     model_settings = settings.model.model_copy(update={"base_pictures": 13, "base_texts": 13})
-    packed = conversations(pictures)
+    packed = conversations(arguments.parse_args().pictures)
     pictures = len({example.image_id for example in packed})
     apart = [replace(example, image_id=f"{example.image_id}-{index}") for index, example in enumerate(packed)]
     stage = settings.stage
@@ -82,4 +85,4 @@ def _quiet(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 650)
+    main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ def test_the_readme_names_its_commands() -> None:
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])
 def test_every_make_target_exists(finished: Project, command: str) -> None:
     finished.shell(f"make --dry-run {command.removeprefix('make ')}")
+
+
+def benchmarks() -> list[str]:
+    documents = "".join(document.read_text() for document in [README, *ROOT.glob("docs/*.md")])
+    return sorted(set(re.findall(r"benchmarks/[a-z_/]+\.py", documents)))
+
+
+@pytest.mark.parametrize("script", benchmarks())
+def test_every_documented_benchmark_starts(script: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, ROOT / script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert "usage:" in told.stdout
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ pictures, and as the dataset of a task that uses lmms-eval's own code for POPE's
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,20 @@ metadata: [{{version: 0.0}}]
 """
 
 
-def main(data: Path, ability: str) -> None:
+def main() -> None:
     """Print the figures of both, and on how many answers they agree."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", type=Path)
+    arguments.add_argument("ability")
+    given = arguments.parse_args()
+    data = given.data
     store = ParquetStore(str(data / "tables"))
     checkpoint = store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
     folder = Path(tempfile.mkdtemp())
     asked = [
-        row for row in store.read_all(ABILITY_BENCHMARK, [(ability,)]).to_pylist() if row["question_kind"] == "yes_no"
+        row
+        for row in store.read_all(ABILITY_BENCHMARK, [(given.ability,)]).to_pylist()
+        if row["question_kind"] == "yes_no"
     ]
     pope, images = write_pope(folder, asked)
     ours, our_answers = score_here(data, checkpoint, pope, images)
@@ -144,4 +151,4 @@ def score_there(folder: Path, model: Path, asked: list[dict[str, Any]]) -> tuple
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main()
