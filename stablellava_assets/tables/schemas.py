@@ -298,8 +298,9 @@ ABILITY_ANSWERS = Table(
         column("rotation", pa.int32(), "How far the options of a choice were rotated; null otherwise."),
         column("options", STRINGS, "The options as offered; null where there were none."),
         column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
+        column("picture", pa.string(), "Content hash of the picture; null in rows of earlier versions."),
     ),
-    added=frozenset({"rotation", "options", "refused"}),
+    added=frozenset({"rotation", "options", "refused", "picture"}),
 )
 
 ANSWER_JUDGEMENTS = Table(
@@ -342,7 +343,11 @@ ABILITY_SCORES = Table(
         column("accuracy", pa.float64(), "correct / n."),
         column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
-        column("p_value", pa.float64(), "Exact McNemar test of base against tuned over the same items."),
+        column(
+            "p_value",
+            pa.float64(),
+            "Exact McNemar test of base against tuned over the same items; over pictures where some were asked about twice.",
+        ),
         column(
             "difference",
             pa.float64(),

@@ -34,7 +34,7 @@ def planned(checkpoint: Path) -> list[PlannedRow]:
         for number in range(QUESTIONS)
     ]
     row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
-    return [one for one in plan_answers(row, items, 4) if one.inputs["columns"]["model"] == "base"]
+    return [one for one in plan_answers(row, items, 4, None) if one.inputs["columns"]["model"] == "base"]
 
 
 def answer_all(checkpoint: Path, folder: Path) -> Refreshed:
