@@ -29,10 +29,11 @@ def is_correct(
 ) -> bool:
     """Score one answer 0/1 by keywords.
 
-    Case, hyphens and punctuation do not count, inflections are the same word (cactus and cacti, ski and skiing), and
-    only whole words match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a
-    choice the option that it chooses. Any other answer must hold an accepted keyword and no refused one, unless that is
-    part of an accepted one, as hat is of top hat.
+    Case, hyphens, punctuation and an article that begins a keyword do not count, inflections are the same word (cactus and
+    cacti, ski and skiing), compounds may be written as one or apart (email and e-mail), and only whole words and numbers
+    match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a choice the option
+    that it chooses. Any other answer must hold an accepted keyword that no word such as "not" denies, and no refused one,
+    unless that is part of an accepted one, as hat is of top hat.
 
     Args:
         answer: what the model said.

@@ -14,6 +14,7 @@ from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.cli import main
 from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import read_photographs
+from stablellava_assets.evaluation.scoring import is_correct
 from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.yaml_documents import DocumentError
@@ -46,6 +47,17 @@ def write_list(folder: Path, *lines: dict[str, Any] | str) -> Path:
         ({"kind": "yes_no"}, r'list\.jsonl:3: accepted: must be \["yes"\] or \["no"\] with kind yes_no'),
         ({"kind": "either_or", "options": ["red"]}, r"list\.jsonl:3: options: either_or takes two different options"),
         ({"kind": "choice", "options": ["blue", "lime"]}, r"list\.jsonl:3: accepted: must be one of the options"),
+        (
+            {"kind": "either_or", "accepted": ["rd"], "options": ["red", "blue"]},
+            r"list\.jsonl:3: accepted: must name one of the options, and one alone, with kind either_or",
+        ),
+        (
+            {"kind": "either_or", "accepted": ["red", "blue"], "options": ["red", "blue"]},
+            r"list\.jsonl:3: accepted: must name one of the options",
+        ),
+        ({"accepted": ["red", "?"]}, r"list\.jsonl:3: accepted: '\?' holds no word, so no answer holds it"),
+        ({"refused": ["!"]}, r"list\.jsonl:3: refused: '!' holds no word"),
+        ({"refused": ["blue", "The Red"]}, r"list\.jsonl:3: refused: 'The Red' is accepted as well"),
         ({"options": ["red", "blue"]}, r"list\.jsonl:3: options: what takes no options"),
         ({"ability": "smell"}, r"list\.jsonl:3: ability: there is no 'smell'; the catalog has animal, color"),
         ({"image": "gone.png"}, r"list\.jsonl:3: image: there is no file .*gone\.png"),
@@ -57,6 +69,17 @@ def test_a_mistake_names_file_line_key_and_reason(tmp_path: Path, change: dict[s
     folder = write_list(tmp_path / "photos", LINE, "", {**LINE, **change})
     with pytest.raises(DocumentError, match=complaint):
         read_photographs(folder, ABILITIES)
+
+
+def test_a_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
+    twice = json.dumps(LINE).replace('"kind"', '"accepted": "blue", "kind"')
+    with pytest.raises(DocumentError, match=r"list\.jsonl:2: accepted: given twice"):
+        read_photographs(write_list(tmp_path / "photos", LINE, twice), ABILITIES)
+
+
+def test_signs_may_be_chosen(tmp_path: Path) -> None:
+    sign = {**LINE, "question": "Which sign is it?", "kind": "choice", "options": ["+", "?"], "accepted": "?"}
+    assert len(read_photographs(write_list(tmp_path / "photos", sign), ABILITIES)) == 1
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
@@ -79,6 +102,34 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     planned = plan_photographs(read_photographs(folder, ABILITIES), "color")
     rows = [{**row, "run_id": "run"} for row in make_photographs(planned)]
     return ABILITY_BENCHMARK.from_rows(rows).to_pylist()  # type: ignore[no-any-return]
+
+
+def _either_or(accepted: list[str], options: list[str], refused: list[str]) -> dict[str, Any]:
+    return {**LINE, "kind": "either_or", "accepted": accepted, "options": options, "refused": refused}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "options", "refused", "all_refused"),
+    [
+        (["red"], ["red", "blue"], [], ["blue"]),
+        (["red"], ["red", "blue"], ["navy"], ["navy", "blue"]),
+        (["red"], ["red", "blue"], ["blue", "navy"], ["blue", "navy"]),
+        (["black and white"], ["a black and white photo", "a watercolor"], [], ["a watercolor"]),
+        (["hat"], ["a hat", "a top hat"], [], ["a top hat"]),
+        (["top hat"], ["a hat", "a top hat"], [], ["a hat"]),
+    ],
+)
+def test_the_other_option_is_refused(
+    tmp_path: Path, accepted: list[str], options: list[str], refused: list[str], all_refused: list[str]
+) -> None:
+    (row,) = _rows(write_list(tmp_path / "photos", _either_or(accepted, options, refused)))
+    assert row["refused"] == all_refused
+
+    def right(answer: str) -> bool:
+        return is_correct(answer, row["accepted"], row["refused"], "either_or", row["options"])
+
+    assert sorted(map(right, options)) == [False, True]
+    assert not right(f"It is {options[0]} or {options[1]}.")
 
 
 def test_keys_follow_content_and_not_place(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
             "question": photograph.question,
             "options": list(photograph.options),
             "accepted": list(photograph.accepted),
-            "refused": list(photograph.refused),
+            "refused": list(photograph.all_refused),
         }
         row_key = content_key("benchmark row", question, sha256)
         # A copy of a picture under another name, asked the same, is the same item.
