@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from stablellava_assets.evaluation.suites.mmvet import read_mmvet
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.yaml_documents import DocumentError, load_document
-from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
+from stablellava_assets_tests.evaluation.suite_files import damaged_pictures, write_mmbench, write_mmvet, write_pope
+from stablellava_assets_tests.tuning.tiny import picture
+
+
+def _break(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
 
 
 def test_pope(tmp_path: Path) -> None:
@@ -40,16 +48,50 @@ def test_mmbench(tmp_path: Path) -> None:
     assert items[1]["image"] == items[0]["image"], "a row may name the row that has its picture"
 
 
+def test_a_picture_of_mmbench_is_found_through_a_row_that_names_another(tmp_path: Path) -> None:
+    file = write_mmbench(tmp_path)
+    _break(file, "1000002\t", "3\t")
+    _break(file, "\tA\tobject_localization\t1\t", "\tA\tobject_localization\t2\t")
+    items = read_mmbench(file, "mmbench")
+    assert [item["image"]["bytes"] for item in items] == [picture("red")] * 3
+
+
+def test_rows_about_a_picture_share_its_bytes(tmp_path: Path) -> None:
+    file, images = write_pope(tmp_path)
+    popular = file.with_name("coco_pope_popular.json")
+    popular.write_bytes(file.read_bytes())
+    given = [{"suite": "pope", "file": str(one), "images": str(images)} for one in (file, popular)]
+    settings = BenchmarkSettings.model_validate({"external": given})
+    items = read_suites(settings.external)
+    assert len(items) == 4
+    assert len({id(item["image"]["bytes"]) for item in items}) == 2
+
+
+@pytest.mark.parametrize("damage", damaged_pictures())
+def test_a_damaged_picture_is_named_by_the_row_that_wants_it(tmp_path: Path, damage: str) -> None:
+    damaged = damaged_pictures()[damage]
+    file, images = write_pope(tmp_path)
+    (images / "blue.png").write_bytes(damaged)
+    with pytest.raises(SuiteError, match=r"coco_pope_random\.json:2: picture .*blue\.png cannot be decoded: "):
+        read_pope(file, images, "pope")
+    file, images = write_mmvet(tmp_path)
+    (images / "blue.png").write_bytes(damaged)
+    with pytest.raises(SuiteError, match=r"item v1_1: picture .*blue\.png cannot be decoded: "):
+        read_mmvet(file, images, "mmvet")
+
+
+def test_a_damaged_picture_of_mmbench_is_named_by_its_row(tmp_path: Path) -> None:
+    file = write_mmbench(tmp_path)
+    encoded = base64.b64encode(picture("red")).decode()
+    _break(file, encoded, encoded[:68])
+    with pytest.raises(SuiteError, match="row 2, index 1: image: cannot be decoded: "):
+        read_mmbench(file, "mmbench")
+
+
 def test_mmvet(tmp_path: Path) -> None:
     items = read_mmvet(*write_mmvet(tmp_path), "mmvet")
     assert [item["ability"] for item in items] == ["rec", "math+ocr"]
     assert items[1]["accepted"] == ["14", "x = 14<AND>y = 2"]
-
-
-def _break(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +110,10 @@ def _break(file: Path, old: str, new: str) -> None:
         ("mmbench", "\tcategory\t", "\tsort\t", "lacks the columns category"),
         ("mmvet", '"capability"', '"skills"', r"item v1_0: needs .* 'capability' is missing"),
         ("mmvet", "blue.png", "gone.png", r"item v1_1: no picture .*gone\.png"),
+        ("mmbench", "\t1\town", "\t1234\town", r"row 3, index 2: image: '1234' is neither a picture nor the index"),
+        ("mmbench", "\t1\town", "\t\town", r"row 3, index 2: image: '' is neither a picture nor the index"),
+        ("mmbench", "\t1\town", "\t2\town", r"row 3, index 2: image: '2' is neither a picture nor the index"),
+        ("mmbench", "iVBOR", "?VBOR", r"row 2, index 1: image: is not base64"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, suite: str, old: str, new: str, complaint: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from stablellava_assets.evaluation.suites.items import SuiteError, suite_item
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
@@ -17,19 +17,21 @@ _FIRST_ROTATION = 1_000_000
 _LONGEST_REFERENCE = 64
 
 
-def read_mmbench(file: Path, name: str) -> list[Row]:
+def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
     """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
 
     The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty where there
     are fewer), ``answer`` (a letter), ``category``, ``l2-category``, ``image`` (base64, or the index of the row that
     has the picture), and more. Early files repeat each question with its options rotated, under an index of 1,000,000 and
     more: these rows are left out, since every rotation is asked anyway.
+    ``pictures`` are shared with other files.
 
     Raises:
         SuiteError: a row is at fault, or the file has no answers.
     """
     rows = _rows(file)
-    pictures = {row["index"]: row["image"] for row in rows if len(row["image"]) > _LONGEST_REFERENCE}
+    pictures = Pictures() if pictures is None else pictures
+    images = {row["index"]: row["image"] for row in rows}
     items: list[Row] = []
     for line, row in enumerate(rows, 2):
         where = f"{file}: row {line}, index {row['index']}"
@@ -48,7 +50,7 @@ def read_mmbench(file: Path, name: str) -> list[Row]:
                 row["index"],
                 kind="choice",
                 question=f"{hint}\n{row['question']}" if hint else row["question"],
-                picture=_decoded(pictures.get(row["index"], pictures.get(row["image"], row["image"])), where),
+                picture=pictures.in_base64(_followed(row["image"], images, where), where),
                 accepted=[options[row["answer"]]],
                 options=list(options.values()),
             )
@@ -70,8 +72,12 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _decoded(image: str, where: str) -> bytes:
-    try:
-        return base64.b64decode(image, validate=True)
-    except binascii.Error as error:
-        raise SuiteError(f"{where}: image: neither base64 nor the index of a row with a picture") from error
+def _followed(image: str, images: Mapping[str, str], where: str) -> str:
+    """A picture in base64: ``image`` itself, or what stands in the row whose index it is; that may name a row as well."""
+    passed: set[str] = set()
+    while len(image) <= _LONGEST_REFERENCE:
+        if image in passed or image not in images:
+            raise SuiteError(f"{where}: image: {image!r} is neither a picture nor the index of a row with one")
+        passed.add(image)
+        image = images[image]
+    return image

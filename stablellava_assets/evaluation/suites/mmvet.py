@@ -6,21 +6,24 @@ import json
 from pathlib import Path
 
 from stablellava_assets.evaluation.scoring import CAPABILITIES
-from stablellava_assets.evaluation.suites.items import SuiteError, read_picture, read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
 _ALTERNATIVES = "<OR>"
 
 
-def read_mmvet(file: Path, images: Path, name: str) -> list[Row]:
+def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
     """Items of ``mm-vet.json``; the ability holds every capability the item takes, as ``ocr+math``.
 
     The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
-    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more.
+    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more. ``pictures``
+    are shared with other files.
 
     Raises:
         SuiteError: an item or a picture is at fault.
     """
+    pictures = Pictures() if pictures is None else pictures
     try:
         content = json.loads(read_text(file))
     except json.JSONDecodeError as error:
@@ -47,7 +50,7 @@ def read_mmvet(file: Path, images: Path, name: str) -> list[Row]:
                 number,
                 kind="open",
                 question=question,
-                picture=read_picture(images, image, where),
+                picture=pictures.in_file(images / image, where),
                 accepted=[part.strip() for part in str(answer).split(_ALTERNATIVES)],
             )
         )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import SuiteError, read_picture, read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
 _OPPOSITE = {"yes": "no", "no": "yes"}
 
 
-def read_pope(file: Path, images: Path, name: str, instruction: str = "") -> list[Row]:
+def read_pope(
+    file: Path, images: Path, name: str, instruction: str = "", pictures: Pictures | None = None
+) -> list[Row]:
     """Items of a POPE file, one of ``coco_pope_{random,popular,adversarial}.json``; the ability is the split.
 
     The files are JSON lines: ``question_id`` (int), ``image`` (a file name of COCO val2014), ``text`` (the question),
-    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one.
+    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one. ``pictures`` are
+    shared with other files, such as the other splits.
 
     Raises:
         SuiteError: a line or a picture is at fault.
     """
+    pictures = Pictures() if pictures is None else pictures
     split = file.stem.rpartition("_")[2]
     items: list[Row] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -42,7 +47,7 @@ def read_pope(file: Path, images: Path, name: str, instruction: str = "") -> lis
                 question_id,
                 kind="yes_no",
                 question=f"{text}\n{instruction}" if instruction else text,
-                picture=read_picture(images, image, where),
+                picture=pictures.in_file(images / image, where),
                 accepted=[label],
                 refused=[_OPPOSITE[label]],
             )
