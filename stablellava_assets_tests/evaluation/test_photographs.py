@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.cli import main
 from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import read_photographs
+from stablellava_assets.evaluation.photographs.writing import write_folder
 from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets_tests.evaluation.suite_files import damaged_pictures
 from stablellava_assets_tests.tuning.tiny import picture
 
 ABILITIES = ("animal", "color")
@@ -50,6 +53,7 @@ def write_list(folder: Path, *lines: dict[str, Any] | str) -> Path:
         ({"ability": "smell"}, r"list\.jsonl:3: ability: there is no 'smell'; the catalog has animal, color"),
         ({"image": "gone.png"}, r"list\.jsonl:3: image: there is no file .*gone\.png"),
         ({"image": "list.jsonl"}, r"list\.jsonl:3: image: .* cannot be decoded"),
+        ({"image": "."}, r"list\.jsonl:3: image: .* cannot be read: Is a directory"),
         ({}, r"list\.jsonl:3: question: line 1 asks the same about the same picture"),
     ],
 )
@@ -57,6 +61,38 @@ def test_a_mistake_names_file_line_key_and_reason(tmp_path: Path, change: dict[s
     folder = write_list(tmp_path / "photos", LINE, "", {**LINE, **change})
     with pytest.raises(DocumentError, match=complaint):
         read_photographs(folder, ABILITIES)
+
+
+@pytest.mark.parametrize("damage", damaged_pictures())
+def test_a_damaged_photograph_is_a_mistake_of_every_line_that_lists_it(tmp_path: Path, damage: str) -> None:
+    folder = write_list(tmp_path / "photos", LINE, {**LINE, "question": "What color is this?"})
+    (folder / "red.png").write_bytes(damaged_pictures()[damage])
+    with pytest.raises(DocumentError) as raised:
+        read_photographs(folder, ABILITIES)
+    first, second = str(raised.value).splitlines()
+    assert re.search(r"list\.jsonl:1: image: .*red\.png cannot be decoded: ", first)
+    assert re.search(r"list\.jsonl:2: image: .*red\.png cannot be decoded: ", second)
+
+
+def test_a_photograph_that_is_damaged_after_its_list_was_read_fails_alone(tmp_path: Path) -> None:
+    folder = write_list(tmp_path / "photos", LINE)
+    planned = plan_photographs(read_photographs(folder, ABILITIES), "color")
+    (folder / "red.png").write_bytes(damaged_pictures()["too many pixels"])
+    (row,) = make_photographs(planned)
+    assert row["status"] == "failed"
+    assert "red.png cannot be decoded" in row["reason"]
+
+
+def test_a_list_may_begin_with_a_byte_order_mark_and_hold_any_character_in_its_strings(tmp_path: Path) -> None:
+    question = "Which\u2028color\u0085is it?"
+    folder = write_list(tmp_path / "photos", json.dumps({**LINE, "question": question}, ensure_ascii=False), LINE)
+    listing = (folder / "list.jsonl").read_text(encoding="utf-8")
+    (folder / "list.jsonl").write_text(listing, encoding="utf-8-sig")
+    read = read_photographs(folder, ABILITIES)
+    assert [(one.line, one.photograph.question) for one in read] == [(1, question), (2, LINE["question"])]
+    assert write_folder(tmp_path / "copy", [(one.photograph, one.path) for one in read], ABILITIES) == 2
+    copied = read_photographs(tmp_path / "copy", ABILITIES)
+    assert [one.photograph for one in copied] == [one.photograph for one in read]
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
