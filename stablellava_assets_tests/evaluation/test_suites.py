@@ -56,6 +56,18 @@ def test_a_picture_of_mmbench_is_found_through_a_row_that_names_another(tmp_path
     assert [item["image"]["bytes"] for item in items] == [picture("red")] * 3
 
 
+def test_json_may_begin_with_a_byte_order_mark_and_hold_any_character_in_its_strings(tmp_path: Path) -> None:
+    file, images = write_pope(tmp_path)
+    text = file.read_text().replace("red thing", "red\u2028thing")
+    file.write_text(text, encoding="utf-8-sig")
+    assert [item["question"] for item in read_pope(file, images, "pope")] == [
+        "Is there a red\u2028thing in the image?"
+    ] * 2
+    file, images = write_mmvet(tmp_path)
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert len(read_mmvet(file, images, "mmvet")) == 2
+
+
 def test_rows_about_a_picture_share_its_bytes(tmp_path: Path) -> None:
     file, images = write_pope(tmp_path)
     popular = file.with_name("coco_pope_popular.json")
@@ -92,6 +104,9 @@ def test_mmvet(tmp_path: Path) -> None:
     items = read_mmvet(*write_mmvet(tmp_path), "mmvet")
     assert [item["ability"] for item in items] == ["rec", "math+ocr"]
     assert items[1]["accepted"] == ["14", "x = 14<AND>y = 2"]
+    file, images = write_mmvet(tmp_path)
+    _break(file, '"red",', "14.5,")
+    assert read_mmvet(file, images, "mmvet")[0]["accepted"] == ["14.5"]
 
 
 @pytest.mark.parametrize(
@@ -105,10 +120,20 @@ def test_mmvet(tmp_path: Path) -> None:
         ),
         ("pope", '"text"', '"txet"', r"coco_pope_random\.json:1: needs question_id, .* 'text' is missing"),
         ("pope", "red.png", "gone.png", r"coco_pope_random\.json:1: no picture .*gone\.png"),
+        ("pope", '"yes"', '["yes"]', r"random\.json:1: label: must be yes or no, not \['yes'\]"),
+        ("pope", '"Is there a red thing in the image?"', "null", r"random\.json:1: text: must be text, not None"),
+        ("pope", '"red.png"', "1", r"random\.json:1: image: must be text, not 1"),
+        ("pope", '"question_id": 1', '"question_id": null', r"random\.json:1: question_id: must be a number or text"),
+        ("pope", '{"question_id": 1', '1\n{"question_id": 1', r"random\.json:1: must be a JSON object"),
         ("pope", "{", "[", r"coco_pope_random\.json:1: not JSON"),
         ("mmbench", "\tA\tattribute", "\tE\tattribute", r"row 2, index 1: answer: 'E' is none of its options"),
         ("mmbench", "\tcategory\t", "\tsort\t", "lacks the columns category"),
         ("mmvet", '"capability"', '"skills"', r"item v1_0: needs .* 'capability' is missing"),
+        ("mmvet", '"What is x?"', "null", r"item v1_1: question: must be text, not None"),
+        ("mmvet", '"red",', "null,", r"item v1_0: answer: must be text, not None"),
+        ("mmvet", '"red",', '" ",', r"item v1_0: answer: must be text, not ' '"),
+        ("mmvet", '"rec"', "1", r"item v1_0: capability: must be text, not 1"),
+        ("mmvet", '"blue.png"', "null", r"item v1_1: imagename: must be text, not None"),
         ("mmvet", "blue.png", "gone.png", r"item v1_1: no picture .*gone\.png"),
         ("mmbench", "\t1\town", "\t1234\town", r"row 3, index 2: image: '1234' is neither a picture nor the index"),
         ("mmbench", "\t1\town", "\t\town", r"row 3, index 2: image: '' is neither a picture nor the index"),

@@ -51,6 +51,30 @@ def suite_item(
     }
 
 
+def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
+    """What a row of JSON holds at each of ``keys``.
+
+    Raises:
+        SuiteError: the row is no object, or lacks one of them; ``where`` names it.
+    """
+    if not isinstance(row, dict):
+        raise SuiteError(f"{where}: must be a JSON object")
+    if missing := [key for key in keys if key not in row]:
+        raise SuiteError(f"{where}: needs {', '.join(keys)}; {', '.join(map(repr, missing))} is missing")
+    return [row[key] for key in keys]
+
+
+def text_at(key: str, value: Any, where: str) -> str:
+    """``value``, which a row holds at ``key``.
+
+    Raises:
+        SuiteError: it is no text, or blank; ``where`` names the row.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise SuiteError(f"{where}: {key}: must be text, not {value!r}")
+    return value
+
+
 def read_text(path: Path) -> str:
     """A benchmark's file.
 
@@ -58,6 +82,6 @@ def read_text(path: Path) -> str:
         SuiteError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"{path}: cannot be read ({error}); see benchmark.external in the profile") from error

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from stablellava_assets.evaluation.scoring import CAPABILITIES
-from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
+_NEEDED = ("imagename", "question", "answer", "capability")
 _ALTERNATIVES = "<OR>"
 
 
@@ -33,25 +34,20 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
     items: list[Row] = []
     for number, row in content.items():
         where = f"{file}: item {number}"
-        try:
-            image, question, answer, capabilities = (
-                row[key] for key in ("imagename", "question", "answer", "capability")
-            )
-        except (KeyError, TypeError) as error:
-            raise SuiteError(
-                f"{where}: needs imagename, question, answer and capability; {error} is missing"
-            ) from error
+        image, question, answer, capabilities = values_at(_NEEDED, row, where)
+        # A number is as good an answer as its digits.
+        answer = str(answer) if isinstance(answer, int | float) else answer
         if not isinstance(capabilities, list) or not capabilities:
             raise SuiteError(f"{where}: capability: must name at least one, in a list")
         items.append(
             suite_item(
                 name,
-                CAPABILITIES.join(sorted(capabilities)),
+                CAPABILITIES.join(sorted(text_at("capability", one, where) for one in capabilities)),
                 number,
                 kind="open",
-                question=question,
-                picture=pictures.in_file(images / image, where),
-                accepted=[part.strip() for part in str(answer).split(_ALTERNATIVES)],
+                question=text_at("question", question, where),
+                picture=pictures.in_file(images / text_at("imagename", image, where), where),
+                accepted=[part.strip() for part in text_at("answer", answer, where).split(_ALTERNATIVES)],
             )
         )
     return items

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
+_NEEDED = ("question_id", "image", "text", "label")
 _OPPOSITE = {"yes": "no", "no": "yes"}
 
 
@@ -27,27 +28,28 @@ def read_pope(
     pictures = Pictures() if pictures is None else pictures
     split = file.stem.rpartition("_")[2]
     items: list[Row] = []
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{file}:{number}"
         try:
             row = json.loads(line)
-            question_id, image, text, label = (row[key] for key in ("question_id", "image", "text", "label"))
         except json.JSONDecodeError as error:
             raise SuiteError(f"{where}: not JSON: {error.msg}") from error
-        except (KeyError, TypeError) as error:
-            raise SuiteError(f"{where}: needs question_id, image, text and label; {error} is missing") from error
-        if label not in _OPPOSITE:
+        question_id, image, text, label = values_at(_NEEDED, row, where)
+        if not isinstance(question_id, int | str):
+            raise SuiteError(f"{where}: question_id: must be a number or text, not {question_id!r}")
+        if not isinstance(label, str) or label not in _OPPOSITE:
             raise SuiteError(f"{where}: label: must be yes or no, not {label!r}")
+        question = text_at("text", text, where)
         items.append(
             suite_item(
                 name,
                 split,
                 question_id,
                 kind="yes_no",
-                question=f"{text}\n{instruction}" if instruction else text,
-                picture=pictures.in_file(images / image, where),
+                question=f"{question}\n{instruction}" if instruction else question,
+                picture=pictures.in_file(images / text_at("image", image, where), where),
                 accepted=[label],
                 refused=[_OPPOSITE[label]],
             )
