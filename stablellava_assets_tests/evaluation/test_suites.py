@@ -68,6 +68,29 @@ def test_json_may_begin_with_a_byte_order_mark_and_hold_any_character_in_its_str
     assert len(read_mmvet(file, images, "mmvet")) == 2
 
 
+@pytest.mark.parametrize("written", ["a", "A ", " a"])
+def test_an_answer_of_mmbench_is_a_letter_however_it_is_written(tmp_path: Path, written: str) -> None:
+    file = write_mmbench(tmp_path)
+    _break(file, "\tA\tattribute", f"\t{written}\tattribute")
+    assert read_mmbench(file, "mmbench")[0]["accepted"] == ["red"]
+
+
+def test_what_pandas_writes_for_an_empty_cell_of_mmbench_is_nothing(tmp_path: Path) -> None:
+    file = write_mmbench(tmp_path)
+    whole = read_mmbench(file, "mmbench")
+    _break(file, "it?\t\tleft\tright\t\t\t", "it?\tnan\tleft\tright\tnan\tnan\t")
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert read_mmbench(file, "mmbench") == whole
+
+
+def test_a_file_of_mmbench_without_answers_is_refused_as_a_whole(tmp_path: Path) -> None:
+    file = write_mmbench(tmp_path)
+    for answer in ("\tA\tattribute", "\tB\tobject", "\tA\tobject"):
+        _break(file, answer, answer.replace(answer[1], "nan", 1))
+    with pytest.raises(SuiteError, match=r"MMBench_DEV_EN\.tsv: no row has an answer; take a file with answers"):
+        read_mmbench(file, "mmbench")
+
+
 def test_rows_about_a_picture_share_its_bytes(tmp_path: Path) -> None:
     file, images = write_pope(tmp_path)
     popular = file.with_name("coco_pope_popular.json")
@@ -127,6 +150,8 @@ def test_mmvet(tmp_path: Path) -> None:
         ("pope", '{"question_id": 1', '1\n{"question_id": 1', r"random\.json:1: must be a JSON object"),
         ("pope", "{", "[", r"coco_pope_random\.json:1: not JSON"),
         ("mmbench", "\tA\tattribute", "\tE\tattribute", r"row 2, index 1: answer: 'E' is none of its options"),
+        ("mmbench", "\tA\tattribute", "\t\tattribute", r"row 2, index 1: answer: is missing, which other rows have"),
+        ("mmbench", "\tlime\t", "\tred \t", r"row 2, index 1: B: is the same option as A, 'red'"),
         ("mmbench", "\tcategory\t", "\tsort\t", "lacks the columns category"),
         ("mmvet", '"capability"', '"skills"', r"item v1_0: needs .* 'capability' is missing"),
         ("mmvet", '"What is x?"', "null", r"item v1_1: question: must be text, not None"),
