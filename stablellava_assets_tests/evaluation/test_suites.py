@@ -190,6 +190,18 @@ def test_a_profile_that_cannot_score_a_suite_is_refused(tmp_path: Path) -> None:
         load_document(path, BenchmarkSettings)
 
 
+def test_two_files_of_pope_with_one_split_need_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.yaml"
+    first = "external:\n  - {suite: pope, file: coco_pope_random.json, images: images}\n"
+    second = "  - {suite: pope, file: aokvqa_pope_random.json, images: images}\n"
+    path.write_text(first + second)
+    taken = r"benchmark\.yaml:3: external\.1\.name: 'pope random' is taken; give it another name"
+    with pytest.raises(DocumentError, match=taken):
+        load_document(path, BenchmarkSettings)
+    path.write_text(first + second.replace("}", ", name: pope_aokvqa}"))
+    assert [suite.name for suite in load_document(path, BenchmarkSettings).external] == ["pope", "pope_aokvqa"]
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps([1]))
     with pytest.raises(SuiteError, match="must be one JSON object"):

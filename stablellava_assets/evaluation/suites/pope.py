@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stablellava_assets.evaluation.settings import pope_split
 from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
@@ -26,7 +27,7 @@ def read_pope(
         SuiteError: a line or a picture is at fault.
     """
     pictures = Pictures() if pictures is None else pictures
-    split = file.stem.rpartition("_")[2]
+    split = pope_split(file)
     items: list[Row] = []
     for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
