@@ -27,11 +27,15 @@ def plan_answers(
         max_new_tokens: longest answer, unless the item has one of its own.
         chat_template: what both are asked in (see :func:`ask_model`).
     """
-    made = [(item, _picture_key(item["image"]["bytes"])) for item in items if item["status"] == MADE]
+    made = [item for item in items if item["status"] == MADE]
+    # Items of published benchmarks share the bytes of their pictures, which need to be hashed but once.
+    pictures = {id(picture): picture for picture in (item["image"]["bytes"] for item in made)}
+    keys = {place: hashlib.blake2b(picture, digest_size=16).hexdigest() for place, picture in pictures.items()}
     return [
-        _plan(checkpoint, model, content_key("asked", path, chat_template), item, picture, rotation, max_new_tokens)
+        _plan(checkpoint, model, asked_key, item, keys[id(item["image"]["bytes"])], rotation, max_new_tokens)
         for model, path in (("base", checkpoint["base_path"]), ("tuned", checkpoint["path"]))
-        for item, picture in made
+        for asked_key in [content_key("asked", path, chat_template)]
+        for item in made
         for rotation in (range(len(item["options"])) if item["question_kind"] == "choice" else [None])
     ]
 
@@ -66,10 +70,6 @@ def _plan(
     # What decides the words of an answer, and not what makes it a right one: other keywords ask nobody anew.
     key = content_key("answer row", asked_key, picture, question, limit)
     return PlannedRow(answer_id, key, {"columns": columns, "asked": asked})
-
-
-def _picture_key(picture: bytes) -> str:
-    return hashlib.blake2b(picture, digest_size=16).hexdigest()
 
 
 def taken_over(planned: Sequence[PlannedRow], earlier: Iterable[Mapping[str, Any]]) -> Iterator[Row]:

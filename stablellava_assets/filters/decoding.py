@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class UndecodablePictureError(ValueError):
-    """Bytes that are no picture; the message is Pillow's reason."""
+    """Bytes that are no picture; the message says why."""
 
 
 def decoded(encoded: bytes | None) -> Image.Image:
@@ -19,11 +19,14 @@ def decoded(encoded: bytes | None) -> Image.Image:
     Raises:
         UndecodablePictureError: there are no bytes, or they are no picture, or a damaged one.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         picture = Image.open(io.BytesIO(encoded or b""))
         picture.load()
+    except UnidentifiedImageError as error:
+        # Pillow's own words name the place of the buffer in memory, which is another in every run.
+        raise UndecodablePictureError("it is in no format that Pillow reads" if encoded else "it is empty") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UndecodablePictureError(str(error)) from error
     return picture

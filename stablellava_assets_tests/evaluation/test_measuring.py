@@ -15,6 +15,7 @@ import pytest
 from stablellava_assets.assets.ability_benchmark import ability_benchmark
 from stablellava_assets.assets.ability_scores import ability_scores
 from stablellava_assets.assets.published import PublishedTables
+from stablellava_assets.demo import current_scores
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import (
@@ -139,6 +140,7 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
     assert NO_PHOTOGRAPHS not in table
     assert metadata["ability_benchmark"]["photograph_questions"].value == 5
     assert "graded 6 answers" in str(metadata["ability_scores"]["judge"].value)
+    assert "graded 6 answers" in current_scores(project.workspace)
     assert again["ability_scores"]["computed"].value == 0
 
 

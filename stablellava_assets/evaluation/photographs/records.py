@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from stablellava_assets.evaluation.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -119,23 +121,25 @@ def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
     """
     path = list_file(given)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: some of what it takes for the end of a line may stand in JSON's strings.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path}: cannot be read: {error}") from error
     known = list(abilities)
     listed: list[Listed] = []
     mistakes: list[str] = []
     first: dict[tuple[str, ...], int] = {}
+    undecodable = cache(_undecodable)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         one = _parse(path, number, line)
         if isinstance(one, Listed):
-            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first)]
+            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, undecodable)]
             listed.append(one)
         else:
             mistakes += one
-    if not lines or not (listed or mistakes):
+    if not (listed or mistakes):
         mistakes.append(f"{path}: lists no photograph")
     if mistakes:
         more = [f"{path}: and {len(mistakes) - _SHOWN} more mistakes"] if len(mistakes) > _SHOWN else []
@@ -172,20 +176,29 @@ def _describe(problem: Any) -> str:
     return f"{'.'.join(map(str, key)) or 'line'}: {reason.removeprefix('Value error, ')}"
 
 
-def _problems(one: Listed, abilities: list[str], first: dict[tuple[str, ...], int]) -> Iterator[str]:
-    from PIL import Image, UnidentifiedImageError
-
+def _problems(
+    one: Listed,
+    abilities: list[str],
+    first: dict[tuple[str, ...], int],
+    undecodable: Callable[[Path], str | None],
+) -> Iterator[str]:
     photograph = one.photograph
     if photograph.ability not in abilities:
         yield f"ability: there is no {photograph.ability!r}; the catalog has {', '.join(abilities)}"
-    # ``verify`` reads the whole file but decodes no pixel, so a list of thousands is checked in seconds.
-    try:
-        with Image.open(one.path) as picture:
-            picture.verify()
-    except FileNotFoundError:
-        yield f"image: there is no file {one.path}"
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        yield f"image: {one.path} cannot be decoded: {error}"
+    if (reason := undecodable(one.path)) is not None:
+        yield f"image: {reason}"
     asked = (photograph.image, photograph.ability, photograph.kind, photograph.question)
     if (before := first.setdefault(asked, one.line)) != one.line:
         yield f"question: line {before} asks the same about the same picture"
+
+
+def _undecodable(path: Path) -> str | None:
+    try:
+        decoded(path.read_bytes())
+    except FileNotFoundError:
+        return f"there is no file {path}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except UndecodablePictureError as error:
+        return f"{path} cannot be decoded: {error}"
+    return None
