@@ -73,7 +73,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
         if workspace.plans is not None:
             for batch in batches or ("0001",):
                 click.echo(
-                    f"Prompts an ability in batch {batch}:\n{plan_table(workspace.plans.foreseen(batch), markdown=False)}\n"
+                    f"Prompts an ability in batch {batch}:\n{plan_table(workspace.plans.foreseen(batch, known), markdown=False)}\n"
                 )
         if plans := spending_plan(workspace, partitions):
             click.echo(spending_table(plans))
