@@ -213,6 +213,25 @@ def test_the_command_line_shows_the_sizes_and_what_they_would_take(tmp_path: Pat
     assert prompts[:5] == ["food", "0002", "prompt_specs", "24", "0"]
 
 
+def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_path: Path) -> None:
+    made = planning(tmp_path, batches=2)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    for ability in ("animal", "color"):
+        publish_pairs(made.store, ability, "0001", 4, 4)
+    written = [{**spec(at), "run_id": "earlier"} for at in range(7)]
+    made.store.publish(PROMPT_SPECS, ("food", "0001"), PROMPT_SPECS.from_rows(written))
+    first, second, _ = planned_by_command(tmp_path).split("\n\n")
+    assert first.startswith("Prompts an ability in batch 0001:\n")
+    assert [line.split()[0] for line in first.splitlines()[2:]] == ["food"]
+    assert first.splitlines()[-1].split()[-2:] == ["begun", "7"]
+    assert second.startswith("Prompts an ability in batch 0002:\n")
+    assert {line.split()[0]: line.split()[-1] for line in second.splitlines()[2:]} == {"animal": "6", "color": "6"}
+    for ability in _ONLY:
+        publish_pairs(made.store, ability, "0001", 4, 4)
+        publish_pairs(made.store, ability, "0002", 4, 4)
+    assert planned_by_command(tmp_path).startswith("All 2 batches are done; raise `batches` in the profile.\n")
+
+
 def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stablellava_assets.automation import backfills
 
