@@ -196,6 +196,13 @@ def test_the_metadata_agree_when_rows_per_batch_was_changed(tmp_path: Path) -> N
     )
 
 
+def test_published_files_are_cut_alike_whatever_was_planned_before(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    assert sizes(made, "0002")["food"] == 24
+    assert workspace(tmp_path, author={"kind": "released", "folder": str(tmp_path)}).plans is None
+
+
 def planned_by_command(folder: Path, *arguments: str) -> str:
     files = {"STABLELLAVA_PROFILE": str(folder / "profile.yaml"), "STABLELLAVA_DATA": str(folder / "data")}
     command = [str(BIN / "stablellava"), "plan", *arguments]
@@ -232,19 +239,34 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
     assert planned_by_command(tmp_path).startswith("All 2 batches are done; raise `batches` in the profile.\n")
 
 
-def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def planned_by_schedule(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> dict[str | None, str]:
+    """The prompts that one tick tags its runs with, by partition."""
     from stablellava_assets.automation import backfills
 
+    monkeypatch.setattr(backfills, "WORKSPACE", made)
+    tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC))
+    asked: Any = backfills.next_batch_of_every_ability(tick)
+    return {request.partition_key: request.tags[backfills.PLANNED_ROWS] for request in list(asked)}
+
+
+def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = planning(tmp_path)
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
     for ability in _ONLY:
         publish_pairs(made.store, ability, "0001", 4, 4)
-    monkeypatch.setattr(backfills, "WORKSPACE", made)
-    tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC))
-    asked: Any = backfills.next_batch_of_every_ability(tick)
-    tagged = {request.partition_key: request.tags[backfills.PLANNED_ROWS] for request in list(asked)}
+    tagged = planned_by_schedule(made, monkeypatch)
     assert tagged == {f"{ability}|0002": str(rows) for ability, rows in sizes(made, "0002").items()}
     assert {row["run_id"] for row in made.store.read_all(BATCH_PLANS).to_pylist()} == {"next_batch_of_every_ability"}
+
+
+def test_a_tick_adds_up_where_the_abilities_are_at_different_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140})
+    for ability in ("animal", "color"):
+        publish_pairs(made.store, ability, "0001", 4, 4)
+    assert planned_by_schedule(made, monkeypatch) == {"animal|0002": "6", "color|0002": "6", "food|0001": "24"}
 
 
 def test_without_planning_nothing_is_planned(tmp_path: Path) -> None:
