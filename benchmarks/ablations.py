@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import torch
 from ablation_designs import DesignError, half_replaced, share_of_pictures, swap_pictures, without_no, yes_for_no
 from ablation_tables import Arms, first_of_each, of_all, of_kinds
+from arguments import positive
 from embedded_experiment import Experiment, examples_of
 from released_dialogues import released_dialogues
 
@@ -156,18 +157,12 @@ def _arguments() -> argparse.ArgumentParser:
         one.add_argument("data", type=Path, help="data folder of a finished demo")
         if run is mixed:
             one.add_argument("released", type=Path, help="folder of StableLLaVA's published JSON files")
-            one.add_argument("--read", type=_positive, default=sys.maxsize, help="rows of each file; not given: all")
-        one.add_argument("--rows", type=_positive, default=rows, help=said)
-        one.add_argument("--seeds", type=_positive, default=3, help="each draws its pictures and their order anew")
+            one.add_argument("--read", type=positive, default=sys.maxsize, help="rows of each file; not given: all")
+        one.add_argument("--rows", type=positive, default=rows, help=said)
+        one.add_argument("--seeds", type=positive, default=3, help="each draws its pictures and their order anew")
         one.add_argument("--passes", type=float, help="how often every row is trained on; not given: the profile's")
-        one.add_argument("--questions", type=_positive, help="of each ability and kind; not given: the whole benchmark")
+        one.add_argument("--questions", type=positive, help="of each ability and kind; not given: the whole benchmark")
     return parser
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give at least 1")
-    return number
 
 
 def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -16,6 +16,7 @@ from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.painters.api import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.planning.batch_plan import BatchPlan
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
@@ -49,8 +50,8 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     """
     if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
         return []
-    usual, plans = workspace.profile.rows_per_batch, workspace.plans
-    foreseen = {batch: plans.foreseen(batch) for batch in {batch for _, batch in partitions}} if plans else {}
+    foreseen = {plan.batch: plan for plan in foreseen_plans(workspace, partitions)}
+    usual = workspace.profile.rows_per_batch
     return [
         plan
         for ability, batch in partitions
@@ -58,6 +59,16 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
             workspace, (ability, batch), foreseen[batch].rows_of(ability) if batch in foreseen else usual
         )
     ]
+
+
+def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> list[BatchPlan]:
+    """How many prompts each of the ``partitions`` would get, a batch a plan; none where the author's files decide."""
+    if workspace.plans is None:
+        return []
+    abilities: dict[str, list[str]] = {}
+    for ability, batch in partitions:
+        abilities.setdefault(batch, []).append(ability)
+    return [workspace.plans.foreseen(batch, abilities[batch]) for batch in sorted(abilities)]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:

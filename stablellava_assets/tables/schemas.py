@@ -385,7 +385,7 @@ ABILITY_SCORES = Table(
 
 BATCH_PLANS = Table(
     "batch_plans",
-    "How many prompts each ability gets in a batch and why, recorded when the batch was planned; only with planning.",
+    "How many prompts each ability gets in a batch and why, recorded when its batch was first asked for; only with planning.",
     "plan_id",
     ("batch",),
     (
@@ -402,12 +402,23 @@ BATCH_PLANS = Table(
         column("dialogues", pa.int64(), "Dialogues of earlier batches that went through the filters."),
         column("kept", pa.int64(), "Pairs of them that were kept."),
         column("filter_yield", pa.float64(), "kept / dialogues; null where nothing was filtered."),
-        column("weight", pa.float64(), "What the ability lacks, over its yield; null where the batch was not weighed."),
+        column("weight", pa.float64(), "What the ability lacks, over its yield; null where it was not weighed."),
         column("rows_per_batch", pa.int64(), "Prompts a batch that the profile asked for at the time."),
         column("rows", pa.int64(), "Prompts planned for the ability."),
-        column("explanation", pa.string(), "One sentence: why so many."),
+        column("explanation", pa.string(), "Why so many, as it was told when the batch was planned."),
         _RUN_ID,
+        column(
+            "benchmark", pa.string(), "Benchmark whose scores were used; null where an earlier version summed over all."
+        ),
+        column("least", pa.int64(), "Prompts that min_factor allowed at least; null in rows of earlier versions."),
+        column("most", pa.int64(), "Prompts that max_factor allowed at most; null in rows of earlier versions."),
+        column(
+            "begun",
+            pa.bool_(),
+            "Whether the prompts were there before the plan, which then kept their number; null in rows of earlier versions.",
+        ),
     ),
+    added=frozenset({"benchmark", "least", "most", "begun"}),
 )
 
 TABLES: tuple[Table, ...] = (
