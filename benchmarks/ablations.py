@@ -28,25 +28,15 @@ from stablellava_assets.authors.released_rows import ReleasedDataError
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.rows import Row
 
 _WRONG = 0.2
-_FIRST_BATCH = 5
-"""Of those that are written for the filters: the thresholds below were chosen and reported on earlier ones."""
+_FIRST_BATCH = 8
+"""Of those that are written for the filters: the profile's thresholds were chosen and reported on earlier ones."""
+_JUDGING_PROFILE = "self-judged"
 _SECONDS_BETWEEN_REPORTS = 15.0
 _CONTAMINATED = {"contaminated_prompt", "contaminated_image"}
-
-# docs/filters.md, as chosen in docs/benchmarks.md.
-_BY_CHECKPOINT = {
-    "facts": {
-        "ask": {
-            "subject": {"model": "previous", "min_score": 0.2},
-            "scene": {"model": "previous_base", "min_score": 0.065, "of_ability": {"style": 0.007}},
-            "content": {"model": "previous_base", "min_score": 0.014, "of_ability": {"style": 0.004}},
-        }
-    }
-}
 
 
 def main() -> None:
@@ -167,7 +157,8 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates with what the demo's checkpoint and its base say against their pictures."""
-    settings = AlignmentSettings.model_validate(_BY_CHECKPOINT)
+    settings = load_profile({PROFILE_VARIABLE: _JUDGING_PROFILE}).filters.alignment
+    assert settings is not None
     alignment = Alignment(settings, experiment.workspace.catalog, experiment.checkpoint)
     painted = {each.image["image_id"]: (each.spec, each.image) for each in candidates}
     planned = alignment.plan(painted.values(), [])
