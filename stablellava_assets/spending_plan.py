@@ -99,7 +99,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 
 
 def budget_lines(workspace: Workspace) -> str:
-    """What the profile's author and painter may still cost, and what they have cost so far."""
+    """What the profile's author, painter and judge may still cost, and what they have cost so far."""
     author, painter = workspace.profile.author, workspace.profile.painter
     if isinstance(author, ChatAuthorSettings):
         lines = [_budget_line("Spent so far", workspace.chat_ledger, author.endpoint, "author")]
@@ -107,6 +107,10 @@ def budget_lines(workspace: Workspace) -> str:
         lines = [f"The {author.kind} author asks no chat model."]
     if isinstance(painter, ApiPainterSettings):
         lines.append(_budget_line("Spent on pictures so far", workspace.image_ledger, painter.endpoint, "painter"))
+    if (judge := workspace.profile.benchmark.judge) is not None:
+        # How many answers there will be to grade is known only once the benchmark's files are read.
+        begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
+        lines.append(_budget_line(begins, workspace.chat_ledger, judge.endpoint, "benchmark.judge"))
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from stablellava_assets.assets.published import PublishedTables
 from stablellava_assets.demo import current_scores
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.spending_plan import budget_lines
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
@@ -141,6 +142,7 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
     assert metadata["ability_benchmark"]["photograph_questions"].value == 5
     assert "graded 6 answers" in str(metadata["ability_scores"]["judge"].value)
     assert "graded 6 answers" in current_scores(project.workspace)
+    assert "Judging the answers of both models is not in this plan" in budget_lines(project.workspace)
     assert again["ability_scores"]["computed"].value == 0
 
 
