@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -146,10 +147,10 @@ def _generate(
 
 
 def _picture(data: bytes, name: str) -> Image.Image:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     try:
         # Cameras store how they were held beside the pixels.
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+        return ImageOps.exif_transpose(decoded(data)).convert("RGB")
+    except UndecodablePictureError as error:
         raise ValueError(f"the picture of {name} cannot be decoded: {error}") from error
