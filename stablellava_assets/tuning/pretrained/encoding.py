@@ -140,7 +140,7 @@ class Encoder:
         labels = inputs["input_ids"].new_full(inputs["input_ids"].shape, IGNORED)
         for number, (row, each, text) in enumerate(zip(rows, rendered, texts, strict=True)):
             starts, ends = offsets[number].unbind(-1)
-            for start, end in self._moved(each, text, len(row.images)):
+            for start, end in self._moved(row, each, text):
                 learned = (starts < end) & (ends > start)
                 labels[number][learned] = inputs["input_ids"][number][learned]
         return {**inputs, "labels": labels}
@@ -164,7 +164,7 @@ class Encoder:
             inputs, texts = self._process([rendered.text], [pictures])
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"the checkpoint's processor does not take the row: {error}") from error
-        self._moved(rendered, texts[0], len(pictures))
+        self._moved(row, rendered, texts[0])
         return len(inputs["input_ids"][0])
 
     def _process(
@@ -192,16 +192,16 @@ class Encoder:
             )
         return dict(inputs), overheard.texts
 
-    def _moved(self, rendered: Rendered, expanded: str, pictures: int) -> list[tuple[int, int]]:
+    def _moved(self, row: TuningRow, rendered: Rendered, expanded: str) -> list[tuple[int, int]]:
         """Where the answers stand in the text that the processor made: what lies between two marks is in it unchanged."""
         mark = getattr(self._processor, "image_token", None) or ""
-        if pictures and (not mark or rendered.text.count(mark) != pictures):
+        if row.images and (not mark or rendered.text.count(mark) != len(row.images)):
             raise self._untunable(f"does not know pictures by the marks of the chat template, but by {mark or 'none'}")
         moved, written, at = [], 0, 0
-        for piece in rendered.text.split(mark) if pictures else [rendered.text]:
+        for piece in rendered.text.split(mark) if row.images else [rendered.text]:
             at = expanded.find(piece, at)
             if at < 0:
-                raise ValueError(f"the checkpoint's processor changes what is said: {piece!r}")
+                raise ValueError(f"the checkpoint's processor changes what is said: {row.row_id}: {piece!r}")
             inside = [answer for answer in rendered.answers if written <= answer[0] < written + len(piece)]
             moved += [(start - written + at, end - written + at) for start, end in inside]
             at += len(piece)
