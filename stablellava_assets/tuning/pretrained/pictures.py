@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,8 +81,10 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _opened(path: str) -> Iterator[Image.Image]:
     from PIL import Image
 
+    # Some of these come of EXIF data that a camera, or an editor, wrote wrong.
+    mistakes = (OSError, SyntaxError, TypeError, ValueError, struct.error, Image.DecompressionBombError)
     try:
         with Image.open(path) as picture:
             yield picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except mistakes as error:
         raise ValueError(f"picture cannot be decoded: {path}: {error}") from error

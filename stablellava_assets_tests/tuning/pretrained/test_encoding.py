@@ -223,7 +223,11 @@ def test_pictures_that_cannot_be_decoded_are_found_without_the_head_telling(tmp_
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (tmp_path / "text.jpg").write_text("no picture")
-    paths = [str(tmp_path / f"{name}.jpg") for name in ("whole", "cut", "text", "gone")]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.XResolution] = 6, 72.0
+    of_no_kind = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x01")
+    Image.new("RGB", (96, 96)).save(tmp_path / "exif.jpg", exif=of_no_kind)
+    paths = [str(tmp_path / f"{name}.jpg") for name in ("whole", "cut", "text", "exif", "gone")]
     assert picture_size(paths[1]) == (96, 96)
     broken = broken_pictures(paths, 2, print)
     assert list(broken) == paths[1:]
