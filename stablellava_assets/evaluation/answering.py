@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
+from stablellava_assets.filters.decoding import UndecodablePictureError, upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -147,10 +147,7 @@ def _generate(
 
 
 def _picture(data: bytes, name: str) -> Image.Image:
-    from PIL import ImageOps
-
     try:
-        # Cameras store how they were held beside the pixels.
-        return ImageOps.exif_transpose(decoded(data)).convert("RGB")
+        return upright(data)
     except UndecodablePictureError as error:
         raise ValueError(f"the picture of {name} cannot be decoded: {error}") from error

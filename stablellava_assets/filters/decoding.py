@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,18 @@ def decoded(encoded: bytes | None) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UndecodablePictureError(str(error)) from error
     return picture
+
+
+def upright(encoded: bytes | None) -> Image.Image:
+    """The whole picture in RGB, turned as its camera was held, which cameras store beside the pixels.
+
+    Raises:
+        UndecodablePictureError: as :func:`decoded`, or what is stored beside the pixels is damaged.
+    """
+    from PIL import ImageOps
+
+    picture = decoded(encoded)
+    try:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    except (OSError, SyntaxError, TypeError, ValueError, struct.error) as error:
+        raise UndecodablePictureError(str(error)) from error
