@@ -13,7 +13,13 @@ from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_SCORES,
+    ANSWER_JUDGEMENTS,
+    FILTERED_PAIRS,
+    LLAVA_CHECKPOINT,
+)
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
@@ -196,6 +202,29 @@ def test_tables_that_moved_on_are_said_to_have(tmp_path: Path) -> None:
     publish(tmp_path / "tables", [animal("heron")], partition=("animal", "0002"))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "3 pairs went into the tuning, and the tables now hold 4 kept ones:" in text
+    assert "batches of now 0001, 0002" in text
+
+
+def test_as_many_other_pairs_are_told_from_those_of_the_tuning(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    Path(store.path(FILTERED_PAIRS, ("animal", "0001"))).unlink()
+    publish(tmp_path / "tables", [animal(name) for name in ("heron", "gecko", "moose")], partition=("animal", "0002"))
+    report = Report(tmp_path / "report", store, ReportSettings())
+    text = text_of(report.publish())
+    assert "3 pairs went into the tuning, and the tables now hold 3 kept ones, not all the same:" in text
+    # A row of an earlier version knows how many there were, and no more.
+    earlier = [{**row, "pairs_key": None} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(earlier))
+    assert "went into the tuning" not in text_of(report.publish())
+
+
+def test_rows_from_elsewhere_are_not_taken_for_changed_tables(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    mixed = [{**row, "pairs": 7} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(mixed))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "7 rows went into the tuning, and the tables hold 3 kept pairs" in text
+    assert "they have changed since" not in text
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
