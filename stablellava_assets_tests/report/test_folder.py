@@ -189,6 +189,18 @@ def test_pages_of_earlier_checkpoints_stay_and_are_listed(tmp_path: Path) -> Non
     assert links == [second.name, first.name]
 
 
+def test_a_checkpoint_with_nothing_to_compare_is_listed_too(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    scores = store.read(ABILITY_SCORES, ("c0ffee",))
+    assert scores is not None
+    of_base = [row for row in scores.to_pylist() if row["model"] == "base"]
+    store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(of_base))
+    report = Report(tmp_path / "report", store, ReportSettings())
+    page = report.publish()
+    assert f'href="{page.name}"' in report.index.read_text()
+    assert "3 nothing to compare yet: only one of the models has scored answers" in text_of(report.index)
+
+
 def test_an_unchanged_page_is_left_alone_and_nothing_unfinished_stays(tmp_path: Path) -> None:
     report = Report(tmp_path / "report", scored(tmp_path / "tables", mixed_items()), ReportSettings())
     page = report.publish()
