@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import ExifTags, Image
 
 from stablellava_assets.cli import main
 from stablellava_assets.evaluation.scoring import score_answers
@@ -165,6 +168,60 @@ def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> Non
     assert "either or" not in photographs
     assert "A radar needs three abilities or more." in photographs
     assert "0.000 before, 1.000 after, over 3 questions about 1 ability: no difference shown" in painted
+
+
+def test_the_mean_of_the_paper_is_of_the_abilities_that_both_have(tmp_path: Path) -> None:
+    said = "Beside all abilities stands its mean over the 4 of these {} abilities that it has."
+    same = Report(tmp_path / "same", scored(tmp_path / "a", mixed_items()), ReportSettings()).publish()
+    assert said.format(4) in text_of(same)
+    # Of animal, color, plant and scene.
+    assert "; paper: 0.59 to 0.76" in _label_of(same, "all abilities")
+    other = [item(200, "a tram", "a koala", ability="clothes")]
+    more = Report(tmp_path / "more", scored(tmp_path / "b", [*mixed_items(), *other]), ReportSettings()).publish()
+    assert said.format(5) in text_of(more)
+    assert "; paper: mean of 4 of these 5: 0.59 to 0.76" in _label_of(more, "all abilities")
+    assert "paper" not in _label_of(more, "clothes")
+
+
+def _label_of(page: Path, bar: str) -> str:
+    (label,) = re.findall(rf'aria-label="({bar}: base [^"]+)"', page.read_text())
+    return str(label)
+
+
+def test_what_models_may_have_seen_is_said_a_benchmark(tmp_path: Path) -> None:
+    def read(folder: str, *benchmarks: str) -> str:
+        items = [item(place, "a tram", "a koala", benchmark=name) for place, name in enumerate(benchmarks)]
+        text = text_of(
+            Report(tmp_path / folder, scored(tmp_path / f"{folder}-tables", items), ReportSettings()).publish()
+        )
+        return text.split("How to read this")[1]
+
+    alone = read("published", "mmbench", "pope")
+    assert "Pictures and questions of mmbench, pope were not compared with the training pairs" in alone
+    assert "painted" not in alone
+    assert "photographs" not in alone
+    own = read("own", "ai", "photos")
+    assert "Those of ai were painted for it alone, and asked about in wordings that training never uses" in own
+    assert "whether the base had seen those photographs is not known" in own
+    assert "not compared" not in own
+
+
+def test_pictures_stand_upright_and_on_white(tmp_path: Path) -> None:
+    held = Image.Exif()
+    held[ExifTags.Base.Orientation] = 6
+    sideways, clear = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (40, 20), "#204080").save(sideways, "JPEG", exif=held)
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(clear, "PNG")
+    items = [
+        item(number, "a tram", "a koala", picture=picture.getvalue(), ability="animal")
+        for number, picture in enumerate((sideways, clear))
+    ]
+    page = Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish()
+    shown = re.findall(r'src="data:image/webp;base64,([^"]+)"', page.read_text())
+    pictures = [Image.open(io.BytesIO(base64.b64decode(encoded))) for encoded in shown]
+    assert sorted(picture.size for picture in pictures) == [(20, 20), (20, 40)]
+    (ground,) = (picture.getpixel((10, 10)) for picture in pictures if picture.size == (20, 20))
+    assert ground == (255, 255, 255)
 
 
 def test_many_large_pictures_leave_the_page_small(tmp_path: Path) -> None:
