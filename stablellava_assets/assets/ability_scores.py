@@ -116,7 +116,7 @@ def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
         page = workspace.report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"report": dg.MetadataValue.url(page.absolute().as_uri())}
+    return {"report": dg.MetadataValue.path(page.absolute())}
 
 
 def _suites(workspace: Workspace) -> list[Row]:

@@ -268,7 +268,9 @@ LLAVA_CHECKPOINT = Table(
         column("seconds", pa.float64(), "Wall time of the tuning, without the base."),
         column("created_at", pa.timestamp("us", tz="UTC"), "When the tuning ended."),
         _RUN_ID,
+        column("pairs_key", pa.string(), "Content hash of the kept pairs; null in rows of earlier versions."),
     ),
+    added=frozenset({"pairs_key"}),
 )
 
 ABILITY_ANSWERS = Table(

@@ -13,6 +13,29 @@ from PIL import Image
 
 from stablellava_assets_tests.tuning.tiny import picture
 
+MMBENCH_CATEGORIES = (
+    "structuralized_imagetext_understanding",
+    "action_recognition",
+    "attribute_comparison",
+    "physical_property_reasoning",
+    "nature_relation",
+    "celebrity_recognition",
+    "function_reasoning",
+    "identity_reasoning",
+    "image_emotion",
+    "image_quality",
+    "image_scene",
+    "image_style",
+    "image_topic",
+    "object_localization",
+    "ocr",
+    "physical_relation",
+    "social_relation",
+    "spatial_relationship",
+    "future_prediction",
+    "attribute_recognition",
+)
+
 
 def damaged_pictures() -> dict[str, bytes]:
     """Files that are no pictures, by what is wrong with them."""
