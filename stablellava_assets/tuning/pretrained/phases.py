@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tuning.batches import drawn
 from stablellava_assets.tuning.pretrained.encoding import Encoder
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
 from stablellava_assets.tuning.pretrained.model import Parts, dtype_of
 from stablellava_assets.tuning.pretrained.progress import progress_callback
@@ -59,6 +60,7 @@ def train_phase(
     """Train ``model`` in place, from the newest save of a run that was killed if there is one.
 
     Raises:
+        PretrainedTuningError: the process sees more GPUs than the one that it is to use.
         torch.OutOfMemoryError: memory does not hold a micro-batch.
         FloatingPointError: the loss became infinite or no number.
     """
@@ -97,6 +99,11 @@ def train_phase(
         save_steps=settings.machine.save_every,
         save_total_limit=2,
     )
+    if arguments.train_batch_size != micro:
+        raise PretrainedTuningError(
+            f"this process sees {arguments.n_gpu} GPUs and is to use one: set CUDA_VISIBLE_DEVICES to as many as "
+            f"tuning.machine.processes says, {processes}"
+        )
     order = list(row_order(phase, settings.seed))
 
     class _Trainer(Trainer):  # type: ignore[misc]

@@ -59,7 +59,12 @@ def _worker(processes: int) -> list[str]:
 
 def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
     """A worker in a process group of its own, which ends with this process. All it says goes to the job's log."""
-    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": _gpus(job.settings().machine.processes),
+        PARENT_VARIABLE: str(os.getpid()),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     with job.log.open("a") as log:
         worker = subprocess.Popen(
             [sys.executable, *arguments],
@@ -85,6 +90,12 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
             worker.wait()
     # The launcher of several processes has a status of its own and names theirs in its report.
     return OUT_OF_MEMORY if status == 1 and f"exitcode  : {OUT_OF_MEMORY} " in _tail(job) else status
+
+
+def _gpus(processes: int) -> str:
+    """As many of the visible GPUs as there are processes: the Trainer of a process that sees more spreads each batch on all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return ",".join(map(str, range(processes)) if visible is None else visible.split(",")[:processes])
 
 
 def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callable[[str], None]) -> None:

@@ -21,7 +21,7 @@ from stablellava_assets.evaluation.answering import Asked, answer
 from stablellava_assets.tuning.pretrained import worker
 from stablellava_assets.tuning.pretrained.chart import training_chart
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.jobs import PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.pretrained.supervisor import launch_process
 from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, checkpoint_id_of, tune_pretrained
@@ -233,6 +233,32 @@ def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, 
     ours, theirs = weights(two.path), weights(one.path)
     for name in theirs:
         assert torch.allclose(ours[name], theirs[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "seen"),
+    [(None, 1, "0"), (None, 2, "0,1"), ("3,1,2", 2, "3,1"), ("GPU-8a,GPU-2c", 1, "GPU-8a"), ("", 2, "")],
+)
+def test_a_worker_sees_as_many_gpus_as_there_are_processes(
+    visible: str | None, processes: int, seen: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    job = JobFolder(tmp_path)
+    job.write_settings(settings_for(base, machine={"processes": processes}))
+    lines: list[str] = []
+    told = f"import os; print('{PROGRESS}' + os.environ['CUDA_VISIBLE_DEVICES'])"
+    assert launch_process(["-c", told], job, lines.append) == 0
+    assert lines == [seen]
+
+
+def test_no_batch_is_spread_over_gpus_that_were_not_asked_for(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", 2)
+    with pytest.raises(PretrainedTuningError, match="sees 2 GPUs and is to use one: set CUDA_VISIBLE_DEVICES"):
+        tuned(settings_for(base), tmp_path / "tuned")
 
 
 @pytest.mark.parametrize(
