@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tuning.batches import drawn
+from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
@@ -120,6 +121,7 @@ def train_phase(
         args=arguments,
         train_dataset=list(phase.rows),
         data_collator=encoder.batch,
+        compute_loss_func=_mean_loss,
         callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
     )
     trainer.remove_callback(PrinterCallback)  # The words are ours.
@@ -128,6 +130,20 @@ def train_phase(
         say(f"{phase.name}: going on from {save.name}")
     trainer.train(resume_from_checkpoint=None if save is None else str(save))
     trainer.accelerator.free_memory()
+
+
+def _mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy over the learned tokens, by their number in the whole optimizer step.
+
+    Left to themselves, the classes that set ``accepts_loss_kwargs`` to false, such as Qwen2.5-VL's, average over each
+    micro-batch, so that a token among short answers weighs more. Only logits of learned tokens are copied to float32.
+    """
+    from torch.nn.functional import cross_entropy
+
+    following = labels[:, 1:]
+    learned = following != IGNORED
+    logits = outputs["logits"][:, :-1][learned].float()
+    return cross_entropy(logits, following[learned], reduction="sum") / num_items_in_batch
 
 
 def row_order(phase: Phase, seed: int) -> Iterator[int]:

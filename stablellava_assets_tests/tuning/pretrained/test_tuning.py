@@ -72,9 +72,13 @@ def in_this_process(arguments: Sequence[str], job: JobFolder, progress: Callable
 
 
 def tuned(
-    settings: PretrainedTuningSettings, folder: Path, lines: list[str] | None = None, launch: Any = in_this_process
+    settings: PretrainedTuningSettings,
+    folder: Path,
+    lines: list[str] | None = None,
+    launch: Any = in_this_process,
+    kept: Sequence[Pair] = (),
 ) -> PretrainedResult:
-    kept = pairs()
+    kept = kept or pairs()
     pictures = [(color, picture(color)) for color in COLORS]
     identity = checkpoint_id_of([pair.pair_id for pair in kept], settings)
     say = (lines if lines is not None else []).append
@@ -233,6 +237,32 @@ def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, 
     ours, theirs = weights(two.path), weights(one.path)
     for name in theirs:
         assert torch.allclose(ours[name], theirs[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize("accepts_loss_kwargs", [True, False])
+def test_the_micro_batch_changes_nothing_though_answers_differ_in_length(
+    accepts_loss_kwargs: bool, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = transformers.LlavaForConditionalGeneration
+    monkeypatch.setattr(kind, "accepts_loss_kwargs", accepts_loss_kwargs, raising=False)
+    answers = ("Yes.", "It is red. " * 3)
+    kept = [
+        Pair(str(number), "color", "what", ("red",), tuple(turns("<image>\nIs it?", answers[number % 2])))
+        for number in range(12)  # Three batches of eight: short answers, long ones, and both.
+    ]
+    results = []
+    for micro_batch in (8, 1):
+        settings = settings_for(
+            base,
+            {"method": "full"},
+            stage={"epochs": 2, "batch_size": 8, "learning_rate": 3e-3},
+            machine={"device": "cpu", "workers": 0, "micro_batch": micro_batch},
+        )
+        results.append(tuned(settings, tmp_path / str(micro_batch), kept=kept))
+    whole, one = results
+    assert dict(one.loss_curve) == pytest.approx(dict(whole.loss_curve), abs=1e-4)
+    ours, theirs = weights(one.path), weights(whole.path)
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
 
 
 @pytest.mark.parametrize(
