@@ -149,7 +149,8 @@ def _align(
     from safetensors.torch import load_file, save_file
 
     assert settings.alignment is not None
-    parts = Parts(model)
+    phase = settings.alignment.phase
+    aligned = trainable(model, settings, phase, aligning=True)
     if job.projector.exists():
         model.load_state_dict(load_file(job.projector), strict=False)
         return
@@ -161,9 +162,10 @@ def _align(
             "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
         )
     say(f"alignment: the projector learns from {len(wanted)} rows")
-    phase = Phase("alignment", settings.alignment.phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
-    train_phase(trainable(model, settings, phase.settings, aligning=True), encoder, phase, settings, job, device, say)
+    alignment = Phase("alignment", phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
+    train_phase(aligned, encoder, alignment, settings, job, device, say)
     if _rank() == 0:
+        parts = Parts(model)
         weights = {
             name: weight.detach().cpu().contiguous()
             for name, weight in model.state_dict().items()
