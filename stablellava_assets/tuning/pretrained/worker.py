@@ -20,10 +20,11 @@ from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, REFUSED, JobFolder, read_json, write_json
 from stablellava_assets.tuning.pretrained.model import (
     Parts,
-    count_weights,
+    check_parts,
     device_of,
     dtype_of,
     load_model,
+    load_outline,
     load_processor,
     trainable,
 )
@@ -56,7 +57,9 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
     try:
         if prepare_only:
             settings = job.settings()
-            _prepare(job, settings, load_processor(settings), _say)
+            processor = load_processor(settings)
+            _check(job, settings)
+            _prepare(job, settings, processor, _say)
         else:
             _tune(job, _say if _rank() == 0 else _nothing)
     except (PretrainedTuningError, FloatingPointError) as error:
@@ -74,11 +77,11 @@ def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
     settings = job.settings()
     device = device_of(settings)
     processor = load_processor(settings)
+    _check(job, settings)
     if not job.usable.exists():
         _prepare(job, settings, processor, say)
     rows, lengths = _usable(job)
     encoder = Encoder(processor, settings.model.max_length)
-    _check_disk(job, settings)
     model = load_model(settings, device)
     say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
     if settings.alignment is not None:
@@ -204,9 +207,15 @@ def _save(
     )
 
 
-def _check_disk(job: JobFolder, settings: PretrainedTuningSettings) -> None:
+def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
+    """Refuse before a row is measured or a weight is read what could not be finished."""
+    outline = load_outline(settings)
+    check_parts(outline, settings)
+    _check_disk(job, settings, outline.num_parameters())
+
+
+def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
     """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
-    weights = count_weights(settings)
     moving = weights if settings.model.method == "full" else weights // 10
     needed = 4 * weights + 2 * 12 * moving
     free = shutil.disk_usage(job.path).free
