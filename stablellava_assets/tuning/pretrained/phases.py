@@ -177,11 +177,11 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
     groups: dict[tuple[str, bool], list[Any]] = {}
     for name, parameter in bare.named_parameters():
         if parameter.requires_grad:
-            part = "language" if "lora_" in name else parts.of(name)
-            groups.setdefault((part, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((parts.of(name), parameter.ndim > 1), []).append(parameter)
+    # The Trainer logs the rate of the first group: the language model's, where it learns.
     return [
         {"params": members, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
-        for (part, decays), members in groups.items()
+        for (part, decays), members in sorted(groups.items())
     ]
 
 

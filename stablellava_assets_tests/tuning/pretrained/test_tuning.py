@@ -144,6 +144,39 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_run_killed_between_the_phases_goes_on_from_the_aligned_projector(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(
+        base, {"dtype": "bfloat16"}, alignment={"rows": "all", "batch_size": 8, "learning_rate": 1e-2}
+    )
+    undisturbed = tuned(settings, tmp_path / "undisturbed")
+    train = transformers.Trainer.train
+
+    def killed(self: Any, **options: Any) -> Any:
+        if self.args.output_dir.endswith("instruction"):
+            raise KeyboardInterrupt
+        return train(self, **options)
+
+    monkeypatch.setattr(transformers.Trainer, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(settings, tmp_path / "tuned")
+    monkeypatch.undo()
+    ours, theirs = weights(tuned(settings, tmp_path / "tuned").path), weights(undisturbed.path)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_each_part_moves_at_its_own_rate_and_the_language_models_is_told(base: Path, tmp_path: Path) -> None:
+    stage = {"epochs": 1, "batch_size": 8, "learning_rate": 3e-2, "schedule": "constant_with_warmup", "warmup": 0}
+    for rate, parts in ((1e-12, set()), (1e-3, {"vision_tower"})):
+        result = tuned(
+            settings_for(base, {"tower": "trained"}, stage={**stage, "tower_learning_rate": rate}),
+            tmp_path / str(rate),
+        )
+        assert moved(base, result) == {"multi_modal_projector", "model.layers", *parts}
+        assert {point["learning_rate"] for point in result.log} == {3e-2}
+
+
 def test_memory_that_runs_out_halves_the_micro_batch_and_keeps_the_batch(
     base: Path, undisturbed: PretrainedResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
