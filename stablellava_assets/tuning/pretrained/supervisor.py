@@ -14,7 +14,7 @@ from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.phases import micro_batch_for
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.tuning.pretrained.worker import PARENT_VARIABLE
+from stablellava_assets.tuning.pretrained.worker import SUPERVISED
 
 _MODULE = "stablellava_assets.tuning.pretrained.worker"
 Launch = Callable[[Sequence[str], JobFolder, Callable[[str], None]], int]
@@ -58,16 +58,21 @@ def _worker(processes: int) -> list[str]:
 
 
 def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
-    """A worker in a process group of its own, which ends with this process. All it says goes to the job's log."""
+    """A worker in a process group of its own. All it says goes to the job's log.
+
+    Its input is a pipe that nothing is written to: however this process ends, even where nobody waits for it, the pipe ends too,
+    and by that the worker.
+    """
     environment = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": _gpus(job.settings().machine.processes),
-        PARENT_VARIABLE: str(os.getpid()),
+        SUPERVISED: "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
     with job.log.open("a") as log:
         worker = subprocess.Popen(
             [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -43,7 +43,8 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
-PARENT_VARIABLE = "STABLELLAVA_TUNING_PARENT"
+SUPERVISED = "STABLELLAVA_TUNING_SUPERVISED"
+"""Environment variable of a worker whose input ends with the process that started it."""
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -244,23 +245,17 @@ def _nothing(line: str) -> None:
     """Only one of several processes speaks."""
 
 
-def _end_with_parent() -> None:
+def _end_with_supervisor() -> None:
     """End this process when the one that started the tuning is gone, however that ended."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None:
-        return
 
     def watch() -> None:
-        while True:
-            time.sleep(1)
-            try:
-                os.kill(int(parent), 0)
-            except ProcessLookupError:
-                os._exit(1)
+        os.read(0, 1)  # Returns when the other end of the pipe is closed.
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    if SUPERVISED in os.environ:
+        _end_with_supervisor()
     sys.exit(main(Path(sys.argv[1]), prepare_only="--prepare-only" in sys.argv))

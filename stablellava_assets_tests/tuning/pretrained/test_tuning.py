@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -142,6 +146,31 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert dict(result.loss_curve) == pytest.approx(dict(undisturbed.loss_curve))
     ours, theirs = weights(result.path), weights(undisturbed.path)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_worker_ends_with_a_supervisor_that_nobody_waits_for(base: Path, tmp_path: Path) -> None:
+    job = JobFolder(tmp_path)
+    job.write_settings(settings_for(base))
+    os.mkfifo(job.rows)
+    launched = f"""if True:
+        from pathlib import Path
+        from {launch_process.__module__} import JobFolder, launch_process
+        launch_process(["-m", "{worker.__name__}", "{job.path}", "--prepare-only"], JobFolder(Path("{job.path}")), print)
+    """
+    supervisor = subprocess.Popen([sys.executable, "-c", launched])
+    try:
+        writer = None
+        while writer is None and supervisor.poll() is None:
+            with suppress(OSError):  # No one reads the other end yet.
+                writer = os.open(job.rows, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.05)
+        assert writer is not None
+        supervisor.kill()
+        reader = select.poll()
+        reader.register(writer, 0)
+        assert reader.poll(20_000) == [(writer, select.POLLERR)]
+    finally:
+        supervisor.wait()
 
 
 def test_a_run_killed_between_the_phases_goes_on_from_the_aligned_projector(
