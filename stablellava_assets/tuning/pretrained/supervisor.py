@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,13 +36,10 @@ def run_job(
     """
     launch = launch or launch_process
     processes = settings.machine.processes
+    job.error.unlink(missing_ok=True)
     if processes > 1 and not job.usable.exists():
         _finish(launch([*_worker(1), str(job.path), "--prepare-only"], job, progress), job)
-    while True:
-        job.error.unlink(missing_ok=True)
-        status = launch([*_worker(processes), str(job.path)], job, progress)
-        if status != OUT_OF_MEMORY:
-            break
+    while (status := launch([*_worker(processes), str(job.path)], job, progress)) == OUT_OF_MEMORY:
         _halve(job, settings, progress)
     _finish(status, job)
 
@@ -111,7 +107,7 @@ def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callabl
             "memory does not hold a single row: set tuning.machine.gradient_checkpointing to true, tuning.model.max_length "
             f"lower, or tuning.model.method to lora (log: {job.log})"
         )
-    job.write_micro_batch(used // 2)
+    job.write_micro_batch(settings, used // 2)
     progress(
         f"out of memory at {used} rows at once; going on with {used // 2}, and as many rows an optimizer step as before"
     )
@@ -135,11 +131,3 @@ def _tail(job: JobFolder, lines: int = 30) -> str:
     if not job.log.exists():
         return ""
     return "".join(job.log.read_text(errors="replace").splitlines(keepends=True)[-lines:])
-
-
-def discard(job: JobFolder) -> None:
-    """Remove what a finished tuning needs no more."""
-    shutil.rmtree(job.path, ignore_errors=True)
-
-
-__all__ = ["discard", "launch_process", "run_job"]

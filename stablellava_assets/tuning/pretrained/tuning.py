@@ -24,7 +24,7 @@ from stablellava_assets.tuning.pretrained.rows import (
     write_rows,
 )
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.tuning.pretrained.supervisor import Launch, discard, run_job
+from stablellava_assets.tuning.pretrained.supervisor import Launch, run_job
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def tune_pretrained(
             shutil.copy(path, job.result / path.name)
     (job.result / "result.json").unlink()
     job.result.rename(destination)
-    discard(job)
+    shutil.rmtree(job.path, ignore_errors=True)
     return PretrainedResult(
         path=destination,
         base=base,

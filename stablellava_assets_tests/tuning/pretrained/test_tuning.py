@@ -236,6 +236,18 @@ def test_memory_that_holds_no_row_says_what_to_change(
     monkeypatch.setattr(transformers.Trainer, "training_step", never)
     with pytest.raises(PretrainedTuningError, match="gradient_checkpointing"):
         tuned(settings_for(base), tmp_path / "tuned")
+    monkeypatch.undo()
+    seen: list[int] = []
+    step = transformers.Trainer.training_step
+
+    def watched(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        seen.append(len(inputs["input_ids"]))
+        return step(self, model, inputs, *rest)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", watched)
+    machine = {"device": "cpu", "workers": 0, "micro_batch": 4, "gradient_checkpointing": True}
+    tuned(settings_for(base, machine=machine), tmp_path / "tuned")
+    assert set(seen) == {4}
 
 
 def test_full_tuning_after_alignment_moves_every_part_it_should(base: Path, tmp_path: Path) -> None:
