@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _PROJECTOR = re.compile(r"projector|connector|merger|aligner", re.IGNORECASE)
 """What most families of transformers call the part between vision tower and language model."""
 
+_LOADED = (
+    *("*.safetensors", "*.bin", "*.index.json", "config.json", "generation_config.json"),
+    *("*token*", "vocab*", "merges.txt", "*.model", "*processor*", "chat_template*"),
+)
+"""Weights, configuration, tokenizer, preprocessing and chat template; a model card is changed later."""
+
 
 def checkpoint_name(settings: PretrainedTuningSettings) -> str:
     """What rows call the checkpoint: an absolute folder, or ``name@revision`` on the hub.
@@ -41,14 +47,13 @@ def checkpoint_name(settings: PretrainedTuningSettings) -> str:
 
 
 def checkpoint_key(settings: PretrainedTuningSettings) -> str:
-    """A hash of what the checkpoint is: name and revision on the hub, or the configuration, names and sizes of a folder."""
+    """A hash of what the checkpoint is: name and revision on the hub, or those files of a folder that are loaded."""
     name = checkpoint_name(settings)
     folder = Path(name)
     if not folder.is_dir():
         return content_key("hub", name)
-    files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
-    heads = [_ends(path) for path in sorted(folder.glob("*.safetensors"))]
-    return content_key("folder", files, heads, (folder / "config.json").read_text())
+    files = sorted({path for pattern in _LOADED for path in folder.glob(pattern) if path.is_file()})
+    return content_key("folder", [(path.name, path.stat().st_size, _ends(path)) for path in files])
 
 
 def _ends(path: Path, count: int = 1 << 20) -> str:

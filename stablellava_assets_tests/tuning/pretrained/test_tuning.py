@@ -399,3 +399,14 @@ def test_the_identity_covers_data_and_what_shapes_the_weights(base: Path) -> Non
     assert checkpoint_id_of(["a", "b"], settings) == checkpoint_id_of(["b", "a"], same)
     assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a", "b"], settings)
     assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a"], other)
+
+
+def test_the_identity_of_a_folder_is_that_of_what_is_loaded_from_it(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "base")
+    settings = settings_for(folder)
+    before = checkpoint_id_of(["a"], settings)
+    (folder / "README.md").write_text("| ability | score |")
+    assert checkpoint_id_of(["a"], settings) == before
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("upper", "lower"))
+    assert checkpoint_id_of(["a"], settings) != before
