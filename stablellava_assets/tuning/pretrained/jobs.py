@@ -17,7 +17,8 @@ REFUSED = 78
 """Exit status of a worker that says in ``error.txt`` what has to be changed (EX_CONFIG)."""
 PROGRESS = "[tuning] "
 """Begins the lines of a worker that are for people."""
-TRAINING_LOG, REJECTED, SETTINGS = "training_log.jsonl", "rejected_rows.jsonl", "tuning_settings.json"
+TRAINING_LOG, REJECTED = "training_log.jsonl", "rejected_rows.jsonl"
+SETTINGS, RESULT = "tuning_settings.json", "tuning_result.json"
 """Files that the finished checkpoint keeps."""
 
 
@@ -59,7 +60,7 @@ class JobFolder:
 
     @property
     def result(self) -> Path:
-        """The finished checkpoint, complete once ``result.json`` is there."""
+        """The finished checkpoint, complete once its ``tuning_result.json`` is there."""
         return self.path / "result"
 
     @property

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
@@ -71,14 +72,14 @@ def peak_memory() -> int:
 def _forget_after(job: JobFolder, phase: str, step: int) -> None:
     """Drop points of steps that are taken again."""
     if job.training_log.exists():
-        kept = [point for point in read_log(job) if point["phase"] != phase or point["step"] <= step]
+        kept = [point for point in read_log(job.training_log) if point["phase"] != phase or point["step"] <= step]
         job.training_log.write_text("".join(json.dumps(point) + "\n" for point in kept))
 
 
-def read_log(job: JobFolder) -> list[dict[str, Any]]:
-    """The points of the log; a line that a killed run did not finish is left out."""
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The points of a log; a line that a killed run did not finish is left out."""
     points = []
-    for line in job.training_log.read_text().splitlines() if job.training_log.exists() else []:
+    for line in path.read_text().splitlines() if path.exists() else []:
         try:
             points.append(json.loads(line))
         except ValueError:

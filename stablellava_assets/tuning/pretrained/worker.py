@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, REFUSED, JobFolder, read_json, write_json
+from stablellava_assets.tuning.pretrained.jobs import (
+    OUT_OF_MEMORY,
+    PROGRESS,
+    REFUSED,
+    RESULT,
+    JobFolder,
+    read_json,
+    write_json,
+)
 from stablellava_assets.tuning.pretrained.model import (
     Parts,
     check_parts,
@@ -197,7 +205,7 @@ def _save(
     processor.save_pretrained(job.result)
     rows, _ = _usable(job)
     write_json(
-        job.result / "result.json",
+        job.result / RESULT,
         {
             "parameters": count,
             "micro_batch": job.micro_batch(settings),
