@@ -11,6 +11,7 @@ from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summar
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.encoding import with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
 from stablellava_assets.tuning.pretrained.settings import PhaseSettings, PretrainedTuningSettings
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
     try:
         return kind.from_pretrained(settings.model.model if hub else name, **hub, **options)
     except Exception as error:  # Missing, gated, damaged: transformers raises whatever the part at fault raises.
+        if is_out_of_memory(error):
+            raise
         raise PretrainedTuningError(_explained(settings, error)) from error
 
 

@@ -14,6 +14,7 @@ from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.memory import holding_the_model
 from stablellava_assets.tuning.pretrained.model import Parts, dtype_of
 from stablellava_assets.tuning.pretrained.progress import progress_callback
 from stablellava_assets.tuning.pretrained.rows import TuningRow
@@ -61,7 +62,7 @@ def train_phase(
     """Train ``model`` in place, from the newest save of a run that was killed if there is one.
 
     Raises:
-        PretrainedTuningError: the process sees more GPUs than the one that it is to use.
+        PretrainedTuningError: the process sees more GPUs than the one that it is to use, or memory does not hold the model.
         torch.OutOfMemoryError: memory does not hold a micro-batch.
         FloatingPointError: the loss became infinite or no number.
     """
@@ -116,14 +117,15 @@ def train_phase(
             self.optimizer = optimizer
             return optimizer
 
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=list(phase.rows),
-        data_collator=encoder.batch,
-        compute_loss_func=_mean_loss,
-        callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
-    )
+    with holding_the_model():
+        trainer = _Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=list(phase.rows),
+            data_collator=encoder.batch,
+            compute_loss_func=_mean_loss,
+            callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
+        )
     trainer.remove_callback(PrinterCallback)  # The words are ours.
     save = _newest(saves)
     if save is not None:

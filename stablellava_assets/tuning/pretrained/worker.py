@@ -26,6 +26,7 @@ from stablellava_assets.tuning.pretrained.jobs import (
     read_json,
     write_json,
 )
+from stablellava_assets.tuning.pretrained.memory import holding_the_model, is_out_of_memory
 from stablellava_assets.tuning.pretrained.model import (
     Parts,
     check_parts,
@@ -75,7 +76,7 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
         job.error.write_text(str(error))
         return REFUSED
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print(error, flush=True)
         return OUT_OF_MEMORY
@@ -91,17 +92,20 @@ def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
         _prepare(job, settings, processor, say)
     rows, lengths = _usable(job)
     encoder = Encoder(processor, settings.model.max_length)
-    model = load_model(settings, device)
+    with holding_the_model():
+        model = load_model(settings, device)
     say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
     if settings.alignment is not None:
         _align(model, encoder, rows, lengths, settings, job, device, say)
-    tuned = trainable(model, settings, settings.stage, aligning=False)
+    with holding_the_model():
+        tuned = trainable(model, settings, settings.stage, aligning=False)
     count = sum(parameter.numel() for parameter in tuned.parameters() if parameter.requires_grad)
     say(f"instruction tuning: {count:,} weights move, {len(rows)} rows")
     phase = Phase("instruction", settings.stage, rows, lengths)
     train_phase(tuned, encoder, phase, settings, job, device, say)
     if _rank() == 0:
-        _save(tuned, processor, settings, job, count, device)
+        with holding_the_model():
+            _save(tuned, processor, settings, job, count, device)
 
 
 def _prepare(
@@ -162,7 +166,8 @@ def _align(
 
     assert settings.alignment is not None
     phase = settings.alignment.phase
-    aligned = trainable(model, settings, phase, aligning=True)
+    with holding_the_model():
+        aligned = trainable(model, settings, phase, aligning=True)
     if job.projector.exists():
         model.load_state_dict(load_file(job.projector), strict=False)
         return
@@ -233,12 +238,6 @@ def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int
             f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} may need "
             f"{needed / 1e9:.1f} GB there: make room, or move storage.data"
         )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _rank() -> int:

@@ -250,6 +250,19 @@ def test_memory_that_holds_no_row_says_what_to_change(
     assert set(seen) == {4}
 
 
+def test_memory_that_does_not_hold_the_model_is_no_matter_of_the_micro_batch(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: Any, *_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.Trainer, "_move_model_to_device", never)
+    lines: list[str] = []
+    with pytest.raises(PretrainedTuningError, match="does not hold the model itself"):
+        tuned(settings_for(base), tmp_path / "tuned", lines)
+    assert lines == []
+
+
 def test_full_tuning_after_alignment_moves_every_part_it_should(base: Path, tmp_path: Path) -> None:
     settings = settings_for(
         base,
