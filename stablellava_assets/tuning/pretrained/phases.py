@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tuning.batches import drawn
+from stablellava_assets.tuning.batches import drawn_by_length
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
@@ -42,6 +42,17 @@ class Phase:
     def steps(self) -> int:
         """Optimizer steps; every one of them is over a whole batch."""
         return max(1, round(self.settings.epochs * len(self.rows) / self.settings.batch_size))
+
+    @property
+    def extent(self) -> str:
+        """Rows, and how often each is seen: more often than ``epochs`` says where they do not fill one batch."""
+        size = self.settings.batch_size
+        return f"{len(self.rows)} rows, {size} a step, each seen {self.steps * size / len(self.rows):.1f} times"
+
+    @property
+    def rate_setting(self) -> str:
+        """What the profile calls the learning rate."""
+        return f"tuning.{'alignment' if self.name == 'alignment' else 'stage'}.learning_rate"
 
 
 def micro_batch_for(batch_size: int, processes: int, most: int) -> int:
@@ -124,7 +135,10 @@ def train_phase(
             train_dataset=list(phase.rows),
             data_collator=encoder.batch,
             compute_loss_func=_mean_loss,
-            callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
+            callbacks=[
+                progress_callback(phase.name, phase.settings.batch_size, phase.rate_setting, job, say),
+                _mark_complete(),
+            ],
         )
     trainer.remove_callback(PrinterCallback)  # The words are ours.
     save = _newest(saves)
@@ -151,19 +165,14 @@ def _mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Ten
 def row_order(phase: Phase, seed: int) -> Iterator[int]:
     """Places in ``phase.rows``, ``batch_size`` a step. Every row comes once before any comes again.
 
-    A few steps' rows at a time are dealt out by length, so that less of a batch is padding; which of the steps comes first
-    is drawn. It depends on the seed alone, not on the micro-batch or on the number of processes.
+    It depends on the seed alone, not on the micro-batch or on the number of processes.
     """
     import torch
 
     generator = torch.Generator().manual_seed(derive_seed("row order", phase.name, seed))
-    lengths = torch.tensor(phase.lengths)
-    size = phase.settings.batch_size
-    for chosen in drawn(len(phase.rows), size, phase.steps, _STEPS_SORTED_TOGETHER, generator):
-        together = len(chosen) // size
-        by_length = chosen[lengths[chosen].argsort(stable=True)].reshape(together, size)
-        for batch in by_length[torch.randperm(together, generator=generator)]:
-            yield from batch.tolist()
+    lengths, size = torch.tensor(phase.lengths), phase.settings.batch_size
+    for batch in drawn_by_length(lengths, size, phase.steps, _STEPS_SORTED_TOGETHER, generator):
+        yield from batch.tolist()
 
 
 def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:

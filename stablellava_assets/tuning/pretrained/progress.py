@@ -15,10 +15,12 @@ _SECONDS_BETWEEN_LINES = 5.0
 _GIB = 1 << 30
 
 
-def progress_callback(phase: str, batch_size: int, job: JobFolder, say: Callable[[str], None]) -> Any:
+def progress_callback(
+    phase: str, batch_size: int, rate_setting: str, job: JobFolder, say: Callable[[str], None]
+) -> Any:
     """A callback of transformers' Trainer: a line every few seconds, and one of the log at every point of the curve.
 
-    It stops the training with a FloatingPointError when the loss is infinite or no number.
+    It stops the training with a FloatingPointError, which names ``rate_setting``, when the loss is infinite or no number.
     """
     from transformers import TrainerCallback
 
@@ -33,7 +35,7 @@ def progress_callback(phase: str, batch_size: int, job: JobFolder, say: Callable
                 return
             if not math.isfinite(logs["loss"]):
                 raise FloatingPointError(
-                    f"the loss became {logs['loss']} at step {state.global_step}: lower tuning.stage.learning_rate"
+                    f"the loss became {logs['loss']} at step {state.global_step}: lower {rate_setting}"
                 )
             now = time.monotonic()
             rate = (state.global_step - self.first) / max(now - self.started, 1e-9)

@@ -100,8 +100,8 @@ def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
     with holding_the_model():
         tuned = trainable(model, settings, settings.stage, aligning=False)
     count = sum(parameter.numel() for parameter in tuned.parameters() if parameter.requires_grad)
-    say(f"instruction tuning: {count:,} weights move, {len(rows)} rows")
     phase = Phase("instruction", settings.stage, rows, lengths)
+    say(f"instruction tuning: {count:,} weights move, {phase.extent}")
     train_phase(tuned, encoder, phase, settings, job, device, say)
     if _rank() == 0:
         with holding_the_model():
@@ -178,8 +178,8 @@ def _align(
         raise PretrainedTuningError(
             "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
         )
-    say(f"alignment: the projector learns from {len(wanted)} rows")
     alignment = Phase("alignment", phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
+    say(f"alignment: the projector learns from {alignment.extent}")
     train_phase(aligned, encoder, alignment, settings, job, device, say)
     if _rank() == 0:
         parts = Parts(model)
@@ -231,13 +231,25 @@ def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
 def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
     """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
     moving = weights if settings.model.method == "full" else weights // 10
-    needed = 4 * weights + 2 * 12 * moving
+    needed = 4 * weights + 2 * 12 * moving - _size(job.checkpoints("instruction"))
     free = shutil.disk_usage(job.path).free
     if free < needed:
         raise PretrainedTuningError(
             f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} may need "
-            f"{needed / 1e9:.1f} GB there: make room, or move storage.data"
+            f"{needed / 1e9:.1f} GB there: make room, or move storage.data{_unfinished_beside(job)}"
         )
+
+
+def _unfinished_beside(job: JobFolder) -> str:
+    others = [path for path in sorted(job.path.parent.glob("*.job")) if path != job.path]
+    named = ", ".join(f"{path.name} ({_size(path) / 1e9:.1f} GB)" for path in others)
+    return (
+        f"; left by tunings that did not finish, and safe to delete unless one is to go on: {named}" if others else ""
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _rank() -> int:

@@ -326,6 +326,26 @@ def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, 
         assert torch.allclose(ours[name], theirs[name], atol=2e-3), name
 
 
+@pytest.mark.parametrize(
+    ("section", "extent"), [("alignment", "128 a step, each seen 5.3"), ("stage", "8 a step, each seen 4.0")]
+)
+def test_a_loss_that_runs_away_names_the_phases_rate(
+    section: str,
+    extent: str,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(transformers.Trainer, "training_step", lambda *_: torch.tensor(float("inf")))
+    settings = settings_for(
+        base, **({"alignment": {"rows": "all", "batch_size": 128}} if section == "alignment" else {})
+    )
+    with pytest.raises(PretrainedTuningError, match=rf"lower tuning\.{section}\.learning_rate"):
+        tuned(settings, tmp_path / "tuned")
+    assert f"24 rows, {extent} times" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("accepts_loss_kwargs", [True, False])
 def test_the_micro_batch_changes_nothing_though_answers_differ_in_length(
     accepts_loss_kwargs: bool, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -401,7 +421,12 @@ def test_a_disk_without_room_is_said_before_any_weight_is_read(
     without_weights = shutil.copytree(base, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors"))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(PretrainedTuningError, match=r"GB free, and tuning .* may need"):
+    (tmp_path / "llava-abandoned.job/checkpoints-instruction").mkdir(parents=True)
+    with (tmp_path / "llava-abandoned.job/checkpoints-instruction/optimizer.pt").open("wb") as file:
+        file.truncate(250_000_000)
+    with pytest.raises(
+        PretrainedTuningError, match=r"GB free, and tuning .* may need .*llava-abandoned\.job \(0\.2 GB\)"
+    ):
         tuned(settings_for(without_weights), tmp_path / "tuned")
 
 
