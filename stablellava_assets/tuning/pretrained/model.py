@@ -107,9 +107,7 @@ def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
     Raises:
         PretrainedTuningError: it cannot be loaded, or has no chat template.
     """
-    from transformers import AutoProcessor
-
-    processor = _load(AutoProcessor, settings)
+    processor = _load("AutoProcessor", settings)
     if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
         raise PretrainedTuningError(
             f"tuning.model.model: {settings.model.model} has no chat template, so that it is not known how it is asked; name a "
@@ -126,11 +124,10 @@ def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedMod
         PretrainedTuningError: it cannot be loaded.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
 
     dtype = dtype_of(settings, device) if settings.model.method == "lora" else torch.float32
     options = {} if settings.machine.attention == "auto" else {"attn_implementation": settings.machine.attention}
-    return _load(AutoModelForImageTextToText, settings, dtype=dtype, **options)
+    return _load("AutoModelForImageTextToText", settings, dtype=dtype, **options)
 
 
 def load_outline(settings: PretrainedTuningSettings) -> PreTrainedModel:
@@ -140,18 +137,20 @@ def load_outline(settings: PretrainedTuningSettings) -> PreTrainedModel:
         PretrainedTuningError: the configuration cannot be loaded.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText
 
-    configuration = _load(AutoConfig, settings)
+    configuration = _load("AutoConfig", settings)
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(configuration)
 
 
-def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
+def _load(kind: str, settings: PretrainedTuningSettings, **options: Any) -> Any:
+    import transformers
+
     name = checkpoint_name(settings)
     hub = {} if Path(name).is_dir() else {"revision": settings.model.revision}
     try:
-        return kind.from_pretrained(settings.model.model if hub else name, **hub, **options)
+        return getattr(transformers, kind).from_pretrained(settings.model.model if hub else name, **hub, **options)
     except Exception as error:  # Missing, gated, damaged: transformers raises whatever the part at fault raises.
         if is_out_of_memory(error):
             raise
@@ -166,6 +165,13 @@ def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
         return fault
     said = summary_of(error)
     if ImportError in kinds_of(error):
+        # transformers may say which module of its own failed, and why only in the cause.
+        said = summary_of(error.__cause__ or error)
+        if "torchvision" in said.lower() or "num2words" in said:
+            return (
+                f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; docs/tuning.md "
+                f"tells how to install them (stablellava-assets[video]): {said}"
+            )
         return f"tuning.model.model: {name} needs a package that is not installed: {said}"
     return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
 
