@@ -1,7 +1,6 @@
 """The half of ``llava_checkpoint`` that tunes a checkpoint of the Hugging Face hub."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -61,8 +60,6 @@ def tune_pretrained_checkpoint(
     ]
     wanted = {image_id for pair in kept for image_id in pair.image_ids}
     folder = workspace.data / "models" / f"llava-{checkpoint_id}"
-    # A folder without its row was left by a run that died between writing the two.
-    shutil.rmtree(folder, ignore_errors=True)
     try:
         result = tune_pretrained(
             kept,

@@ -34,21 +34,30 @@ class Batch:
 
 
 def batches(packs: Sequence[PackedRows], per_step: int, steps: int, shift: int, seed: int) -> Iterator[Batch]:
-    """The batches of ``steps`` steps: every pass goes through all packs, in an order of its own.
-
-    A few steps' packs at a time are dealt out by length, so that less of a batch is padding.
-    """
+    """The batches of ``steps`` steps: every pass goes through all packs, in an order of its own."""
     import torch
 
     generator = torch.Generator().manual_seed(derive_seed("batches", seed))
     lengths = torch.tensor([len(pack.tokens) for pack in packs])
     learned = torch.tensor([sum(label != IGNORED for label in pack.labels) for pack in packs])
-    for chosen in drawn(len(packs), per_step, steps, _STEPS_SORTED_TOGETHER, generator):
+    for indices in drawn_by_length(lengths, per_step, steps, _STEPS_SORTED_TOGETHER, generator):
+        offsets = torch.randint(0, 2 * shift + 1, (per_step, 2), generator=generator)
+        yield Batch(indices, offsets, int(learned[indices].sum()))
+
+
+def drawn_by_length(
+    lengths: torch.Tensor, per_step: int, steps: int, steps_at_once: int, generator: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Indices of one step after another, drawn as :func:`drawn` does.
+
+    Those of a few steps at a time are dealt out by length, so that less of a batch is padding; which step comes first is drawn.
+    """
+    import torch
+
+    for chosen in drawn(len(lengths), per_step, steps, steps_at_once, generator):
         together = len(chosen) // per_step
         by_length = chosen[lengths[chosen].argsort(stable=True)].reshape(together, per_step)
-        for indices in by_length[torch.randperm(together, generator=generator)]:
-            offsets = torch.randint(0, 2 * shift + 1, (per_step, 2), generator=generator)
-            yield Batch(indices, offsets, int(learned[indices].sum()))
+        yield from by_length[torch.randperm(together, generator=generator)]
 
 
 def drawn(

@@ -17,7 +17,8 @@ REFUSED = 78
 """Exit status of a worker that says in ``error.txt`` what has to be changed (EX_CONFIG)."""
 PROGRESS = "[tuning] "
 """Begins the lines of a worker that are for people."""
-TRAINING_LOG, REJECTED, SETTINGS = "training_log.jsonl", "rejected_rows.jsonl", "tuning_settings.json"
+TRAINING_LOG, REJECTED = "training_log.jsonl", "rejected_rows.jsonl"
+SETTINGS, RESULT = "tuning_settings.json", "tuning_result.json"
 """Files that the finished checkpoint keeps."""
 
 
@@ -59,7 +60,7 @@ class JobFolder:
 
     @property
     def result(self) -> Path:
-        """The finished checkpoint, complete once ``result.json`` is there."""
+        """The finished checkpoint, complete once its ``tuning_result.json`` is there."""
         return self.path / "result"
 
     @property
@@ -90,14 +91,23 @@ class JobFolder:
         return PretrainedTuningSettings.model_validate(read_json(self.path / SETTINGS))
 
     def micro_batch(self, settings: PretrainedTuningSettings) -> int:
-        """What the profile says, or what memory was found to hold."""
+        """What the profile says, or what memory was found to hold since it says so."""
         path = self.path / "micro_batch.json"
-        found: int = read_json(path)["micro_batch"] if path.exists() else settings.machine.micro_batch
-        return found
+        found = read_json(path) if path.exists() else {}
+        count: int = (
+            found["micro_batch"] if found.get("under") == _of_memory(settings) else settings.machine.micro_batch
+        )
+        return count
 
-    def write_micro_batch(self, count: int) -> None:
-        """Remember what memory holds."""
-        write_json(self.path / "micro_batch.json", {"micro_batch": count})
+    def write_micro_batch(self, settings: PretrainedTuningSettings, count: int) -> None:
+        """Remember what memory holds under these settings."""
+        write_json(self.path / "micro_batch.json", {"micro_batch": count, "under": _of_memory(settings)})
+
+
+def _of_memory(settings: PretrainedTuningSettings) -> dict[str, Any]:
+    """The settings of the machine by which memory holds more or less."""
+    names = {"device", "processes", "micro_batch", "attention", "gradient_checkpointing"}
+    return settings.machine.model_dump(mode="json", include=names)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

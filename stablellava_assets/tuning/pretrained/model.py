@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,21 @@ from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summar
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.encoding import with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.settings import LoraSettings, PhaseSettings, PretrainedTuningSettings
+from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
+from stablellava_assets.tuning.pretrained.settings import PhaseSettings, PretrainedTuningSettings
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, ProcessorMixin
 
 _PROJECTOR = re.compile(r"projector|connector|merger|aligner", re.IGNORECASE)
-"""What the families of transformers call the part between vision tower and language model."""
+"""What most families of transformers call the part between vision tower and language model."""
+
+_LOADED = (
+    *("*.safetensors", "*.bin", "*.index.json", "config.json", "generation_config.json"),
+    *("*token*", "vocab*", "merges.txt", "*.model", "*processor*", "chat_template*"),
+)
+"""Weights, configuration, tokenizer, preprocessing and chat template; a model card is changed later."""
 
 
 def checkpoint_name(settings: PretrainedTuningSettings) -> str:
@@ -40,14 +48,13 @@ def checkpoint_name(settings: PretrainedTuningSettings) -> str:
 
 
 def checkpoint_key(settings: PretrainedTuningSettings) -> str:
-    """A hash of what the checkpoint is: name and revision on the hub, or the configuration, names and sizes of a folder."""
+    """A hash of what the checkpoint is: name and revision on the hub, or those files of a folder that are loaded."""
     name = checkpoint_name(settings)
     folder = Path(name)
     if not folder.is_dir():
         return content_key("hub", name)
-    files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
-    heads = [_ends(path) for path in sorted(folder.glob("*.safetensors"))]
-    return content_key("folder", files, heads, (folder / "config.json").read_text())
+    files = sorted({path for pattern in _LOADED for path in folder.glob(pattern) if path.is_file()})
+    return content_key("folder", [(path.name, path.stat().st_size, _ends(path)) for path in files])
 
 
 def _ends(path: Path, count: int = 1 << 20) -> str:
@@ -100,9 +107,7 @@ def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
     Raises:
         PretrainedTuningError: it cannot be loaded, or has no chat template.
     """
-    from transformers import AutoProcessor
-
-    processor = _load(AutoProcessor, settings)
+    processor = _load("AutoProcessor", settings)
     if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
         raise PretrainedTuningError(
             f"tuning.model.model: {settings.model.model} has no chat template, so that it is not known how it is asked; name a "
@@ -119,34 +124,36 @@ def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedMod
         PretrainedTuningError: it cannot be loaded.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
 
     dtype = dtype_of(settings, device) if settings.model.method == "lora" else torch.float32
     options = {} if settings.machine.attention == "auto" else {"attn_implementation": settings.machine.attention}
-    return _load(AutoModelForImageTextToText, settings, dtype=dtype, **options)
+    return _load("AutoModelForImageTextToText", settings, dtype=dtype, **options)
 
 
-def count_weights(settings: PretrainedTuningSettings) -> int:
-    """How many weights the model has, from its configuration: none is read, or downloaded.
+def load_outline(settings: PretrainedTuningSettings) -> PreTrainedModel:
+    """The model as its configuration has it, on torch's meta device: no weight is read, or downloaded.
 
     Raises:
         PretrainedTuningError: the configuration cannot be loaded.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText
 
-    configuration = _load(AutoConfig, settings)
+    configuration = _load("AutoConfig", settings)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(configuration)
-    return int(model.num_parameters())
+        return AutoModelForImageTextToText.from_config(configuration)
 
 
-def _load(kind: Any, settings: PretrainedTuningSettings, **options: Any) -> Any:
+def _load(kind: str, settings: PretrainedTuningSettings, **options: Any) -> Any:
+    import transformers
+
     name = checkpoint_name(settings)
     hub = {} if Path(name).is_dir() else {"revision": settings.model.revision}
     try:
-        return kind.from_pretrained(settings.model.model if hub else name, **hub, **options)
+        return getattr(transformers, kind).from_pretrained(settings.model.model if hub else name, **hub, **options)
     except Exception as error:  # Missing, gated, damaged: transformers raises whatever the part at fault raises.
+        if is_out_of_memory(error):
+            raise
         raise PretrainedTuningError(_explained(settings, error)) from error
 
 
@@ -158,6 +165,13 @@ def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
         return fault
     said = summary_of(error)
     if ImportError in kinds_of(error):
+        # transformers may say which module of its own failed, and why only in the cause.
+        said = summary_of(error.__cause__ or error)
+        if "torchvision" in said.lower() or "num2words" in said:
+            return (
+                f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; docs/tuning.md "
+                f"tells how to install them (stablellava-assets[video]): {said}"
+            )
         return f"tuning.model.model: {name} needs a package that is not installed: {said}"
     return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
 
@@ -168,13 +182,18 @@ class Parts:
     def __init__(self, model: PreTrainedModel) -> None:
         names = {id(module): name for name, module in model.named_modules()}
         decoder, tower = model.get_decoder(), model.get_encoder("image")
-        if decoder is model or tower is model:
+        if decoder is model or tower is model or id(decoder) not in names or id(tower) not in names:
             raise PretrainedTuningError(
                 f"tuning.model.model: {type(model).__name__} has no separate vision tower and language model"
             )
         self.language, self.tower = names[id(decoder)], names[id(tower)]
         found = [name for name in names.values() if _PROJECTOR.search(name.rpartition(".")[2])]
-        self.projector = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
+        outermost = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
+        if not outermost:
+            ends = (model.get_input_embeddings(), model.get_output_embeddings(), model.get_encoder("audio"))
+            others = {names[id(end)] for end in ends if id(end) in names and end is not model}
+            outermost = list(_beside(model, "", {self.language, self.tower, *others}))
+        self.projector = [member for name in outermost for member in _members(model, name)]
 
     def of(self, parameter: str) -> str:
         """``projector``, ``tower`` or ``language``; heads count as language."""
@@ -183,21 +202,56 @@ class Parts:
         return "tower" if f"{self.tower}." in parameter else "language"
 
 
+def _beside(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
+    """The outermost modules below ``name`` that have weights and nothing to do with ``others``: Gemma 4's and BLIP-2's projectors."""
+    for last, child in module.named_children():
+        path = f"{name}.{last}" if name else last
+        if path not in others:
+            if any(other.startswith(f"{path}.") for other in others):
+                yield from _beside(child, path, others)
+            elif next(child.parameters(), None) is not None:
+                yield path
+
+
+def _members(model: torch.nn.Module, name: str) -> list[str]:
+    """A module, or those of a list, which peft cannot keep a copy of as one (Qwen3-VL's mergers)."""
+    import torch
+
+    module = model.get_submodule(name)
+    return [f"{name}.{at}" for at in range(len(module))] if isinstance(module, torch.nn.ModuleList) else [name]
+
+
+def check_parts(model: PreTrainedModel, settings: PretrainedTuningSettings) -> None:
+    """Look at an outline before anything long begins.
+
+    Raises:
+        PretrainedTuningError: what is to move cannot be told from the rest.
+    """
+    kind = type(model).__name__
+    if model.config.is_encoder_decoder:
+        raise PretrainedTuningError(
+            f"tuning.model.model: {kind} reads in an encoder and answers in a decoder; name a checkpoint whose language model "
+            "does both"
+        )
+    parts = Parts(model)
+    if not parts.projector and (settings.alignment is not None or settings.stage.projector_learning_rate > 0):
+        raise PretrainedTuningError(
+            f"no projector was found in {kind}: leave tuning.alignment out and set tuning.stage.projector_learning_rate to 0"
+        )
+    if settings.model.method == "lora":
+        _targets(model, settings, parts)
+
+
 def trainable(model: PreTrainedModel, settings: PretrainedTuningSettings, phase: PhaseSettings, aligning: bool) -> Any:
     """Freeze what does not move, and put adapters where they learn; ``aligning`` moves the projector alone.
 
     Raises:
-        PretrainedTuningError: there is no projector, or nothing that the target modules name.
+        PretrainedTuningError: the model has no linear layer that the target modules name.
     """
     import torch
 
     parts = Parts(model)
     moves_projector = phase.projector_learning_rate > 0
-    if moves_projector and not parts.projector:
-        raise PretrainedTuningError(
-            f"no projector was found in {type(model).__name__}: leave tuning.alignment out and set "
-            "tuning.stage.projector_learning_rate to 0"
-        )
     full, tower = settings.model.method == "full" and not aligning, settings.model.tower == "trained" and not aligning
     moves = {
         "projector": moves_projector,
@@ -210,12 +264,11 @@ def trainable(model: PreTrainedModel, settings: PretrainedTuningSettings, phase:
         return _in_float32(model)
     from peft import LoraConfig, get_peft_model
 
-    adapted = [parts.language, *([parts.tower] if tower else [])]
     config = LoraConfig(
         r=settings.model.lora.rank,
         lora_alpha=settings.model.lora.alpha,
         lora_dropout=settings.model.lora.dropout,
-        target_modules=_targets(model, adapted, settings.model.lora, parts),
+        target_modules=_targets(model, settings, parts),
         modules_to_save=parts.projector if moves_projector else None,
     )
     with torch.random.fork_rng(devices=[]):
@@ -231,25 +284,31 @@ def _in_float32(model: Any) -> Any:
     return model
 
 
-def _targets(model: PreTrainedModel, adapted: list[str], settings: LoraSettings, parts: Parts) -> str:
-    """A pattern of the linear layers below ``adapted``, which peft matches with whole names."""
+def _targets(model: PreTrainedModel, settings: PretrainedTuningSettings, parts: Parts) -> str:
+    """A pattern of the linear layers that get adapters, which peft matches with whole names."""
     import torch
 
-    wanted = None if settings.target_modules is None else set(settings.target_modules)
+    named = settings.model.lora.target_modules
+    adapted = [parts.language, *([parts.tower] if settings.model.tower == "trained" else [])]
     found = {
         (part, name.rpartition(".")[2])
         for part in adapted
         for name, module in model.named_modules()
         if name.startswith(f"{part}.") and isinstance(module, torch.nn.Linear) and parts.of(f"{name}.") != "projector"
-        if wanted is None or name.rpartition(".")[2] in wanted
+        if named is None or name.rpartition(".")[2] in named
     }
     if not found:
         raise PretrainedTuningError(
-            f"tuning.model.lora.target_modules: the language model has no linear layer called {settings.target_modules}"
+            f"tuning.model.lora.target_modules: the language model has no linear layer called {named}"
         )
     patterns = []
     for part in adapted:
         last = "|".join(sorted(re.escape(name) for of, name in found if of == part))
+        inside = "".join(
+            rf"(?!{re.escape(name.removeprefix(f'{part}.'))}\.)"
+            for name in parts.projector
+            if name.startswith(f"{part}.")
+        )
         if last:
-            patterns.append(rf"{re.escape(part)}\.(?!.*(?:{_PROJECTOR.pattern}))(?:.*\.)?(?:{last})")
+            patterns.append(rf"{re.escape(part)}\.{inside}(?:.*\.)?(?:{last})")
     return "|".join(f"(?:{pattern})" for pattern in patterns)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tuning.batches import drawn
+from stablellava_assets.tuning.batches import drawn_by_length
+from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.memory import holding_the_model
 from stablellava_assets.tuning.pretrained.model import Parts, dtype_of
 from stablellava_assets.tuning.pretrained.progress import progress_callback
 from stablellava_assets.tuning.pretrained.rows import TuningRow
@@ -40,6 +43,17 @@ class Phase:
         """Optimizer steps; every one of them is over a whole batch."""
         return max(1, round(self.settings.epochs * len(self.rows) / self.settings.batch_size))
 
+    @property
+    def extent(self) -> str:
+        """Rows, and how often each is seen: more often than ``epochs`` says where they do not fill one batch."""
+        size = self.settings.batch_size
+        return f"{len(self.rows)} rows, {size} a step, each seen {self.steps * size / len(self.rows):.1f} times"
+
+    @property
+    def rate_setting(self) -> str:
+        """What the profile calls the learning rate."""
+        return f"tuning.{'alignment' if self.name == 'alignment' else 'stage'}.learning_rate"
+
 
 def micro_batch_for(batch_size: int, processes: int, most: int) -> int:
     """The largest micro-batch up to ``most`` that divides a process' share of the batch."""
@@ -59,6 +73,7 @@ def train_phase(
     """Train ``model`` in place, from the newest save of a run that was killed if there is one.
 
     Raises:
+        PretrainedTuningError: the process sees more GPUs than the one that it is to use, or memory does not hold the model.
         torch.OutOfMemoryError: memory does not hold a micro-batch.
         FloatingPointError: the loss became infinite or no number.
     """
@@ -97,6 +112,11 @@ def train_phase(
         save_steps=settings.machine.save_every,
         save_total_limit=2,
     )
+    if arguments.train_batch_size != micro:
+        raise PretrainedTuningError(
+            f"this process sees {arguments.n_gpu} GPUs and is to use one: set CUDA_VISIBLE_DEVICES to as many as "
+            f"tuning.machine.processes says, {processes}"
+        )
     order = list(row_order(phase, settings.seed))
 
     class _Trainer(Trainer):  # type: ignore[misc]
@@ -108,13 +128,18 @@ def train_phase(
             self.optimizer = optimizer
             return optimizer
 
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=list(phase.rows),
-        data_collator=encoder.batch,
-        callbacks=[progress_callback(phase.name, phase.settings.batch_size, job, say), _mark_complete()],
-    )
+    with holding_the_model():
+        trainer = _Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=list(phase.rows),
+            data_collator=encoder.batch,
+            compute_loss_func=_mean_loss,
+            callbacks=[
+                progress_callback(phase.name, phase.settings.batch_size, phase.rate_setting, job, say),
+                _mark_complete(),
+            ],
+        )
     trainer.remove_callback(PrinterCallback)  # The words are ours.
     save = _newest(saves)
     if save is not None:
@@ -123,22 +148,31 @@ def train_phase(
     trainer.accelerator.free_memory()
 
 
+def _mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy over the learned tokens, by their number in the whole optimizer step.
+
+    Left to themselves, the classes that set ``accepts_loss_kwargs`` to false, such as Qwen2.5-VL's, average over each
+    micro-batch, so that a token among short answers weighs more. Only logits of learned tokens are copied to float32.
+    """
+    from torch.nn.functional import cross_entropy
+
+    following = labels[:, 1:]
+    learned = following != IGNORED
+    logits = outputs["logits"][:, :-1][learned].float()
+    return cross_entropy(logits, following[learned], reduction="sum") / num_items_in_batch
+
+
 def row_order(phase: Phase, seed: int) -> Iterator[int]:
     """Places in ``phase.rows``, ``batch_size`` a step. Every row comes once before any comes again.
 
-    A few steps' rows at a time are dealt out by length, so that less of a batch is padding; which of the steps comes first
-    is drawn. It depends on the seed alone, not on the micro-batch or on the number of processes.
+    It depends on the seed alone, not on the micro-batch or on the number of processes.
     """
     import torch
 
     generator = torch.Generator().manual_seed(derive_seed("row order", phase.name, seed))
-    lengths = torch.tensor(phase.lengths)
-    size = phase.settings.batch_size
-    for chosen in drawn(len(phase.rows), size, phase.steps, _STEPS_SORTED_TOGETHER, generator):
-        together = len(chosen) // size
-        by_length = chosen[lengths[chosen].argsort(stable=True)].reshape(together, size)
-        for batch in by_length[torch.randperm(together, generator=generator)]:
-            yield from batch.tolist()
+    lengths, size = torch.tensor(phase.lengths), phase.settings.batch_size
+    for batch in drawn_by_length(lengths, size, phase.steps, _STEPS_SORTED_TOGETHER, generator):
+        yield from batch.tolist()
 
 
 def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
@@ -154,11 +188,11 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
     groups: dict[tuple[str, bool], list[Any]] = {}
     for name, parameter in bare.named_parameters():
         if parameter.requires_grad:
-            part = "language" if "lora_" in name else parts.of(name)
-            groups.setdefault((part, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((parts.of(name), parameter.ndim > 1), []).append(parameter)
+    # The Trainer logs the rate of the first group: the language model's, where it learns.
     return [
         {"params": members, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
-        for (part, decays), members in groups.items()
+        for (part, decays), members in sorted(groups.items())
     ]
 
 

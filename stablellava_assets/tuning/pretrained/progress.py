@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
@@ -14,10 +15,12 @@ _SECONDS_BETWEEN_LINES = 5.0
 _GIB = 1 << 30
 
 
-def progress_callback(phase: str, batch_size: int, job: JobFolder, say: Callable[[str], None]) -> Any:
+def progress_callback(
+    phase: str, batch_size: int, rate_setting: str, job: JobFolder, say: Callable[[str], None]
+) -> Any:
     """A callback of transformers' Trainer: a line every few seconds, and one of the log at every point of the curve.
 
-    It stops the training with a FloatingPointError when the loss is infinite or no number.
+    It stops the training with a FloatingPointError, which names ``rate_setting``, when the loss is infinite or no number.
     """
     from transformers import TrainerCallback
 
@@ -32,7 +35,7 @@ def progress_callback(phase: str, batch_size: int, job: JobFolder, say: Callable
                 return
             if not math.isfinite(logs["loss"]):
                 raise FloatingPointError(
-                    f"the loss became {logs['loss']} at step {state.global_step}: lower tuning.stage.learning_rate"
+                    f"the loss became {logs['loss']} at step {state.global_step}: lower {rate_setting}"
                 )
             now = time.monotonic()
             rate = (state.global_step - self.first) / max(now - self.started, 1e-9)
@@ -71,14 +74,14 @@ def peak_memory() -> int:
 def _forget_after(job: JobFolder, phase: str, step: int) -> None:
     """Drop points of steps that are taken again."""
     if job.training_log.exists():
-        kept = [point for point in read_log(job) if point["phase"] != phase or point["step"] <= step]
+        kept = [point for point in read_log(job.training_log) if point["phase"] != phase or point["step"] <= step]
         job.training_log.write_text("".join(json.dumps(point) + "\n" for point in kept))
 
 
-def read_log(job: JobFolder) -> list[dict[str, Any]]:
-    """The points of the log; a line that a killed run did not finish is left out."""
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The points of a log; a line that a killed run did not finish is left out."""
     points = []
-    for line in job.training_log.read_text().splitlines() if job.training_log.exists() else []:
+    for line in path.read_text().splitlines() if path.exists() else []:
         try:
             points.append(json.loads(line))
         except ValueError:

@@ -23,7 +23,9 @@ class LoraSettings(Document):
         "its linear layers.",
     )
     keep_adapter: bool = Field(
-        False, description="Keep the adapter itself in the checkpoint's folder adapter/, beside the merged weights."
+        False,
+        description="Keep the adapter itself in the checkpoint's folder adapter/, beside the merged weights. No part of a "
+        "checkpoint's identity: one that is tuned already gets none.",
     )
 
 
@@ -62,7 +64,9 @@ class PretrainedModelSettings(Document):
 class PhaseSettings(Document):
     """One phase of training; the defaults are those of LLaVA-1.5's finetune_lora.sh."""
 
-    epochs: float = Field(1, gt=0, le=1000, description="How often every row is seen.")
+    epochs: float = Field(
+        1, gt=0, le=1000, description="How often every row is seen; more often where the rows do not fill one batch."
+    )
     batch_size: int = Field(128, ge=1, le=65_536, description="Rows an optimizer step, over all processes.")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="AdamW: the adapters, or the language model itself.")
     projector_learning_rate: float = Field(2e-5, ge=0, le=1, description="AdamW: the projector; 0 freezes it.")

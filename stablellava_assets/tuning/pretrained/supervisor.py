@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.phases import micro_batch_for
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.tuning.pretrained.worker import PARENT_VARIABLE
+from stablellava_assets.tuning.pretrained.worker import SUPERVISED
 
 _MODULE = "stablellava_assets.tuning.pretrained.worker"
 Launch = Callable[[Sequence[str], JobFolder, Callable[[str], None]], int]
@@ -37,13 +36,10 @@ def run_job(
     """
     launch = launch or launch_process
     processes = settings.machine.processes
+    job.error.unlink(missing_ok=True)
     if processes > 1 and not job.usable.exists():
         _finish(launch([*_worker(1), str(job.path), "--prepare-only"], job, progress), job)
-    while True:
-        job.error.unlink(missing_ok=True)
-        status = launch([*_worker(processes), str(job.path)], job, progress)
-        if status != OUT_OF_MEMORY:
-            break
+    while (status := launch([*_worker(processes), str(job.path)], job, progress)) == OUT_OF_MEMORY:
         _halve(job, settings, progress)
     _finish(status, job)
 
@@ -58,11 +54,21 @@ def _worker(processes: int) -> list[str]:
 
 
 def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
-    """A worker in a process group of its own, which ends with this process. All it says goes to the job's log."""
-    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
+    """A worker in a process group of its own. All it says goes to the job's log.
+
+    Its input is a pipe that nothing is written to: however this process ends, even where nobody waits for it, the pipe ends too,
+    and by that the worker.
+    """
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": _gpus(job.settings().machine.processes),
+        SUPERVISED: "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     with job.log.open("a") as log:
         worker = subprocess.Popen(
             [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -87,6 +93,12 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
     return OUT_OF_MEMORY if status == 1 and f"exitcode  : {OUT_OF_MEMORY} " in _tail(job) else status
 
 
+def _gpus(processes: int) -> str:
+    """As many of the visible GPUs as there are processes: the Trainer of a process that sees more spreads each batch on all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return ",".join(map(str, range(processes)) if visible is None else visible.split(",")[:processes])
+
+
 def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callable[[str], None]) -> None:
     sizes = [settings.stage.batch_size, *([settings.alignment.batch_size] if settings.alignment else [])]
     used = max(micro_batch_for(size, settings.machine.processes, job.micro_batch(settings)) for size in sizes)
@@ -95,7 +107,7 @@ def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callabl
             "memory does not hold a single row: set tuning.machine.gradient_checkpointing to true, tuning.model.max_length "
             f"lower, or tuning.model.method to lora (log: {job.log})"
         )
-    job.write_micro_batch(used // 2)
+    job.write_micro_batch(settings, used // 2)
     progress(
         f"out of memory at {used} rows at once; going on with {used // 2}, and as many rows an optimizer step as before"
     )
@@ -119,11 +131,3 @@ def _tail(job: JobFolder, lines: int = 30) -> str:
     if not job.log.exists():
         return ""
     return "".join(job.log.read_text(errors="replace").splitlines(keepends=True)[-lines:])
-
-
-def discard(job: JobFolder) -> None:
-    """Remove what a finished tuning needs no more."""
-    shutil.rmtree(job.path, ignore_errors=True)
-
-
-__all__ = ["discard", "launch_process", "run_job"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.card import write_card
-from stablellava_assets.tuning.pretrained.jobs import JobFolder, read_json
+from stablellava_assets.tuning.pretrained.jobs import RESULT, SETTINGS, TRAINING_LOG, JobFolder, read_json, write_json
 from stablellava_assets.tuning.pretrained.model import checkpoint_key, checkpoint_name, device_of
 from stablellava_assets.tuning.pretrained.progress import read_log
 from stablellava_assets.tuning.pretrained.rows import (
@@ -24,7 +24,7 @@ from stablellava_assets.tuning.pretrained.rows import (
     write_rows,
 )
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.tuning.pretrained.supervisor import Launch, discard, run_job
+from stablellava_assets.tuning.pretrained.supervisor import Launch, run_job
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def tune_pretrained(
     """Tune the checkpoint that ``settings`` name on ``pairs`` and the user's own data; save it to ``destination``.
 
     What a killed run had done is taken up again from ``<destination>.job``, which is removed at the end. The finished folder
-    appears whole or not at all.
+    appears whole or not at all; where it is there already, it is the result.
 
     Args:
         pairs: kept pairs.
@@ -100,37 +100,57 @@ def tune_pretrained(
     Raises:
         PretrainedTuningError: the checkpoint cannot be tuned; what to change is said.
     """
+    job = JobFolder(destination.with_name(f"{destination.name}.job"))
+    if (destination / RESULT).exists():
+        progress(f"{destination.name} was tuned before; what is missing is its row in the table")
+    else:
+        _tune(job, pairs, pictures, licences, settings, checkpoint_id, progress, launch)
+        # An earlier version's folder does not say how its training went.
+        shutil.rmtree(destination, ignore_errors=True)
+        job.result.rename(destination)
+    shutil.rmtree(job.path, ignore_errors=True)
+    told = read_json(destination / RESULT)
+    return PretrainedResult(
+        path=destination,
+        base=told["base"],
+        parameters=told["parameters"],
+        pictures=told["pictures"],
+        rows=told["rows"],
+        rejected=told["rejected"],
+        seconds=told["seconds"],
+        log=read_log(destination / TRAINING_LOG),
+    )
+
+
+def _tune(
+    job: JobFolder,
+    pairs: Sequence[Pair],
+    pictures: Iterable[tuple[str, bytes]],
+    licences: list[str],
+    settings: PretrainedTuningSettings,
+    checkpoint_id: str,
+    progress: Callable[[str], None],
+    launch: Launch | None,
+) -> None:
+    """Have the job's result made, with all that the finished folder tells about it."""
     started = time.monotonic()
     device_of(settings)
     base = checkpoint_name(settings)
-    job = JobFolder(destination.with_name(f"{destination.name}.job"))
     job.path.mkdir(parents=True, exist_ok=True)
     if not job.rows.exists():
         _write_rows(job, pairs, pictures, settings)
     # The machine's settings may differ from those of a run that was killed.
     job.write_settings(settings)
     run_job(job, settings, progress, launch)
-    result = read_json(job.result / "result.json")
+    counts = read_json(job.result / RESULT)
     rejected = count_by([each.reason.partition(":")[0] for each in read_rejections(job.rejected)])
     abilities = count_by([pair.ability for pair in pairs])
-    write_card(job.result, checkpoint_id, base, settings, result, abilities, licences, rejected)
-    log = read_log(job)
-    for path in (job.rejected, job.training_log, job.path / "tuning_settings.json", job.log):
+    write_card(job.result, checkpoint_id, base, settings, counts, abilities, licences, rejected)
+    for path in (job.rejected, job.training_log, job.path / SETTINGS, job.log):
         if path.exists():
             shutil.copy(path, job.result / path.name)
-    (job.result / "result.json").unlink()
-    job.result.rename(destination)
-    discard(job)
-    return PretrainedResult(
-        path=destination,
-        base=base,
-        parameters=result["parameters"],
-        pictures=result["pictures"],
-        rows=result["rows"],
-        rejected=rejected,
-        seconds=time.monotonic() - started,
-        log=log,
-    )
+    seconds = time.monotonic() - started
+    write_json(job.result / RESULT, {**counts, "base": base, "rejected": rejected, "seconds": seconds})
 
 
 def _write_rows(

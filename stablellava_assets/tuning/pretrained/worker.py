@@ -10,21 +10,30 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, REFUSED, JobFolder, read_json, write_json
+from stablellava_assets.tuning.pretrained.jobs import (
+    OUT_OF_MEMORY,
+    PROGRESS,
+    REFUSED,
+    RESULT,
+    JobFolder,
+    read_json,
+    write_json,
+)
 from stablellava_assets.tuning.pretrained.measuring import measure
+from stablellava_assets.tuning.pretrained.memory import holding_the_model, is_out_of_memory
 from stablellava_assets.tuning.pretrained.model import (
     Parts,
-    count_weights,
+    check_parts,
     device_of,
     dtype_of,
     load_model,
+    load_outline,
     load_processor,
     trainable,
 )
@@ -42,7 +51,8 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
-PARENT_VARIABLE = "STABLELLAVA_TUNING_PARENT"
+SUPERVISED = "STABLELLAVA_TUNING_SUPERVISED"
+"""Environment variable of a worker whose input ends with the process that started it."""
 
 
 def main(folder: Path, *, prepare_only: bool = False) -> int:
@@ -55,14 +65,16 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
     try:
         if prepare_only:
             settings = job.settings()
-            _prepare(job, settings, load_processor(settings), _say)
+            processor = load_processor(settings)
+            _check(job, settings)
+            _prepare(job, settings, processor, _say)
         else:
             _tune(job, _say if _rank() == 0 else _nothing)
     except (PretrainedTuningError, FloatingPointError) as error:
         job.error.write_text(str(error))
         return REFUSED
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print(error, flush=True)
         return OUT_OF_MEMORY
@@ -73,22 +85,25 @@ def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
     settings = job.settings()
     device = device_of(settings)
     processor = load_processor(settings)
+    _check(job, settings)
     if not job.usable.exists():
         _prepare(job, settings, processor, say)
     rows, lengths = _usable(job)
     encoder = Encoder(processor, settings.model.max_length)
-    _check_disk(job, settings)
-    model = load_model(settings, device)
+    with holding_the_model():
+        model = load_model(settings, device)
     say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
     if settings.alignment is not None:
         _align(model, encoder, rows, lengths, settings, job, device, say)
-    tuned = trainable(model, settings, settings.stage, aligning=False)
+    with holding_the_model():
+        tuned = trainable(model, settings, settings.stage, aligning=False)
     count = sum(parameter.numel() for parameter in tuned.parameters() if parameter.requires_grad)
-    say(f"instruction tuning: {count:,} weights move, {len(rows)} rows")
     phase = Phase("instruction", settings.stage, rows, lengths)
+    say(f"instruction tuning: {count:,} weights move, {phase.extent}")
     train_phase(tuned, encoder, phase, settings, job, device, say)
     if _rank() == 0:
-        _save(tuned, processor, settings, job, count, device)
+        with holding_the_model():
+            _save(tuned, processor, settings, job, count, device)
 
 
 def _prepare(
@@ -137,7 +152,9 @@ def _align(
     from safetensors.torch import load_file, save_file
 
     assert settings.alignment is not None
-    parts = Parts(model)
+    phase = settings.alignment.phase
+    with holding_the_model():
+        aligned = trainable(model, settings, phase, aligning=True)
     if job.projector.exists():
         model.load_state_dict(load_file(job.projector), strict=False)
         return
@@ -148,10 +165,11 @@ def _align(
         raise PretrainedTuningError(
             "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
         )
-    say(f"alignment: the projector learns from {len(wanted)} rows")
-    phase = Phase("alignment", settings.alignment.phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
-    train_phase(trainable(model, settings, phase.settings, aligning=True), encoder, phase, settings, job, device, say)
+    alignment = Phase("alignment", phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
+    say(f"alignment: the projector learns from {alignment.extent}")
+    train_phase(aligned, encoder, alignment, settings, job, device, say)
     if _rank() == 0:
+        parts = Parts(model)
         weights = {
             name: weight.detach().cpu().contiguous()
             for name, weight in model.state_dict().items()
@@ -179,7 +197,7 @@ def _save(
     processor.save_pretrained(job.result)
     rows, _ = _usable(job)
     write_json(
-        job.result / "result.json",
+        job.result / RESULT,
         {
             "parameters": count,
             "micro_batch": job.micro_batch(settings),
@@ -190,23 +208,35 @@ def _save(
     )
 
 
-def _check_disk(job: JobFolder, settings: PretrainedTuningSettings) -> None:
+def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
+    """Refuse before a row is measured or a weight is read what could not be finished."""
+    outline = load_outline(settings)
+    check_parts(outline, settings)
+    _check_disk(job, settings, outline.num_parameters())
+
+
+def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
     """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
-    weights = count_weights(settings)
     moving = weights if settings.model.method == "full" else weights // 10
-    needed = 4 * weights + 2 * 12 * moving
+    needed = 4 * weights + 2 * 12 * moving - _size(job.checkpoints("instruction"))
     free = shutil.disk_usage(job.path).free
     if free < needed:
         raise PretrainedTuningError(
             f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} may need "
-            f"{needed / 1e9:.1f} GB there: make room, or move storage.data"
+            f"{needed / 1e9:.1f} GB there: make room, or move storage.data{_unfinished_beside(job)}"
         )
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
+def _unfinished_beside(job: JobFolder) -> str:
+    others = [path for path in sorted(job.path.parent.glob("*.job")) if path != job.path]
+    named = ", ".join(f"{path.name} ({_size(path) / 1e9:.1f} GB)" for path in others)
+    return (
+        f"; left by tunings that did not finish, and safe to delete unless one is to go on: {named}" if others else ""
+    )
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _rank() -> int:
@@ -221,23 +251,17 @@ def _nothing(line: str) -> None:
     """Only one of several processes speaks."""
 
 
-def _end_with_parent() -> None:
+def _end_with_supervisor() -> None:
     """End this process when the one that started the tuning is gone, however that ended."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None:
-        return
 
     def watch() -> None:
-        while True:
-            time.sleep(1)
-            try:
-                os.kill(int(parent), 0)
-            except ProcessLookupError:
-                os._exit(1)
+        os.read(0, 1)  # Returns when the other end of the pipe is closed.
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    if SUPERVISED in os.environ:
+        _end_with_supervisor()
     sys.exit(main(Path(sys.argv[1]), prepare_only="--prepare-only" in sys.argv))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from click.testing import CliRunner
 
 from stablellava_assets.assets.ability_benchmark import ability_benchmark
@@ -19,6 +20,7 @@ from stablellava_assets.assets.published import PublishedTables
 from stablellava_assets.cli import main
 from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
+from stablellava_assets.tuning.pretrained import chart, supervisor
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.project import Project
@@ -47,7 +49,16 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
         (event,) = done.asset_materializations_for_node("llava_checkpoint")
         return {name: value.value for name, value in event.metadata.items()}
 
-    first = run()
+    def no_chart(log: Any) -> bytes:
+        raise OSError("no room for the chart")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chart, "training_chart", no_chart)
+        with pytest.raises(OSError, match="no room for the chart"):
+            run()
+    with monkeypatch.context() as patched:
+        patched.setattr(supervisor, "launch_process", None)
+        first = run()
     (row,) = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
     assert (row["model"], row["base_path"], row["pairs"]) == ("pretrained", str(base), len(ANIMALS))
     kept = workspace.store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()

@@ -68,6 +68,24 @@ def test_what_the_hub_refuses_is_told_with_what_to_do(
         load_processor(settings_for("meta/secret"))
 
 
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_torchvision_that_is_missing_or_of_another_build_is_told(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        if not installed:
+            raise ImportError("Qwen2VLVideoProcessor requires the Torchvision library but it was not found")
+        raise ModuleNotFoundError("Could not import module 'AutoProcessor'.") from RuntimeError(
+            "operator torchvision::nms does not exist"
+        )
+
+    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", refuse)
+    with pytest.raises(
+        PretrainedTuningError, match=r"torchvision in the build that torch has.*stablellava-assets\[video\]"
+    ):
+        load_processor(settings_for("qwen/vl"))
+
+
 def test_every_setting_is_described() -> None:
     kinds: tuple[type[Document], ...] = (
         LoraSettings,

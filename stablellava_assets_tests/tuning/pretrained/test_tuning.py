@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -22,7 +26,7 @@ from stablellava_assets.evaluation.answering import Asked, answer
 from stablellava_assets.tuning.pretrained import worker
 from stablellava_assets.tuning.pretrained.chart import training_chart
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.jobs import PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.pretrained.supervisor import launch_process
 from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, checkpoint_id_of, tune_pretrained
@@ -73,9 +77,13 @@ def in_this_process(arguments: Sequence[str], job: JobFolder, progress: Callable
 
 
 def tuned(
-    settings: PretrainedTuningSettings, folder: Path, lines: list[str] | None = None, launch: Any = in_this_process
+    settings: PretrainedTuningSettings,
+    folder: Path,
+    lines: list[str] | None = None,
+    launch: Any = in_this_process,
+    kept: Sequence[Pair] = (),
 ) -> PretrainedResult:
-    kept = pairs()
+    kept = kept or pairs()
     pictures = [(color, picture(color)) for color in COLORS]
     identity = checkpoint_id_of([pair.pair_id for pair in kept], settings)
     say = (lines if lines is not None else []).append
@@ -141,6 +149,64 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_the_worker_ends_with_a_supervisor_that_nobody_waits_for(base: Path, tmp_path: Path) -> None:
+    job = JobFolder(tmp_path)
+    job.write_settings(settings_for(base))
+    os.mkfifo(job.rows)
+    launched = f"""if True:
+        from pathlib import Path
+        from {launch_process.__module__} import JobFolder, launch_process
+        launch_process(["-m", "{worker.__name__}", "{job.path}", "--prepare-only"], JobFolder(Path("{job.path}")), print)
+    """
+    supervisor = subprocess.Popen([sys.executable, "-c", launched])
+    try:
+        writer = None
+        while writer is None and supervisor.poll() is None:
+            with suppress(OSError):  # No one reads the other end yet.
+                writer = os.open(job.rows, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.05)
+        assert writer is not None
+        supervisor.kill()
+        reader = select.poll()
+        reader.register(writer, 0)
+        assert reader.poll(20_000) == [(writer, select.POLLERR)]
+    finally:
+        supervisor.wait()
+
+
+def test_a_run_killed_between_the_phases_goes_on_from_the_aligned_projector(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(
+        base, {"dtype": "bfloat16"}, alignment={"rows": "all", "batch_size": 8, "learning_rate": 1e-2}
+    )
+    undisturbed = tuned(settings, tmp_path / "undisturbed")
+    train = transformers.Trainer.train
+
+    def killed(self: Any, **options: Any) -> Any:
+        if self.args.output_dir.endswith("instruction"):
+            raise KeyboardInterrupt
+        return train(self, **options)
+
+    monkeypatch.setattr(transformers.Trainer, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(settings, tmp_path / "tuned")
+    monkeypatch.undo()
+    ours, theirs = weights(tuned(settings, tmp_path / "tuned").path), weights(undisturbed.path)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_each_part_moves_at_its_own_rate_and_the_language_models_is_told(base: Path, tmp_path: Path) -> None:
+    stage = {"epochs": 1, "batch_size": 8, "learning_rate": 3e-2, "schedule": "constant_with_warmup", "warmup": 0}
+    for rate, parts in ((1e-12, set()), (1e-3, {"vision_tower"})):
+        result = tuned(
+            settings_for(base, {"tower": "trained"}, stage={**stage, "tower_learning_rate": rate}),
+            tmp_path / str(rate),
+        )
+        assert moved(base, result) == {"multi_modal_projector", "model.layers", *parts}
+        assert {point["learning_rate"] for point in result.log} == {3e-2}
+
+
 def test_memory_that_runs_out_halves_the_micro_batch_and_keeps_the_batch(
     base: Path, undisturbed: PretrainedResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +237,31 @@ def test_memory_that_holds_no_row_says_what_to_change(
     monkeypatch.setattr(transformers.Trainer, "training_step", never)
     with pytest.raises(PretrainedTuningError, match="gradient_checkpointing"):
         tuned(settings_for(base), tmp_path / "tuned")
+    monkeypatch.undo()
+    seen: list[int] = []
+    step = transformers.Trainer.training_step
+
+    def watched(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        seen.append(len(inputs["input_ids"]))
+        return step(self, model, inputs, *rest)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", watched)
+    machine = {"device": "cpu", "workers": 0, "micro_batch": 4, "gradient_checkpointing": True}
+    tuned(settings_for(base, machine=machine), tmp_path / "tuned")
+    assert set(seen) == {4}
+
+
+def test_memory_that_does_not_hold_the_model_is_no_matter_of_the_micro_batch(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: Any, *_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.Trainer, "_move_model_to_device", never)
+    lines: list[str] = []
+    with pytest.raises(PretrainedTuningError, match="does not hold the model itself"):
+        tuned(settings_for(base), tmp_path / "tuned", lines)
+    assert lines == []
 
 
 def test_full_tuning_after_alignment_moves_every_part_it_should(base: Path, tmp_path: Path) -> None:
@@ -314,6 +405,78 @@ def test_two_processes_share_a_batch(base: Path, undisturbed: PretrainedResult, 
 
 
 @pytest.mark.parametrize(
+    ("section", "extent"), [("alignment", "128 a step, each seen 5.3"), ("stage", "8 a step, each seen 4.0")]
+)
+def test_a_loss_that_runs_away_names_the_phases_rate(
+    section: str,
+    extent: str,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(transformers.Trainer, "training_step", lambda *_: torch.tensor(float("inf")))
+    settings = settings_for(
+        base, **({"alignment": {"rows": "all", "batch_size": 128}} if section == "alignment" else {})
+    )
+    with pytest.raises(PretrainedTuningError, match=rf"lower tuning\.{section}\.learning_rate"):
+        tuned(settings, tmp_path / "tuned")
+    assert f"24 rows, {extent} times" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("accepts_loss_kwargs", [True, False])
+def test_the_micro_batch_changes_nothing_though_answers_differ_in_length(
+    accepts_loss_kwargs: bool, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = transformers.LlavaForConditionalGeneration
+    monkeypatch.setattr(kind, "accepts_loss_kwargs", accepts_loss_kwargs, raising=False)
+    answers = ("Yes.", "It is red. " * 3)
+    kept = [
+        Pair(str(number), "color", "what", ("red",), tuple(turns("<image>\nIs it?", answers[number % 2])))
+        for number in range(12)  # Three batches of eight: short answers, long ones, and both.
+    ]
+    results = []
+    for micro_batch in (8, 1):
+        settings = settings_for(
+            base,
+            {"method": "full"},
+            stage={"epochs": 2, "batch_size": 8, "learning_rate": 3e-3},
+            machine={"device": "cpu", "workers": 0, "micro_batch": micro_batch},
+        )
+        results.append(tuned(settings, tmp_path / str(micro_batch), kept=kept))
+    whole, one = results
+    assert dict(one.loss_curve) == pytest.approx(dict(whole.loss_curve), abs=1e-4)
+    ours, theirs = weights(one.path), weights(whole.path)
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "seen"),
+    [(None, 1, "0"), (None, 2, "0,1"), ("3,1,2", 2, "3,1"), ("GPU-8a,GPU-2c", 1, "GPU-8a"), ("", 2, "")],
+)
+def test_a_worker_sees_as_many_gpus_as_there_are_processes(
+    visible: str | None, processes: int, seen: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    job = JobFolder(tmp_path)
+    job.write_settings(settings_for(base, machine={"processes": processes}))
+    lines: list[str] = []
+    told = f"import os; print('{PROGRESS}' + os.environ['CUDA_VISIBLE_DEVICES'])"
+    assert launch_process(["-c", told], job, lines.append) == 0
+    assert lines == [seen]
+
+
+def test_no_batch_is_spread_over_gpus_that_were_not_asked_for(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", 2)
+    with pytest.raises(PretrainedTuningError, match="sees 2 GPUs and is to use one: set CUDA_VISIBLE_DEVICES"):
+        tuned(settings_for(base), tmp_path / "tuned")
+
+
+@pytest.mark.parametrize(
     ("model", "changes", "reason"),
     [
         ({"model": "/nowhere/llava"}, {}, "the folder /nowhere/llava is not there"),
@@ -336,7 +499,12 @@ def test_a_disk_without_room_is_said_before_any_weight_is_read(
     without_weights = shutil.copytree(base, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors"))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(PretrainedTuningError, match=r"GB free, and tuning .* may need"):
+    (tmp_path / "llava-abandoned.job/checkpoints-instruction").mkdir(parents=True)
+    with (tmp_path / "llava-abandoned.job/checkpoints-instruction/optimizer.pt").open("wb") as file:
+        file.truncate(250_000_000)
+    with pytest.raises(
+        PretrainedTuningError, match=r"GB free, and tuning .* may need .*llava-abandoned\.job \(0\.2 GB\)"
+    ):
         tuned(settings_for(without_weights), tmp_path / "tuned")
 
 
@@ -347,3 +515,14 @@ def test_the_identity_covers_data_and_what_shapes_the_weights(base: Path) -> Non
     assert checkpoint_id_of(["a", "b"], settings) == checkpoint_id_of(["b", "a"], same)
     assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a", "b"], settings)
     assert checkpoint_id_of(["a"], settings) != checkpoint_id_of(["a"], other)
+
+
+def test_the_identity_of_a_folder_is_that_of_what_is_loaded_from_it(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "base")
+    settings = settings_for(folder)
+    before = checkpoint_id_of(["a"], settings)
+    (folder / "README.md").write_text("| ability | score |")
+    assert checkpoint_id_of(["a"], settings) == before
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("upper", "lower"))
+    assert checkpoint_id_of(["a"], settings) != before
