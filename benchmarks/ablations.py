@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import torch
 from ablation_designs import DesignError, half_replaced, share_of_pictures, swap_pictures, without_no, yes_for_no
 from ablation_tables import Arms, first_of_each, of_all, of_kinds
+from arguments import positive
 from embedded_experiment import Experiment, examples_of
 from released_dialogues import released_dialogues
 
@@ -27,25 +28,15 @@ from stablellava_assets.authors.released_rows import ReleasedDataError
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.rows import Row
 
 _WRONG = 0.2
-_FIRST_BATCH = 5
-"""Of those that are written for the filters: the thresholds below were chosen and reported on earlier ones."""
+_FIRST_BATCH = 8
+"""Of those that are written for the filters: the profile's thresholds were chosen and reported on earlier ones."""
+_JUDGING_PROFILE = "self-judged"
 _SECONDS_BETWEEN_REPORTS = 15.0
 _CONTAMINATED = {"contaminated_prompt", "contaminated_image"}
-
-# docs/filters.md, as chosen in docs/benchmarks.md.
-_BY_CHECKPOINT = {
-    "facts": {
-        "ask": {
-            "subject": {"model": "previous", "min_score": 0.2},
-            "scene": {"model": "previous_base", "min_score": 0.065, "of_ability": {"style": 0.007}},
-            "content": {"model": "previous_base", "min_score": 0.014, "of_ability": {"style": 0.004}},
-        }
-    }
-}
 
 
 def main() -> None:
@@ -156,23 +147,18 @@ def _arguments() -> argparse.ArgumentParser:
         one.add_argument("data", type=Path, help="data folder of a finished demo")
         if run is mixed:
             one.add_argument("released", type=Path, help="folder of StableLLaVA's published JSON files")
-            one.add_argument("--read", type=_positive, default=sys.maxsize, help="rows of each file; not given: all")
-        one.add_argument("--rows", type=_positive, default=rows, help=said)
-        one.add_argument("--seeds", type=_positive, default=3, help="each draws its pictures and their order anew")
+            one.add_argument("--read", type=positive, default=sys.maxsize, help="rows of each file; not given: all")
+        one.add_argument("--rows", type=positive, default=rows, help=said)
+        one.add_argument("--seeds", type=positive, default=3, help="each draws its pictures and their order anew")
         one.add_argument("--passes", type=float, help="how often every row is trained on; not given: the profile's")
-        one.add_argument("--questions", type=_positive, help="of each ability and kind; not given: the whole benchmark")
+        one.add_argument("--questions", type=positive, help="of each ability and kind; not given: the whole benchmark")
     return parser
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give at least 1")
-    return number
 
 
 def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates with what the demo's checkpoint and its base say against their pictures."""
-    settings = AlignmentSettings.model_validate(_BY_CHECKPOINT)
+    settings = load_profile({PROFILE_VARIABLE: _JUDGING_PROFILE}).filters.alignment
+    assert settings is not None
     alignment = Alignment(settings, experiment.workspace.catalog, experiment.checkpoint)
     painted = {each.image["image_id"]: (each.spec, each.image) for each in candidates}
     planned = alignment.plan(painted.values(), [])

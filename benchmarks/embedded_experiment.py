@@ -7,6 +7,7 @@ from it in what it says it differs in and in nothing else.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import statistics
 import time
@@ -47,14 +48,20 @@ class Experiment:
         data: the data folder of a finished ``make demo``.
         scratch: where tuned models go; each is removed once it is scored.
         passes: how often every row is trained on; None: as the profile says.
+
+    Raises:
+        SystemExit: the folder holds no finished demo.
     """
 
     def __init__(self, data: Path, scratch: Path, passes: float | None = None) -> None:
-        self.workspace = Workspace(load_profile({DATA_VARIABLE: str(data)}))
+        self.workspace = Workspace(load_profile({**os.environ, DATA_VARIABLE: str(data)}))
         self.scratch = scratch
         self.settings = embedded_tuning(self.workspace.profile.tuning)
         self.passes = passes or self.settings.stage.passes
-        newest = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
+        checkpoints = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
+        if not checkpoints:
+            raise SystemExit(f"{data}: no tuned model is there; name the data folder of a finished `make demo`")
+        newest = checkpoints[-1]
         self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
         self.items: list[Row] = [
             item

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from arguments import positive
 from embedded_experiment import Answers, Experiment, accuracy, by_seed, difference, examples_of
 
 from stablellava_assets.filters.candidates import Candidate
@@ -52,38 +54,45 @@ class Rounds:
         ]
 
 
+@dataclass(frozen=True)
+class Results:
+    """What came of each way and round, a seed after the other."""
+
+    answers: dict[tuple[str, int], list[Answers]] = field(default_factory=dict)
+    pairs: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    sizes: dict[tuple[str, int], list[Mapping[str, int]]] = field(default_factory=dict)
+    """Prompts written, by ability."""
+
+    def add(self, name: str, number: int, answers: Answers, pairs: int, sizes: Mapping[str, int]) -> None:
+        """One way's round, of the next seed."""
+        self.answers.setdefault((name, number), []).append(answers)
+        self.pairs.setdefault((name, number), []).append(pairs)
+        self.sizes.setdefault((name, number), []).append(sizes)
+
+
 def main() -> None:
     """Both ways over all seeds, then the tables."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("data", type=Path)
-    arguments.add_argument("--rows", type=int, default=150, help="prompts an ability and round, on average")
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--seeds", type=int, default=2, help="each has prompts, pictures and an order of its own")
-    arguments.add_argument("--questions", type=int, default=100, help="an ability and kind, to report on")
+    arguments.add_argument("--rows", type=positive, default=150, help="prompts an ability and round, on average")
+    arguments.add_argument("--rounds", type=positive, default=3)
+    arguments.add_argument(
+        "--seeds", type=positive, default=2, help="each has prompts, pictures and an order of its own"
+    )
+    arguments.add_argument("--questions", type=positive, default=100, help="an ability and kind, to report on")
     given = arguments.parse_args()
     torch.set_num_threads(min(2, torch.get_num_threads()))
-    settings = PlanningSettings()
+    results = Results()
     with TemporaryDirectory() as scratch:
         experiment = Experiment(given.data, Path(scratch))
         reported = experiment.further_items(experiment.workspace.profile.benchmark.items_per_kind, given.questions)
         experiment.say(f"{len(experiment.items)} questions to plan on, {len(reported)} others to report on")
-        results: dict[tuple[str, int], list[Answers]] = {}
-        pairs: dict[tuple[str, int], list[int]] = {}
         for seed in range(given.seeds):
-            _run(experiment, settings, given.rows, given.rounds, seed, reported, results, pairs)
-    _report(results, pairs, reported, given.rounds)
+            _run(experiment, given.rows, given.rounds, seed, reported, results)
+    _report(results, reported, given.rounds)
 
 
-def _run(
-    experiment: Experiment,
-    settings: PlanningSettings,
-    usual: int,
-    rounds: int,
-    seed: int,
-    reported: Sequence[Row],
-    results: dict[tuple[str, int], list[Answers]],
-    pairs: dict[tuple[str, int], list[int]],
-) -> None:
+def _run(experiment: Experiment, usual: int, rounds: int, seed: int, reported: Sequence[Row], results: Results) -> None:
     every = experiment.workspace.measured
     ways = {UNIFORM: Rounds(), PLANNED: Rounds()}
     sizes = dict.fromkeys(ways, dict.fromkeys(every, usual))
@@ -100,13 +109,11 @@ def _run(
                 way.candidates += chosen
                 examples = examples_of(way.candidates, [row["pair_id"] for row in way.kept])
                 right = experiment.measured(f"round {number}, {name}", examples, seed, [*experiment.items, *reported])
-            results.setdefault((name, number), []).append(
-                {item["item_id"]: right[item["item_id"]] for item in reported}
-            )
-            pairs.setdefault((name, number), []).append(len(way.kept))
+            answers = {item["item_id"]: right[item["item_id"]] for item in reported}
+            results.add(name, number, answers, len(way.kept), sizes[name])
             if name == PLANNED and number < rounds:
                 evidence = way.evidence(right, experiment.items)
-                plan = plan_batch(f"round {number + 1}", evidence, settings, usual, f"round {number}")
+                plan = plan_batch(f"round {number + 1}", evidence, PlanningSettings(), usual, f"round {number}")
                 sizes[name] = {ability: plan.rows_of(ability) for ability in every}
                 experiment.say(f"seed {seed}, plan of round {number + 1}:\n{plan_table(plan, markdown=True)}")
 
@@ -124,12 +131,7 @@ def _first_prompts(written: Sequence[Candidate], sizes: Mapping[str, int]) -> li
     return chosen
 
 
-def _report(
-    results: Mapping[tuple[str, int], list[Answers]],
-    pairs: Mapping[tuple[str, int], list[int]],
-    reported: Sequence[Row],
-    rounds: int,
-) -> None:
+def _report(results: Results, reported: Sequence[Row], rounds: int) -> None:
     ids: dict[str, list[str]] = {}
     for item in reported:
         ids.setdefault(item["ability"], []).append(item["item_id"])
@@ -139,24 +141,33 @@ def _report(
     print("|---:|---|---:|---:|---:|---|---:|---:|---:|")
     for number in range(1, rounds + 1):
         for name in (UNIFORM, PLANNED):
-            of_seeds, reference = results[(name, number)], results[(UNIFORM, number)]
+            of_seeds, reference = results.answers[(name, number)], results.answers[(UNIFORM, number)]
+            pairs = results.pairs[(name, number)]
             weakest = min(ids, key=lambda ability: accuracy(of_seeds, ids[ability]).value)
             compared = (
                 f"{difference(of_seeds, reference)} | {by_seed(of_seeds, reference)}" if name == PLANNED else " | | "
             )
             print(
-                f"| {number} | {name} | {sum(pairs[(name, number)]) // len(pairs[(name, number)]):,} | {accuracy(of_seeds)} | "
+                f"| {number} | {name} | {sum(pairs) // len(pairs):,} | {accuracy(of_seeds)} | "
                 f"{weakest} {accuracy(of_seeds, ids[weakest]).value:.3f} | {compared} |"
             )
     print(
-        "\nLast round, by ability:\n\n| ability | uniform | planned | difference | 95 % interval |\n|---|---:|---:|---:|---:|"
+        "\nLast round, by ability; prompts planned round by round, a seed after the other:\n\n"
+        "| ability | uniform | planned | difference | 95 % interval | by seed | prompts planned |"
     )
-    ours, theirs = results[(PLANNED, rounds)], results[(UNIFORM, rounds)]
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    ours, theirs = results.answers[(PLANNED, rounds)], results.answers[(UNIFORM, rounds)]
     for ability, chosen in ids.items():
         print(
             f"| {ability} | {accuracy(theirs, chosen).value:.3f} | {accuracy(ours, chosen).value:.3f} | "
-            f"{difference(ours, theirs, chosen)} |"
+            f"{difference(ours, theirs, chosen)} | {by_seed(ours, theirs, chosen)} | {_sizes(results, ability, rounds)} |"
         )
+
+
+def _sizes(results: Results, ability: str, rounds: int) -> str:
+    """As in ``150 97 75, 150 104 81``: three rounds of two seeds."""
+    of_rounds = [results.sizes[(PLANNED, number)] for number in range(1, rounds + 1)]
+    return ", ".join(" ".join(str(sizes[ability]) for sizes in of_seed) for of_seed in zip(*of_rounds, strict=True))
 
 
 if __name__ == "__main__":

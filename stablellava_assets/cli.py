@@ -50,7 +50,12 @@ def scores() -> None:
 
 @main.command()
 @click.argument("abilities", nargs=-1)
-@click.option("--batch", "batches", multiple=True, help="Batch to plan, as in 0002; may be given several times. [0001]")
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    help="Batch to plan, as in 0002; may be given several times. [the next one of each ability]",
+)
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     """Print what a run would ask of paid models, and what that would cost, before it is started.
 
@@ -58,7 +63,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     profile sizes batches by the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.planning.plan_table import plan_table
-    from stablellava_assets.spending_plan import budget_lines, spending_plan, spending_table
+    from stablellava_assets.spending_plan import budget_lines, foreseen_plans, spending_plan, spending_table
 
     workspace = _workspace()
     known = workspace.taught
@@ -68,13 +73,18 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     for batch in batches:
         if batch not in workspace.profile.batch_keys:
             _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
-    partitions = [(ability, batch) for ability in abilities or known for batch in batches or ("0001",)]
     try:
-        if workspace.plans is not None:
-            for batch in batches or ("0001",):
-                click.echo(
-                    f"Prompts an ability in batch {batch}:\n{plan_table(workspace.plans.foreseen(batch), markdown=False)}\n"
-                )
+        upcoming = {} if batches else workspace.upcoming()
+        partitions = [
+            (ability, batch)
+            for ability in abilities or known
+            for batch in batches or ([upcoming[ability]] if ability in upcoming else [])
+        ]
+        if not partitions:
+            click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
+        for sizes in foreseen_plans(workspace, partitions):
+            if sizes.rows:
+                click.echo(f"Prompts an ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
         if plans := spending_plan(workspace, partitions):
             click.echo(spending_table(plans))
         click.echo(budget_lines(workspace))

@@ -21,10 +21,10 @@ from stablellava_assets.endpoint.local_server import (
     local_port,
     local_server,
 )
-from stablellava_assets.evaluation.scoreboard import scoreboard
+from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT, TABLES
+from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT, TABLES
 from stablellava_assets.tables.table import Table
 
 
@@ -63,7 +63,7 @@ def run_demo(workspace: Workspace) -> None:
 
 
 def current_scores(workspace: Workspace) -> str:
-    """The table of abilities for the current checkpoint.
+    """The table of abilities for the current checkpoint, and what a judge did for it.
 
     Raises:
         click.ClickException: nothing has been scored yet.
@@ -72,7 +72,9 @@ def current_scores(workspace: Workspace) -> str:
     rows = workspace.store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
-    return scoreboard(rows.to_pylist(), markdown=False)
+    judgements = workspace.store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
+    judged = [judge_line(judgements.to_pylist())] if judgements is not None and judgements.num_rows else []
+    return "\n\n".join([scoreboard(rows.to_pylist(), markdown=False), *judged])
 
 
 def _report_line(workspace: Workspace) -> str:

@@ -50,10 +50,15 @@ def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
 @click.argument("classes", type=_FILE)
 @click.argument("images", type=_FOLDER)
 @click.argument("folder", type=_NEW_FOLDER)
+@click.option(
+    "--hierarchy",
+    type=_FILE,
+    help="bbox_labels_600_hierarchy.json, by which a zebra beside a dog is known for one of two.",
+)
 @_PER_KIND
-def open_images(labels: Path, classes: Path, images: Path, folder: Path, per_kind: int) -> None:
+def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarchy: Path | None, per_kind: int) -> None:
     """Ask about Open Images pictures in IMAGES by human LABELS (CSV) with the names of CLASSES (CSV); write to FOLDER."""
-    _write_questions(folder, read_open_images(labels, classes, images), per_kind)
+    _write_questions(folder, read_open_images(labels, classes, images, hierarchy), per_kind)
 
 
 def _write_questions(folder: Path, labelled: Iterable[Labelled], per_kind: int) -> None:
@@ -66,7 +71,7 @@ def _write_questions(folder: Path, labelled: Iterable[Labelled], per_kind: int) 
     for ability in abilities:
         kinds = [photograph.kind for photograph, _ in found if photograph.ability == ability.ability]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-        click.echo(f"  {ability.ability:<12} {counts or 'no label names one of its subjects'}")
+        click.echo(f"  {ability.ability:<12} {counts or 'no photograph to ask about'}")
 
 
 def _write(folder: Path, found: Iterable[tuple[Photograph, Path]]) -> None:

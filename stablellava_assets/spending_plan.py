@@ -16,6 +16,7 @@ from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.painters.api import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.planning.batch_plan import BatchPlan
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
@@ -49,8 +50,8 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     """
     if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
         return []
-    usual, plans = workspace.profile.rows_per_batch, workspace.plans
-    foreseen = {batch: plans.foreseen(batch) for batch in {batch for _, batch in partitions}} if plans else {}
+    foreseen = {plan.batch: plan for plan in foreseen_plans(workspace, partitions)}
+    usual = workspace.profile.rows_per_batch
     return [
         plan
         for ability, batch in partitions
@@ -58,6 +59,16 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
             workspace, (ability, batch), foreseen[batch].rows_of(ability) if batch in foreseen else usual
         )
     ]
+
+
+def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> list[BatchPlan]:
+    """How many prompts each of the ``partitions`` would get, a batch a plan; none where the author's files decide."""
+    if workspace.plans is None:
+        return []
+    abilities: dict[str, list[str]] = {}
+    for ability, batch in partitions:
+        abilities.setdefault(batch, []).append(ability)
+    return [workspace.plans.foreseen(batch, abilities[batch]) for batch in sorted(abilities)]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
@@ -88,7 +99,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 
 
 def budget_lines(workspace: Workspace) -> str:
-    """What the profile's author and painter may still cost, and what they have cost so far."""
+    """What the profile's author, painter and judge may still cost, and what they have cost so far."""
     author, painter = workspace.profile.author, workspace.profile.painter
     if isinstance(author, ChatAuthorSettings):
         lines = [_budget_line("Spent so far", workspace.chat_ledger, author.endpoint, "author")]
@@ -96,6 +107,10 @@ def budget_lines(workspace: Workspace) -> str:
         lines = [f"The {author.kind} author asks no chat model."]
     if isinstance(painter, ApiPainterSettings):
         lines.append(_budget_line("Spent on pictures so far", workspace.image_ledger, painter.endpoint, "painter"))
+    if (judge := workspace.profile.benchmark.judge) is not None:
+        # How many answers there will be to grade is known only once the benchmark's files are read.
+        begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
+        lines.append(_budget_line(begins, workspace.chat_ledger, judge.endpoint, "benchmark.judge"))
     return "\n".join(lines)
 
 

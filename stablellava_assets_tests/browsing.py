@@ -27,12 +27,13 @@ CONTRAST = """
   const text = document.querySelector(selector);
   let under = text;
   while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)") under = under.parentElement;
-  const ink = text instanceof SVGElement ? getComputedStyle(text).fill : getComputedStyle(text).color;
+  const style = getComputedStyle(text);
+  const ink = !(text instanceof SVGElement) ? style.color : style.fill === "none" || text.matches("line") ? style.stroke : style.fill;
   const both = [light(ink), light(getComputedStyle(under).backgroundColor)].sort((a, b) => b - a);
   return (both[0] + 0.05) / (both[1] + 0.05);
 }
 """
-"""The contrast of a selector's text and its ground, as WCAG 2 defines it, 1 to 21; for ``Page.evaluate``."""
+"""The contrast of a selector's text, area or line and its ground, as WCAG 2 defines it, 1 to 21; for ``Page.evaluate``."""
 
 
 @contextmanager

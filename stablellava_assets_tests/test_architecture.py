@@ -23,7 +23,7 @@ LAYERS = [
     {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning", "report"},
     {"endpoint"},
     {"abilities", "tables"},
-    {"hub_models", "yaml_documents"},
+    {"hub_models", "small_pictures", "yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
 HEAVY = {

@@ -35,7 +35,7 @@ query {
         label
         ... on MarkdownMetadataEntry { mdStr }
         ... on IntMetadataEntry { intValue }
-        ... on UrlMetadataEntry { url }
+        ... on PathMetadataEntry { path }
       }
     }
     assetChecksOrError {
@@ -134,17 +134,17 @@ def test_pictures_are_inside_the_page_and_small(nodes: dict[str, dict[str, Any]]
         assert picture.width >= 400
 
 
-def test_the_gallery_is_linked(nodes: dict[str, dict[str, Any]], seed: Path) -> None:
+def test_the_gallery_can_be_found(nodes: dict[str, dict[str, Any]], seed: Path) -> None:
     page = seed / "data/gallery/index.html"
     assert page.is_file()
-    assert metadata(nodes["filtered_pairs"])["gallery"]["url"] == page.as_uri()
+    assert metadata(nodes["filtered_pairs"])["gallery"]["path"] == str(page)
 
 
-def test_the_report_is_linked(nodes: dict[str, dict[str, Any]], finished: Project, seed: Path) -> None:
+def test_the_report_can_be_found(nodes: dict[str, dict[str, Any]], finished: Project, seed: Path) -> None:
     checkpoint = finished.workspace.store.read_all(LLAVA_CHECKPOINT)["checkpoint_id"][-1].as_py()
     page = seed / "data/report" / finished.workspace.report.page(checkpoint).name
     assert page.is_file()
-    assert metadata(nodes["ability_scores"])["report"]["url"] == page.as_uri()
+    assert metadata(nodes["ability_scores"])["report"]["path"] == str(page)
     assert page.name in (page.parent / "index.html").read_text()
 
 

@@ -13,9 +13,9 @@ from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets.evaluation.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.asking import ask_model, plan_answers, scored_anew, taken_over
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.judging import judge_answers, plan_judgements
+from stablellava_assets.evaluation.judging import judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.evaluation.suites.items import SuiteError
@@ -26,6 +26,7 @@ from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.checkpoints import chat_template_of
 from stablellava_assets.tuning.model_names import is_there, located
 from stablellava_assets.tuning.pretrained.card import add_scores
 
@@ -50,20 +51,31 @@ def ability_scores(
     stage = Stage(context, workspace, SUITE)
     checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
     settings = workspace.profile.benchmark
+    refusals: list[str] = []
 
     def make(partition: Partition) -> Made:
         items = [*ability_benchmark.read_all().to_pylist(), *_suites(workspace)]
-        planned = plan_answers(checkpoint, items, settings.max_new_tokens)
+        # Both models are asked as the tuned one was tuned: in its template, with its system sentence.
+        template = chat_template_of(workspace.data / checkpoint["path"])
+        planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
+            _check_judge(workspace, missing)
+            known = list(taken_over(missing, _earlier_answers(workspace, partition)))
+            if known:
+                context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
+                yield from known
+            taken = {row["answer_id"] for row in known}
             for model in ("base", "tuned"):
-                of_model = [row for row in missing if row.inputs["columns"]["model"] == model]
+                of_model = [
+                    row for row in missing if row.inputs["columns"]["model"] == model and row.row_id not in taken
+                ]
                 if of_model:
                     named = checkpoint["base_path" if model == "base" else "path"]
-                    yield from _answer(context, workspace, named, of_model)
+                    yield from _answer(context, workspace, named, of_model, template)
 
-        answers = stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS)
-        judged = _judge(context, workspace, stage, partition, answers)
+        answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
+        judged = _judge(context, workspace, stage, partition, answers, refusals)
         judgements = [] if judged is None else judged.data.to_pylist()
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(answers.data.to_pylist(), judgements, kinds)
@@ -85,6 +97,11 @@ def ability_scores(
 
     partition = (checkpoint["checkpoint_id"],)
     yield from stage.run([partition], make, lambda: _report(workspace, partition))
+    if refusals:
+        raise dg.Failure(
+            description=f"benchmark.judge: {refusals[0]}. The scores are published; those that need a grade lack it.",
+            allow_retries=False,
+        )
 
 
 def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
@@ -99,7 +116,7 @@ def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
         page = workspace.report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"report": dg.MetadataValue.url(page.absolute().as_uri())}
+    return {"report": dg.MetadataValue.path(page.absolute())}
 
 
 def _suites(workspace: Workspace) -> list[Row]:
@@ -114,8 +131,19 @@ def _suites(workspace: Workspace) -> list[Row]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
+def _earlier_answers(workspace: Workspace, partition: Partition) -> list[Row]:
+    """What was answered in comparisons of other checkpoints, many of which have the same base."""
+    others = [other for other in workspace.store.partitions(ABILITY_ANSWERS) if other != partition]
+    rows: list[Row] = workspace.store.read_all(ABILITY_ANSWERS, others, columns=["row_key", "answer"]).to_pylist()
+    return rows
+
+
 def _answer(
-    context: dg.AssetExecutionContext, workspace: Workspace, named: str, planned: Sequence[PlannedRow]
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    named: str,
+    planned: Sequence[PlannedRow],
+    chat_template: str | None,
 ) -> Iterable[Row]:
     model = located(workspace.data, named)
     if not is_there(workspace.data, named):
@@ -125,16 +153,37 @@ def _answer(
             allow_retries=False,
         )
     settings = workspace.profile.benchmark
-    return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info)
+    return ask_model(
+        model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info, chat_template
+    )
+
+
+def _check_judge(workspace: Workspace, asked: Sequence[PlannedRow]) -> None:
+    """Before the models are asked, which may take hours.
+
+    Raises:
+        dagster.Failure: the judge of these answers cannot be asked with these settings.
+    """
+    settings = workspace.profile.benchmark.judge
+    if settings is None or not any(row.inputs["columns"]["question_kind"] in settings.kinds for row in asked):
+        return
+    try:
+        ChatEndpoint(settings.endpoint, workspace.chat_ledger).check()
+    except EndpointError as error:
+        raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
 
 
 def _judge(
-    context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage, partition: Partition, answers: Refreshed
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    stage: Stage,
+    partition: Partition,
+    answers: Refreshed,
+    refusals: list[str],
 ) -> Refreshed | None:
     """What the judge says of the answers; None where the profile names none.
 
-    Raises:
-        dagster.Failure: the judge cannot be asked with these settings. What it said before is kept.
+    Where it cannot be asked with these settings, ``refusals`` gets the reason, and what it has not graded is put off.
     """
     settings = workspace.profile.benchmark.judge
     if settings is None:
@@ -143,12 +192,16 @@ def _judge(
 
     def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
         endpoint = ChatEndpoint(settings.endpoint, workspace.chat_ledger)
-        return judge_answers(missing, settings, endpoint, context.log.info)
+        graded: set[str] = set()
+        try:
+            for row in judge_answers(missing, settings, endpoint, context.log.info):
+                graded.add(row["judgement_id"])
+                yield row
+        except EndpointError as error:
+            refusals.append(str(error))
+            yield from ungraded((row for row in missing if row.row_id not in graded), str(error))
 
-    try:
-        return stage.refresh(partition, planned, judge_all, ANSWER_JUDGEMENTS)
-    except EndpointError as error:
-        raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
+    return stage.refresh(partition, planned, judge_all, ANSWER_JUDGEMENTS)
 
 
 def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import pairs_key
 
 if TYPE_CHECKING:
     from stablellava_assets.tuning.pretrained.tuning import PretrainedResult
@@ -20,9 +22,10 @@ def checkpoint_row(
     workspace: Workspace,
     checkpoint_id: str,
     base: str,
+    pair_keys: Iterable[str],
     result: TuningResult | PretrainedResult,
 ) -> dict[str, Any]:
-    """The row; ``base`` is how it names the model that was started from."""
+    """The row; ``base`` is how it names the model that was started from, ``pair_keys`` are those of the kept pairs."""
     settings = workspace.profile.tuning
     return {
         "checkpoint_id": checkpoint_id,
@@ -37,4 +40,5 @@ def checkpoint_row(
         "seconds": result.seconds,
         "created_at": datetime.now(UTC),
         "run_id": context.run_id,
+        "pairs_key": pairs_key(pair_keys),
     }

@@ -128,7 +128,7 @@ def _gallery(workspace: Workspace) -> dict[str, Any]:
         gallery.publish()
     except GalleryError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"gallery": dg.MetadataValue.url(gallery.page.absolute().as_uri())}
+    return {"gallery": dg.MetadataValue.path(gallery.page.absolute())}
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:

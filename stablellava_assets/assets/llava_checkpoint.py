@@ -95,7 +95,8 @@ def _tune(
     # A folder without its row was left by a run that died between writing the two.
     shutil.rmtree(folder, ignore_errors=True)
     result = tune(base, examples, settings, folder, context.log.info)
-    return checkpoint_row(context, workspace, checkpoint_id, str(base.relative_to(workspace.data)), result)
+    pair_keys = pairs["row_key"].to_pylist()
+    return checkpoint_row(context, workspace, checkpoint_id, str(base.relative_to(workspace.data)), pair_keys, result)
 
 
 def _describe(row: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def tune_pretrained_checkpoint(
         "peak memory, GiB": round(result.log[-1]["peak_memory_bytes"] / (1 << 30), 2),
         "training": plot(training_chart(result.log), "loss, learning rate, throughput and memory by step"),
     }
-    return checkpoint_row(context, workspace, checkpoint_id, result.base, result), described
+    pair_keys = pairs["row_key"].to_pylist()
+    return checkpoint_row(context, workspace, checkpoint_id, result.base, pair_keys, result), described
 
 
 def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:

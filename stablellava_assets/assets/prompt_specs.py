@@ -26,7 +26,8 @@ def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
     """The author writes the prompts of an ability's batch."""
     stage = Stage(context, workspace, SUITE)
     spending = RunSpending(context, workspace)
-    sizes = BatchSizes(context, workspace)
+    partitions = partitions_of(context)
+    sizes = BatchSizes(context, workspace, partitions)
 
     def make(partition: Partition) -> Made:
         ability, batch = partition
@@ -46,4 +47,4 @@ def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
         }
         return from_refreshed(refreshed, metadata, spending.of_run())
 
-    yield from stage.run(partitions_of(context), make, sizes.follow)
+    yield from stage.run(partitions, make, sizes.follow)

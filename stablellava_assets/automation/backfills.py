@@ -1,11 +1,10 @@
 """Which batch comes next, and the schedule that asks for it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from stablellava_assets.assets.project import WORKSPACE
-from stablellava_assets.tables.schemas import FILTERED_PAIRS
 
 BATCH_JOB = dg.define_asset_job(
     "ability_batch",
@@ -25,16 +24,6 @@ MEASURE_JOB = dg.define_asset_job(
 )
 
 
-def next_batches(
-    batches: Iterable[str], published: Iterable[tuple[str, ...]], abilities: Iterable[str]
-) -> dict[str, str]:
-    """The first batch of each ability that has no filtered pairs yet; abilities whose batches are all done are left out."""
-    done = set(published)
-    keys = list(batches)
-    upcoming = {ability: next((key for key in keys if (ability, key) not in done), None) for ability in abilities}
-    return {ability: batch for ability, batch in upcoming.items() if batch is not None}
-
-
 @dg.schedule(
     job=BATCH_JOB,
     cron_schedule=WORKSPACE.profile.schedule.cron,
@@ -42,16 +31,29 @@ def next_batches(
 )
 def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run an ability, keyed by its partition, so that a tick that is evaluated twice asks for nothing twice."""
-    store, profile = WORKSPACE.store, WORKSPACE.profile
-    upcoming = next_batches(profile.batch_keys, store.partitions(FILTERED_PAIRS), WORKSPACE.taught)
+    upcoming = WORKSPACE.upcoming()
     if not upcoming:
-        yield dg.SkipReason(f"all {profile.batches} batches of every ability are done; raise `batches` in the profile")
+        yield dg.SkipReason(
+            f"all {WORKSPACE.profile.batches} batches of every ability are done; raise `batches` in the profile"
+        )
     # Planned before any of the runs starts, so that all of them find the sizes that the same scores gave.
-    plans = {batch: WORKSPACE.plans.recorded(batch, _PLANNER) for batch in upcoming.values()} if WORKSPACE.plans else {}
+    planned = _planned_rows(upcoming)
     for ability, batch in upcoming.items():
         key = dg.MultiPartitionKey({"ability": ability, "batch": batch})
         yield dg.RunRequest(
             run_key=f"{ability}|{batch}|{context.scheduled_execution_time:%Y%m%d%H%M}",
             partition_key=key,
-            tags={PLANNED_ROWS: str(plans[batch].rows_of(ability))} if batch in plans else {},
+            tags={PLANNED_ROWS: str(planned[ability])} if ability in planned else {},
         )
+
+
+def _planned_rows(upcoming: Mapping[str, str]) -> dict[str, int]:
+    """Prompts of each ability's coming batch, recorded; those that nothing is planned for are left out."""
+    plans, planned = WORKSPACE.plans, dict[str, int]()
+    if plans is None:
+        return planned
+    for batch in set(upcoming.values()):
+        abilities = [ability for ability, its_batch in upcoming.items() if its_batch == batch]
+        plan = plans.recorded(batch, abilities, _PLANNER)
+        planned |= {ability: plan.rows_of(ability) for ability in abilities if plan.explanation_of(ability)}
+    return planned

@@ -43,6 +43,19 @@ class ChatEndpoint:
         self._throttle = Throttle(settings)
         self._transport, self._new_call = Transport(settings), LiveCall
 
+    def check(self) -> None:
+        """See whether requests could be sent at all, without sending one.
+
+        Raises:
+            EndpointError: the key's variable is not set, or there is a budget but no price to hold against it.
+        """
+        if self.settings.budget_usd is not None and self.price is None:
+            raise EndpointError(
+                f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file and "
+                "name that file in prices"
+            )
+        self._transport.read_key()
+
     def ask(
         self,
         requests: Iterable[ChatRequest],
@@ -57,16 +70,11 @@ class ChatEndpoint:
             progress: is filled as the call goes on.
 
         Raises:
-            EndpointError: no request can be answered with these settings; what was answered is in the ledger. At once if
-                the key's variable is not set, or if there is a budget but no price to hold against it.
+            EndpointError: no request can be answered with these settings; what was answered is in the ledger. At once
+                where :meth:`check` would raise it.
             LedgerError: the ledger could not be written.
         """
-        if self.settings.budget_usd is not None and self.price is None:
-            raise EndpointError(
-                f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file and "
-                "name that file in prices"
-            )
-        self._transport.read_key()
+        self.check()
         progress = progress if progress is not None else Progress()
         if self.settings.mode == "batch":
             from stablellava_assets.endpoint.batch import BatchCall

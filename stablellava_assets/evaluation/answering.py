@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.filters.decoding import UndecodablePictureError, upright
+
 if TYPE_CHECKING:
     from PIL import Image
-    from transformers import PreTrainedModel, ProcessorMixin
+    from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 _SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -46,15 +48,18 @@ def answers_of(
     max_new_tokens: int,
     progress: Callable[[str], None],
     names: Sequence[str] | None = None,
+    chat_template: str | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Each answer with its place in ``questions``, as batches finish.
 
-    Greedy decoding, so that the same checkpoint repeats them. Any Hugging Face folder, or ``name@revision`` on the hub, that
-    ``AutoModelForImageTextToText`` reads will do, LLaVA-1.5 included; questions are put through the checkpoint's own chat
-    template. ``names`` are what errors call the questions.
+    Greedy decoding, whatever the checkpoint's own settings of generation say, so that the same checkpoint repeats them. Any
+    Hugging Face folder, or ``name@revision`` on the hub, that ``AutoModelForImageTextToText`` reads will do, LLaVA-1.5
+    included; questions are put through the checkpoint's own chat template unless ``chat_template`` is another. ``names``
+    are what errors call the questions. A batch that memory does not hold is halved, and so are those after it.
 
     Raises:
         ValueError: a picture cannot be decoded; its question is named.
+        torch.OutOfMemoryError: memory does not hold a single question.
     """
     import torch
 
@@ -63,12 +68,25 @@ def answers_of(
     names = [f"question {index}" for index in range(len(questions))] if names is None else names
     model, processor = load_checkpoint(model_path)
     processor.tokenizer.padding_side = "left"
+    if chat_template is not None:
+        processor.chat_template = chat_template
+    model.generation_config = _greedy(model.generation_config)
     reported, done = time.monotonic(), 0
-    for limit, batch in _batches(questions, batch_size, max_new_tokens):
+    waiting = deque(_batches(questions, batch_size, max_new_tokens))
+    while waiting:
+        limit, batch = waiting.popleft()
         pictures = [_picture(questions[index].image_bytes, names[index]) for index in batch]
         texts = [_prompt(questions[index].question, processor) for index in batch]
-        with torch.inference_mode():
-            said = _generate(model, processor, pictures, texts, limit)
+        try:
+            with torch.inference_mode():
+                said = _generate(model, processor, pictures, texts, limit)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            most = len(batch) // 2
+            progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
+            waiting = deque(_at_most(most, [(limit, batch), *waiting]))
+            continue
         yield from zip(batch, said, strict=True)
         done += len(batch)
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
@@ -81,9 +99,23 @@ def _batches(questions: Sequence[Asked], batch_size: int, max_new_tokens: int) -
     by_limit: dict[int, list[int]] = {}
     for index in sorted(range(len(questions)), key=lambda index: len(questions[index].question)):
         by_limit.setdefault(questions[index].max_new_tokens or max_new_tokens, []).append(index)
-    for limit, places in by_limit.items():
-        for start in range(0, len(places), batch_size):
-            yield limit, places[start : start + batch_size]
+    return _at_most(batch_size, by_limit.items())
+
+
+def _at_most(count: int, batches: Iterable[tuple[int, list[int]]]) -> Iterator[tuple[int, list[int]]]:
+    """The same questions, ``count`` at most together."""
+    for limit, batch in batches:
+        for start in range(0, len(batch), count):
+            yield limit, batch[start : start + count]
+
+
+def _greedy(own: GenerationConfig) -> GenerationConfig:
+    """Of a checkpoint's settings of generation only what its tokens are: no beams, no penalties, nothing drawn."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, do_sample=False
+    )
 
 
 def _prompt(question: str, processor: ProcessorMixin) -> str:
@@ -109,16 +141,13 @@ def _generate(
         return_tensors="pt",
     )
     inputs = inputs.to(model.device, model.dtype)
-    generated = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+    generated = model.generate(**inputs, max_new_tokens=max_new_tokens)
     new = generated[:, inputs["input_ids"].shape[1] :]
     return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
 
 
 def _picture(data: bytes, name: str) -> Image.Image:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     try:
-        # Cameras store how they were held beside the pixels.
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+        return upright(data)
+    except UndecodablePictureError as error:
         raise ValueError(f"the picture of {name} cannot be decoded: {error}") from error

@@ -13,6 +13,7 @@ from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, chat_
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import DEFERRED
 
 _INSTRUCTIONS = """\
 You grade answers to questions about a picture that you do not see. You are given the question, one or more reference \
@@ -78,6 +79,23 @@ def judge_answers(
         for place, row in enumerate(rows):
             yield _judgement(row, outcome, first=place == 0)
     report(f"{len(planned)} answers judged in {time.monotonic() - started:.0f} s")
+
+
+def ungraded(planned: Iterable[PlannedRow], reason: str) -> Iterator[Row]:
+    """Rows for answers that the judge could not be asked about; the next run tries them again."""
+    outcome = ChatOutcome(
+        request_id="",
+        status=DEFERRED,
+        answer=None,
+        reason=reason,
+        model=None,
+        prompt_tokens=None,
+        completion_tokens=None,
+        cost_usd=None,
+        paid_usd=None,
+        attempts=0,
+    )
+    return (_judgement(row, outcome, first=True) for row in planned)
 
 
 def _request(answer: Mapping[str, Any], settings: JudgeSettings) -> ChatRequest:

@@ -17,7 +17,7 @@ NO_PHOTOGRAPHS = (
     "No real photograph was asked about: these are scores on painted pictures alone. "
     "benchmark.photographs names some (docs/measuring.md)."
 )
-_HEADER = ("ability", "n", "base", "tuned", "95 % interval", "p (Holm)", "verdict")
+_HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -33,17 +33,17 @@ def by_benchmark(scores: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[
 def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     """``ability_scores`` rows of one checkpoint as tables; the last columns are the tuned model's, a question kind each.
 
-    The total comes last. Benchmarks other than the painted one also get the figures of their yes-no questions, and where
-    no photograph was asked about, the last line says so. ``markdown`` chooses between Markdown tables and aligned text for
+    The total comes last, and then the figures of yes-no questions; where no photograph was asked about, the last line says
+    so. ``markdown`` chooses between Markdown tables and aligned text for
     a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)
     for benchmark, rows in benchmarks.items():
-        if benchmark != PAINTED:
+        if len(benchmarks) > 1 or benchmark != PAINTED:
             parts.append(_heading(benchmark, rows))
         parts.append(_accuracies(rows, markdown=markdown))
-        if benchmark != PAINTED and (figures := _yes_no_figures(rows)):
+        if figures := _yes_no_figures(rows):
             parts.append(_table(_YES_NO_HEADER, figures, markdown=markdown, ruled=False))
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)
@@ -68,7 +68,7 @@ def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
 def _heading(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> str:
     unscored = max(row.get("unscored") or 0 for row in rows)
     missing = f" ({unscored} items without a grade are left out)" if unscored else ""
-    name = "real photographs (photos)" if benchmark == PHOTOGRAPHS else benchmark
+    name = {PAINTED: "painted pictures (ai)", PHOTOGRAPHS: "real photographs (photos)"}.get(benchmark, benchmark)
     return f"Benchmark: {name}{missing}"
 
 
@@ -109,8 +109,8 @@ def _line(
 def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     asked = [row for row in rows if row["question_kind"] == "yes_no"]
     abilities = sorted({row["ability"] for row in asked} - {ALL})
-    # A handful of photographs an ability makes no precision.
-    few = all(row["benchmark"] == PHOTOGRAPHS for row in asked)
+    # By split is how POPE reports; a handful of questions an ability makes no precision.
+    few = all(row["benchmark"] in (PAINTED, PHOTOGRAPHS) for row in asked)
     shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
     by_key = {(row["ability"], row["model"]): row for row in asked}
     return [

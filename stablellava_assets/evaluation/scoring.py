@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stablellava_assets.evaluation.choices import chosen_option
 from stablellava_assets.evaluation.keywords import holds_keyword
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
-from stablellava_assets.evaluation.statistics import mcnemar_p_value, paired_difference, wilson_interval
+from stablellava_assets.evaluation.statistics import (
+    design_effect,
+    paired_difference,
+    paired_p_value,
+    wilson_interval,
+)
 from stablellava_assets.evaluation.verdicts import ALL, with_verdicts
 from stablellava_assets.evaluation.yes_no import verdict_of, yes_no_figures
 from stablellava_assets.tables.identity import content_key
@@ -24,10 +29,11 @@ def is_correct(
 ) -> bool:
     """Score one answer 0/1 by keywords.
 
-    Case, hyphens and punctuation do not count, inflections are the same word (cactus and cacti, ski and skiing), and
-    only whole words match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a
-    choice the option that it chooses. Any other answer must hold an accepted keyword and no refused one, unless that is
-    part of an accepted one, as hat is of top hat.
+    Case, hyphens, punctuation and an article that begins a keyword do not count, inflections are the same word (cactus and
+    cacti, ski and skiing), compounds may be written as one or apart (email and e-mail), and only whole words and numbers
+    match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a choice the option
+    that it chooses. Any other answer must hold an accepted keyword that no word such as "not" denies, and no refused one,
+    unless that is part of an accepted one, as hat is of top hat.
 
     Args:
         answer: what the model said.
@@ -53,7 +59,8 @@ def score_answers(
     A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
     ``all`` count every item alike; as the painted benchmark asks every ability equally often, they are macro means there.
     An item that was asked in several rotations is right if every answer is. Difference, p-values and verdict compare base
-    and tuned over the items both answered, and stand in both models' rows; they are null where there are none.
+    and tuned over the items both answered, and stand in both models' rows; they are null where there are none. Items about one
+    picture are not independent: intervals count them for fewer, and the test compares pictures.
 
     Args:
         answers: the answers.
@@ -62,13 +69,15 @@ def score_answers(
     """
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
+    # Rows of earlier versions do not say which picture it was; then it counts as one of its own.
+    pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
     for row in answers:
         scored = _scored(row, grades, judged_kinds)
         for ability in (*row["ability"].split(CAPABILITIES), ALL):
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
-    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key])])
+    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key], pictures)])
 
 
 def answer_verdicts(
@@ -101,16 +110,32 @@ def _order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
 
 
 def _scores(
-    key: tuple[str, str, str, str], by_model: Mapping[str, Mapping[str, Sequence[_Scored]]]
+    key: tuple[str, str, str, str],
+    by_model: Mapping[str, Mapping[str, Sequence[_Scored]]],
+    pictures: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
     checkpoint, benchmark, ability, kind = key
-    known = {model: _known(items) for model, items in by_model.items()}
-    compared = _compare(known.get("base", {}), known.get("tuned", {}))
+    # What a judge has yet to grade of one model is left out of both, so that both are scored on the same items.
+    waiting = {
+        item
+        for items in by_model.values()
+        for item, answers in items.items()
+        if any(answer.correct is None for answer in answers)
+    }
+    graded = {
+        model: {item: answers for item, answers in items.items() if item not in waiting}
+        for model, items in by_model.items()
+    }
+    known = {
+        model: {item: all(answer.correct for answer in answers) for item, answers in items.items()}
+        for model, items in graded.items()
+    }
+    compared = _compare(known.get("base", {}), known.get("tuned", {}), pictures)
     for model, results in sorted(known.items()):
         if not results:
             continue
-        correct = sum(results.values())
-        low, high = wilson_interval(correct, len(results))
+        correct, effect = sum(results.values()), design_effect(_by_picture(results, pictures))
+        low, high = wilson_interval(correct / effect, len(results) / effect)
         yield {
             "score_id": content_key("score", checkpoint, model, benchmark, ability, kind),
             "checkpoint_id": checkpoint,
@@ -124,32 +149,33 @@ def _scores(
             "interval_low": low,
             "interval_high": high,
             **compared,
-            **_figures(by_model[model], kind),
+            **_figures(graded[model], kind),
             "unscored": len(by_model[model]) - len(results),
         }
 
 
-def _known(items: Mapping[str, Sequence[_Scored]]) -> dict[str, bool]:
-    """The items whose every answer has a verdict, and whether they are right."""
-    return {
-        item: all(answer.correct for answer in answers)
-        for item, answers in items.items()
-        if all(answer.correct is not None for answer in answers)
-    }
+def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Collection[list[int]]:
+    """The values of items, a list a picture."""
+    grouped: dict[str, list[int]] = {}
+    for item, value in values.items():
+        grouped.setdefault(pictures[item], []).append(value)
+    return grouped.values()
 
 
-def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool]) -> dict[str, float | None]:
-    both = base.keys() & tuned.keys()
-    if not both:
+def _compare(
+    base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapping[str, str]
+) -> dict[str, float | None]:
+    gained = {item: tuned[item] - base[item] for item in base if item in tuned}
+    if not gained:
         return dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"))
-    only_base = sum(base[item] and not tuned[item] for item in both)
-    only_tuned = sum(tuned[item] and not base[item] for item in both)
-    difference = paired_difference(only_base, only_tuned, len(both))
+    by_picture = _by_picture(gained, pictures)
+    effect, values = design_effect(by_picture), list(gained.values())
+    difference = paired_difference(values.count(-1) / effect, values.count(1) / effect, len(values) / effect)
     return {
         "difference": difference.estimate,
         "difference_low": difference.low,
         "difference_high": difference.high,
-        "p_value": mcnemar_p_value(only_base, only_tuned),
+        "p_value": paired_p_value(map(sum, by_picture)),
     }
 
 

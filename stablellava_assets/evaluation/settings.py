@@ -41,6 +41,11 @@ class PopeSettings(Document):
     max_new_tokens: int = Field(128, ge=1, le=4096, description="Longest answer, in tokens.")
 
 
+def pope_split(file: Path) -> str:
+    """The split that a file of POPE holds, as ``random``."""
+    return file.stem.rpartition("_")[2]
+
+
 class MMBenchSettings(Document):
     """A file of MMBench: questions with up to four options; the pictures are in the file."""
 
@@ -89,9 +94,10 @@ class BenchmarkSettings(Document):
     def _fits_together(self) -> Self:
         names: set[str] = set()
         for index, suite in enumerate(self.external):
-            key = f"{suite.name} {suite.file.stem}" if suite.suite == "pope" else suite.name
+            # Two sets of data under one name would be summed, and their items taken for each other.
+            key = f"{suite.name} {pope_split(suite.file)}" if suite.suite == "pope" else suite.name
             if suite.name in _TAKEN or key in names:
-                raise MistakeAtKeyError(("external", index, "name"), f"{suite.name!r} is taken; give it another name")
+                raise MistakeAtKeyError(("external", index, "name"), f"{key!r} is taken; give it another name")
             names.add(key)
             if suite.suite == "mmvet" and (self.judge is None or "open" not in self.judge.kinds):
                 raise MistakeAtKeyError(

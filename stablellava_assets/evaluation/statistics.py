@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "no difference shown"
@@ -24,47 +24,89 @@ class Difference:
     high: float
 
 
-def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+def wilson_interval(correct: float, n: float) -> tuple[float, float]:
     """The 95 % score interval of a share (Wilson, 1927), as (low, high).
+
+    Args:
+        correct: items answered right.
+        n: items; fewer than there are, and not a whole number, where pictures were asked about more than once (see
+            :func:`design_effect`).
 
     Raises:
         ValueError: ``n`` is not positive, or ``correct`` is not in 0..n.
     """
-    from scipy.stats import binomtest
+    if n <= 0 or not 0 <= correct <= n:
+        raise ValueError(f"{correct} of {n} is no share")
+    share, weight = correct / n, _Z**2 / n
+    middle = (share + weight / 2) / (1 + weight)
+    half = _Z / (1 + weight) * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    return max(0.0, middle - half) if correct else 0.0, min(1.0, middle + half) if correct < n else 1.0
 
-    interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
+def design_effect(by_picture: Iterable[Sequence[float]]) -> float:
+    """How many items about shared pictures tell as much as one about a picture of its own (Kish, 1965).
 
-def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """The two-sided exact McNemar test: of the items that one of two models answers, is it equally often either?
+    The variance of a mean over items that come in pictures, by the sums of each picture, to that of as many independent
+    ones; never below 1, and 1 where every picture was asked about once. Where all items are alike, which leaves no
+    variance to compare, it is the number of items a picture: each picture counts once.
 
     Args:
-        only_first: items that only the first model answers right.
-        only_second: items that only the second model answers right.
+        by_picture: the values of the items, a sequence a picture.
+    """
+    pictures = [list(values) for values in by_picture]
+    values = [value for of_picture in pictures for value in of_picture]
+    if len(values) == len(pictures):
+        return 1.0
+    mean = sum(values) / len(values)
+    independent = sum((value - mean) ** 2 for value in values)
+    if len(pictures) == 1 or independent == 0:
+        return len(values) / len(pictures)
+    shared = sum((sum(of_picture) - mean * len(of_picture)) ** 2 for of_picture in pictures)
+    return max(1.0, shared / independent * len(pictures) / (len(pictures) - 1))
+
+
+def paired_p_value(gained: Iterable[int]) -> float:
+    """The two-sided exact test that neither of two models answers more: were every sign of these numbers drawn by a coin,
+    how often would their sum be as far from 0?
+
+    With one item a picture this is the exact McNemar test. With more it is Fisher's randomization test over pictures, which
+    takes only pictures for independent.
+
+    Args:
+        gained: for each picture, the items that only the second model answers right less those that only the first does.
 
     Returns:
         The p-value; 1 where the models never disagree, as then nothing speaks against their being equal.
     """
-    from scipy.stats import binomtest
+    sizes = [number for number in gained if number]
+    if all(abs(number) == 1 for number in sizes):
+        from scipy.stats import binomtest
 
-    disagreements = only_first + only_second
-    if not disagreements:
-        return 1.0
-    return float(binomtest(only_first, disagreements, 0.5).pvalue)
+        return float(binomtest(sizes.count(1), len(sizes), 0.5).pvalue) if sizes else 1.0
+    import numpy as np
+
+    reach = sum(map(abs, sizes))
+    # chances[reach + s]: how likely the numbers so far have the sum s.
+    chances = np.zeros(2 * reach + 1)
+    chances[reach] = 1.0
+    for size in map(abs, sizes):
+        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
+    sums = np.abs(np.arange(-reach, reach + 1))
+    return float(min(1.0, chances[sums >= abs(sum(sizes))].sum()))
 
 
-def paired_difference(only_first: int, only_second: int, n: int) -> Difference:
+def paired_difference(only_first: float, only_second: float, n: float) -> Difference:
     """How much more often the second model is right over ``n`` items that both answered.
 
     The interval is Bonett and Price's adjusted Wald interval for paired proportions (2012, Journal of Educational and
     Behavioral Statistics 37), one of the three that Fagerland, Lydersen and Laake recommend (2014, Statistics in
-    Medicine 33); it is wider than the sample alone would make it, and never empty.
+    Medicine 33); it is wider than the sample alone would make it, and never empty. As in :func:`wilson_interval`, items about
+    shared pictures count as fewer.
 
     Raises:
         ValueError: there are fewer items than disagreements, or none.
     """
-    if n < 1 or only_first + only_second > n or min(only_first, only_second) < 0:
+    if n <= 0 or only_first + only_second > n * (1 + 1e-9) or min(only_first, only_second) < 0:
         raise ValueError(f"{only_first} and {only_second} of {n} items cannot be disagreements")
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     middle = second - first

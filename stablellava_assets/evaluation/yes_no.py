@@ -7,24 +7,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from stablellava_assets.evaluation.keywords import is_negation, words_of
+
 Verdict = Literal["yes", "no"]
-_WORD = re.compile(r"[^\W_]+")
-_NEGATION = re.compile(r"\bnot\b|n[’']t\b")
+_VERDICTS: dict[str, Verdict] = {
+    **dict.fromkeys(("yes", "yeah", "yep", "yup"), "yes"),
+    **dict.fromkeys(("no", "nope", "nah"), "no"),
+}
+_FIRST_VERDICTS: dict[str, Verdict] = {"true": "yes", "false": "no"}
+_EVASION = re.compile(
+    r"(?:\b(?:not|cannot)|n[’']t)(?:\s+(?:be|\w+ly|quite|possible\s+to|able\s+to))*\s+(?:know|sure|certain|tell|say|determine)\b"
+    r"|\bno\s+(?:idea|clue|way\s+(?:of|to))\b|\b(?:unclear|unsure|uncertain)\b"
+)
 
 
 def verdict_of(answer: str) -> Verdict | None:
     """The first yes or no; where there is neither, no if something is negated. None: the answer does not say.
 
+    Yeah, yep and yup are yes, nope and nah no, and so are true and false as the first word. An answer that only evades the
+    question ("I don't know", "not sure", "cannot tell", "unclear") does not say, for all its negations.
+
     POPE's own script takes whatever holds neither "no" nor "not" for a yes, so that a model which evades the question
     agrees with everything. Here such an answer is wrong, whatever is true.
     """
     text = answer.casefold()
-    for word in _WORD.findall(text):
-        if word == "yes":
-            return "yes"
-        if word == "no":
-            return "no"
-    return "no" if _NEGATION.search(text) else None
+    rest = _EVASION.sub(" ", text)
+    words = words_of(rest)
+    if words and words[0] in _FIRST_VERDICTS:
+        return _FIRST_VERDICTS[words[0]]
+    for word in words:
+        if word in _VERDICTS:
+            return _VERDICTS[word]
+    # "A stool without a back" tells what the stool is like.
+    denies = any(is_negation(word) for word in words if word != "without")
+    return "no" if rest == text and denies else None
 
 
 @dataclass(frozen=True)

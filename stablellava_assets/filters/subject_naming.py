@@ -33,14 +33,25 @@ _SHORTEST_CLIPPING = 5
 def content_words(text: str) -> list[str]:
     """The case-folded words of ``text`` that carry meaning; all of its words where none does."""
     words = [word.casefold() for word in _WORD.findall(text)]
-    named = [word for word in words if not _FUNCTION_WORD.fullmatch(word)]
+    named = [word for word in words if not is_function_word(word)]
     # "Doing a magic trick" is a matter of the trick: answers say "performing" as readily as "doing".
     return [word for word in named if not _LIGHT_VERB.fullmatch(word)] or named or words
 
 
 def lemmas(text: str) -> list[str]:
     """The lemma of every word of ``text``, in order."""
-    return [_lemma(word.casefold()) for word in _WORD.findall(text)]
+    return [lemma(word.casefold()) for word in _WORD.findall(text)]
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a case-folded word is an article, a preposition or the like."""
+    return _FUNCTION_WORD.fullmatch(word) is not None
+
+
+def written_as_one(word: str, first: str, second: str) -> bool:
+    """Whether ``word`` is ``first`` and ``second`` written as one, as "bookshelves" is "book shelf"; all case-folded."""
+    rest = word.removeprefix(first)
+    return 0 < len(rest) < len(word) and lemma(rest) == lemma(second)
 
 
 def missing_words(subject: str, answer: str) -> list[str]:
@@ -70,7 +81,7 @@ def _is_named(word: str, said: Sequence[str]) -> bool:
 @lru_cache(maxsize=200_000)
 def same_word(one: str, other: str) -> bool:
     """Whether two case-folded words are forms of one word, by lemma or by stem."""
-    return one == other or _lemma(one) == _lemma(other) or _share_stem(one, other)
+    return one == other or lemma(one) == lemma(other) or _share_stem(one, other)
 
 
 @lru_cache(maxsize=200_000)
@@ -94,7 +105,8 @@ def _is_word(word: str) -> bool:
 
 
 @lru_cache(maxsize=100_000)
-def _lemma(word: str) -> str:
+def lemma(word: str) -> str:
+    """The dictionary form of a case-folded word; the word where no dictionary has it."""
     import simplemma
 
     return str(simplemma.lemmatize(word, lang="en")).casefold()

@@ -29,7 +29,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 
-_VERSION = 3
+_VERSION = 4
 """Raise it when batches are to be written anew because the page shows them otherwise."""
 
 _PAGE = Path(__file__).parent / "page"

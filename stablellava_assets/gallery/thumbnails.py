@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import io
 
+from stablellava_assets.small_pictures import small_picture
+
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 
 
 def thumbnail(encoded: bytes | None, side: int) -> tuple[bytes, str] | None:
     """A picture of at most ``side`` pixels and its file suffix; None where there is none or it cannot be decoded.
 
-    A picture that is small enough already is not encoded again, nor even decoded.
+    A picture that is small enough already is not encoded again, nor even decoded; browsers turn it as its camera was held.
     """
-    from PIL import Image
-
     if not encoded:
         return None
+    if (suffix := _as_it_is(encoded, side)) is not None:
+        return encoded, suffix
+    if (small := small_picture(encoded, side)) is None:
+        return None
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue(), "jpg"
+
+
+def _as_it_is(encoded: bytes, side: int) -> str | None:
+    """The file suffix of a picture that browsers show and that is small enough; None of others."""
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
-            if max(picture.size) <= side and picture.format in _AS_THEY_ARE:
-                return encoded, _AS_THEY_ARE[picture.format]
-            picture.draft("RGB", (side, side))
-            small = picture.convert("RGB")
-            small.thumbnail((side, side))
-            buffer = io.BytesIO()
-            small.save(buffer, "JPEG", quality=85)
-            return buffer.getvalue(), "jpg"
+            return _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

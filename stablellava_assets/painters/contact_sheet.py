@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stablellava_assets.small_pictures import small_picture
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -37,11 +39,9 @@ def contact_sheet(cells: Sequence[tuple[bytes, str]], columns: int, caption_line
 
 
 def _thumbnail(encoded: bytes) -> Image.Image:
-    """The picture, small; a grey square where it cannot be decoded, so that a sheet of rejections can show it."""
-    from PIL import Image
+    """The picture, small and whole; a grey square where it cannot be decoded, so that a sheet of rejections can show it."""
+    from PIL import Image, ImageOps
 
-    try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            return picture.convert("RGB").resize((_PICTURE, _PICTURE), Image.Resampling.LANCZOS)
-    except OSError:
-        return Image.new("RGB", (_PICTURE, _PICTURE), "#cccccc")
+    square = (_PICTURE, _PICTURE)
+    small = small_picture(encoded, 2 * _PICTURE)
+    return Image.new("RGB", square, "#cccccc") if small is None else ImageOps.pad(small, square, color="#ffffff")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from stablellava_assets.planning.allocation import allocate
@@ -15,12 +16,15 @@ from stablellava_assets.tables.identity import content_key
 _LEAST_LACK = 0.001
 """What an ability lacks at least, so that one without a mistake still has a weight."""
 
+_NONE_BEGUN: Mapping[str, int] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class BatchPlan:
     """The plan of one batch, as it was recorded, for the ``rows_per_batch`` of now.
 
-    ``rows`` are ``batch_plans`` rows, complete but for ``run_id`` until they are recorded.
+    ``rows`` are ``batch_plans`` rows, complete but for ``run_id`` until they are recorded. An ability without one has
+    ``rows_per_batch`` prompts.
     """
 
     batch: str
@@ -28,21 +32,14 @@ class BatchPlan:
     rows_per_batch: int
 
     def rows_of(self, ability: str) -> int:
-        """Prompts of ``ability``: as planned, in proportion where ``rows_per_batch`` was changed since.
-
-        An ability that is newer than the plan gets ``rows_per_batch``.
-        """
+        """Prompts of ``ability``: as planned, in proportion where ``rows_per_batch`` was changed since."""
         row = self._row_of(ability)
-        if row is None:
-            return self.rows_per_batch
-        return max(1, round(int(row["rows"]) * self.rows_per_batch / int(row["rows_per_batch"])))
+        return self.rows_per_batch if row is None else _scaled(row, self.rows_per_batch)
 
-    def explanation_of(self, ability: str) -> str:
-        """One sentence: why so many."""
+    def explanation_of(self, ability: str) -> str | None:
+        """Why so many; None where nothing is planned for ``ability``."""
         row = self._row_of(ability)
-        return (
-            row["explanation"] if row else f"{ability} is newer than the plan of this batch: the usual number of rows."
-        )
+        return None if row is None else _explanation(row, self.rows_per_batch)
 
     def _row_of(self, ability: str) -> Mapping[str, Any] | None:
         return next((row for row in self.rows if row["ability"] == ability), None)
@@ -54,7 +51,7 @@ def plan_batch(
     settings: PlanningSettings,
     rows_per_batch: int,
     checkpoint_id: str | None = None,
-    begun: Collection[str] = (),
+    begun: Mapping[str, int] = _NONE_BEGUN,
 ) -> BatchPlan:
     """Share the rows of a batch out.
 
@@ -64,44 +61,48 @@ def plan_batch(
     Args:
         batch: whose plan it is.
         evidence: what is known of every ability.
-        settings: the bounds.
+        settings: the bounds, and the benchmark of the evidence.
         rows_per_batch: rows an ability, on average.
         checkpoint_id: the model of the evidence; None where nothing was scored: every ability then gets the same.
-        begun: abilities whose prompts of this batch were written before it was planned; they keep what they have.
+        begun: prompts of this batch that were there before it was planned, by ability. They keep their number; the others
+            get what they would get without them, so that an ability's rows do not depend on who asks with it.
     """
-    open_abilities = [each for each in evidence if each.ability not in begun]
+    least, most = _bounds(settings, rows_per_batch)
     weights: dict[str, float] = {}
     rows = {each.ability: rows_per_batch for each in evidence}
     if checkpoint_id is not None:
-        weights = _weights(open_abilities)
-        least, most = _bounds(settings, rows_per_batch)
-        rows |= allocate(weights, rows_per_batch * len(weights), least, most)
-    return BatchPlan(
-        batch,
-        [
-            {
-                "plan_id": content_key("batch plan", batch, each.ability),
-                "batch": batch,
-                "ability": each.ability,
-                "checkpoint_id": checkpoint_id,
-                "n": each.n,
-                "correct": each.correct,
-                "accuracy": each.accuracy,
-                "lower_bound": each.lower_bound,
-                "dialogues": each.dialogues,
-                "kept": each.kept,
-                "filter_yield": each.filter_yield,
-                "weight": weights.get(each.ability),
-                "rows_per_batch": rows_per_batch,
-                "rows": rows[each.ability],
-                "explanation": _explanation(
-                    each, rows[each.ability], settings, rows_per_batch, checkpoint_id, each.ability in begun
-                ),
-            }
-            for each in evidence
-        ],
-        rows_per_batch,
-    )
+        weights = _weights(evidence)
+        rows = allocate(weights, rows_per_batch * len(weights), least, most)
+    planned = []
+    for each in evidence:
+        known = each.ability in begun
+        row = {
+            "plan_id": content_key("batch plan", batch, each.ability),
+            "batch": batch,
+            "ability": each.ability,
+            "checkpoint_id": checkpoint_id,
+            "n": each.n,
+            "correct": each.correct,
+            "accuracy": each.accuracy,
+            "lower_bound": each.lower_bound,
+            "dialogues": each.dialogues,
+            "kept": each.kept,
+            "filter_yield": each.filter_yield,
+            "weight": None if known else weights.get(each.ability),
+            "rows_per_batch": rows_per_batch,
+            "rows": begun[each.ability] if known else rows[each.ability],
+            "benchmark": settings.benchmark,
+            "least": least,
+            "most": most,
+            "begun": known,
+        }
+        planned.append({**row, "explanation": _explanation(row, rows_per_batch)})
+    return BatchPlan(batch, planned, rows_per_batch)
+
+
+def was_begun(row: Mapping[str, Any]) -> bool:
+    """Whether the prompts of a ``batch_plans`` row were there before it; of earlier versions' rows the weight tells."""
+    return bool(row["begun"]) or (row["weight"] is None and row["checkpoint_id"] is not None)
 
 
 def _weights(evidence: Sequence[Evidence]) -> dict[str, float]:
@@ -122,28 +123,36 @@ def _bounds(settings: PlanningSettings, rows_per_batch: int) -> tuple[int, int]:
     return max(1, least), most
 
 
-def _explanation(
-    evidence: Evidence,
-    rows: int,
-    settings: PlanningSettings,
-    rows_per_batch: int,
-    checkpoint_id: str | None,
-    begun: bool,
-) -> str:
-    if begun:
-        return f"{evidence.ability} was begun before this batch was planned: it keeps the usual number of rows."
-    if checkpoint_id is None:
-        return f"Nothing was scored yet: {evidence.ability} gets the usual number of rows."
-    if evidence.accuracy is None:
-        known = f"{evidence.ability} was not scored yet, so that nothing counts as known"
+def _scaled(row: Mapping[str, Any], rows_per_batch: int) -> int:
+    return max(1, round(int(row["rows"]) * rows_per_batch / int(row["rows_per_batch"])))
+
+
+def _explanation(row: Mapping[str, Any], rows_per_batch: int) -> str:
+    rows = _scaled(row, rows_per_batch)
+    told = _reason(row, rows, rows_per_batch)
+    if row["rows_per_batch"] == rows_per_batch:
+        return told
+    return f"{told} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
+
+
+def _reason(row: Mapping[str, Any], rows: int, rows_per_batch: int) -> str:
+    ability = row["ability"]
+    if was_begun(row):
+        return f"{ability} was begun before this batch was planned: it keeps its prompts, {rows} rows."
+    where = "" if row["benchmark"] is None else f" in benchmark {row['benchmark']}"
+    if row["checkpoint_id"] is None:
+        return f"Nothing was scored{where} yet: {ability} gets the usual number of rows."
+    if row["accuracy"] is None:
+        known = f"{ability} was not scored{where} yet, so that nothing counts as known"
     else:
-        known = (
-            f"{evidence.ability}: {evidence.correct} of {evidence.n} answered right, a share of at least "
-            f"{evidence.lower_bound:.3f}"
-        )
+        known = f"{ability}: {row['correct']} of {row['n']} answered right{where}, a share of at least {row['lower_bound']:.3f}"
     kept = "nothing of it was filtered yet"
-    if evidence.filter_yield is not None:
-        kept = f"{evidence.filter_yield:.3f} of its dialogues were kept"
-    least, most = _bounds(settings, rows_per_batch)
-    limit = ", the least" if rows == least < most else ", the most" if rows == most > least else ""
-    return f"{known}; {kept}: {rows} rows, {rows / rows_per_batch:.2f} times the usual{limit}."
+    if row["filter_yield"] is not None:
+        kept = f"{row['filter_yield']:.3f} of its dialogues were kept"
+    return f"{known}; {kept}: {rows} rows, {rows / rows_per_batch:.2f} times the usual{_limit(row)}."
+
+
+def _limit(row: Mapping[str, Any]) -> str:
+    if row["least"] == row["most"]:
+        return ""
+    return {row["least"]: ", the least", row["most"]: ", the most"}.get(row["rows"], "")

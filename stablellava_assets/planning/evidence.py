@@ -12,7 +12,7 @@ from stablellava_assets.evaluation.statistics import wilson_interval
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tables.store import ParquetStore
 
-_SCORE_COLUMNS = ("model", "ability", "question_kind", "n", "correct")
+_SCORE_COLUMNS = ("model", "benchmark", "ability", "question_kind", "n", "correct")
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,15 @@ class Evidence:
         return self.kept / self.dialogues if self.dialogues else None
 
 
-def read_evidence(store: ParquetStore, abilities: Sequence[str]) -> tuple[str | None, list[Evidence]]:
-    """The newest checkpoint that was scored, None where none was, and what is known of each of ``abilities``.
+def read_evidence(store: ParquetStore, abilities: Sequence[str], benchmark: str) -> tuple[str | None, list[Evidence]]:
+    """The newest checkpoint that ``benchmark`` scored, None where there is none, and what is known of each of ``abilities``.
 
-    Scores count every benchmark that asks for an ability. The yield is that of all batches that went through the filters.
+    Other benchmarks do not count. The yield is that of all batches that went through the filters.
 
     Raises:
         StoreError: a table cannot be read.
     """
-    checkpoint = _newest_scored(store)
-    scores = _scores(store, checkpoint) if checkpoint is not None else {}
+    checkpoint, scores = _newest_scores(store, benchmark)
     filtered = store.partitions(FILTERED_PAIRS)
     evidence = []
     for ability in abilities:
@@ -68,19 +67,19 @@ def read_evidence(store: ParquetStore, abilities: Sequence[str]) -> tuple[str | 
     return checkpoint, evidence
 
 
-def _newest_scored(store: ParquetStore) -> str | None:
+def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dict[str, tuple[int, int]]]:
+    """The checkpoint, and of each ability how many questions it was asked and answered right."""
     checkpoints = store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"])["checkpoint_id"].to_pylist()
-    scored = {checkpoint for (checkpoint,) in store.partitions(ABILITY_SCORES)}
-    return next((checkpoint for checkpoint in reversed(checkpoints) if checkpoint in scored), None)
-
-
-def _scores(store: ParquetStore, checkpoint: str) -> dict[str, tuple[int, int]]:
-    totals: dict[str, tuple[int, int]] = {}
-    for row in store.read_all(ABILITY_SCORES, [(checkpoint,)], _SCORE_COLUMNS).to_pylist():
-        if row["model"] == "tuned" and row["question_kind"] == ALL:
-            n, correct = totals.get(row["ability"], (0, 0))
-            totals[row["ability"]] = n + row["n"], correct + row["correct"]
-    return totals
+    for checkpoint in reversed(checkpoints):
+        rows = store.read_all(ABILITY_SCORES, [(checkpoint,)], _SCORE_COLUMNS).to_pylist()
+        scores = {
+            row["ability"]: (row["n"], row["correct"])
+            for row in rows
+            if (row["model"], row["benchmark"], row["question_kind"]) == ("tuned", benchmark, ALL)
+        }
+        if scores:
+            return checkpoint, scores
+    return None, {}
 
 
 def _counts(store: ParquetStore, partition: tuple[str, ...]) -> tuple[int, int]:

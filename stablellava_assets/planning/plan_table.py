@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stablellava_assets.planning.batch_plan import BatchPlan
+from stablellava_assets.planning.batch_plan import BatchPlan, was_begun
 
 _HEADER = ("ability", "accuracy", "at least", "kept", "weight", "rows")
 
@@ -15,7 +15,7 @@ def plan_table(plan: BatchPlan, *, markdown: bool) -> str:
             _number(row["accuracy"]),
             _number(row["lower_bound"] if row["n"] else None),
             _number(row["filter_yield"]),
-            _number(row["weight"]),
+            "begun" if was_begun(row) else _number(row["weight"]),
             str(plan.rows_of(row["ability"])),
         )
         for row in plan.rows

@@ -1,9 +1,10 @@
-"""Plans by batch: made once, recorded as a table, and read whenever the batch is made again."""
+"""Plans by batch: an ability's rows are planned once, recorded in a table, and read whenever the batch is made again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -13,17 +14,21 @@ from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 
+_Rows = list[dict[str, Any]]
+
 
 class BatchPlans:
     """The plans of a profile.
 
-    A batch is planned when it is first asked for, from the scores of then. Later scores plan later batches: making a
-    batch again finds the same sizes, and so the same rows. Deleting the partition in ``batch_plans`` has it planned anew.
+    An ability's rows of a batch are planned when they are first asked for, from the scores of then: its share of a batch that
+    all abilities would have now, whoever else asks. Later scores plan later batches: making a batch again finds the same
+    size, and so the same rows. Deleting the partition in ``batch_plans`` has a batch planned anew, but for abilities
+    that have prompts of it: those keep as many as they have.
 
     Args:
         store: the tables; plans are in ``batch_plans``, a partition a batch.
-        locks: local folder of the lock that keeps the runs of one tick from planning a batch twice.
-        settings: the bounds.
+        locks: local folder of the lock that keeps the runs of one tick from writing a batch's plan at once.
+        settings: the bounds; None: what was planned is read, and nothing is planned.
         abilities: those that batches are made of.
         rows_per_batch: rows an ability, on average.
     """
@@ -32,7 +37,7 @@ class BatchPlans:
         self,
         store: ParquetStore,
         locks: Path,
-        settings: PlanningSettings,
+        settings: PlanningSettings | None,
         abilities: Sequence[str],
         rows_per_batch: int,
     ) -> None:
@@ -42,34 +47,50 @@ class BatchPlans:
         self._abilities = abilities
         self._rows_per_batch = rows_per_batch
 
-    def recorded(self, batch: str, run_id: str) -> BatchPlan:
-        """The plan of ``batch``; made and recorded under ``run_id`` if there is none yet.
+    def recorded(self, batch: str, abilities: Sequence[str], run_id: str) -> BatchPlan:
+        """The plan of ``batch``; rows of ``abilities`` that have none yet are planned and recorded under ``run_id``.
 
         Raises:
             StoreError: a table cannot be read, or the plan not be written.
         """
+        if self._settings is None:
+            return self._plan(batch, self._published(batch))
         self._locks.mkdir(parents=True, exist_ok=True)
         with FileLock(self._locks / f"{BATCH_PLANS.name}.lock"):
-            plan = self._published(batch)
-            if plan is None:
-                plan = self._new(batch)
-                rows = [{**row, "run_id": run_id} for row in plan.rows]
+            rows = self._published(batch)
+            new = self._missing(batch, abilities, rows)
+            if new:
+                rows += [{**row, "run_id": run_id} for row in new]
                 self._store.publish(BATCH_PLANS, (batch,), BATCH_PLANS.from_rows(rows))
-        return plan
+        return self._plan(batch, rows)
 
-    def foreseen(self, batch: str) -> BatchPlan:
-        """The recorded plan of ``batch``, or the one that would be recorded now; nothing is written.
+    def foreseen(self, batch: str, abilities: Sequence[str]) -> BatchPlan:
+        """What :meth:`recorded` would return now; nothing is written.
 
         Raises:
             StoreError: a table cannot be read.
         """
-        return self._published(batch) or self._new(batch)
+        rows = self._published(batch)
+        return self._plan(batch, [*rows, *self._missing(batch, abilities, rows)])
 
-    def _published(self, batch: str) -> BatchPlan | None:
+    def _plan(self, batch: str, rows: Sequence[Mapping[str, Any]]) -> BatchPlan:
+        return BatchPlan(batch, sorted(rows, key=lambda row: str(row["ability"])), self._rows_per_batch)
+
+    def _published(self, batch: str) -> _Rows:
         data = self._store.read(BATCH_PLANS, (batch,))
-        return None if data is None else BatchPlan(batch, data.to_pylist(), self._rows_per_batch)
+        return [] if data is None else data.to_pylist()
 
-    def _new(self, batch: str) -> BatchPlan:
-        checkpoint_id, evidence = read_evidence(self._store, self._abilities)
-        begun = {ability for ability, other in self._store.partitions(PROMPT_SPECS) if other == batch}
-        return plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun)
+    def _missing(self, batch: str, abilities: Sequence[str], rows: _Rows) -> Sequence[Mapping[str, Any]]:
+        """Rows of those ``abilities`` that are not among ``rows``, planned now."""
+        missing = set(abilities) - {row["ability"] for row in rows}
+        if self._settings is None or not missing:
+            return []
+        checkpoint_id, evidence = read_evidence(self._store, self._abilities, self._settings.benchmark)
+        begun = self._begun(batch, missing)
+        plan = plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun)
+        return [row for row in plan.rows if row["ability"] in missing]
+
+    def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:
+        """Prompts of the batch that are there, by ability."""
+        found = {ability: self._store.read(PROMPT_SPECS, (ability, batch), ["spec_id"]) for ability in abilities}
+        return {ability: data.num_rows for ability, data in found.items() if data is not None}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from stablellava_assets.yaml_documents import Document
 
 
 class PlanningSettings(Document):
-    """How far the size of an ability's batch may be from ``rows_per_batch``. All abilities together keep their rows."""
+    """What batches are planned from, and how far the size of an ability's batch may be from ``rows_per_batch``."""
 
+    benchmark: Literal["ai", "photos"] = Field(
+        "ai", description="Benchmark whose scores count: the painted one, or the real photographs."
+    )
     min_factor: float = Field(
         0.5, gt=0, le=1, description="Of rows_per_batch, what an ability gets at least, however good it is."
     )

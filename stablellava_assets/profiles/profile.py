@@ -68,12 +68,18 @@ class Profile(Document):
     storage: StorageSettings = StorageSettings()
 
     @model_validator(mode="after")
-    def _batches_may_differ(self) -> Self:
-        if self.planning is not None and isinstance(self.author, ReleasedAuthorSettings):
+    def _can_be_planned(self) -> Self:
+        if self.planning is None:
+            return self
+        if isinstance(self.author, ReleasedAuthorSettings):
             raise MistakeAtKeyError(
                 ("planning",),
                 "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip or repeat "
                 "rows. Leave planning out",
+            )
+        if self.planning.benchmark == "photos" and self.benchmark.photographs is None:
+            raise MistakeAtKeyError(
+                ("planning", "benchmark"), "there are no photographs to plan from; name some in benchmark.photographs"
             )
         return self
 

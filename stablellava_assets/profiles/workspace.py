@@ -15,9 +15,10 @@ from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.planning.recorded import BatchPlans
+from stablellava_assets.planning.upcoming import next_batches
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report
-from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
 from stablellava_assets.tuning.model_names import located
@@ -133,11 +134,15 @@ class Workspace:
 
     @cached_property
     def plans(self) -> BatchPlans | None:
-        """How many rows each ability gets in a batch; None where the profile plans nothing: ``rows_per_batch`` for all."""
+        """How many rows each ability gets in a batch; None where files are cut into batches of ``rows_per_batch``."""
         profile = self.profile
-        if profile.planning is None:
+        if isinstance(profile.author, ReleasedAuthorSettings):
             return None
         return BatchPlans(self.store, self.data / "journal", profile.planning, self.taught, profile.rows_per_batch)
+
+    def upcoming(self) -> dict[str, str]:
+        """The next batch of each ability that is taught; those whose batches are all done are left out."""
+        return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.taught)
 
     def alignment(self) -> Alignment | None:
         """What scores pictures against their prompts, with the newest checkpoint of now; None where nothing does."""

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from stablellava_assets.evaluation.scoreboard import judge_line
 from stablellava_assets.evaluation.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
 from stablellava_assets.report.lineage import Lineage, lineage_of
 from stablellava_assets.report.outcomes import Outcomes, outcomes
-from stablellava_assets.report.paper import FIGURE_6, Reported
+from stablellava_assets.report.paper import FIGURE_6, Reported, mean_note, reported
 from stablellava_assets.report.pictures import inline_pictures
-from stablellava_assets.report.radar import Radar
+from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 
 _PACKAGES = ("stablellava-assets", "torch", "transformers")
-_FEWEST_AXES = 3
 
 Score = Mapping[str, Any]
 
@@ -39,7 +39,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything about one benchmark. ``cells`` are by ability and kind."""
+    """Everything about one benchmark. ``cells`` are by ability and kind; ``judge`` says how far a judge agreed with the keywords,
+    and is empty where none graded."""
 
     benchmark: str
     total: Compared
@@ -47,6 +48,7 @@ class Measured:
     kinds: Sequence[Compared]
     cells: Mapping[tuple[str, str], Compared]
     outcomes: Outcomes
+    judge: str
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -55,14 +57,20 @@ class Measured:
         return [(verdict, counts[verdict]) for verdict in (BETTER, WORSE, UNDECIDED)]
 
     @property
-    def has_paper(self) -> bool:
-        """Whether the paper has figures to hold these against."""
-        return any(row.paper for row in self.abilities)
+    def in_paper(self) -> int:
+        """Of how many abilities the paper has figures to hold these against; beside the total stands their mean."""
+        return sum(row.paper is not None for row in self.abilities)
+
+    @property
+    def paper_note(self) -> str:
+        """What the paper's mean is of, where it lacks some of these abilities."""
+        return mean_note(self.in_paper, len(self.abilities))
 
     @property
     def radar(self) -> Radar | None:
-        """The radar of the abilities; None where they are too few for one."""
-        return Radar([row.name for row in self.abilities]) if len(self.abilities) >= _FEWEST_AXES else None
+        """The radar of the abilities; None where they are too few or too many for one."""
+        drawable = FEWEST_AXES <= len(self.abilities) <= MOST_AXES
+        return Radar([row.name for row in self.abilities]) if drawable else None
 
     @property
     def unscored(self) -> int:
@@ -149,11 +157,12 @@ def measured_by_benchmark(
         cells = _cells([row for row in scores if row["benchmark"] == benchmark], FIGURE_6.get(benchmark, {}))
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
-            measured.append(_measured(benchmark, cells, changed))
+            graded = [row for row in judgements if row["benchmark"] == benchmark]
+            measured.append(_measured(benchmark, cells, changed, judge_line(graded) if graded else ""))
     return measured
 
 
-def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes) -> Measured:
+def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes, judge: str) -> Measured:
     return Measured(
         benchmark=benchmark,
         total=cells[ALL, ALL],
@@ -161,21 +170,27 @@ def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed
         kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
         cells=cells,
         outcomes=changed,
+        judge=judge,
     )
 
 
 def _cells(scores: Sequence[Score], paper: Mapping[str, Reported]) -> dict[tuple[str, str], Compared]:
     """What both models have a score for, by ability and kind."""
     by_key = {(row["ability"], row["question_kind"], row["model"]): row for row in scores}
+    both = [
+        (ability, kind)
+        for ability, kind in dict.fromkeys(key[:2] for key in by_key)
+        if {(ability, kind, "base"), (ability, kind, "tuned")} <= by_key.keys()
+    ]
+    of_paper = reported(paper, [ability for ability, kind in both if kind == ALL])
     return {
         (ability, kind): Compared(
             ability if kind == ALL else kind,
             by_key[ability, kind, "base"],
             by_key[ability, kind, "tuned"],
-            paper.get(ability) if kind == ALL else None,
+            of_paper.get(ability) if kind == ALL else None,
         )
-        for ability, kind in dict.fromkeys(key[:2] for key in by_key)
-        if {(ability, kind, "base"), (ability, kind, "tuned")} <= by_key.keys()
+        for ability, kind in both
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import Table
@@ -41,12 +43,19 @@ class Maker:
 
 @dataclass(frozen=True)
 class Lineage:
-    """All that; ``unmade`` counts rows by table, status and reason."""
+    """All that; ``unmade`` counts rows by table, status and reason, and ``pairs_key`` is that of the kept pairs."""
 
     abilities: Sequence[AbilityRows]
     reasons: Sequence[tuple[str, int]]
     makers: Sequence[Maker]
     unmade: Sequence[tuple[str, str, str, int]]
+    pairs_key: str
+
+    def is_of(self, checkpoint: Mapping[str, Any]) -> bool:
+        """Whether the kept pairs still are those of a ``llava_checkpoint`` row; of earlier versions' rows only their number is known."""
+        if checkpoint["pairs_key"] is None:
+            return bool(checkpoint["pairs"] == self.total.kept)
+        return bool(checkpoint["pairs_key"] == self.pairs_key)
 
     @property
     def total(self) -> AbilityRows:
@@ -90,6 +99,7 @@ def lineage_of(store: ParquetStore) -> Lineage:
         reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["reasons"])),
         makers=[Maker(*key, count) for key, count in of_maker.items()],
         unmade=[(*key, count) for key, count in unmade.most_common()],
+        pairs_key=pairs_key(store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()),
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import NamedTuple
+
+from stablellava_assets.evaluation.verdicts import ALL
 
 
 class Reported(NamedTuple):
@@ -28,7 +32,6 @@ FIGURE_6 = {
         "scene": Reported(0.72, 0.84),
         "style": Reported(0.44, 0.60),
         "vehicle": Reported(0.68, 0.82),
-        "all": Reported(0.580, 0.733),
     },
     "photos": {
         "abnormal": Reported(0.46, 0.54),
@@ -43,8 +46,21 @@ FIGURE_6 = {
         "scene": Reported(0.64, 0.78),
         "style": Reported(0.24, 0.32),
         "vehicle": Reported(0.52, 0.62),
-        "all": Reported(0.557, 0.650),
     },
 }
-"""By the name that the like benchmark has here, and ability. Its figures for photographs of color and scene before tuning,
-and so their mean, are read off the plot."""
+"""By the name that the like benchmark has here, and ability. Its figures for photographs of color and scene before tuning
+are read off the plot."""
+
+
+def reported(figures: Mapping[str, tuple[float, float]], abilities: Iterable[str]) -> dict[str, Reported]:
+    """The figures of those abilities that the paper has, and under ``all`` their mean, as its own mean is of other abilities."""
+    shared = {ability: Reported(*figures[ability]) for ability in abilities if ability in figures}
+    if not shared:
+        return {}
+    before, after = (fmean(values) for values in zip(*shared.values(), strict=True))
+    return shared | {ALL: Reported(before, after)}
+
+
+def mean_note(in_paper: int, abilities: int) -> str:
+    """What that mean is of, to be said beside a total of more ``abilities``; empty where it is of the same."""
+    return f"paper: mean of {in_paper} of these {abilities}" if 0 < in_paper < abilities else ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.small_pictures import small_picture
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore
 
@@ -39,17 +40,8 @@ def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> 
 
 
 def _data_uri(encoded: bytes | None, side: int) -> str | None:
-    from PIL import Image
-
-    if not encoded:
+    if (small := small_picture(encoded, side)) is None:
         return None
-    try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            picture.draft("RGB", (side, side))
-            small = picture.convert("RGB")
-            small.thumbnail((side, side))
-            buffer = io.BytesIO()
-            small.save(buffer, "WEBP", quality=82)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=82)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,45 +1,83 @@
-"""Where the lines of a radar chart go, for the page to draw in its own colours."""
+"""Where the lines and the labels of a radar chart go, for whoever draws it in colours of their own."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from unicodedata import east_asian_width
 
-WIDTH, HEIGHT = 440, 360
-_CENTRE = (220.0, 182.0)
+FEWEST_AXES = 3
+MOST_AXES = 36
+"""With more, even their numbers would touch."""
+
+LINE = 16.0
+"""From one line of a label to the next."""
+
 _RADIUS = 138.0
 _LABEL = 12.0
+_MARGIN = 6.0
 _RINGS = (0.25, 0.5, 0.75, 1.0)
+_FONT_SIZE = 14.0
+_CHARACTERS_A_LINE = 12
+_WIDEST = 8.0
+"""Of a line, in ems; wider labels would leave the chart small on a phone."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A spoke: where it ends, and where its label stands."""
+    """A spoke: where it ends, the lines of its label, where the first of them stands, and the room they are given."""
 
-    label: str
     end: Point
+    lines: Sequence[str]
     label_at: Point
     anchor: str
+    box: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Radar:
-    """The chart without its series."""
+    """The chart without its series, around the point 0,0. Where names would overlap or be cut, axes are numbered."""
 
-    labels: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether numbers stand at the axes, so that the names have to be listed beside the chart."""
+        named = [self._axis(index, lines) for index, lines in enumerate(self._wrapped)]
+        too_wide = any(_ems(line) > _WIDEST for axis in named for line in axis.lines)
+        return too_wide or any(_overlap(one.box, other.box) for one, other in combinations(named, 2))
 
     @property
     def axes(self) -> list[Axis]:
         """The spokes, clockwise from the top."""
-        return [self._axis(label, index) for index, label in enumerate(self.labels)]
+        numbers = [[str(number)] for number in range(1, len(self.names) + 1)]
+        return [self._axis(index, lines) for index, lines in enumerate(numbers if self.numbered else self._wrapped)]
+
+    @property
+    def view_box(self) -> tuple[float, float, float, float]:
+        """The rectangle that holds everything: its left, top, width and height."""
+        rim = (-_RADIUS, -_RADIUS, _RADIUS, _RADIUS)
+        lefts, tops, rights, bottoms = zip(rim, *(axis.box for axis in self.axes), strict=True)
+        left, top, right, bottom = (
+            round(edge, 1)
+            for edge in (
+                min(lefts) - _MARGIN,
+                min(tops) - _MARGIN,
+                max(rights) + _MARGIN,
+                max(bottoms) + _MARGIN,
+            )
+        )
+        return left, top, round(right - left, 1), round(bottom - top, 1)
 
     @property
     def rings(self) -> list[tuple[float, str]]:
         """The grid: the value of each ring and its corners."""
-        return [(value, self.polygon([value] * len(self.labels))) for value in _RINGS]
+        return [(value, self.polygon([value] * len(self.names))) for value in _RINGS]
 
     def polygon(self, values: Sequence[float]) -> str:
         """The points of a polygon through one value, 0 to 1, an axis."""
@@ -51,13 +89,13 @@ class Radar:
 
     def gapped(self, values: Mapping[str, float]) -> str:
         """The path through the axes that have a value; those without are not jumped over."""
-        count = len(self.labels)
+        count = len(self.names)
         path = ""
-        for index, label in enumerate(self.labels):
-            following = self.labels[(index + 1) % count]
-            if label in values and following in values:
+        for index, name in enumerate(self.names):
+            following = self.names[(index + 1) % count]
+            if name in values and following in values:
                 (x1, y1), (x2, y2) = (
-                    self.point(index, values[label]),
+                    self.point(index, values[name]),
                     self.point((index + 1) % count, values[following]),
                 )
                 path += f"M{x1},{y1}L{x2},{y2}"
@@ -65,15 +103,35 @@ class Radar:
 
     def point(self, index: int, value: float, beyond: float = 0.0) -> Point:
         """Where a value lies on an axis, ``beyond`` so many units further out."""
-        angle = 2 * math.pi * index / len(self.labels) - math.pi / 2
+        angle = 2 * math.pi * index / len(self.names) - math.pi / 2
         distance = _RADIUS * value + beyond
-        return (
-            round(_CENTRE[0] + distance * math.cos(angle), 1),
-            round(_CENTRE[1] + distance * math.sin(angle), 1),
+        return round(distance * math.cos(angle), 1), round(distance * math.sin(angle), 1)
+
+    @property
+    def _wrapped(self) -> list[list[str]]:
+        return [
+            textwrap.wrap(name.replace("_", " "), _CHARACTERS_A_LINE, break_long_words=False) for name in self.names
+        ]
+
+    def _axis(self, index: int, lines: Sequence[str]) -> Axis:
+        """The label's block grows away from the chart: up at the top, down at the bottom, both ways at the sides."""
+        x, y = self.point(index, 1, _LABEL)
+        width, height = _FONT_SIZE * max(map(_ems, lines), default=0.0), LINE * len(lines)
+        top = y - height / 2 + height / 2 * y / (_RADIUS + _LABEL)
+        anchor, left = ("middle", x - width / 2) if abs(x) < _LABEL else ("start", x) if x > 0 else ("end", x - width)
+        return Axis(
+            end=self.point(index, 1),
+            lines=lines,
+            label_at=(x, round(top + LINE - 4, 1)),
+            anchor=anchor,
+            box=(left, top, left + width, top + height),
         )
 
-    def _axis(self, label: str, index: int) -> Axis:
-        x, y = self.point(index, 1, _LABEL)
-        aside = x - _CENTRE[0]
-        anchor = "middle" if abs(aside) < _LABEL else "start" if aside > 0 else "end"
-        return Axis(label, self.point(index, 1), (x, y + 4), anchor)
+
+def _ems(line: str) -> float:
+    """How wide a line is at most; nobody knows the reader's font."""
+    return sum(1.0 if east_asian_width(each) in "WF" or each in "mwMW@%" else 0.65 for each in line)
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 OptionT = TypeVar("OptionT")
@@ -14,6 +14,11 @@ def content_key(*parts: Any) -> str:
     """A 128-bit hex digest of JSON-able ``parts``; the same on every machine and Python version."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def pairs_key(row_keys: Iterable[str]) -> str:
+    """What a set of pairs is called, in whatever order their ``row_key`` come."""
+    return content_key("pairs", sorted(row_keys))
 
 
 def derive_seed(*parts: Any) -> int:

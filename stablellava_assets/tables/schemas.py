@@ -268,7 +268,9 @@ LLAVA_CHECKPOINT = Table(
         column("seconds", pa.float64(), "Wall time of the tuning, without the base."),
         column("created_at", pa.timestamp("us", tz="UTC"), "When the tuning ended."),
         _RUN_ID,
+        column("pairs_key", pa.string(), "Content hash of the kept pairs; null in rows of earlier versions."),
     ),
+    added=frozenset({"pairs_key"}),
 )
 
 ABILITY_ANSWERS = Table(
@@ -298,8 +300,9 @@ ABILITY_ANSWERS = Table(
         column("rotation", pa.int32(), "How far the options of a choice were rotated; null otherwise."),
         column("options", STRINGS, "The options as offered; null where there were none."),
         column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
+        column("picture", pa.string(), "Content hash of the picture; null in rows of earlier versions."),
     ),
-    added=frozenset({"rotation", "options", "refused"}),
+    added=frozenset({"rotation", "options", "refused", "picture"}),
 )
 
 ANSWER_JUDGEMENTS = Table(
@@ -342,7 +345,11 @@ ABILITY_SCORES = Table(
         column("accuracy", pa.float64(), "correct / n."),
         column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
-        column("p_value", pa.float64(), "Exact McNemar test of base against tuned over the same items."),
+        column(
+            "p_value",
+            pa.float64(),
+            "Exact McNemar test of base against tuned over the same items; over pictures where some were asked about twice.",
+        ),
         column(
             "difference",
             pa.float64(),
@@ -380,7 +387,7 @@ ABILITY_SCORES = Table(
 
 BATCH_PLANS = Table(
     "batch_plans",
-    "How many prompts each ability gets in a batch and why, recorded when the batch was planned; only with planning.",
+    "How many prompts each ability gets in a batch and why, recorded when its batch was first asked for; only with planning.",
     "plan_id",
     ("batch",),
     (
@@ -397,12 +404,23 @@ BATCH_PLANS = Table(
         column("dialogues", pa.int64(), "Dialogues of earlier batches that went through the filters."),
         column("kept", pa.int64(), "Pairs of them that were kept."),
         column("filter_yield", pa.float64(), "kept / dialogues; null where nothing was filtered."),
-        column("weight", pa.float64(), "What the ability lacks, over its yield; null where the batch was not weighed."),
+        column("weight", pa.float64(), "What the ability lacks, over its yield; null where it was not weighed."),
         column("rows_per_batch", pa.int64(), "Prompts a batch that the profile asked for at the time."),
         column("rows", pa.int64(), "Prompts planned for the ability."),
-        column("explanation", pa.string(), "One sentence: why so many."),
+        column("explanation", pa.string(), "Why so many, as it was told when the batch was planned."),
         _RUN_ID,
+        column(
+            "benchmark", pa.string(), "Benchmark whose scores were used; null where an earlier version summed over all."
+        ),
+        column("least", pa.int64(), "Prompts that min_factor allowed at least; null in rows of earlier versions."),
+        column("most", pa.int64(), "Prompts that max_factor allowed at most; null in rows of earlier versions."),
+        column(
+            "begun",
+            pa.bool_(),
+            "Whether the prompts were there before the plan, which then kept their number; null in rows of earlier versions.",
+        ),
     ),
+    added=frozenset({"benchmark", "least", "most", "begun"}),
 )
 
 TABLES: tuple[Table, ...] = (

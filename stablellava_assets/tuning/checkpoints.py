@@ -33,6 +33,12 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
     return model.to("cuda" if on_gpu else "cpu"), processor
 
 
+def chat_template_of(folder: Path) -> str | None:
+    """The chat template of a checkpoint that :func:`save_checkpoint` or a processor wrote; None where it has none of its own."""
+    path = folder / "chat_template.jinja"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
 def adds_special_tokens(processor: ProcessorMixin, text: str) -> bool:
     """Whether the tokenizer is to put its first token before ``text``: not where the chat template has written it."""
     first = processor.tokenizer.bos_token

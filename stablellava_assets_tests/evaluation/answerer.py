@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stablellava_assets.evaluation.asking import ask_model, plan_answers
 from stablellava_assets.evaluation.suites.items import suite_item
+from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row, refresh
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS
@@ -28,13 +29,13 @@ def planned(checkpoint: Path) -> list[PlannedRow]:
             number,
             kind="what",
             question="What color is it?",
-            picture=picture(COLORS[number % len(COLORS)]),
+            picture=Picture(picture(COLORS[number % len(COLORS)])),
             accepted=[COLORS[number % len(COLORS)]],
         )
         for number in range(QUESTIONS)
     ]
     row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
-    return [one for one in plan_answers(row, items, 4) if one.inputs["columns"]["model"] == "base"]
+    return [one for one in plan_answers(row, items, 4, None) if one.inputs["columns"]["model"] == "base"]
 
 
 def answer_all(checkpoint: Path, folder: Path) -> Refreshed:

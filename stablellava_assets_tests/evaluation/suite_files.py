@@ -3,10 +3,55 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import struct
+import zlib
 from pathlib import Path
 
+from PIL import Image
+
 from stablellava_assets_tests.tuning.tiny import picture
+
+MMBENCH_CATEGORIES = (
+    "structuralized_imagetext_understanding",
+    "action_recognition",
+    "attribute_comparison",
+    "physical_property_reasoning",
+    "nature_relation",
+    "celebrity_recognition",
+    "function_reasoning",
+    "identity_reasoning",
+    "image_emotion",
+    "image_quality",
+    "image_scene",
+    "image_style",
+    "image_topic",
+    "object_localization",
+    "ocr",
+    "physical_relation",
+    "social_relation",
+    "spatial_relationship",
+    "future_prediction",
+    "attribute_recognition",
+)
+
+
+def damaged_pictures() -> dict[str, bytes]:
+    """Files that are no pictures, by what is wrong with them."""
+    noise, photograph, scan = Image.effect_noise((512, 512), 90), io.BytesIO(), io.BytesIO()
+    noise.save(photograph, "JPEG")
+    noise.save(scan, "PNG")
+    before_last_chunk, _, last_chunk = scan.getvalue().rpartition(b"IDAT")
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    png = picture("red")
+    return {
+        "empty": b"",
+        "text": b"not a picture",
+        "truncated": photograph.getvalue()[:-200],
+        "broken chunk": before_last_chunk + bytes(4) + last_chunk,
+        "too many pixels": png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:],
+    }
 
 
 def _images(folder: Path) -> Path:

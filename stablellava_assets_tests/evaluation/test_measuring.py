@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from stablellava_assets.assets.ability_benchmark import ability_benchmark
 from stablellava_assets.assets.ability_scores import ability_scores
 from stablellava_assets.assets.published import PublishedTables
+from stablellava_assets.demo import current_scores
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.spending_plan import budget_lines
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
@@ -25,7 +28,7 @@ from stablellava_assets.tables.schemas import (
 )
 from stablellava_assets.tuning.checkpoints import save_checkpoint
 from stablellava_assets_tests.conftest import SMALL
-from stablellava_assets_tests.endpoint.loopback import loopback
+from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
 from stablellava_assets_tests.evaluation.test_photographs import LINE, write_list
@@ -138,7 +141,73 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
     assert NO_PHOTOGRAPHS not in table
     assert metadata["ability_benchmark"]["photograph_questions"].value == 5
     assert "graded 6 answers" in str(metadata["ability_scores"]["judge"].value)
+    assert "graded 6 answers" in current_scores(project.workspace)
+    assert "Judging the answers of both models is not in this plan" in budget_lines(project.workspace)
     assert again["ability_scores"]["computed"].value == 0
+
+
+def test_other_keywords_are_scored_without_asking_again(project: Project) -> None:
+    folder = write_list(project.folder / "photographs", LINE)
+    project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], "photographs": str(folder)}})
+    _measure(project.workspace)
+    said = [
+        {**row, "answer": "Crimson, I say."} if row["benchmark"] == "photos" else row
+        for row in project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
+    ]
+    project.workspace.store.publish(ABILITY_ANSWERS, ("c",), ABILITY_ANSWERS.from_rows(said))
+    write_list(folder, {**LINE, "accepted": ["red", "crimson"]})
+    metadata = _measure(project.workspace)
+    answers = project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
+    assert metadata["ability_scores"]["computed"].value == 0
+    assert [(row["accepted"], row["correct"]) for row in answers if row["benchmark"] == "photos"] == [
+        (["red", "crimson"], True)
+    ] * 2
+
+
+def test_another_checkpoint_of_the_same_base_asks_the_base_nothing(project: Project) -> None:
+    first = _measure(project.workspace)["ability_scores"]["computed"].value
+    save_checkpoint(*model_and_processor(2), project.workspace.data / "models" / "second")
+    (row,) = project.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
+    second = {**row, "checkpoint_id": "d", "path": "models/second"}
+    project.workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row, second]))
+    shutil.rmtree(project.workspace.data / "models" / "base")
+    again = _measure(project.workspace)["ability_scores"]
+    assert again["computed"].value == first
+    answers = project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
+    said = {(row["checkpoint_id"], row["item_id"]): row["answer"] for row in answers if row["model"] == "base"}
+    assert all(text == said["c", item] for (checkpoint, item), text in said.items() if checkpoint == "d")
+    assert len(said) == len(answers) / 2
+
+
+def test_a_judge_without_a_key_is_said_before_anybody_is_asked(project: Project, monkeypatch: Any) -> None:
+    project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project)}})
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(dg.Failure, match=r"benchmark\.judge: .*OPENAI_API_KEY"):
+        _measure(project.workspace)
+    shutil.rmtree(project.workspace.data / "models")  # Nobody could be asked now.
+    with pytest.raises(dg.Failure, match="OPENAI_API_KEY"):
+        _measure(project.workspace)
+
+
+def test_a_judge_that_refuses_does_not_hold_back_what_keywords_score(project: Project) -> None:
+    with loopback(Script(key="another"), answer=_grade) as (url, _):
+        project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project, url)}})
+        with pytest.raises(dg.Failure, match="scores are published; those that need a grade lack it"):
+            _measure(project.workspace)
+    scores = project.workspace.store.read_all(ABILITY_SCORES).to_pylist()
+    assert {row["benchmark"] for row in scores} == {"ai"}
+    judged = project.workspace.store.read_all(ANSWER_JUDGEMENTS).to_pylist()
+    assert {(row["status"], row["grade"]) for row in judged} == {("deferred", None)}
+    with loopback(answer=_grade) as (url, _):
+        project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project, url)}})
+        _measure(project.workspace)
+    scores = project.workspace.store.read_all(ABILITY_SCORES).to_pylist()
+    assert {row["benchmark"] for row in scores} == {"ai", "photos"}
+
+
+def _open_question(project: Project, url: str | None = None) -> dict[str, Any]:
+    folder = write_list(project.folder / "photographs", {**LINE, "kind": "open", "question": "Describe it."})
+    return {"photographs": str(folder), "judge": {"endpoint": {"model": "judge", **({"base_url": url} if url else {})}}}
 
 
 def test_a_list_with_a_mistake_stops_the_benchmark(project: Project) -> None:

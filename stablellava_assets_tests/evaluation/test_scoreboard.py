@@ -25,8 +25,8 @@ def test_every_benchmark_has_a_table_with_the_kinds_it_asks() -> None:
     rows = answers("01", "11", "animal") + answers("0", "1", "animal", "choice", benchmark="photos")
     shown = scoreboard(score_answers(rows), markdown=True)
     painted, photographs = shown.split("Benchmark: real photographs (photos)\n\n")
-    assert painted.startswith("| ability | n | base | tuned |")
-    assert painted.splitlines()[0].endswith("| verdict | what | yes_no | either_or |")
+    assert painted.startswith("Benchmark: painted pictures (ai)\n\n| ability | n | base | tuned |")
+    assert painted.splitlines()[2].endswith("| verdict | what | yes_no | either_or |")
     assert photographs.splitlines()[0].endswith("| verdict | choice |")
     assert NO_PHOTOGRAPHS not in shown
 
@@ -36,3 +36,9 @@ def test_scores_of_an_earlier_version_are_shown_without_a_verdict() -> None:
         {**row, "p_holm": None, "verdict": None} for row in score_answers(answers("01", "11", "animal"))
     ]
     assert "| animal | 2 | 0.500 | 1.000 |" in scoreboard(unjudged, markdown=True)
+
+
+def test_yes_no_questions_tell_how_often_yes_was_said_and_nothing() -> None:
+    rows = [{**row, "answer": "A cat."} for row in answers("0101", "1111", "animal", "yes_no")]
+    shown = scoreboard(score_answers(rows), markdown=True)
+    assert "| all | base | 0.500 |  | 0.000 | 0.000 | 0.000 | 4 |" in shown

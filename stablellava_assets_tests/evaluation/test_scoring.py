@@ -33,10 +33,56 @@ from stablellava_assets_tests.evaluation.answers import answers
         ("It is a top hat.", ["top hat"], ["hat"], True),
         ("It is a police car.", ["car"], ["police car"], False),
         ("It is a hat, a top hat.", ["top hat"], ["hat"], False),
+        ("It is the tram.", ["a tram"], [], True),
+        ("It is the A-frame house.", ["A-frame"], [], True),
+        ("A picture frame.", ["A-frame"], [], False),
+        ("An e-mail.", ["email"], [], True),
+        ("Emails.", ["e-mail"], [], True),
+        ("A T-shirt.", ["tshirt"], [], True),
+        ("Two fire trucks.", ["firetruck"], [], True),
+        ("Two firetrucks.", ["a fire truck"], [], True),
+        ("It is land.", ["island"], [], False),
+        ("It is a plant or a tree.", ["planter"], [], False),
+        ("It is 3.14.", ["3.14"], [], True),
+        ("It is 3.14.", ["14"], [], False),
+        ("It is 3.14.", ["3"], [], False),
+        ("1,400 people.", ["400"], [], False),
+        ("1,400 people.", ["1400"], [], True),
+        ("There are 2.", ["2"], [], True),
+        ("1,2,3", ["2"], [], True),
     ],
 )
 def test_keywords(answer: str, accepted: list[str], refused: list[str], right: bool) -> None:
     assert is_correct(answer, accepted, refused, "either_or") is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("There is no dog.", False),
+        ("It is not a dog.", False),
+        ("There isn't a dog.", False),
+        ("There isn’t a dog.", False),
+        ("I cannot see any dog.", False),
+        ("A street without a dog.", False),
+        ("Neither a dog nor a cat.", False),
+        ("It has never been a dog.", False),
+        ("A cat, not a dog.", False),
+        ("Not a cat but a dog.", True),
+        ("It isn't a cat. It is a dog.", True),
+        ("No, a dog.", True),
+        ("There is no dog, but the dog's bowl.", True),
+        ("Not every one of them is a dog.", True),
+        ("A knot, a dog.", True),
+    ],
+)
+def test_a_keyword_right_behind_a_negation_is_not_said(answer: str, right: bool) -> None:
+    assert is_correct(answer, ["dog"], [], "what") is right
+
+
+def test_negations_are_words_of_keywords_too() -> None:
+    assert is_correct("There is no dog.", ["no dog"], [], "what")
+    assert not is_correct("It isn't there.", ["is"], [], "what")
 
 
 @pytest.mark.parametrize(

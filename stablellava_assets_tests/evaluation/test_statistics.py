@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 
-from stablellava_assets.evaluation.statistics import holm, mcnemar_p_value, paired_difference, verdict, wilson_interval
+from stablellava_assets.evaluation.statistics import (
+    design_effect,
+    holm,
+    paired_difference,
+    paired_p_value,
+    verdict,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,12 +31,31 @@ def test_wilson_interval(correct: int, n: int, low: float, high: float) -> None:
     assert list(wilson_interval(correct, n)) == pytest.approx([low, high], abs=1e-4)
 
 
-def test_mcnemar_p_value() -> None:
-    assert mcnemar_p_value(0, 0) == 1.0
-    assert mcnemar_p_value(5, 5) == 1.0
-    assert mcnemar_p_value(0, 8) == mcnemar_p_value(8, 0) == 2 / 2**8
+def test_one_item_a_picture_is_mcnemars_test() -> None:
+    assert paired_p_value([]) == paired_p_value([0, 0]) == 1.0
+    assert paired_p_value([1, -1] * 5) == 1.0
+    assert paired_p_value([1] * 8) == paired_p_value([-1] * 8) == 2 / 2**8
     # 2 * (1 + 10 + 45) / 2^10
-    assert mcnemar_p_value(2, 8) == pytest.approx(2 * 56 / 1024)
+    assert paired_p_value([1] * 2 + [-1] * 8 + [0] * 90) == pytest.approx(2 * 56 / 1024)
+
+
+@pytest.mark.parametrize("gained", [[2, -1, 3], [1, 1, 1, -1, 2], [3, 3, 3, 3, -1, 0, 2], [6, 6]])
+def test_several_items_a_picture_are_tested_by_turning_whole_pictures(gained: list[int]) -> None:
+    sizes = [number for number in gained if number]
+    as_far = [
+        abs(sum(sign * size for sign, size in zip(signs, sizes, strict=True))) >= abs(sum(sizes))
+        for signs in itertools.product((1, -1), repeat=len(sizes))
+    ]
+    assert paired_p_value(gained) == pytest.approx(sum(as_far) / len(as_far))
+
+
+def test_items_that_go_together_count_as_one() -> None:
+    assert design_effect([[0], [1], [1]]) == 1.0
+    # Every picture's items alike, as many right as wrong: the pictures are all there is, up to the n - 1 of a sample.
+    pictures = [[1, 1, 1]] * 50 + [[0, 0, 0]] * 50
+    assert design_effect(pictures) == pytest.approx(3 * 100 / 99)
+    assert design_effect([[1, 0]] * 10) == 1.0, "items that balance each other count for no more than they are"
+    assert design_effect([[1, 1], [1, 1]]) == design_effect([[1, 0]]) == 2.0
 
 
 def test_no_items_have_no_interval() -> None:

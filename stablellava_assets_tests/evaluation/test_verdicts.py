@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets_tests.evaluation.answers import answers
 
 
-def tuned_rows(rows: list[dict[str, object]]) -> dict[tuple[str, str], dict[str, object]]:
-    return {(row["ability"], row["question_kind"]): row for row in rows if row["model"] == "tuned"}  # type: ignore[misc]
+def tuned_rows(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["ability"], row["question_kind"]): row for row in rows if row["model"] == "tuned"}
 
 
 def test_one_ability_of_many_needs_more_evidence_than_one_alone() -> None:
@@ -43,10 +45,21 @@ def test_a_model_that_got_worse_is_said_to_be() -> None:
     row = tuned_rows(score_answers(answers("1" * 10, "0" * 10, "animal")))["animal", "all"]
     assert row["verdict"] == "worse"
     assert row["difference"] == -1
-    assert row["difference_high"] < 0  # type: ignore[operator]
+    assert row["difference_high"] < 0
 
 
 def test_nothing_is_said_where_the_models_answered_other_items() -> None:
     base_only = [row for row in answers("01", "11", "animal") if row["model"] == "base"]
     for row in score_answers(base_only):
         assert row["p_value"] is row["p_holm"] is row["verdict"] is row["difference"] is None
+
+
+def test_questions_about_one_picture_are_no_independent_witnesses() -> None:
+    apart = answers("0" * 6, "1" * 6, "animal")
+    shared = [{**row, "picture": "one"} for row in apart]
+    alone, together = (tuned_rows(score_answers(rows))["animal", "all"] for rows in (apart, shared))
+    assert (alone["verdict"], together["verdict"]) == ("better", "no difference shown")
+    assert together["p_value"] == 1.0
+    assert together["interval_low"] < alone["interval_low"]
+    assert together["difference"] == alone["difference"] == 1.0
+    assert together["difference_low"] < alone["difference_low"]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import Table
@@ -27,8 +29,13 @@ def row(table: Table, **values: Any) -> dict[str, Any]:
     return filled | values
 
 
-def publish_scores(store: ParquetStore, checkpoint: str, correct: dict[str, int]) -> None:
-    """A checkpoint after those that are there, and of :data:`N` questions an ability, how many it answers right."""
+def publish_scores(
+    store: ParquetStore, checkpoint: str, correct: dict[str, int], photographs: dict[str, int] | None = None
+) -> None:
+    """A checkpoint after those that are there, and of :data:`N` questions an ability, how many it answers right.
+
+    ``photographs`` are the same of the real ones.
+    """
     before = store.read_all(LLAVA_CHECKPOINT).to_pylist()
     checkpoints = [*before, row(LLAVA_CHECKPOINT, checkpoint_id=checkpoint)]
     store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(checkpoints))
@@ -37,12 +44,14 @@ def publish_scores(store: ParquetStore, checkpoint: str, correct: dict[str, int]
             ABILITY_SCORES,
             checkpoint_id=checkpoint,
             model=model,
+            benchmark=benchmark,
             ability=ability,
             question_kind=kind,
             n=N,
             correct=right,
         )
-        for ability, count in correct.items()
+        for benchmark, of_abilities in ((PAINTED, correct), (PHOTOGRAPHS, photographs or {}))
+        for ability, count in of_abilities.items()
         # Neither the base nor a single kind of question may count.
         for model, kind, right in (("tuned", "all", count), ("base", "all", 0), ("tuned", "what", 0))
     ]

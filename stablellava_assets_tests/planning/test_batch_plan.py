@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def sizes(plan: BatchPlan) -> dict[str, int]:
     return {row["ability"]: row["rows"] for row in plan.rows}
 
 
-def plan(*evidence: Evidence, rows: int = 100, **bounds: float) -> BatchPlan:
+def plan(*evidence: Evidence, rows: int = 100, **bounds: Any) -> BatchPlan:
     return plan_batch("0002", evidence, PlanningSettings(**bounds), rows, "checkpoint")
 
 
@@ -76,7 +77,7 @@ def test_what_was_neither_scored_nor_filtered_counts_as_unknown() -> None:
     made = plan(Evidence("known", 150, 120, 400, 400), Evidence("new"))
     assert sizes(made) == {"known": 50, "new": 150}
     assert made.explanation_of("new") == (
-        "new was not scored yet, so that nothing counts as known; nothing of it was filtered yet: "
+        "new was not scored in benchmark ai yet, so that nothing counts as known; nothing of it was filtered yet: "
         "150 rows, 1.50 times the usual."
     )
 
@@ -89,6 +90,36 @@ def test_without_a_mistake_everywhere_all_are_alike() -> None:
 def test_a_plan_explains_itself() -> None:
     made = plan(Evidence("good", 150, 150, 400, 396), Evidence("weak", 150, 30, 400, 400))
     assert made.explanation_of("good") == (
-        "good: 150 of 150 answered right, a share of at least 0.975; 0.990 of its dialogues were kept: "
+        "good: 150 of 150 answered right in benchmark ai, a share of at least 0.975; 0.990 of its dialogues were kept: "
         "50 rows, 0.50 times the usual, the least."
+    )
+
+
+def test_a_plan_names_the_benchmark_that_it_was_made_from() -> None:
+    made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30), benchmark="photos")
+    assert str(made.explanation_of("weak")).startswith("weak: 30 of 150 answered right in benchmark photos, ")
+    assert {row["benchmark"] for row in made.rows} == {"photos"}
+
+
+def test_an_explanation_tells_the_rows_of_now() -> None:
+    made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30))
+    grown = BatchPlan(made.batch, made.rows, 200)
+    assert grown.rows_of("weak") == 300
+    assert grown.explanation_of("weak") == (
+        "weak: 30 of 150 answered right in benchmark ai, a share of at least 0.144; nothing of it was filtered yet: "
+        "300 rows, 1.50 times the usual. Planned as 150 rows when rows_per_batch was 100."
+    )
+
+
+def test_a_plan_of_an_earlier_version_explains_itself() -> None:
+    new = ("benchmark", "least", "most", "begun")
+    made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30))
+    earlier = BatchPlan(made.batch, [{**row, **dict.fromkeys(new)} for row in made.rows], 100)
+    assert earlier.explanation_of("good") == (
+        "good: 150 of 150 answered right, a share of at least 0.975; nothing of it was filtered yet: "
+        "50 rows, 0.50 times the usual."
+    )
+    begun = BatchPlan(made.batch, [{**row, "weight": None} for row in earlier.rows], 100)
+    assert begun.explanation_of("good") == (
+        "good was begun before this batch was planned: it keeps its prompts, 50 rows."
     )

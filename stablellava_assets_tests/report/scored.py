@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
     ABILITY_SCORES,
     DIALOGUES,
+    FILTERED_PAIRS,
     LLAVA_CHECKPOINT,
     MADE,
 )
@@ -92,6 +94,7 @@ def scored(
         "settings": '{"stage": {"passes": 1.0}, "seed": 0}',
         "seconds": 4.2,
         "created_at": datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC),
+        "pairs_key": pairs_key(store.read_all(FILTERED_PAIRS)["row_key"].to_pylist()),
     }
     earlier = store.read_all(LLAVA_CHECKPOINT).to_pylist()
     _publish(store, LLAVA_CHECKPOINT, (), [*earlier, tuned])

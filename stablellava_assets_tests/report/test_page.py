@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 from stablellava_assets.report.folder import Report
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets_tests.browsing import CONTRAST, chromium
+from stablellava_assets_tests.evaluation.suite_files import MMBENCH_CATEGORIES
 from stablellava_assets_tests.report.scored import item, mixed_items, scored
 
 if TYPE_CHECKING:
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
 HOSTILE = (
     "</style></script><img src=x onerror=\"document.title='broken'\"><b>bold</b> &amp; {{ 7 * 7 }} \u202e \u2028 😀"
 )
+
+
+LABELS = """
+() => {
+  const radar = document.querySelector(".radar"), view = radar.viewBox.baseVal;
+  const boxes = [...radar.querySelectorAll(".axis-label")].map((label) => label.getBBox());
+  const apart = (a, b) => a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+  return {
+    labels: boxes.length,
+    outside: boxes.filter((box) => box.x < view.x || box.y < view.y || box.x + box.width > view.x + view.width
+      || box.y + box.height > view.y + view.height).length,
+    overlapping: boxes.filter((box, at) => boxes.slice(at + 1).some((other) => !apart(box, other))).length,
+  };
+}
+"""
+TEXT_START = """
+(cell) => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return Math.round(text.getBoundingClientRect().left);
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +125,116 @@ def test_text_stands_out_from_its_ground(visit: Visit) -> None:
     """At least 4.5 to 1, the contrast WCAG 2 asks of text."""
     for selector in (".faint", "figcaption", "td small", ".better", ".worse", "a", ".bars .axis text"):
         assert visit.page.evaluate(CONTRAST, selector) >= 4.5, selector
+
+
+def test_charts_stand_out_from_their_ground(visit: Visit) -> None:
+    """At least 3 to 1, the contrast WCAG 2 asks of what a chart is read from."""
+    for selector in ("rect.fill-base", "rect.fill-tuned", "circle.fill-paper", "line.span", "line.whisker"):
+        assert visit.page.evaluate(CONTRAST, selector) >= 3, selector
+    for selector in ("polygon.stroke-base", "polygon.stroke-tuned", "path.stroke-paper"):
+        assert visit.page.evaluate(CONTRAST, selector) >= 3, selector
+    # A whisker is drawn over the bars on a wider line in the colour of the card.
+    assert visit.page.evaluate(CONTRAST, "line.halo") == 1
+    lines = (
+        "[...document.querySelectorAll('.bars svg')].map((bar) => [...bar.querySelectorAll('line:not(.grid, .span)')]"
+    )
+    order = visit.page.evaluate(f"{lines}.map((line) => line.getAttribute('class'))).slice(0, -1)")
+    assert all(classes == [*["halo"] * 3, *["whisker"] * 3] * 2 for classes in order if classes)
+
+
+@pytest.mark.parametrize(
+    ("abilities", "listed"),
+    [
+        (MMBENCH_CATEGORIES, True),
+        ([f"an_ability_of_our_own_{number}" for number in range(22)], True),
+        ([f"skill_{number}" for number in range(36)], True),
+        (MMBENCH_CATEGORIES[1:8], False),
+        (
+            ["abnormal", "action", "animal", "clothes", "color", "food", "furniture", "hair", "plant", "profession"],
+            False,
+        ),
+        (["ability", "WWWWWWWWWWWWWWWW", "画像の状況を理解する能力"], True),
+    ],
+    ids=["mmbench", "own", "most", "seven", "ten", "wide"],
+)
+def test_labels_of_a_radar_neither_overlap_nor_are_cut(
+    browser: Browser, tmp_path: Path, abilities: Sequence[str], listed: bool
+) -> None:
+    items = [item(place, "a tram", "a koala", ability=ability) for place, ability in enumerate(abilities)]
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish().as_uri())
+    assert page.evaluate(LABELS) == {"labels": len(abilities), "outside": 0, "overlapping": 0}
+    names = [ability.replace("_", " ") for ability in sorted(abilities)]
+    assert page.locator(".axis-names li").all_inner_texts() == (names if listed else [])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_too_many_abilities_make_no_radar(browser: Browser, tmp_path: Path) -> None:
+    items = [item(number, "a tram", "a koala", ability=f"skill {number}") for number in range(37)]
+    page = browser.new_page()
+    page.goto(Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish().as_uri())
+    assert page.locator(".radar").count() == 0
+    assert page.get_by_text("There are too many abilities for a radar that could be read.").count() == 1
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_narrow_phone_shows_whole_tables_and_intervals_in_one_line(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    items = [
+        item(number, "a tram", "a koala", ability=ability) for number, ability in enumerate(MMBENCH_CATEGORIES * 2)
+    ]
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish().as_uri())
+    for table in ("Table of abilities", "Rows by ability"):
+        box = page.get_by_role("region", name=table)
+        assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+        assert box.get_by_role("row").count() > 1
+    lines = "(small) => small.getBoundingClientRect().height / parseFloat(getComputedStyle(small).lineHeight)"
+    intervals = page.locator(".stacked td:not(.left) small").all()
+    assert len(intervals) == 3 * (len(MMBENCH_CATEGORIES) + 1)
+    assert {round(interval.evaluate(lines)) for interval in intervals} == {1}
+    # What scrolls can be scrolled from the keyboard.
+    assert page.locator(".scroll:not([tabindex='0'][aria-label])").count() == 0
+    page.close()
+
+
+def test_what_is_not_wrong_is_not_red(visit: Visit) -> None:
+    assert visit.page.locator(".facts .better").inner_text() != "0"
+    assert visit.page.locator(".facts .worse").count() == 0
+
+
+def test_the_list_has_one_column_of_benchmarks(browser: Browser, tmp_path: Path) -> None:
+    items = [item(place, "a tram", "a koala", benchmark=name) for place, name in enumerate(("ai", "mmbench", "pope"))]
+    report = Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings())
+    report.publish()
+    page = browser.new_page()
+    page.goto(report.index.as_uri())
+    starts = [page.get_by_text(name, exact=True).evaluate(TEXT_START) for name in ("ai", "mmbench", "pope")]
+    assert len(set(starts)) == 1
+    page.close()
+
+
+def test_the_papers_marker_is_nearest_to_its_own_bars_on_paper(browser: Browser, path: Path) -> None:
+    page = browser.new_page()
+    page.emulate_media(media="print")
+    page.goto(path.as_uri())
+    gaps = page.evaluate(
+        """() => {
+          const [row, next] = document.querySelectorAll('.bars svg');
+          const edges = (shape) => shape.getBoundingClientRect();
+          const marker = edges(row.querySelector('.fill-paper'));
+          return [marker.top - edges(row.querySelector('.fill-tuned')).bottom, edges(next.querySelector('.fill-base')).top - marker.bottom];
+        }"""
+    )
+    assert 0 < 2 * gaps[0] < gaps[1]
+    assert not page.get_by_text("All checkpoints").is_visible()
+    for selector in ("code", ".settings", "footer"):
+        size = "(selector) => parseFloat(getComputedStyle(document.querySelector(selector)).fontSize)"
+        assert page.evaluate(size, selector) <= 11
+    page.close()
 
 
 def test_it_prints_on_a4_in_dark_ink(browser: Browser, path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Listed
+from stablellava_assets.filters.decoding import decoded
 from stablellava_assets.painters.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
@@ -37,7 +37,7 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
             "question": photograph.question,
             "options": list(photograph.options),
             "accepted": list(photograph.accepted),
-            "refused": list(photograph.refused),
+            "refused": list(photograph.all_refused),
         }
         row_key = content_key("benchmark row", question, sha256)
         # A copy of a picture under another name, asked the same, is the same item.
@@ -50,8 +50,8 @@ def make_photographs(planned: Sequence[PlannedRow]) -> Iterable[Row]:
     for row in planned:
         encoded, reason = row.inputs["path"].read_bytes(), None
         try:
-            looks = _perceptual_hash(encoded)
-        except (OSError, SyntaxError, ValueError) as error:
+            looks = perceptual_hash(decoded(encoded))
+        except ValueError as error:
             looks, reason = None, f"{row.inputs['path']} cannot be decoded: {error}"
         yield {
             "item_id": row.row_id,
@@ -64,10 +64,3 @@ def make_photographs(planned: Sequence[PlannedRow]) -> Iterable[Row]:
             "status": MADE if reason is None else FAILED,
             "reason": reason,
         }
-
-
-def _perceptual_hash(encoded: bytes) -> str:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(encoded)) as picture:
-        return perceptual_hash(picture)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, keywords
 from stablellava_assets.evaluation.photographs.records import Photograph
+from stablellava_assets.filters.subject_naming import lemmas
 from stablellava_assets.tables.identity import ranked
 
 _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate", "a_first", "a_second"}
@@ -17,12 +18,16 @@ _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate",
 
 @dataclass(frozen=True)
 class Labelled:
-    """A photograph, what is in it, and what is known not to be; names in lower case."""
+    """A photograph, what is in it, and what is known not to be; names in lower case.
+
+    ``alike`` holds, for a name, those of all other things of its sort, as far as the labels tell.
+    """
 
     path: Path
     present: frozenset[str]
     absent: frozenset[str]
     credit: str | None = None
+    alike: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def questions_about(
@@ -30,7 +35,8 @@ def questions_about(
 ) -> Iterator[tuple[Photograph, Path]]:
     """Up to ``per_kind`` questions an ability and kind, every one about a photograph of its own; every second yes-no is a no.
 
-    A photograph is asked about where it shows exactly one subject of an ability. What it is said not to show, in a yes-no
+    A photograph is asked about where it shows exactly one subject of an ability; which one it is, only where no label is of
+    another thing of that sort, even if that is no subject: a zebra beside a dog is an animal among others. What it is said not to show, in a yes-no
     question or as the wrong option, is labelled as absent; where nothing of that kind is, nothing is asked.
     """
     pictures = {one.path.name: one for one in labelled}
@@ -40,9 +46,10 @@ def questions_about(
         shown = {
             name: subject for name, one in pictures.items() if (subject := _only_subject(ability, one)) is not None
         }
+        alone = {name for name, subject in shown.items() if _stands_alone(ability, subject, pictures[name])}
         for kind in QUESTION_KINDS:
-            found = 0
-            for name in ranked(list(shown), "photograph", ability.ability, kind) if shown and wordings[kind] else []:
+            found, fit = 0, [name for name in shown if kind == "yes_no" or name in alone]
+            for name in ranked(fit, "photograph", ability.ability, kind) if fit and wordings[kind] else []:
                 if found == per_kind or name in used:
                     continue
                 present = found % 2 == 0 if kind == "yes_no" else None
@@ -56,6 +63,30 @@ def questions_about(
 def _only_subject(ability: Ability, one: Labelled) -> Subject | None:
     subjects = {subject.answer: subject for subject in ability.drawn_subjects if one.present & set(_names(subject))}
     return next(iter(subjects.values())) if len(subjects) == 1 else None
+
+
+def _stands_alone(ability: Ability, subject: Subject, one: Labelled) -> bool:
+    """Whether no label is of another thing of the subject's sort: by what is alike, or by a word that the ability knows.
+
+    A label is of what its last words name, as a racing bicycle is a bicycle.
+    """
+    own = set(_names(subject))
+    alike = {other for name in own & one.present for other in one.alike.get(name, ())}
+    ours = _endings(own)
+    known = _endings([name for other in ability.drawn_subjects for name in _names(other)] + ability.chat.keywords)
+    return not any(
+        label in alike or (_ended(label).endswith(known) and not _ended(label).endswith(ours))
+        for label in one.present - own
+    )
+
+
+def _endings(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_ended, names)))
+
+
+def _ended(name: str) -> str:
+    """A name's lemmas, so that names that end in whole words of another end in its text."""
+    return f" {' '.join(lemmas(name))}"
 
 
 def _question(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from stablellava_assets.evaluation.choices import MOST_OPTIONS
+from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -28,7 +31,9 @@ class Photograph(Document):
     accepted: tuple[Text, ...] = Field(min_length=1, description="Keywords of which a right answer holds one.")
     kind: AskedKind
     options: tuple[Text, ...] = Field((), description="either_or: the two words; choice: the options, in order.")
-    refused: tuple[Text, ...] = Field((), description="Keywords that make an answer wrong.")
+    refused: tuple[Text, ...] = Field(
+        (), description="Keywords that make an answer wrong, beside either_or's other option."
+    )
     credit: str | None = Field(None, description="Who made the picture, and its licence; not asked about.")
 
     @field_validator("accepted", "options", "refused", mode="before")
@@ -47,6 +52,36 @@ class Photograph(Document):
         if self.kind == "choice" and not (len(self.accepted) == 1 and self.accepted[0] in self.options):
             raise MistakeAtKeyError(("accepted",), "must be one of the options with kind choice")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> Self:
+        # A choice is answered by letter, so its options may be signs.
+        if self.kind == "choice":
+            return self
+        for key in ("accepted", "options", "refused"):
+            for keyword in getattr(self, key):
+                if not holds_words(keyword):
+                    raise MistakeAtKeyError((key,), f"{keyword!r} holds no word, so no answer holds it")
+        right = self._accepted_options()
+        for keyword in self.refused:
+            if any(same_keyword(keyword, other) for other in (*self.accepted, *right)):
+                raise MistakeAtKeyError(("refused",), f"{keyword!r} is accepted as well")
+        if self.kind == "either_or" and len(right) != 1:
+            raise MistakeAtKeyError(("accepted",), "must name one of the options, and one alone, with kind either_or")
+        return self
+
+    @property
+    def all_refused(self) -> tuple[str, ...]:
+        """``refused``, and of either_or the option that is not accepted: an answer that repeats both decides nothing."""
+        if self.kind != "either_or":
+            return self.refused
+        right = self._accepted_options()
+        return tuple(dict.fromkeys([*self.refused, *(option for option in self.options if option not in right)]))
+
+    def _accepted_options(self) -> list[str]:
+        """The options that an accepted keyword is, or else is part of: hat is part of top hat, but may be the other option."""
+        same = [option for option in self.options if any(same_keyword(option, word) for word in self.accepted)]
+        return same or [option for option in self.options if any(find_keyword(word, option) for word in self.accepted)]
 
 
 @dataclass(frozen=True)
@@ -86,23 +121,25 @@ def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
     """
     path = list_file(given)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: some of what it takes for the end of a line may stand in JSON's strings.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path}: cannot be read: {error}") from error
     known = list(abilities)
     listed: list[Listed] = []
     mistakes: list[str] = []
     first: dict[tuple[str, ...], int] = {}
+    undecodable = cache(_undecodable)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         one = _parse(path, number, line)
         if isinstance(one, Listed):
-            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first)]
+            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, undecodable)]
             listed.append(one)
         else:
             mistakes += one
-    if not lines or not (listed or mistakes):
+    if not (listed or mistakes):
         mistakes.append(f"{path}: lists no photograph")
     if mistakes:
         more = [f"{path}: and {len(mistakes) - _SHOWN} more mistakes"] if len(mistakes) > _SHOWN else []
@@ -112,12 +149,24 @@ def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
 
 def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
     try:
-        photograph = Photograph.model_validate(json.loads(line))
+        photograph = Photograph.model_validate(json.loads(line, object_pairs_hook=_fields))
     except json.JSONDecodeError as error:
         return [f"{path}:{number}: not JSON: {error.msg} at column {error.colno}"]
+    except MistakeAtKeyError as error:
+        return [f"{path}:{number}: {'.'.join(map(str, error.key))}: {error}"]
     except ValidationError as error:
         return [f"{path}:{number}: {_describe(problem)}" for problem in error.errors()]
     return Listed(number, photograph, path.parent / photograph.image)
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which Python would silently keep the last value of a repeated key."""
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise MistakeAtKeyError((key,), "given twice")
+        fields[key] = value
+    return fields
 
 
 def _describe(problem: Any) -> str:
@@ -127,20 +176,29 @@ def _describe(problem: Any) -> str:
     return f"{'.'.join(map(str, key)) or 'line'}: {reason.removeprefix('Value error, ')}"
 
 
-def _problems(one: Listed, abilities: list[str], first: dict[tuple[str, ...], int]) -> Iterator[str]:
-    from PIL import Image, UnidentifiedImageError
-
+def _problems(
+    one: Listed,
+    abilities: list[str],
+    first: dict[tuple[str, ...], int],
+    undecodable: Callable[[Path], str | None],
+) -> Iterator[str]:
     photograph = one.photograph
     if photograph.ability not in abilities:
         yield f"ability: there is no {photograph.ability!r}; the catalog has {', '.join(abilities)}"
-    # ``verify`` reads the whole file but decodes no pixel, so a list of thousands is checked in seconds.
-    try:
-        with Image.open(one.path) as picture:
-            picture.verify()
-    except FileNotFoundError:
-        yield f"image: there is no file {one.path}"
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        yield f"image: {one.path} cannot be decoded: {error}"
+    if (reason := undecodable(one.path)) is not None:
+        yield f"image: {reason}"
     asked = (photograph.image, photograph.ability, photograph.kind, photograph.question)
     if (before := first.setdefault(asked, one.line)) != one.line:
         yield f"question: line {before} asks the same about the same picture"
+
+
+def _undecodable(path: Path) -> str | None:
+    try:
+        decoded(path.read_bytes())
+    except FileNotFoundError:
+        return f"there is no file {path}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except UndecodablePictureError as error:
+        return f"{path} cannot be decoded: {error}"
+    return None

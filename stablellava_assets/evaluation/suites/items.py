@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.evaluation.kinds import AskedKind
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import MADE
+
+if TYPE_CHECKING:
+    from stablellava_assets.evaluation.suites.pictures import Picture
 
 
 class SuiteError(ValueError):
@@ -24,7 +26,7 @@ def suite_item(
     *,
     kind: AskedKind,
     question: str,
-    picture: bytes,
+    picture: Picture,
     accepted: Sequence[str],
     refused: Sequence[str] = (),
     options: Sequence[str] = (),
@@ -36,7 +38,7 @@ def suite_item(
     asked = [kind, question, list(accepted), list(refused), list(options)]
     return {
         "item_id": content_key("suite item", benchmark, ability, number),
-        "row_key": content_key("suite row", asked, hashlib.sha256(picture).hexdigest()),
+        "row_key": content_key("suite row", asked, picture.sha256),
         "benchmark": benchmark,
         "ability": ability,
         "question_kind": kind,
@@ -44,9 +46,33 @@ def suite_item(
         "options": list(options),
         "accepted": list(accepted),
         "refused": list(refused),
-        "image": {"bytes": picture, "path": None},
+        "image": {"bytes": picture.encoded, "path": None},
         "status": MADE,
     }
+
+
+def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
+    """What a row of JSON holds at each of ``keys``.
+
+    Raises:
+        SuiteError: the row is no object, or lacks one of them; ``where`` names it.
+    """
+    if not isinstance(row, dict):
+        raise SuiteError(f"{where}: must be a JSON object")
+    if missing := [key for key in keys if key not in row]:
+        raise SuiteError(f"{where}: needs {', '.join(keys)}; {', '.join(map(repr, missing))} is missing")
+    return [row[key] for key in keys]
+
+
+def text_at(key: str, value: Any, where: str) -> str:
+    """``value``, which a row holds at ``key``.
+
+    Raises:
+        SuiteError: it is no text, or blank; ``where`` names the row.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise SuiteError(f"{where}: {key}: must be text, not {value!r}")
+    return value
 
 
 def read_text(path: Path) -> str:
@@ -56,20 +82,6 @@ def read_text(path: Path) -> str:
         SuiteError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"{path}: cannot be read ({error}); see benchmark.external in the profile") from error
-
-
-def read_picture(folder: Path, name: str, where: str) -> bytes:
-    """An encoded picture of a benchmark's folder.
-
-    Raises:
-        SuiteError: it is not there; ``where`` names the row that wants it.
-    """
-    try:
-        return (folder / name).read_bytes()
-    except OSError as error:
-        raise SuiteError(
-            f"{where}: no picture {folder / name} ({error.strerror}); see images in the profile"
-        ) from error

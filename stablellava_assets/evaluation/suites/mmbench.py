@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from stablellava_assets.evaluation.suites.items import SuiteError, suite_item
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
@@ -17,30 +17,30 @@ _FIRST_ROTATION = 1_000_000
 _LONGEST_REFERENCE = 64
 
 
-def read_mmbench(file: Path, name: str) -> list[Row]:
+def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
     """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
 
     The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty where there
-    are fewer), ``answer`` (a letter), ``category``, ``l2-category``, ``image`` (base64, or the index of the row that
-    has the picture), and more. Early files repeat each question with its options rotated, under an index of 1,000,000 and
+    are fewer), ``answer`` (a letter), ``category``, ``l2-category`` (its group; not read), ``image`` (base64, or the index
+    of the row that has the picture), and more. What pandas writes for an empty cell, ``nan``, is one. Early files repeat each question with its options rotated, under an index of 1,000,000 and
     more: these rows are left out, since every rotation is asked anyway.
+    ``pictures`` are shared with other files.
 
     Raises:
         SuiteError: a row is at fault, or the file has no answers.
     """
     rows = _rows(file)
-    pictures = {row["index"]: row["image"] for row in rows if len(row["image"]) > _LONGEST_REFERENCE}
+    pictures = Pictures() if pictures is None else pictures
+    if rows and not any(row["answer"].strip() for row in rows):
+        raise SuiteError(f"{file}: no row has an answer; take a file with answers, such as DEV")
+    images = {row["index"]: row["image"] for row in rows}
     items: list[Row] = []
     for line, row in enumerate(rows, 2):
         where = f"{file}: row {line}, index {row['index']}"
         if row["index"].isdigit() and int(row["index"]) >= _FIRST_ROTATION:
             continue
-        options = {letter: row[letter] for letter in _LETTERS if (row.get(letter) or "").strip()}
-        if row["answer"] not in options:
-            raise SuiteError(
-                f"{where}: answer: {row['answer']!r} is none of its options; take a file with answers, such as DEV"
-            )
-        hint = (row.get("hint") or "").strip()
+        options = _options(row, where)
+        hint = row.get("hint", "").strip()
         items.append(
             suite_item(
                 name,
@@ -48,8 +48,8 @@ def read_mmbench(file: Path, name: str) -> list[Row]:
                 row["index"],
                 kind="choice",
                 question=f"{hint}\n{row['question']}" if hint else row["question"],
-                picture=_decoded(pictures.get(row["index"], pictures.get(row["image"], row["image"])), where),
-                accepted=[options[row["answer"]]],
+                picture=pictures.in_base64(_followed(row["image"], images, where), where),
+                accepted=[_right(row["answer"], options, where)],
                 options=list(options.values()),
             )
         )
@@ -59,9 +59,9 @@ def read_mmbench(file: Path, name: str) -> list[Row]:
 def _rows(file: Path) -> list[dict[str, str]]:
     csv.field_size_limit(sys.maxsize)
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
             reader = csv.DictReader(opened, delimiter="\t")
-            rows = [{key: value or "" for key, value in row.items() if isinstance(key, str)} for row in reader]
+            rows = [{key: _cell(value) for key, value in row.items() if isinstance(key, str)} for row in reader]
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SuiteError(f"{file}: cannot be read ({error}); see benchmark.external in the profile") from error
@@ -70,8 +70,36 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _decoded(image: str, where: str) -> bytes:
-    try:
-        return base64.b64decode(image, validate=True)
-    except binascii.Error as error:
-        raise SuiteError(f"{where}: image: neither base64 nor the index of a row with a picture") from error
+def _cell(value: str | None) -> str:
+    return "" if value is None or value == "nan" else value
+
+
+def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
+    """The options by letter."""
+    options = {letter: option for letter in _LETTERS if (option := row.get(letter, "").strip())}
+    for letter, option in options.items():
+        first = next(other for other, same in options.items() if same == option)
+        if first != letter:
+            raise SuiteError(f"{where}: {letter}: is the same option as {first}, {option!r}")
+    return options
+
+
+def _right(answer: str, options: Mapping[str, str], where: str) -> str:
+    """The option that is right."""
+    letter = answer.strip().upper()
+    if not letter:
+        raise SuiteError(f"{where}: answer: is missing, which other rows have; take a whole file, or leave the row out")
+    if letter not in options:
+        raise SuiteError(f"{where}: answer: {answer!r} is none of its options")
+    return options[letter]
+
+
+def _followed(image: str, images: Mapping[str, str], where: str) -> str:
+    """A picture in base64: ``image`` itself, or what stands in the row whose index it is; that may name a row as well."""
+    passed: set[str] = set()
+    while len(image) <= _LONGEST_REFERENCE:
+        if image in passed or image not in images:
+            raise SuiteError(f"{where}: image: {image!r} is neither a picture nor the index of a row with one")
+        passed.add(image)
+        image = images[image]
+    return image

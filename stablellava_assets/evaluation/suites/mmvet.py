@@ -6,21 +6,25 @@ import json
 from pathlib import Path
 
 from stablellava_assets.evaluation.scoring import CAPABILITIES
-from stablellava_assets.evaluation.suites.items import SuiteError, read_picture, read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
+_NEEDED = ("imagename", "question", "answer", "capability")
 _ALTERNATIVES = "<OR>"
 
 
-def read_mmvet(file: Path, images: Path, name: str) -> list[Row]:
+def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
     """Items of ``mm-vet.json``; the ability holds every capability the item takes, as ``ocr+math``.
 
     The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
-    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more.
+    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more. ``pictures``
+    are shared with other files.
 
     Raises:
         SuiteError: an item or a picture is at fault.
     """
+    pictures = Pictures() if pictures is None else pictures
     try:
         content = json.loads(read_text(file))
     except json.JSONDecodeError as error:
@@ -30,25 +34,20 @@ def read_mmvet(file: Path, images: Path, name: str) -> list[Row]:
     items: list[Row] = []
     for number, row in content.items():
         where = f"{file}: item {number}"
-        try:
-            image, question, answer, capabilities = (
-                row[key] for key in ("imagename", "question", "answer", "capability")
-            )
-        except (KeyError, TypeError) as error:
-            raise SuiteError(
-                f"{where}: needs imagename, question, answer and capability; {error} is missing"
-            ) from error
+        image, question, answer, capabilities = values_at(_NEEDED, row, where)
+        # A number is as good an answer as its digits.
+        answer = str(answer) if isinstance(answer, int | float) else answer
         if not isinstance(capabilities, list) or not capabilities:
             raise SuiteError(f"{where}: capability: must name at least one, in a list")
         items.append(
             suite_item(
                 name,
-                CAPABILITIES.join(sorted(capabilities)),
+                CAPABILITIES.join(sorted(text_at("capability", one, where) for one in capabilities)),
                 number,
                 kind="open",
-                question=question,
-                picture=read_picture(images, image, where),
-                accepted=[part.strip() for part in str(answer).split(_ALTERNATIVES)],
+                question=text_at("question", question, where),
+                picture=pictures.in_file(images / text_at("imagename", image, where), where),
+                accepted=[part.strip() for part in text_at("answer", answer, where).split(_ALTERNATIVES)],
             )
         )
     return items

@@ -5,44 +5,52 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import SuiteError, read_picture, read_text, suite_item
+from stablellava_assets.evaluation.settings import pope_split
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
 
+_NEEDED = ("question_id", "image", "text", "label")
 _OPPOSITE = {"yes": "no", "no": "yes"}
 
 
-def read_pope(file: Path, images: Path, name: str, instruction: str = "") -> list[Row]:
+def read_pope(
+    file: Path, images: Path, name: str, instruction: str = "", pictures: Pictures | None = None
+) -> list[Row]:
     """Items of a POPE file, one of ``coco_pope_{random,popular,adversarial}.json``; the ability is the split.
 
     The files are JSON lines: ``question_id`` (int), ``image`` (a file name of COCO val2014), ``text`` (the question),
-    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one.
+    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one. ``pictures`` are
+    shared with other files, such as the other splits.
 
     Raises:
         SuiteError: a line or a picture is at fault.
     """
-    split = file.stem.rpartition("_")[2]
+    pictures = Pictures() if pictures is None else pictures
+    split = pope_split(file)
     items: list[Row] = []
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{file}:{number}"
         try:
             row = json.loads(line)
-            question_id, image, text, label = (row[key] for key in ("question_id", "image", "text", "label"))
         except json.JSONDecodeError as error:
             raise SuiteError(f"{where}: not JSON: {error.msg}") from error
-        except (KeyError, TypeError) as error:
-            raise SuiteError(f"{where}: needs question_id, image, text and label; {error} is missing") from error
-        if label not in _OPPOSITE:
+        question_id, image, text, label = values_at(_NEEDED, row, where)
+        if not isinstance(question_id, int | str):
+            raise SuiteError(f"{where}: question_id: must be a number or text, not {question_id!r}")
+        if not isinstance(label, str) or label not in _OPPOSITE:
             raise SuiteError(f"{where}: label: must be yes or no, not {label!r}")
+        question = text_at("text", text, where)
         items.append(
             suite_item(
                 name,
                 split,
                 question_id,
                 kind="yes_no",
-                question=f"{text}\n{instruction}" if instruction else text,
-                picture=read_picture(images, image, where),
+                question=f"{question}\n{instruction}" if instruction else question,
+                picture=pictures.in_file(images / text_at("image", image, where), where),
                 accepted=[label],
                 refused=[_OPPOSITE[label]],
             )

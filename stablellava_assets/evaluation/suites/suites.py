@@ -9,6 +9,7 @@ from stablellava_assets.evaluation.settings import MMBenchSettings, MMVetSetting
 from stablellava_assets.evaluation.suites.items import SuiteError
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.tables.rows import Row
 
@@ -20,8 +21,9 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
         SuiteError: a file, a row or a picture is at fault, a file holds nothing, or an item twice.
     """
     items: dict[str, Row] = {}
+    pictures = Pictures()
     for settings in suites:
-        read = _read(settings)
+        read = _read(settings, pictures)
         if not read:
             raise SuiteError(f"{settings.file}: holds no items")
         for item in read:
@@ -31,11 +33,11 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
     return list(items.values())
 
 
-def _read(settings: SuiteSettings) -> list[Row]:
+def _read(settings: SuiteSettings, pictures: Pictures) -> list[Row]:
     if isinstance(settings, PopeSettings):
-        return read_pope(settings.file, settings.images, settings.name, settings.instruction)
+        return read_pope(settings.file, settings.images, settings.name, settings.instruction, pictures)
     if isinstance(settings, MMBenchSettings):
-        return read_mmbench(settings.file, settings.name)
+        return read_mmbench(settings.file, settings.name, pictures)
     if isinstance(settings, MMVetSettings):
-        return read_mmvet(settings.file, settings.images, settings.name)
+        return read_mmvet(settings.file, settings.images, settings.name, pictures)
     assert_never(settings)

@@ -1,24 +1,29 @@
 """Rows as the tensors a checkpoint is trained on, through its own processor and chat template, whatever its family.
 
-The processor itself puts in the vision tokens and says where (``text_replacement_offsets``); the tokenizer says which
-characters each token stands for. Labels follow from both, so that no family needs code of its own and nothing is cut.
+The processor itself puts in the vision tokens, and the text it then has its tokenizer read is looked at: what stood between
+two marks of pictures is found there again, character by character. The tokenizer says which characters each token stands
+for. Labels follow from both, so that no family needs code of its own, nothing is cut, and no label is guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tuning.checkpoints import adds_special_tokens
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
 from stablellava_assets.tuning.pretrained.rows import TuningRow, messages_of
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-    from transformers import ProcessorMixin
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+_EDGE_TOKENS = 8
+"""How many tokens a picture's place in the text may make more or less: those that its neighbours are joined to or cut from."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,18 @@ def with_system(processor: ProcessorMixin, system: str | None) -> None:
     processor.chat_template = first + processor.chat_template
 
 
-def render(row: TuningRow, processor: ProcessorMixin) -> Rendered:
-    """The conversation under the chat template. Learned are the answers, each with the token that ends its turn.
+def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, special: Collection[str]) -> Rendered:
+    """A conversation under the chat template. Learned are the answers, each with the token of ``special`` that ends its turn.
 
-    Where the template puts no special token after an answer (LLaVA-1.5's has a blank there), the tokenizer's end token takes
-    the place of that blank, as in LLaVA's own training: a model that never saw an end would not find one.
+    Where the template puts nothing but blanks after an answer (LLaVA-1.5's has one there), the tokenizer's end token takes
+    their place, as in LLaVA's own training: a model that never saw an end would not find one.
 
     Where it writes a finished turn otherwise than it asks for one (LLaVA-OneVision's puts a blank before the line break), the
     answer stands as it will be asked for.
 
     Raises:
-        ValueError: the row is no conversation (see :func:`messages_of`), or the template changes an answer or what came
-            before it.
+        ValueError: the template changes an answer or what came before it, or ends a turn in words.
     """
-    messages = messages_of(row)
-    special = [token for token in processor.tokenizer.all_special_tokens if token]
     text, written = "", ""
     answers = []
     for turn in range(1, len(messages), 2):
@@ -71,6 +73,10 @@ def render(row: TuningRow, processor: ProcessorMixin) -> Rendered:
         lead = answered[len(asked) : begins] if shared == asked else ""
         after = answered[begins + len(answer) :]
         closing = min((at + len(token) for token in special if (at := after.find(token)) >= 0), default=None)
+        if closing is None and after.strip():
+            raise ValueError(
+                f"the checkpoint's chat template ends an answer with no special token: it writes {after!r}"
+            )
         text += asked[len(written) :]
         start = len(text)
         text += lead + answer + (processor.tokenizer.eos_token if closing is None else after[:closing])
@@ -81,7 +87,7 @@ def render(row: TuningRow, processor: ProcessorMixin) -> Rendered:
 
 
 class Encoder:
-    """Encodes rows with a processor; ``max_length`` counts every token, those of the pictures included."""
+    """Encodes rows with a processor; ``max_length``, up to which lengths are to be exact, counts the pictures' tokens too."""
 
     def __init__(self, processor: ProcessorMixin, max_length: int) -> None:
         self._processor = processor
@@ -90,95 +96,148 @@ class Encoder:
         tokenizer = processor.tokenizer
         if tokenizer.eos_token is None:
             raise PretrainedTuningError("tuning.model.model: the checkpoint's tokenizer has no end token")
+        if not tokenizer.is_fast:
+            raise PretrainedTuningError(
+                "tuning.model.model: the checkpoint's tokenizer is not a fast one, which alone says what each token stands for"
+            )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
+        self._special = _special_tokens(tokenizer)
+        self._stand_ins = _stand_ins(processor)
 
     def length(self, row: TuningRow) -> int:
-        """Tokens of a row. Pictures are opened, and decoded only the first time that pictures of their sizes come.
+        """Tokens of a row, exact where ``max_length`` is near, else to a few tokens a picture.
+
+        Pictures are opened, and decoded only the first time that pictures of their sizes come, or near ``max_length``.
 
         Raises:
             ValueError: the row cannot be trained on; the message is the reason.
+            PretrainedTuningError: no row with a picture can be.
         """
-        rendered = render(row, self._processor)
-        written = len(self._tokenize(rendered.text))
+        rendered = self._render(row)
         if not row.images:
-            return written
-        sizes = tuple(_size(path) for path in row.images)
-        if sizes not in self._added:
-            expanded = self._process([rendered.text], [[_picture(path) for path in row.images]])
-            self._added[sizes] = len(expanded["input_ids"][0]) - written
-        return written + self._added[sizes]
+            return self._written(rendered.text)
+        sizes = tuple(picture_size(path) for path in row.images)
+        if sizes in self._added:
+            length = self._written(rendered.text) + self._added[sizes]
+            if abs(length - self._max_length) > _EDGE_TOKENS * len(sizes):
+                return length
+        exact = self._expanded(row, rendered)
+        self._added.setdefault(sizes, exact - self._written(rendered.text))
+        return exact
 
     def batch(self, rows: Sequence[TuningRow]) -> dict[str, torch.Tensor]:
         """Everything the model's forward pass takes, padded to the longest row, with labels.
 
         Raises:
-            ValueError: a row is longer than it was found to be, or a picture cannot be decoded.
+            ValueError: a picture cannot be decoded, or an answer is not found in what the processor made of its row.
         """
-        rendered = [render(row, self._processor) for row in rows]
-        pictures = [[_picture(path) for path in row.images] for row in rows]
-        inputs = self._process([each.text for each in rendered], pictures, return_tensors="pt", padding=True)
+        rendered = [self._render(row) for row in rows]
+        pictures = [[load_picture(path) for path in row.images] for row in rows]
+        inputs, texts = self._process([each.text for each in rendered], pictures, return_tensors="pt", padding=True)
         offsets = inputs.pop("offset_mapping")
-        replaced = inputs.pop("text_replacement_offsets", None) or [[] for _ in rows]
         labels = inputs["input_ids"].new_full(inputs["input_ids"].shape, IGNORED)
-        for number, (row, each) in enumerate(zip(rows, rendered, strict=True)):
-            if len(replaced[number]) != len(row.images):
-                raise ValueError(
-                    f"{type(self._processor).__name__} does not say where it put the {len(row.images)} pictures of row "
-                    f"{row.row_id}; this family cannot be tuned with this version of transformers"
-                )
+        for number, (row, each, text) in enumerate(zip(rows, rendered, texts, strict=True)):
             starts, ends = offsets[number].unbind(-1)
-            for start, end in _moved(each.answers, replaced[number]):
+            for start, end in self._moved(row, each, text):
                 learned = (starts < end) & (ends > start)
                 labels[number][learned] = inputs["input_ids"][number][learned]
-            if (count := int(inputs["attention_mask"][number].sum())) > self._max_length:
-                raise ValueError(
-                    f"row {row.row_id} has {count} tokens, and tuning.model.max_length is {self._max_length}"
-                )
         return {**inputs, "labels": labels}
 
-    def _process(self, texts: list[str], pictures: list[list[Image.Image]], **options: Any) -> Any:
-        return self._processor(
-            text=texts,
-            images=pictures if any(pictures) else None,
-            add_special_tokens=adds_special_tokens(self._processor, texts[0]),
-            return_offsets_mapping=True,
-            return_text_replacement_offsets=True,
-            **options,
+    def _render(self, row: TuningRow) -> Rendered:
+        messages = messages_of(row)
+        texts = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
+        for token in self._stand_ins:
+            if any(token in text for text in texts):
+                raise ValueError(f"a turn holds a token that stands for a picture, a video or a sound: {token}")
+        return render(messages, self._processor, self._special)
+
+    def _written(self, text: str) -> int:
+        special = adds_special_tokens(self._processor, text)
+        return len(self._processor.tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def _expanded(self, row: TuningRow, rendered: Rendered) -> int:
+        """Tokens of a row with its pictures, in whose text the answers are found."""
+        pictures = [load_picture(path) for path in row.images]
+        try:
+            inputs, texts = self._process([rendered.text], [pictures])
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"the checkpoint's processor does not take the row: {error}") from error
+        self._moved(row, rendered, texts[0])
+        return len(inputs["input_ids"][0])
+
+    def _process(
+        self, texts: list[str], pictures: list[list[Image.Image]], **options: Any
+    ) -> tuple[dict[str, Any], list[str]]:
+        """What the processor makes of rows, and the texts that it had its tokenizer read for them."""
+        tokenizer = self._processor.tokenizer
+        overheard = _Overheard(tokenizer)
+        self._processor.tokenizer = overheard
+        try:
+            inputs = self._processor(
+                text=list(texts),
+                images=pictures if any(pictures) else None,
+                add_special_tokens=adds_special_tokens(self._processor, texts[0]),
+                return_offsets_mapping=True,
+                **options,
+            )
+        finally:
+            self._processor.tokenizer = tokenizer
+        if "labels" in inputs:
+            raise self._untunable("itself labels the only answer to a first question, and no further ones")
+        if len(overheard.texts) != len(texts) or "offset_mapping" not in inputs:
+            raise self._untunable(
+                "does not tokenize a row's text as a whole, so that it is not known what is to be learned"
+            )
+        return dict(inputs), overheard.texts
+
+    def _moved(self, row: TuningRow, rendered: Rendered, expanded: str) -> list[tuple[int, int]]:
+        """Where the answers stand in the text that the processor made: what lies between two marks is in it unchanged."""
+        mark = getattr(self._processor, "image_token", None) or ""
+        if row.images and (not mark or rendered.text.count(mark) != len(row.images)):
+            raise self._untunable(f"does not know pictures by the marks of the chat template, but by {mark or 'none'}")
+        moved, written, at = [], 0, 0
+        for piece in rendered.text.split(mark) if row.images else [rendered.text]:
+            at = expanded.find(piece, at)
+            if at < 0:
+                raise ValueError(f"the checkpoint's processor changes what is said: {row.row_id}: {piece!r}")
+            inside = [answer for answer in rendered.answers if written <= answer[0] < written + len(piece)]
+            moved += [(start - written + at, end - written + at) for start, end in inside]
+            at += len(piece)
+            written += len(piece) + len(mark)
+        return moved
+
+    def _untunable(self, why: str) -> PretrainedTuningError:
+        return PretrainedTuningError(
+            f"tuning.model.model: a checkpoint of this family cannot be tuned: {type(self._processor).__name__} {why}"
         )
 
-    def _tokenize(self, text: str) -> list[int]:
-        special = adds_special_tokens(self._processor, text)
-        ids: list[int] = self._processor.tokenizer(text, add_special_tokens=special)["input_ids"]
-        return ids
+
+class _Overheard:
+    """A tokenizer that remembers the texts whose tokens it was asked to place."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self.texts: list[str] = []
+
+    def __call__(self, text: Any, *rest: Any, **options: Any) -> Any:
+        if options.get("return_offsets_mapping"):
+            self.texts = [text] if isinstance(text, str) else list(text)
+        return self._tokenizer(text, *rest, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
 
 
-def _moved(answers: Sequence[tuple[int, int]], replaced: Sequence[Any]) -> list[tuple[int, int]]:
-    """Where the answers stand once every mark before them has become the tokens of a picture."""
-
-    def moved(at: int) -> int:
-        before = [each for each in replaced if each["span"][1] <= at]
-        return at + (before[-1]["new_span"][1] - before[-1]["span"][1] if before else 0)
-
-    return [(moved(start), moved(end)) for start, end in answers]
+def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """Those with a name (the end token), and those without (Gemma's end of a turn)."""
+    unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}
 
 
-def _size(path: str) -> tuple[int, int]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"picture {path} cannot be read: {error}") from error
-
-
-def _picture(path: str) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"picture {path} cannot be decoded: {error}") from error
+def _stand_ins(processor: ProcessorMixin) -> list[str]:
+    """Tokens that stand for pictures, videos and sounds, under which the model would look for them."""
+    owners = (processor, processor.tokenizer)
+    found = {getattr(owner, f"{kind}_token", None) for owner in owners for kind in ("image", "video", "audio")}
+    return sorted(token for token in found if token)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,14 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
     """
     speakers = [turn["from"] for turn in row.conversations]
     if not speakers or speakers != ["human", "gpt"] * (len(speakers) // 2):
-        raise ValueError(f"turns must alternate human, gpt; they are {speakers}")
+        raise ValueError(f"turns must alternate human, gpt: they are {speakers}")
     marks = [turn["value"].count(IMAGE_MARK) for turn in row.conversations]
     if sum(marks[1::2]):
         raise ValueError(f"an answer holds {IMAGE_MARK}")
     if sum(marks) != len(row.images):
-        raise ValueError(f"{sum(marks)} marks {IMAGE_MARK} for {len(row.images)} pictures")
+        raise ValueError(
+            f"marks and pictures differ in number: {sum(marks)} marks {IMAGE_MARK}, {len(row.images)} pictures"
+        )
     return [
         {"role": _ROLES[turn["from"]], "content": _content(turn["value"], count)}
         for turn, count in zip(row.conversations, marks, strict=True)
@@ -78,41 +81,88 @@ def mixed_rows(settings: MixSettings, pairs: int, seed: int) -> tuple[list[Tunin
     """The user's rows that are trained on, and those that cannot be: a picture is missing, or the row is no conversation.
 
     Raises:
-        PretrainedTuningError: the file cannot be read, or is not a list.
+        PretrainedTuningError: the file cannot be read, or holds no conversations.
+    """
+    rows, rejected = take(drawn_rows(settings, seed), wanted_rows(settings, pairs))
+    return sorted(rows, key=_place), sorted(rejected, key=_place)
+
+
+def wanted_rows(settings: MixSettings, pairs: int) -> int | None:
+    """How many of the user's rows are asked for; all of them where no ratio is set."""
+    return None if settings.ratio is None else round(settings.ratio * pairs)
+
+
+def drawn_rows(settings: MixSettings, seed: int, known: Collection[str] = ()) -> Iterator[TuningRow | Rejection]:
+    """The user's rows in the order in which they are drawn, less those whose ids are ``known``.
+
+    Raises:
+        PretrainedTuningError: the file cannot be read, or holds no conversations.
     """
     path = settings.conversations
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PretrainedTuningError(f"tuning.mix.conversations: {path} cannot be read as JSON: {error}") from error
-    if not isinstance(entries, list):
-        raise PretrainedTuningError(f"tuning.mix.conversations: {path} holds no list of conversations")
-    chosen: Iterable[int] = range(len(entries))
-    if settings.ratio is not None:
-        wanted = round(settings.ratio * pairs)
-        # By hash, so that a longer file or another ratio keeps most of what was drawn before.
-        ranked = sorted(chosen, key=lambda index: derive_seed("mix", seed, entries[index].get("id"), index))
-        chosen = sorted(ranked[:wanted])
-    rows: list[TuningRow] = []
-    rejected: list[Rejection] = []
-    for index in chosen:
+    entries = _entries(path)
+    # By hash, so that a longer file or another ratio keeps most of what was drawn before.
+    for index in sorted(range(len(entries)), key=lambda index: derive_seed("mix", seed, _id(entries[index]), index)):
         row_id = f"{path.name}[{index}]"
-        try:
-            rows.append(_row(row_id, entries[index], settings.images))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            rejected.append(Rejection(row_id, MIX, f"no conversation in LLaVA's layout: {error}"))
-        except FileNotFoundError as error:
-            rejected.append(Rejection(row_id, MIX, f"picture is missing: {error}"))
-    return rows, rejected
+        if row_id not in known:
+            yield _read(row_id, entries[index], settings.images)
 
 
-def _row(row_id: str, entry: Mapping[str, Any], folder: Path) -> TuningRow:
-    named = entry.get("image") or []
-    images = [str((folder / name).resolve()) for name in ([named] if isinstance(named, str) else named)]
+def take(drawn: Iterator[TuningRow | Rejection], wanted: int | None) -> tuple[list[TuningRow], list[Rejection]]:
+    """The next ``wanted`` rows, or all, and what was rejected on the way to them."""
+    rejected: list[Rejection] = []
+
+    def rows() -> Iterator[TuningRow]:
+        for each in drawn:
+            if isinstance(each, TuningRow):
+                yield each
+            else:
+                rejected.append(each)
+
+    return list(islice(rows(), wanted)), rejected
+
+
+def _place(row: TuningRow | Rejection) -> int:
+    return int(row.row_id.rpartition("[")[2].removesuffix("]"))
+
+
+def _id(entry: Any) -> Any:
+    return entry.get("id") if isinstance(entry, dict) else None
+
+
+def _entries(path: Path) -> list[Any]:
+    """What a file of conversations lists: a JSON array, or an object a line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("["):
+            entries: list[Any] = json.loads(text)
+            return entries
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    except (OSError, ValueError) as error:
+        raise PretrainedTuningError(
+            f"tuning.mix.conversations: {path} cannot be read as a JSON array of conversations, or as one a line: {error}"
+        ) from error
+
+
+def _read(row_id: str, entry: Any, folder: Path) -> TuningRow | Rejection:
+    try:
+        return _row(row_id, entry, folder)
+    except (ValueError, TypeError, KeyError) as error:
+        return Rejection(row_id, MIX, f"no conversation in LLaVA's layout: {error}")
+    except FileNotFoundError as error:
+        return Rejection(row_id, MIX, f"picture is missing: {error}")
+
+
+def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
+    if not isinstance(entry, dict):
+        raise TypeError("it is no object")
+    images = [str((folder / name).resolve()) for name in _pictures(entry)]
     for image in images:
         if not Path(image).is_file():
             raise FileNotFoundError(image)
     turns = [{"from": turn["from"], "value": str(turn["value"])} for turn in entry["conversations"]]
+    json.dumps(
+        turns, ensure_ascii=False
+    ).encode()  # Half of a surrogate pair can be escaped in JSON, and written nowhere.
     if turns and turns[0]["from"] == "gpt":
         turns = turns[1:]  # As LLaVA's own reader does.
     if len(images) == 1 and turns and not any(IMAGE_MARK in turn["value"] for turn in turns):
@@ -122,31 +172,26 @@ def _row(row_id: str, entry: Mapping[str, Any], folder: Path) -> TuningRow:
     return row
 
 
+def _pictures(entry: Mapping[str, Any]) -> list[str]:
+    named = entry.get("image") or []
+    return named if isinstance(named, list) else [named]
+
+
 def mix_key(settings: MixSettings | None) -> str | None:
     """A hash of the user's conversations and of the sizes of the pictures they name.
 
     Raises:
-        PretrainedTuningError: the file is not there.
+        PretrainedTuningError: the file is not there, or holds no conversations.
     """
     if settings is None:
         return None
-    try:
-        text = settings.conversations.read_bytes()
-    except OSError as error:
-        raise PretrainedTuningError(
-            f"tuning.mix.conversations: {settings.conversations} cannot be read: {error}"
-        ) from error
+    entries = _entries(settings.conversations)
     if not settings.images.is_dir():
         raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
-    names = sorted(set(re.findall(rb'"image":\s*"([^"]+)"', text)))
-    sizes = [path.stat().st_size if (path := settings.images / name.decode()).is_file() else None for name in names]
-    return content_key("mix", text.hex() if len(text) < 1024 else _digest(text), sizes, settings.ratio)
-
-
-def _digest(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    listed = [_pictures(entry) for entry in entries if isinstance(entry, dict)]
+    names = sorted({name for names in listed for name in names if isinstance(name, str)})
+    sizes = [path.stat().st_size if (path := settings.images / name).is_file() else None for name in names]
+    return content_key("mix", hashlib.blake2b(settings.conversations.read_bytes()).hexdigest(), sizes, settings.ratio)
 
 
 def write_rows(path: Path, rows: Iterable[TuningRow | Rejection]) -> None:

@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from stablellava_assets.tuning.pretrained.jobs import (
     read_json,
     write_json,
 )
+from stablellava_assets.tuning.pretrained.measuring import measure
 from stablellava_assets.tuning.pretrained.memory import holding_the_model, is_out_of_memory
 from stablellava_assets.tuning.pretrained.model import (
     Parts,
@@ -40,7 +40,6 @@ from stablellava_assets.tuning.pretrained.model import (
 from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
 from stablellava_assets.tuning.pretrained.rows import (
     MIX,
-    Rejection,
     TuningRow,
     count_by,
     read_rejections,
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
 
 SUPERVISED = "STABLELLAVA_TUNING_SUPERVISED"
 """Environment variable of a worker whose input ends with the process that started it."""
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 def main(folder: Path, *, prepare_only: bool = False) -> int:
@@ -113,36 +111,25 @@ def _prepare(
 ) -> None:
     """Measure every row; those that cannot be trained on are written down with the reason."""
     encoder = Encoder(processor, settings.model.max_length)
-    rejected = read_rejections(job.refused_by_reader)
-    usable: list[tuple[int, int]] = []
-    said = time.monotonic()
     rows = read_rows(job.rows)
-    for place, row in enumerate(rows):
-        try:
-            length = encoder.length(row)
-        except ValueError as error:
-            rejected.append(Rejection(row.row_id, row.source, str(error)))
-            continue
-        if length > settings.model.max_length:
-            reason = f"longer than tuning.model.max_length: {length} tokens for {settings.model.max_length}"
-            rejected.append(Rejection(row.row_id, row.source, reason))
-        else:
-            usable.append((place, length))
-        if time.monotonic() - said > _SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            say(f"{place + 1} of {len(rows)} rows measured")
+    found, refused = measure(rows, read_rejections(job.refused_by_reader), encoder, settings, say)
+    if len(found.rows) > len(rows):
+        # In this order: a run that is killed in between draws the same rows again.
+        write_rows(job.refused_by_reader, refused)
+        write_rows(job.rows, found.rows)
+    rejected = [*refused, *found.rejected]
     write_rows(job.rejected, rejected)
     if rejected:
         reasons = count_by([each.reason.partition(":")[0] for each in rejected])
         say(f"{len(rejected)} rows rejected: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
-    if not usable:
+    if not found.usable:
         raise PretrainedTuningError(
-            f"none of {len(rows) + len(read_rejections(job.refused_by_reader))} rows can be trained on; the first: "
+            f"none of {len(found.rows) + len(refused)} rows can be trained on; the first: "
             f"{rejected[0].row_id}: {rejected[0].reason}"
             if rejected
             else "there is nothing to train on: no rows; look at why filtered_pairs is empty"
         )
-    write_json(job.usable, {"rows": usable})
+    write_json(job.usable, {"rows": found.usable})
 
 
 def _usable(job: JobFolder) -> tuple[list[TuningRow], list[int]]:

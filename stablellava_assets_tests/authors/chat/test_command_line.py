@@ -115,7 +115,7 @@ def test_the_key_is_nowhere(served: Served) -> None:
 
 
 def test_planning_a_finished_batch_costs_nothing_and_another_is_measured(served: Served) -> None:
-    shown = served.project.shell("stablellava plan animal color").stdout.splitlines()
+    shown = served.project.shell("stablellava plan animal color --batch 0001").stdout.splitlines()
     assert next(line.split()[3:6] for line in shown if line.startswith("animal")) == ["12", "12", "0"]
     assert "Spent so far: $0.0" in shown[-1]
     shown = served.project.shell("stablellava plan animal --batch 0002").stdout.splitlines()

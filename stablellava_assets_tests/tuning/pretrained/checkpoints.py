@@ -1,4 +1,4 @@
-"""Random-weight checkpoints of three families, saved as ordinary folders: a few thousand weights behind the real classes."""
+"""Random-weight checkpoints of several families, saved as ordinary folders: a few thousand weights behind the real classes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,30 @@ IDEFICS3_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 """The chat template of Idefics3 and SmolVLM."""
+IDEFICS2_TEMPLATE = IDEFICS3_TEMPLATE.removeprefix("<|im_start|>")
+"""The chat template of Idefics2."""
+GEMMA3_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}"
+    "{% for item in message['content'] %}{% if item['type'] == 'image' %}{{ '<start_of_image>' }}"
+    "{% elif item['type'] == 'text' %}{{ item['text'] | trim }}{% endif %}{% endfor %}{{ '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+"""Google's documented format of Gemma's turns, with Gemma 3's mark of a picture."""
+MLLAMA_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}{{ '<|image|>' }}{% else %}{{ content['text'] }}{% endif %}{% endfor %}"
+    "{{ '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+"""Meta's documented format of Llama 3's turns, with Llama 3.2's mark of a picture."""
+PALIGEMMA_TEMPLATE = (
+    "{% for message in messages %}{% for content in message['content'] %}{% if content['type'] == 'image' %}{{ '<image>' }}"
+    "{% else %}{{ content['text'] }}{% endif %}{% endfor %}{{ eos_token if message['role'] == 'assistant' else '\n' }}"
+    "{% endfor %}"
+)
+"""PaliGemma has none of its own: a prompt, a line break, an answer."""
 _TEXTS = [
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the human's questions.",
@@ -203,6 +227,134 @@ def save_idefics3(folder: Path) -> Path:
     return _save(Idefics3ForConditionalGeneration, config, processor, folder)
 
 
+def save_idefics2(folder: Path) -> Path:
+    """Idefics2: its processor does not say where it put a picture, and puts blanks behind some."""
+    from transformers import Idefics2Config, Idefics2ForConditionalGeneration, Idefics2Processor, MistralConfig
+    from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
+
+    tokenizer = qwen_tokenizer("<image>", "<fake_token_around_image>", "<end_of_utterance>")
+    config = Idefics2Config(
+        vision_config={**_TEXT, "image_size": 56, "patch_size": 14},
+        perceiver_config={
+            "hidden_size": 16,
+            "resampler_n_latents": 4,
+            "resampler_depth": 1,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 8,
+            "num_key_value_heads": 1,
+        },
+        text_config=MistralConfig(**_language(tokenizer), num_key_value_heads=1),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    processor = Idefics2Processor(
+        Idefics2ImageProcessorPil(size={"shortest_edge": 28, "longest_edge": 56}),
+        tokenizer,
+        image_seq_len=4,
+        chat_template=IDEFICS2_TEMPLATE,
+    )
+    return _save(Idefics2ForConditionalGeneration, config, processor, folder)
+
+
+def save_gemma3(folder: Path) -> Path:
+    """Gemma 3: the end of a turn is a special token without a name, and line breaks are put around pictures."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    pictures = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    made = llama_tokenizer()
+    made.add_special_tokens({"additional_special_tokens": ["<start_of_turn>", "<end_of_turn>", *pictures.values()]})
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made.backend_tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        extra_special_tokens=pictures,
+    )
+    config = Gemma3Config(
+        text_config={
+            **_language(tokenizer),
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "sliding_window": 64,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+        vision_config={**_TEXT, "image_size": 28, "patch_size": 7},
+        mm_tokens_per_image=4,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image_soft_token>"),
+        boi_token_index=tokenizer.convert_tokens_to_ids("<start_of_image>"),
+        eoi_token_index=tokenizer.convert_tokens_to_ids("<end_of_image>"),
+    )
+    processor = Gemma3Processor(
+        Gemma3ImageProcessorPil(size={"height": 28, "width": 28}),
+        tokenizer,
+        chat_template=GEMMA3_TEMPLATE,
+        image_seq_length=4,
+    )
+    return _save(Gemma3ForConditionalGeneration, config, processor, folder)
+
+
+def save_mllama(folder: Path) -> Path:
+    """Llama 3.2 Vision: pictures are looked at across layers, and a mark stays one token."""
+    from transformers import MllamaConfig, MllamaForConditionalGeneration, MllamaProcessor
+    from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
+
+    tokenizer = llama_tokenizer()
+    marks = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|image|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    config = MllamaConfig(
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_global_layers": 1,
+            "attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 7,
+            "max_num_tiles": 4,
+            "vision_output_dim": 32,
+            "intermediate_layers_indices": [0],
+            "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1], [2, 2], [1, 3], [1, 4], [3, 1], [4, 1]],
+        },
+        # The mark of a picture is the last token, and has no row of its own in the output matrix.
+        text_config={
+            **_language(tokenizer),
+            "vocab_size": len(tokenizer) - 1,
+            "num_key_value_heads": 1,
+            "cross_attention_layers": [1],
+        },
+        image_token_index=tokenizer.convert_tokens_to_ids("<|image|>"),
+    )
+    processor = MllamaProcessor(
+        MllamaImageProcessorPil(size={"height": 28, "width": 28}, max_image_tiles=4),
+        tokenizer,
+        chat_template=MLLAMA_TEMPLATE,
+    )
+    return _save(MllamaForConditionalGeneration, config, processor, folder)
+
+
+def save_paligemma(folder: Path) -> Path:
+    """PaliGemma, which learns one answer after a prompt that it reads in both directions; its processor alone."""
+    from transformers import PaliGemmaProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    image_processor = SiglipImageProcessorPil(size={"height": 28, "width": 28})
+    image_processor.image_seq_length = 4
+    PaliGemmaProcessor(image_processor, llama_tokenizer(), chat_template=PALIGEMMA_TEMPLATE).save_pretrained(folder)
+    return folder
+
+
+def _language(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    return {
+        **_TEXT,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
 def _save(kind: Any, config: Any, processor: Any, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -214,5 +366,8 @@ def _save(kind: Any, config: Any, processor: Any, folder: Path) -> Path:
 FAMILIES: dict[str, Callable[[Path], Path]] = {
     "llava": save_llava,
     "llava_next": save_llava_next,
+    "idefics2": save_idefics2,
     "idefics3": save_idefics3,
+    "gemma3": save_gemma3,
+    "mllama": save_mllama,
 }

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import ExifTags, Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder, with_system
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.pictures import broken_pictures, picture_size
 from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow
-from stablellava_assets_tests.tuning.pretrained.checkpoints import FAMILIES
+from stablellava_assets_tests.tuning.pretrained.checkpoints import FAMILIES, save_paligemma
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 SYSTEM = (
@@ -21,6 +25,15 @@ SYSTEM = (
     "polite answers to the user's questions."
 )
 """LLaVA-1.5's system sentence: conv_vicuna_v1 of its conversation.py."""
+
+ENDS = {
+    "llava": "</s>",
+    "llava_next": "<|im_end|>",
+    "idefics2": "<end_of_utterance>",
+    "idefics3": "<end_of_utterance>",
+    "gemma3": "<end_of_turn>",
+    "mllama": "<|eot_id|>",
+}
 
 
 @pytest.fixture(name="folders", scope="module")
@@ -111,21 +124,111 @@ def test_every_family_learns_answers_and_their_ends_alone(
         row(tmp_path, ["red", "blue"], "What is in the pictures <image> and <image>?", "Red.", "Is it?", "Yes, it is."),
         row(tmp_path, ["blue", "red"], "<image>\nWhat is it?", "It is blue.", "<image>\nIs it?", "It is red."),
     ]
-    encoder = Encoder(processor, 512)
-    batch = encoder.batch(rows)
-    ends = {"llava": "</s>", "llava_next": "<|im_end|>", "idefics3": "<end_of_utterance>"}
+    batch = Encoder(processor, 512).batch(rows)
     for number, each in enumerate(rows):
         learned = batch["input_ids"][number][batch["labels"][number] != IGNORED]
         said = processor.tokenizer.decode(learned).replace("\n", "")
         answers = [turn["value"] for turn in each.conversations if turn["from"] == "gpt"]
-        assert [part.strip() for part in said.split(ends[family])] == [*answers, ""]
-        assert encoder.length(each) == int(batch["attention_mask"][number].sum())
+        assert [part.strip() for part in said.split(ENDS[family])] == [*answers, ""]
     loss = model(**batch).loss
     loss.backward()
     assert torch.isfinite(loss)
 
 
-def test_a_row_longer_than_allowed_is_no_batch(folders: dict[str, Path], tmp_path: Path) -> None:
-    encoder = Encoder(AutoProcessor.from_pretrained(folders["llava"]), 20)
-    with pytest.raises(ValueError, match=r"row has .* tokens, and tuning.model.max_length is 20"):
-        encoder.batch([row(tmp_path, ["red"], "<image>\nWhat color is it?", "It is red. " * 5)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_lengths_are_exact_where_the_limit_is_near(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    processor = AutoProcessor.from_pretrained(folders[family])
+    first = row(tmp_path, ["red", "blue"], "What is in the pictures <image> and <image>?", "Red.")
+    others = [
+        row(tmp_path, ["blue", "red"], "<image>\nWhat is it?", "It is blue.", "<image>\nIs it?", "It is red."),
+        row(tmp_path, ["blue", "red"], "<image><image>?", "It is blue."),
+        row(tmp_path, ["blue", "red"], "Is it?", "No.", "<image>?<image>?", "It is blue."),
+    ]
+    lengths = Encoder(processor, 512).batch(others)["attention_mask"].sum(1).tolist()
+    for other, length in zip(others, lengths, strict=True):
+        for limit in (length - 1, length):
+            encoder = Encoder(processor, limit)
+            encoder.length(first)
+            assert encoder.length(other) == length
+
+
+def test_a_template_that_ends_answers_in_words_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    processor = AutoProcessor.from_pretrained(folders["llava"])
+    processor.chat_template = (
+        "{% for message in messages %}{{ message['role'] + ': ' + message['content'][0]['text'] + ' over. ' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    )
+    with pytest.raises(ValueError, match=r"chat template ends an answer with no special token: it writes ' over. '"):
+        Encoder(processor, 512).length(row(tmp_path, [], "Is it red?", "No."))
+
+
+def test_a_family_whose_processor_labels_itself_is_refused_at_the_first_picture(tmp_path: Path) -> None:
+    processor = AutoProcessor.from_pretrained(save_paligemma(tmp_path / "paligemma"))
+    with pytest.raises(PretrainedTuningError, match="family cannot be tuned: PaliGemmaProcessor itself labels"):
+        Encoder(processor, 512).length(row(tmp_path, ["red"], "<image>\nWhat color is it?", "It is red."))
+
+
+def test_a_processor_that_changes_what_is_said_is_found_out(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = AutoProcessor.from_pretrained(folders["llava"])
+    replaced = type(processor).get_text_with_replacements
+
+    def louder(self: Any, text: list[str], *rest: Any) -> Any:
+        texts, places = replaced(self, text, *rest)
+        return [text.replace("red.", "RED.") for text in texts], places
+
+    monkeypatch.setattr(type(processor), "get_text_with_replacements", louder)
+    encoder = Encoder(processor, 512)
+    assert encoder.length(row(tmp_path, ["blue"], "<image>\nWhat color is it?", "It is blue.")) > 0
+    for use in (lambda row: Encoder(processor, 512).length(row), lambda row: encoder.batch([row])):
+        with pytest.raises(ValueError, match=r"the checkpoint's processor changes what is said: .*It is red"):
+            use(row(tmp_path, ["red"], "<image>\nWhat color is it?", "It is red."))
+
+
+@pytest.mark.parametrize(("family", "token"), [("gemma3", "<image_soft_token>"), ("mllama", "<|image|>")])
+def test_words_that_stand_for_a_picture_are_no_words(
+    family: str, token: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    encoder = Encoder(AutoProcessor.from_pretrained(folders[family]), 512)
+    for colors, texts in (
+        ([], [f"What does {token} stand for?", "A picture."]),
+        (["red"], ["<image>\nWhat color is it?", f"{token} is red."]),
+    ):
+        with pytest.raises(ValueError, match=rf"a token that stands for a picture.*: {re.escape(token)}"):
+            encoder.length(row(tmp_path, colors, *texts))
+
+
+def test_pictures_are_seen_upright(folders: dict[str, Path], tmp_path: Path) -> None:
+    upright = Image.new("RGB", (64, 32), "red")
+    upright.paste("blue", (0, 0, 32, 32))
+    upright.save(tmp_path / "upright.png")
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    rows = [
+        TuningRow(name, MIX, "", (str(tmp_path / f"{name}.png"),), tuple(turns("<image>\nWhat is it?", "It is red.")))
+        for name in ("upright", "turned")
+    ]
+    encoder = Encoder(AutoProcessor.from_pretrained(folders["llava_next"]), 2048)
+    one, other = (encoder.batch([each]) for each in rows)
+    assert torch.equal(one["pixel_values"], other["pixel_values"])
+    assert encoder.length(rows[0]) == encoder.length(rows[1]) == one["input_ids"].shape[1]
+
+
+def test_pictures_that_cannot_be_decoded_are_found_without_the_head_telling(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.jpg"
+    Image.effect_noise((96, 96), 64).convert("RGB").save(whole)
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    (tmp_path / "text.jpg").write_text("no picture")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.XResolution] = 6, 72.0
+    of_no_kind = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x01")
+    Image.new("RGB", (96, 96)).save(tmp_path / "exif.jpg", exif=of_no_kind)
+    paths = [str(tmp_path / f"{name}.jpg") for name in ("whole", "cut", "text", "exif", "gone")]
+    assert picture_size(paths[1]) == (96, 96)
+    broken = broken_pictures(paths, 2, print)
+    assert list(broken) == paths[1:]
+    assert all(reason.startswith(f"picture cannot be decoded: {path}: ") for path, reason in broken.items())

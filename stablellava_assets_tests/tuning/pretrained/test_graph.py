@@ -18,7 +18,8 @@ from stablellava_assets.assets.llava_checkpoint import llava_checkpoint
 from stablellava_assets.assets.prompt_specs import prompt_specs
 from stablellava_assets.assets.published import PublishedTables
 from stablellava_assets.cli import main
-from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
+from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tuning.pretrained import chart, supervisor
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.filters.pairs import noise_png
@@ -60,6 +61,8 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
         first = run()
     (row,) = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
     assert (row["model"], row["base_path"], row["pairs"]) == ("pretrained", str(base), len(ANIMALS))
+    kept = workspace.store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()
+    assert row["pairs_key"] == pairs_key(reversed(kept))
     assert first["computed"] == 1
     assert first["rejected rows"] == 0
     assert "data:image/png" in first["training"]

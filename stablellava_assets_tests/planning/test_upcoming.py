@@ -1,6 +1,6 @@
 """Which batch comes next."""
 
-from stablellava_assets.automation.backfills import next_batches
+from stablellava_assets.planning.upcoming import next_batches
 
 BATCHES = ["0001", "0002", "0003"]
 

@@ -1,0 +1,68 @@
+"""The pictures that published benchmarks ask about: each is read, decoded and hashed once, however many rows name it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture."""
+
+    encoded: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of its bytes."""
+        return hashlib.sha256(self.encoded).hexdigest()
+
+
+class Pictures:
+    """What was read so far, by where it stands; all rows about a picture share its bytes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path | str, Picture] = {}
+
+    def in_file(self, path: Path, where: str) -> Picture:
+        """The picture that a file holds.
+
+        Raises:
+            SuiteError: it is not there, or cannot be decoded; ``where`` names the row that wants it.
+        """
+        if path not in self._known:
+            try:
+                encoded = path.read_bytes()
+            except OSError as error:
+                raise SuiteError(f"{where}: no picture {path} ({error.strerror}); see images in the profile") from error
+            self._known[path] = _checked(encoded, f"{where}: picture {path}")
+        return self._known[path]
+
+    def in_base64(self, text: str, where: str) -> Picture:
+        """The picture that a row holds.
+
+        Raises:
+            SuiteError: it cannot be decoded; ``where`` names the row.
+        """
+        if text not in self._known:
+            try:
+                encoded = base64.b64decode(text, validate=True)
+            except binascii.Error as error:
+                raise SuiteError(f"{where}: image: is not base64: {error}") from error
+            self._known[text] = _checked(encoded, f"{where}: image:")
+        return self._known[text]
+
+
+def _checked(encoded: bytes, what: str) -> Picture:
+    try:
+        decoded(encoded)
+    except UndecodablePictureError as error:
+        raise SuiteError(f"{what} cannot be decoded: {error}") from error
+    return Picture(encoded)

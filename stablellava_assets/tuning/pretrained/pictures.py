@@ -1,0 +1,90 @@
+"""The picture files of rows: upright, as they are asked about, and known to be whole before any is trained on."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SECONDS_BETWEEN_LINES = 5.0
+_SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations in which width and height change places."""
+_AT_ONCE = 256
+
+
+def load_picture(path: str) -> Image.Image:
+    """A picture's pixels as its camera was held.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    with _opened(path) as picture:
+        return _upright(picture)
+
+
+def picture_size(path: str) -> tuple[int, int]:
+    """Width and height of :func:`load_picture`, from the file's head alone.
+
+    Raises:
+        ValueError: the head cannot be read.
+    """
+    from PIL import ExifTags
+
+    with _opened(path) as picture:
+        width, height = picture.size
+        # Without EXIF data in its head a PNG would be decoded in search of some.
+        held = picture.getexif().get(ExifTags.Base.Orientation) if "exif" in picture.info else None
+        return (height, width) if held in _SIDEWAYS else (width, height)
+
+
+def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, str]:
+    """Those of ``paths`` that :func:`load_picture` would not decode, each with the reason. Decoding leaves Python's lock."""
+    broken: dict[str, str] = {}
+    said = time.monotonic()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for start in range(0, len(paths), _AT_ONCE):
+            some = paths[start : start + _AT_ONCE]
+            faults = zip(some, pool.map(_fault, some), strict=True)
+            broken.update({path: fault for path, fault in faults if fault is not None})
+            if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                say(f"{start + len(some)} of {len(paths)} pictures of tuning.mix decoded")
+    return broken
+
+
+def _fault(path: str) -> str | None:
+    try:
+        with _opened(path) as picture:
+            picture.draft(
+                "RGB", (1, 1)
+            )  # A JPEG is read to its end all the same, and computed at an eighth of its size.
+            _upright(picture)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    # Cameras store how they were held beside the pixels.
+    return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    from PIL import Image
+
+    # Some of these come of EXIF data that a camera, or an editor, wrote wrong.
+    mistakes = (OSError, SyntaxError, TypeError, ValueError, struct.error, Image.DecompressionBombError)
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except mistakes as error:
+        raise ValueError(f"picture cannot be decoded: {path}: {error}") from error
