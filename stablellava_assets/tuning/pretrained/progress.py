@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.pictures import SECONDS_BETWEEN_LINES
 
-_SECONDS_BETWEEN_LINES = 5.0
 _GIB = 1 << 30
 
 
@@ -49,7 +49,7 @@ def progress_callback(
             }
             with job.training_log.open("a") as file:
                 file.write(json.dumps(point) + "\n")
-            if now - self.said > _SECONDS_BETWEEN_LINES or state.global_step == state.max_steps:
+            if now - self.said > SECONDS_BETWEEN_LINES or state.global_step == state.max_steps:
                 self.said = now
                 say(
                     f"{phase}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.3f}, learning rate "
