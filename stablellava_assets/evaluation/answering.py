@@ -64,6 +64,7 @@ def answers_of(
     import torch
 
     from stablellava_assets.tuning.checkpoints import load_checkpoint
+    from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
 
     names = [f"question {index}" for index in range(len(questions))] if names is None else names
     model, processor = load_checkpoint(model_path)
@@ -80,8 +81,8 @@ def answers_of(
         try:
             with torch.inference_mode():
                 said = _generate(model, processor, pictures, texts, limit)
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
+        except Exception as error:
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
             most = len(batch) // 2
             progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
