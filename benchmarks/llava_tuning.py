@@ -175,7 +175,8 @@ def _with_us(
     ticks: list[float],
 ) -> None:
     from stablellava_assets.tuning.pretrained.jobs import JobFolder
-    from stablellava_assets.tuning.pretrained.model import device_of, load_model, trainable
+    from stablellava_assets.tuning.pretrained.model import device_of, load_model
+    from stablellava_assets.tuning.pretrained.parts import trainable
     from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
 
     device = device_of(settings)
@@ -191,7 +192,8 @@ def _with_trl(rows: list[TuningRow], settings: PretrainedTuningSettings, ticks: 
     from datasets import Dataset, Image
     from trl import SFTConfig, SFTTrainer
 
-    from stablellava_assets.tuning.pretrained.model import device_of, dtype_of, load_model, load_processor, trainable
+    from stablellava_assets.tuning.pretrained.model import device_of, dtype_of, load_model, load_processor
+    from stablellava_assets.tuning.pretrained.parts import trainable
     from stablellava_assets.tuning.pretrained.rows import messages_of
 
     device = device_of(settings)

@@ -6,16 +6,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.assets.answer_judgements import check_judge, judge
 from stablellava_assets.assets.previews import plot
 from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.ability_scores import SUITE
-from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
-from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.evaluation.asking import ask_model, plan_answers, scored_anew, taken_over
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.judging import judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scoring import score_answers
 from stablellava_assets.evaluation.suites.items import SuiteError
@@ -23,7 +21,7 @@ from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.report.folder import ReportError
 from stablellava_assets.report.paper import FIGURE_6
-from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row
+from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tuning.checkpoints import chat_template_of
@@ -60,7 +58,7 @@ def ability_scores(
         planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-            _check_judge(workspace, missing)
+            check_judge(workspace, missing)
             known = list(taken_over(missing, _earlier_answers(workspace, partition)))
             if known:
                 context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
@@ -75,7 +73,7 @@ def ability_scores(
                     yield from _answer(context, workspace, named, of_model, template)
 
         answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
-        judged = _judge(context, workspace, stage, partition, answers, refusals)
+        judged = judge(context, workspace, stage, partition, answers, refusals)
         judgements = [] if judged is None else judged.data.to_pylist()
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(answers.data.to_pylist(), judgements, kinds)
@@ -156,52 +154,6 @@ def _answer(
     return ask_model(
         model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info, chat_template
     )
-
-
-def _check_judge(workspace: Workspace, asked: Sequence[PlannedRow]) -> None:
-    """Before the models are asked, which may take hours.
-
-    Raises:
-        dagster.Failure: the judge of these answers cannot be asked with these settings.
-    """
-    settings = workspace.profile.benchmark.judge
-    if settings is None or not any(row.inputs["columns"]["question_kind"] in settings.kinds for row in asked):
-        return
-    try:
-        ChatEndpoint(settings.endpoint, workspace.chat_ledger).check()
-    except EndpointError as error:
-        raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
-
-
-def _judge(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    stage: Stage,
-    partition: Partition,
-    answers: Refreshed,
-    refusals: list[str],
-) -> Refreshed | None:
-    """What the judge says of the answers; None where the profile names none.
-
-    Where it cannot be asked with these settings, ``refusals`` gets the reason, and what it has not graded is put off.
-    """
-    settings = workspace.profile.benchmark.judge
-    if settings is None:
-        return None
-    planned = plan_judgements(answers.data.to_pylist(), settings)
-
-    def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-        endpoint = ChatEndpoint(settings.endpoint, workspace.chat_ledger)
-        graded: set[str] = set()
-        try:
-            for row in judge_answers(missing, settings, endpoint, context.log.info):
-                graded.add(row["judgement_id"])
-                yield row
-        except EndpointError as error:
-            refusals.append(str(error))
-            yield from ungraded((row for row in missing if row.row_id not in graded), str(error))
-
-    return stage.refresh(partition, planned, judge_all, ANSWER_JUDGEMENTS)
 
 
 def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:

@@ -15,7 +15,8 @@ from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
 from stablellava_assets.tuning.pretrained.memory import holding_the_model
-from stablellava_assets.tuning.pretrained.model import Parts, dtype_of
+from stablellava_assets.tuning.pretrained.model import dtype_of
+from stablellava_assets.tuning.pretrained.parts import Parts
 from stablellava_assets.tuning.pretrained.progress import progress_callback
 from stablellava_assets.tuning.pretrained.rows import TuningRow
 from stablellava_assets.tuning.pretrained.settings import PhaseSettings, PretrainedTuningSettings

@@ -28,15 +28,13 @@ from stablellava_assets.tuning.pretrained.jobs import (
 from stablellava_assets.tuning.pretrained.measuring import measure
 from stablellava_assets.tuning.pretrained.memory import holding_the_model, is_out_of_memory
 from stablellava_assets.tuning.pretrained.model import (
-    Parts,
-    check_parts,
     device_of,
     dtype_of,
     load_model,
     load_outline,
     load_processor,
-    trainable,
 )
+from stablellava_assets.tuning.pretrained.parts import Parts, check_parts, trainable
 from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
 from stablellava_assets.tuning.pretrained.rows import (
     MIX,

@@ -10,7 +10,7 @@ import transformers
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.model import Parts, check_parts, trainable
+from stablellava_assets.tuning.pretrained.parts import Parts, check_parts, trainable
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 _SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
