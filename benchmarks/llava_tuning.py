@@ -82,16 +82,24 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options)
-        print("| settings | tokens a row | samples/s | peak memory, GiB |\n|---|---:|---:|---:|")
+        print(
+            "| settings | tokens a row | samples/s | ours is faster by | peak memory, GiB |\n|---|---:|---:|---:|---:|"
+        )
+        ours = None
         for contender in CONTENDERS:
             command = [sys.executable, __file__, *sys.argv[1:], "--contender", contender, "--folder", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                print(f"| {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | |")
+                print(f"| {contender} | failed: {done.stderr.strip().splitlines()[-1]} | | | |")
                 continue
             found = json.loads(done.stdout.strip().splitlines()[-1])
             memory = found["memory"] / (1 << 30)
-            print(f"| {contender} | {found['tokens']:.0f} | {found['rate']:.2f} | {memory:.2f} |")
+            ours = ours or found["rate"]
+            factor = ours / found["rate"]
+            print(
+                f"| {contender} | {found['tokens']:.0f} | {found['rate']:.2f} | {factor:.2f} | {memory:.2f} |",
+                flush=True,
+            )
 
 
 def make(folder: Path, options: argparse.Namespace) -> None:
