@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import struct
 from typing import TYPE_CHECKING
+
+from stablellava_assets.decoding import UndecodablePictureError, decoding
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,13 +21,13 @@ def small_picture(encoded: bytes | None, side: int) -> Image.Image | None:
     if not encoded:
         return None
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             picture.draft("RGB", (side, side))
             upright = ImageOps.exif_transpose(picture)
             small = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
             small.thumbnail((side, side))
             return small if small.mode == "RGB" else _on_white(small)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+    except UndecodablePictureError:
         return None
 
 

@@ -23,7 +23,8 @@ LAYERS = [
     {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning", "report"},
     {"endpoint"},
     {"abilities", "tables"},
-    {"hub_models", "small_pictures", "yaml_documents"},
+    {"small_pictures"},
+    {"decoding", "hub_models", "yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
 HEAVY = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.filters.decoding import UndecodablePictureError, upright
+from stablellava_assets.decoding import UndecodablePictureError, upright
 
 if TYPE_CHECKING:
     from PIL import Image

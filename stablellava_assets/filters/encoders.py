@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stablellava_assets.filters.decoding import decoded
+from stablellava_assets.decoding import decoded
 from stablellava_assets.filters.pretrained import load_pretrained
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
 from stablellava_assets.tables.identity import content_key

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablellava_assets.filters.decoding import decoded
+from stablellava_assets.decoding import decoded
 from stablellava_assets.filters.findings import Finding
 
 

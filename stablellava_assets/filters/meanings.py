@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.decoding import UndecodablePictureError, decoded
 from stablellava_assets.filters.candidates import answered, normalized_prompt
-from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.filters.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from stablellava_assets.decoding import UndecodablePictureError, decoding
 from stablellava_assets.small_pictures import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -30,7 +31,7 @@ def _as_it_is(encoded: bytes, side: int) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             return _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UndecodablePictureError:
         return None

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stablellava_assets.decoding import decoded
 from stablellava_assets.evaluation.photographs.records import Listed
-from stablellava_assets.filters.decoding import decoded
 from stablellava_assets.painters.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row

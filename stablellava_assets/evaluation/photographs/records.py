@@ -11,10 +11,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from stablellava_assets.decoding import UndecodablePictureError, decoded
 from stablellava_assets.evaluation.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

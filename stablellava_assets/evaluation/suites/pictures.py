@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from stablellava_assets.decoding import UndecodablePictureError, decoded
 from stablellava_assets.evaluation.suites.items import SuiteError
-from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.decoding import UndecodablePictureError, decoded
 from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
 from stablellava_assets.filters.candidates import AlignmentVerdict
-from stablellava_assets.filters.decoding import UndecodablePictureError, decoded
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.tables.identity import content_key

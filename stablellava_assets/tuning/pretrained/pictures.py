@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from stablellava_assets.decoding import UndecodablePictureError, decoding
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,9 +62,8 @@ def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], Non
 def _fault(path: str) -> str | None:
     try:
         with _opened(path) as picture:
-            picture.draft(
-                "RGB", (1, 1)
-            )  # A JPEG is read to its end all the same, and computed at an eighth of its size.
+            # A JPEG is read to its end all the same, and computed at an eighth of its size.
+            picture.draft("RGB", (1, 1))
             _upright(picture)
     except ValueError as error:
         return str(error)
@@ -81,10 +81,8 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _opened(path: str) -> Iterator[Image.Image]:
     from PIL import Image
 
-    # Some of these come of EXIF data that a camera, or an editor, wrote wrong.
-    mistakes = (OSError, SyntaxError, TypeError, ValueError, struct.error, Image.DecompressionBombError)
     try:
-        with Image.open(path) as picture:
+        with decoding(), Image.open(path) as picture:
             yield picture
-    except mistakes as error:
+    except UndecodablePictureError as error:
         raise ValueError(f"picture cannot be decoded: {path}: {error}") from error

@@ -105,8 +105,8 @@ class MixSettings(Document):
     """Conversations of the user's own, in LLaVA's JSON, trained on together with the kept pairs."""
 
     conversations: Path = Field(
-        description="JSON file in LLaVA's layout, as llava_v1_5_mix665k.json: id, image (a name, several, or none), "
-        "conversations."
+        description="JSON or JSON Lines file in LLaVA's layout, as llava_v1_5_mix665k.json: id, image (a name, several, "
+        "or none), conversations."
     )
     images: Path = Field(description="Folder that the names of the pictures start at.")
     ratio: float | None = Field(

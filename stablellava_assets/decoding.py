@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,22 +16,37 @@ class UndecodablePictureError(ValueError):
     """Bytes that are no picture; the message says why."""
 
 
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Around opening a picture and what is done with its pixels, or with what its camera stored beside them.
+
+    Raises:
+        UndecodablePictureError: whatever Pillow raised, since there is no picture, or a damaged one.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        # Pillow's own words name the place of the buffer in memory, which is another in every run.
+        raise UndecodablePictureError("it is in no format that Pillow reads") from error
+    except (OSError, SyntaxError, TypeError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise UndecodablePictureError(str(error)) from error
+
+
 def decoded(encoded: bytes | None) -> Image.Image:
     """The whole picture, in the mode that its file has.
 
     Raises:
         UndecodablePictureError: there are no bytes, or they are no picture, or a damaged one.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    try:
-        picture = Image.open(io.BytesIO(encoded or b""))
+    if not encoded:
+        raise UndecodablePictureError("it is empty")
+    with decoding():
+        picture = Image.open(io.BytesIO(encoded))
         picture.load()
-    except UnidentifiedImageError as error:
-        # Pillow's own words name the place of the buffer in memory, which is another in every run.
-        raise UndecodablePictureError("it is in no format that Pillow reads" if encoded else "it is empty") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UndecodablePictureError(str(error)) from error
     return picture
 
 
@@ -42,7 +59,5 @@ def upright(encoded: bytes | None) -> Image.Image:
     from PIL import ImageOps
 
     picture = decoded(encoded)
-    try:
+    with decoding():
         return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, SyntaxError, TypeError, ValueError, struct.error) as error:
-        raise UndecodablePictureError(str(error)) from error
