@@ -361,7 +361,7 @@ const gallery = (() => {
     refilter();
   });
   addEventListener("resize", fill);
-  new IntersectionObserver(fill, { rootMargin: "100%" }).observe(at("more"));
+  addEventListener("scroll", fill, { passive: true });
   count();
   return { manifest, batch };
 })();
