@@ -84,8 +84,8 @@ def copy_of_finished(seed: Path, folder: Path) -> Project:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two more than cores: tests wait for daemons, servers and browsers a third of their time."""
-    return (os.cpu_count() or 1) + 2
+    """One more than cores: tests wait for daemons, servers and browsers a good part of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
