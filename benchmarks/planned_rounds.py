@@ -80,11 +80,12 @@ def main() -> None:
         "--seeds", type=positive, default=2, help="each has prompts, pictures and an order of its own"
     )
     arguments.add_argument("--questions", type=positive, default=100, help="an ability and kind, to report on")
+    arguments.add_argument("--passes", type=float, help="how often every row is trained on; not given: the profile's")
     given = arguments.parse_args()
     torch.set_num_threads(min(2, torch.get_num_threads()))
     results = Results()
     with TemporaryDirectory() as scratch:
-        experiment = Experiment(given.data, Path(scratch))
+        experiment = Experiment(given.data, Path(scratch), given.passes)
         reported = experiment.further_items(experiment.workspace.profile.benchmark.items_per_kind, given.questions)
         experiment.say(f"{len(experiment.items)} questions to plan on, {len(reported)} others to report on")
         for seed in range(given.seeds):

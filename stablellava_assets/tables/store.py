@@ -72,8 +72,9 @@ class ParquetStore:
         names = list(columns) if columns is not None else table.schema.names
         try:
             with self._fs.open(path, "rb") as file:
-                # Arrow's worker threads, alive when the interpreter ends, have been seen to abort it.
-                data = pq.ParquetFile(file).read(columns=names, use_threads=False)
+                # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
+                # then aborts the process. So neither columns nor their bytes are read by threads.
+                data = pq.ParquetFile(file, pre_buffer=False).read(columns=names, use_threads=False)
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:

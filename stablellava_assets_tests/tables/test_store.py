@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileOpener
 
 from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS, TABLES
 from stablellava_assets.tables.store import ParquetStore, StoreError
@@ -31,6 +32,21 @@ def test_what_is_published_is_read_back(tmp_path: Path) -> None:
     assert read.equals(specs(3))
     assert store.partitions(PROMPT_SPECS) == [PARTITION]
     assert store.read_all(PROMPT_SPECS, columns=["spec_id"]).column_names == ["spec_id"]
+
+
+def test_only_the_thread_that_asks_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another still holds when the interpreter ends aborts the process, after all its work was done."""
+    store = ParquetStore(str(tmp_path))
+    store.publish(PROMPT_SPECS, PARTITION, specs(3))
+    readers = set()
+
+    def read(opened: LocalFileOpener, length: int = -1) -> bytes:
+        readers.add(threading.get_ident())
+        return bytes(opened.f.read(length))
+
+    monkeypatch.setattr(LocalFileOpener, "read", read)
+    store.read(PROMPT_SPECS, PARTITION)
+    assert readers == {threading.get_ident()}
 
 
 def test_a_partition_that_was_never_published_is_none(tmp_path: Path) -> None:
