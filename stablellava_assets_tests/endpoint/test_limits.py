@@ -99,15 +99,24 @@ def test_it_finds_what_an_endpoint_takes_at_once(tmp_path: Path) -> None:
 
 
 def test_it_keeps_what_it_learned_from_call_to_call(tmp_path: Path) -> None:
-    # Answers take long, so that a busy machine too has many under way at once.
-    with loopback(Script(latency_s=0.5)) as (url, counts):
+    script = Script(latency_s=0.5)
+    with loopback(script) as (url, counts):
         settings = settings_of(url, initial_in_flight=2, max_in_flight=64)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
-        list(endpoint.ask(questions(settings, 150)))
-        counts.most_at_once = 0
-        list(endpoint.ask(questions(settings, 40, stage="another")))
-        list(endpoint.ask(questions(settings, 40, max_output_tokens=51)))
-    assert counts.most_at_once > 16
+        sent_at_first = []
+        for asked in (
+            questions(settings, 150),
+            questions(settings, 40, stage="another"),
+            questions(settings, 40, max_output_tokens=51),
+        ):
+            counts.arrivals.clear()
+            list(endpoint.ask(asked))
+            # Nothing is answered sooner, so these were sent by what was known before.
+            sent_at_first.append(sum(at < counts.arrivals[0] + script.latency_s for at in counts.arrivals))
+    new, answered_from_the_ledger, later = sent_at_first
+    assert new == 2
+    assert answered_from_the_ledger == 0
+    assert later > 2 * new
 
 
 @pytest.mark.parametrize("fault", ["429_seconds", "429_ms", "429_date"])
