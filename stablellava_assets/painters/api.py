@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.authors.usage import Forecast
+from stablellava_assets.decoding import decoded
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.painters.api_forecast import picture_forecast
@@ -206,13 +205,11 @@ def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
         UnusablePictureError: it is none, or uniform.
     """
     import numpy as np
-    from PIL import Image
 
     try:
         encoded = base64.b64decode(sent, validate=True)
-        with Image.open(io.BytesIO(encoded)) as opened:
-            picture = opened.convert("RGB")
-    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        picture = decoded(encoded).convert("RGB")
+    except ValueError as error:  # Of base64, or of the picture.
         raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None
     if reason := uniform(float(np.asarray(picture.convert("L")).std()), min_spread):
         raise UnusablePictureError(reason)
