@@ -24,7 +24,7 @@ LAYERS = [
     {"endpoint"},
     {"abilities", "tables"},
     {"small_pictures"},
-    {"decoding", "hub_models", "yaml_documents"},
+    {"decoding", "hub_models", "models", "yaml_documents"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
 HEAVY = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.decoding import UndecodablePictureError, upright
+from stablellava_assets.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,7 +65,6 @@ def answers_of(
     import torch
 
     from stablellava_assets.tuning.checkpoints import load_checkpoint
-    from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
 
     names = [f"question {index}" for index in range(len(questions))] if names is None else names
     model, processor = load_checkpoint(model_path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
 from stablellava_assets.tuning.checkpoints import load_checkpoint, save_checkpoint
@@ -19,7 +20,6 @@ from stablellava_assets.tuning.settings import StageSettings, TuningSettings
 from stablellava_assets.tuning.training_set import TrainingExample, TrainingSet, prepare
 
 if TYPE_CHECKING:
-    import torch
     from transformers import LlavaProcessor, PreTrainedModel
 
 __all__ = ["TrainingExample", "TuningResult", "train", "tune"]
@@ -87,7 +87,7 @@ def train(
         The loss curve, (step, mean loss of the steps since the point before), of some hundred points.
     """
     steps, per_step = stage.steps_over(len(training_set.packs))
-    model.to(_dtype_on(model.device)).train()
+    model.to(automatic_dtype(model.device.type)).train()
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
     # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
@@ -121,10 +121,3 @@ def _training_key(base: Path, examples: Sequence[TrainingExample], settings: Tun
 
     rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]
     return content_key("training", base.name, rows, settings, torch.get_num_threads())
-
-
-def _dtype_on(device: torch.device) -> torch.dtype:
-    """bfloat16 on a GPU that multiplies in it; float32 elsewhere, so that every processor gives the same weights."""
-    import torch
-
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

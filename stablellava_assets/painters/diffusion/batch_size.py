@@ -115,12 +115,3 @@ def _remember(memory: Path, key: str, limit: int) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{memory}.lock"):
         publish_file(memory, json.dumps({**_remembered(memory), key: limit}).encode())
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the processor's allocator, had no memory left."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return any(sign in str(error) for sign in ("out of memory", "DefaultCPUAllocator"))

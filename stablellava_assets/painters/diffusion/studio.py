@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.painters.base import PainterError
-from stablellava_assets.painters.diffusion.batch_size import BatchSize, is_out_of_memory
+from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.prompt_encoding import (
     Conditioning,
     PromptEncoder,
@@ -133,7 +134,7 @@ class Studio:
         try:
             with self._batch.measured():
                 return self._look(batch)
-        except RuntimeError as error:
+        except Exception as error:
             if not is_out_of_memory(error):
                 raise
             return None
@@ -205,7 +206,7 @@ class _Queue:
         except PromptTooLongError as error:
             self._refused.append(_Shown(job, None, str(error)))
             return
-        except RuntimeError as error:
+        except Exception as error:
             if not is_out_of_memory(error):
                 raise
             raise PainterError(

@@ -1,24 +1,12 @@
-"""Memory that runs out: how that is told from other errors, and what to do where no smaller micro-batch would help."""
+"""Memory that runs out where no smaller micro-batch would help."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-
-_SIGNS = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED")
-"""What CUDA and its libraries say where it is not torch's allocator that asks."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of the GPU, or of this machine, does not hold what was asked for."""
-    import torch
-    from accelerate.utils.memory import should_reduce_batch_size
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return should_reduce_batch_size(error) or any(sign in str(error) for sign in _SIGNS)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summary_of
+from stablellava_assets.models.memory import is_out_of_memory
+from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.pretrained.encoding import with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def dtype_of(settings: PretrainedTuningSettings, device: str) -> torch.dtype:
     if settings.model.dtype != "auto":
         dtype: torch.dtype = getattr(torch, settings.model.dtype)
         return dtype
-    return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return automatic_dtype(device)
 
 
 def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import (
@@ -26,7 +27,7 @@ from stablellava_assets.tuning.pretrained.jobs import (
     write_json,
 )
 from stablellava_assets.tuning.pretrained.measuring import measure
-from stablellava_assets.tuning.pretrained.memory import holding_the_model, is_out_of_memory
+from stablellava_assets.tuning.pretrained.memory import holding_the_model
 from stablellava_assets.tuning.pretrained.model import (
     device_of,
     dtype_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stablellava_assets.tuning.pretrained.memory import is_out_of_memory
+from stablellava_assets.models.memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""The precision that a device computes in where the profile leaves it open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def automatic_dtype(device: str) -> torch.dtype:
+    """bfloat16 on a GPU that has units for it (NVIDIA's since Ampere, 2020), else float32.
+
+    torch also calls bfloat16 supported where it emulates it, which is slower than float32.
+    """
+    import torch
+
+    has_units = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_units else torch.float32
