@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tuning.batches import drawn_by_length
-from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
+from stablellava_assets.tuning.pretrained.loss import LearnedTokensLoss
 from stablellava_assets.tuning.pretrained.memory import holding_the_model
 from stablellava_assets.tuning.pretrained.model import dtype_of
 from stablellava_assets.tuning.pretrained.parts import Parts
@@ -119,6 +119,7 @@ def train_phase(
             f"tuning.machine.processes says, {processes}"
         )
     order = list(row_order(phase, settings.seed))
+    loss = LearnedTokensLoss(model)
 
     class _Trainer(Trainer):  # type: ignore[misc]
         def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
@@ -129,13 +130,17 @@ def train_phase(
             self.optimizer = optimizer
             return optimizer
 
+        def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *rest: Any, **options: Any) -> Any:
+            with loss.of(inputs["labels"]):
+                return super().compute_loss(model, inputs, *rest, **options)
+
     with holding_the_model():
         trainer = _Trainer(
             model=model,
             args=arguments,
             train_dataset=list(phase.rows),
             data_collator=encoder.batch,
-            compute_loss_func=_mean_loss,
+            compute_loss_func=loss,
             callbacks=[
                 progress_callback(phase.name, phase.settings.batch_size, phase.rate_setting, job, say),
                 _mark_complete(),
@@ -147,20 +152,6 @@ def train_phase(
         say(f"{phase.name}: going on from {save.name}")
     trainer.train(resume_from_checkpoint=None if save is None else str(save))
     trainer.accelerator.free_memory()
-
-
-def _mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy over the learned tokens, by their number in the whole optimizer step.
-
-    Left to themselves, the classes that set ``accepts_loss_kwargs`` to false, such as Qwen2.5-VL's, average over each
-    micro-batch, so that a token among short answers weighs more. Only logits of learned tokens are copied to float32.
-    """
-    from torch.nn.functional import cross_entropy
-
-    following = labels[:, 1:]
-    learned = following != IGNORED
-    logits = outputs["logits"][:, :-1][learned].float()
-    return cross_entropy(logits, following[learned], reduction="sum") / num_items_in_batch
 
 
 def row_order(phase: Phase, seed: int) -> Iterator[int]:
