@@ -63,7 +63,7 @@ class DiffusionPainterSettings(Document):
         description="Most tokens that a T5 text encoder reads (SD3, FLUX); longer prompts fail. Unset: 256. CLIP reads all.",
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 on a GPU, float32 elsewhere."
+        "auto", description="auto: bfloat16 on a GPU that has units for it, float32 elsewhere."
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         "auto", description="auto: a GPU if there is one, else the processor."
@@ -74,7 +74,7 @@ class DiffusionPainterSettings(Document):
     )
     compile: bool = Field(
         False,
-        description="Compile the denoiser: minutes at the start of a run and for each new batch size, then faster.",
+        description="Compile the blocks that the denoiser repeats: slower at the start of a run and at new sizes, then faster.",
     )
     batch_size: int | None = Field(
         None,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, place_of, summary_of
+from stablellava_assets.models.memory import is_out_of_memory
+from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -88,12 +90,24 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
                 dtype=dtype_of(settings, device),
                 low_cpu_mem_usage=diffusers.utils.is_accelerate_available(),
             )
-    except torch.OutOfMemoryError as error:
-        raise PainterError(
-            f"painter.model: {identity} does not fit into memory; set painter.offload or a dtype"
-        ) from error
+        prepare(pipeline, settings, device, identity)
+    except PainterError:
+        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise PainterError(
+                f"painter.model: {identity} does not fit into memory; set painter.offload or a dtype"
+            ) from error
         raise PainterError(_explained(identity, settings, error)) from error
+    return pipeline
+
+
+def prepare(pipeline: Any, settings: DiffusionPainterSettings, device: str, identity: str) -> None:
+    """Put a pipeline on its device, as the profile has it work.
+
+    Raises:
+        PainterError: the scheduler does not fit the checkpoint.
+    """
     pipeline.set_progress_bar_config(disable=True)
     set_scheduler(pipeline, settings, identity)
     if hasattr(getattr(pipeline, "vae", None), "enable_slicing"):
@@ -103,8 +117,15 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     else:
         pipeline.to(device)
     if settings.compile:
-        denoiser_of(pipeline).compile()
-    return pipeline
+        _compile(denoiser_of(pipeline))
+
+
+def _compile(denoiser: Any) -> None:
+    """The block that a denoiser repeats, compiled once instead of as often as it is repeated; else the whole."""
+    if getattr(denoiser, "_repeated_blocks", None):
+        denoiser.compile_repeated_blocks()
+    else:
+        denoiser.compile()
 
 
 def device_of(settings: DiffusionPainterSettings) -> str:
@@ -134,8 +155,7 @@ def dtype_of(settings: DiffusionPainterSettings, device: str) -> Any:
     """The torch dtype of the weights."""
     import torch
 
-    automatic = "bfloat16" if device == "cuda" else "float32"
-    return getattr(torch, automatic if settings.dtype == "auto" else settings.dtype)
+    return automatic_dtype(device) if settings.dtype == "auto" else getattr(torch, settings.dtype)
 
 
 def denoiser_of(pipeline: Any) -> Any:
