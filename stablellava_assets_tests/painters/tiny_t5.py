@@ -31,13 +31,19 @@ def flow_vae() -> Any:
 
 def save_flux(folder: Path) -> Path:
     """Save a FLUX."""
+    assemble_flux().save_pretrained(folder)
+    return folder
+
+
+def assemble_flux() -> Any:
+    """The pipeline of a FLUX."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextModel
 
     torch.manual_seed(0)
     clip, t5 = tokenizer(), t5_tokenizer()
-    FluxPipeline(
+    return FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=flow_vae(),
         text_encoder=CLIPTextModel(text_config(clip)),
@@ -55,8 +61,7 @@ def save_flux(folder: Path) -> Path:
             pooled_projection_dim=32,
             axes_dims_rope=(4, 4, 8),
         ),
-    ).save_pretrained(folder)
-    return folder
+    )
 
 
 def save_sd3(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOG_POINTS = 200
 _STEPS_SORTED_TOGETHER = 16
+_RECOMPUTING = ("activation_checkpointing", "gradient_checkpointing")
+"""What transformers calls the recomputing of activations: today's name, and that of 5.17."""
 _COMPLETE = "complete"
 """A file in every save that was written whole."""
 
@@ -79,12 +81,14 @@ def train_phase(
         FloatingPointError: the loss became infinite or no number.
     """
     import torch
+    from peft.helpers import disable_input_dtype_casting
     from transformers import PrinterCallback, Trainer, TrainingArguments
 
     processes = settings.machine.processes
     micro = micro_batch_for(phase.settings.batch_size, processes, job.micro_batch(settings))
     saves = job.checkpoints(phase.name)
     dtype = dtype_of(settings, device)
+    recomputing = next(name for name in _RECOMPUTING if name in {field.name for field in fields(TrainingArguments)})
     arguments = TrainingArguments(
         output_dir=str(saves),
         per_device_train_batch_size=micro,
@@ -101,7 +105,6 @@ def train_phase(
         ddp_backend="gloo" if device == "cpu" and processes > 1 else None,
         # Rows without a picture leave the projector without a gradient.
         ddp_find_unused_parameters=processes > 1,
-        activation_checkpointing=settings.machine.gradient_checkpointing,
         dataloader_num_workers=settings.machine.workers,
         dataloader_persistent_workers=settings.machine.workers > 0,
         remove_unused_columns=False,
@@ -112,6 +115,7 @@ def train_phase(
         save_strategy="steps",
         save_steps=settings.machine.save_every,
         save_total_limit=2,
+        **{recomputing: settings.machine.gradient_checkpointing},
     )
     if arguments.train_batch_size != micro:
         raise PretrainedTuningError(
@@ -150,7 +154,9 @@ def train_phase(
     save = _newest(saves)
     if save is not None:
         say(f"{phase.name}: going on from {save.name}")
-    trainer.train(resume_from_checkpoint=None if save is None else str(save))
+    # Autocast brings states and adapters together; peft would keep a float32 copy of every adapted layer's input as well.
+    with disable_input_dtype_casting(model, active=dtype is not torch.float32):
+        trainer.train(resume_from_checkpoint=None if save is None else str(save))
     trainer.accelerator.free_memory()
 
 

@@ -120,14 +120,14 @@ def qwen_tokenizer(*image_tokens: str) -> PreTrainedTokenizerFast:
 
 def save_llava(folder: Path, side: int = 28) -> Path:
     """LLaVA-1.5: CLIP, a projector of two layers, Llama."""
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    tiny_llava(side).save_pretrained(folder)
+    llava_processor(side).save_pretrained(folder)
+    return folder
+
+
+def tiny_llava(side: int = 28) -> Any:
+    """The model that :func:`save_llava` saves, for pictures of ``side`` pixels."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     tokenizer = llama_tokenizer()
     config = LlavaConfig(
@@ -144,15 +144,22 @@ def save_llava(folder: Path, side: int = 28) -> Path:
         vision_feature_layer=-2,
         image_seq_length=(side // 14) ** 2,
     )
-    processor = LlavaProcessor(
+    return _with_seed(LlavaForConditionalGeneration, config)
+
+
+def llava_processor(side: int = 28) -> Any:
+    """Its processor, which fits LLaVA-1.5 of any width."""
+    from transformers import LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
-        tokenizer=tokenizer,
+        tokenizer=llama_tokenizer(),
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=LLAVA_TEMPLATE,
     )
-    return _save(LlavaForConditionalGeneration, config, processor, folder)
 
 
 def save_llava_next(folder: Path) -> Path:
@@ -356,11 +363,15 @@ def _language(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
 
 
 def _save(kind: Any, config: Any, processor: Any, folder: Path) -> Path:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        kind(config).save_pretrained(folder)
+    _with_seed(kind, config).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def _with_seed(kind: Any, config: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind(config)
 
 
 FAMILIES: dict[str, Callable[[Path], Path]] = {
