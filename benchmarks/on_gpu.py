@@ -219,7 +219,13 @@ def _started(command: Sequence[str], environment: Mapping[str, str], seconds: fl
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**os.environ, **environment, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        env={
+            **os.environ,
+            **environment,
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONUNBUFFERED": "1",
+        },
     )
 
     def end() -> None:

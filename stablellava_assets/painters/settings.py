@@ -60,7 +60,8 @@ class DiffusionPainterSettings(Document):
         None,
         ge=16,
         le=512,
-        description="Most tokens that a T5 text encoder reads (SD3, FLUX); longer prompts fail. Unset: 256. CLIP reads all.",
+        description="Most tokens that the text encoder reads, where a pipeline lets that be chosen (SD3, FLUX, Qwen-Image, "
+        "PixArt, Sana); longer prompts fail. Unset: 256 of SD3 and FLUX, the pipeline's own of others. SD and SDXL read all.",
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 on a GPU that has units for it, float32 elsewhere."

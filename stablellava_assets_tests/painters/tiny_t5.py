@@ -30,13 +30,19 @@ def flow_vae() -> Any:
 
 
 def save_flux(folder: Path) -> Path:
-    """Save a FLUX."""
+    """Save a FLUX that is told how much it is to be guided."""
     assemble_flux().save_pretrained(folder)
     return folder
 
 
-def assemble_flux() -> Any:
-    """The pipeline of a FLUX."""
+def save_schnell(folder: Path) -> Path:
+    """Save one that is not."""
+    assemble_flux(distilled=False).save_pretrained(folder)
+    return folder
+
+
+def assemble_flux(distilled: bool = True) -> Any:
+    """The pipeline of a FLUX: of FLUX.1-dev, which is told how much it is to be guided, or of FLUX.1-schnell."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextModel
@@ -60,6 +66,7 @@ def assemble_flux() -> Any:
             joint_attention_dim=32,
             pooled_projection_dim=32,
             axes_dims_rope=(4, 4, 8),
+            guidance_embeds=distilled,
         ),
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.painters.diffusion.pipeline_call import prompt_limit, refuse_emphasis, takes_negative_prompt
 from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.emphasis import fragments_of, without_brackets
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -44,17 +44,17 @@ class PromptEncoder:
                 StableDiffusionXLPipeline,
             )
 
-        self._guided = settings.guidance > 1
+        guided, limit = takes_negative_prompt(pipeline, settings), prompt_limit(pipeline, settings)
         self._encode: Callable[[str, str], Conditioning]
         if isinstance(pipeline, (StableDiffusionPipeline, StableDiffusionXLPipeline)):
             with quiet():
-                self._encode = _Clip(pipeline, settings.emphasis, device, self._guided).encode
+                self._encode = _Clip(pipeline, settings.emphasis, device, guided).encode
         elif isinstance(pipeline, (StableDiffusion3Pipeline, FluxPipeline)):
             tokens = settings.max_prompt_tokens or _T5_TOKENS
-            self._encode = _T5(pipeline, settings.emphasis, tokens, device, self._guided).encode
+            self._encode = _T5(pipeline, settings.emphasis, tokens, device, guided).encode
         else:
-            takes_negative = "negative_prompt" in inspect.signature(pipeline.__call__).parameters
-            self._encode = _AsText(takes_negative and self._guided).encode
+            refuse_emphasis(pipeline, settings)
+            self._encode = _AsText(getattr(pipeline, "tokenizer", None), limit, guided).encode
 
     def encode(self, prompt: str, negative: str) -> Conditioning:
         """What to paint.
@@ -185,7 +185,7 @@ class _T5:
             else (pipeline.tokenizer_3, pipeline.text_encoder_3)
         )
         self._weighing = EmbeddingsProvider(self._tokenizer, encoder, model_max_length=tokens, device=device)
-        self._guided = guided and not self._is_flux  # FLUX takes the scale as an input and knows no negative prompt.
+        self._guided = guided
         self._read_once = lru_cache(_KEPT)(self._read)
 
     def encode(self, prompt: str, negative: str) -> Conditioning:
@@ -199,10 +199,7 @@ class _T5:
         import torch
 
         pipeline, plain = self._pipeline, without_brackets(text)
-        if (count := len(self._tokenizer(plain).input_ids)) > self._tokens:
-            raise PromptTooLongError(
-                f"the prompt has {count} tokens, of which the text encoder reads {self._tokens} (painter.max_prompt_tokens)"
-            )
+        _refuse_beyond(self._tokens, self._tokenizer, plain)
         common = {"device": self._device, "max_sequence_length": self._tokens}
         if self._is_flux:
             embeds, pooled, _ = pipeline.encode_prompt(plain, None, **common)
@@ -218,11 +215,26 @@ class _T5:
 
 
 class _AsText:
-    """A pipeline that encodes for itself."""
+    """A pipeline that encodes for itself; ``limit`` is how many tokens of ``tokenizer`` it reads of a text."""
 
-    def __init__(self, takes_negative: bool) -> None:
-        self._takes_negative = takes_negative
+    def __init__(self, tokenizer: Any, limit: int | None, guided: bool) -> None:
+        self._tokenizer, self._limit, self._guided = tokenizer, limit, guided
 
     def encode(self, prompt: str, negative: str) -> Conditioning:
         texts = {"prompt": without_brackets(prompt)}
-        return {**texts, "negative_prompt": without_brackets(negative)} if self._takes_negative else texts
+        if self._guided:
+            texts["negative_prompt"] = without_brackets(negative)
+        if self._tokenizer is not None and self._limit is not None:
+            for text in texts.values():
+                _refuse_beyond(self._limit, self._tokenizer, text)
+        return texts
+
+
+def _refuse_beyond(limit: int, tokenizer: Any, text: str) -> None:
+    """Raises:
+    PromptTooLongError: ``text`` has more than ``limit`` tokens.
+    """
+    if (count := len(tokenizer(text).input_ids)) > limit:
+        raise PromptTooLongError(
+            f"the prompt has {count} tokens, of which the text encoder reads {limit} (painter.max_prompt_tokens)"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
+from stablellava_assets.painters.diffusion.pipeline_call import call_arguments
 from stablellava_assets.painters.diffusion.prompt_encoding import (
     Conditioning,
     PromptEncoder,
@@ -84,14 +84,10 @@ class Studio:
         batch: BatchSize,
         signer: PictureSigner | None,
     ) -> None:
-        takes = inspect.signature(pipeline.__call__).parameters
-        if missing := sorted({"generator", *_asked(settings)} - takes.keys()):
-            raise PainterError(
-                f"painter.model: {type(pipeline).__name__} takes no {missing[0]}; use another checkpoint"
-            )
         self._pipeline = pipeline
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
+        self._arguments = call_arguments(pipeline, settings)
         self._batch = batch
         self._signer = signer
 
@@ -146,7 +142,7 @@ class Studio:
             **stacked([prepared.conditioning for prepared in batch]),
             # On the processor, where every machine draws the same noise from a seed.
             generator=[torch.Generator("cpu").manual_seed(prepared.job.seed_now) for prepared in batch],
-            **_asked(self._settings),
+            **self._arguments,
         )
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
         return [
@@ -213,17 +209,6 @@ class _Queue:
                 "memory ran out while a prompt was encoded, before any picture: set painter.offload, or painter.dtype to bfloat16"
             ) from error
         self._alike.setdefault(signature_of(conditioning), deque()).append(_Prepared(job, conditioning))
-
-
-def _asked(settings: DiffusionPainterSettings) -> dict[str, Any]:
-    """The settings as pipelines call them."""
-    return {
-        "num_inference_steps": settings.steps,
-        "guidance_scale": settings.guidance,
-        "width": settings.width,
-        "height": settings.height,
-        "output_type": "pt",
-    }
 
 
 def _finished(shown: _Shown, signer: PictureSigner | None) -> Result:

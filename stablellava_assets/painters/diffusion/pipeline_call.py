@@ -1,0 +1,103 @@
+"""What a pipeline's call takes of the settings. None that a row tells of is without effect: it is passed on, or refused."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from stablellava_assets.painters.base import PainterError
+from stablellava_assets.painters.settings import DiffusionPainterSettings
+
+
+def call_arguments(pipeline: Any, settings: DiffusionPainterSettings) -> dict[str, Any]:
+    """The settings as ``pipeline`` is called with them, beside prompts and generators.
+
+    Raises:
+        PainterError: the pipeline cannot do what a setting asks for.
+    """
+    arguments = {
+        "num_inference_steps": settings.steps,
+        "width": settings.width,
+        "height": settings.height,
+        **_guidance(pipeline, settings.guidance),
+        "output_type": "pt",
+    }
+    if settings.max_prompt_tokens is not None:
+        arguments["max_sequence_length"] = settings.max_prompt_tokens
+    if missing := sorted({"generator", *arguments} - _taken(pipeline)):
+        raise PainterError(f"painter.model: {_name(pipeline)} takes no {missing[0]}; use another checkpoint")
+    return arguments
+
+
+def takes_negative_prompt(pipeline: Any, settings: DiffusionPainterSettings) -> bool:
+    """Whether pictures are painted against a negative prompt.
+
+    Raises:
+        PainterError: the profile has one of its own, and they are not.
+    """
+    from diffusers import FluxPipeline
+
+    # FLUX takes one for another kind of guidance than its own, which paints every picture twice.
+    has_one = "negative_prompt" in _taken(pipeline) and not isinstance(pipeline, FluxPipeline)
+    if has_one and settings.guidance > 1:
+        return True
+    if settings.negative_prompt:
+        why = f"painter.guidance is {settings.guidance:g}" if has_one else f"{_name(pipeline)} takes none"
+        raise PainterError(f"painter.negative_prompt has no effect, since {why}; leave it out")
+    return False
+
+
+def prompt_limit(pipeline: Any, settings: DiffusionPainterSettings) -> int | None:
+    """Most tokens of a text that the pipeline reads, cutting off the rest; None where it is not known to cut.
+
+    Raises:
+        PainterError: the profile sets a limit, and the pipeline takes none.
+    """
+    default = _parameters(pipeline).get("max_sequence_length")
+    if default is None:
+        if settings.max_prompt_tokens is not None:
+            raise PainterError(
+                f"painter.max_prompt_tokens: {_name(pipeline)} does not let that be chosen; leave it unset"
+            )
+        longest = getattr(getattr(pipeline, "tokenizer", None), "model_max_length", None)
+        # Tokenizers that know no limit have one of 30 digits.
+        return longest if isinstance(longest, int) and longest < 1_000_000 else None
+    return settings.max_prompt_tokens or default.default
+
+
+def refuse_emphasis(pipeline: Any, settings: DiffusionPainterSettings) -> None:
+    """For pipelines that get texts without weights.
+
+    Raises:
+        PainterError: the profile asks for weights.
+    """
+    if "emphasis" in settings.model_fields_set and settings.emphasis != 1:
+        raise PainterError(f"painter.emphasis: {_name(pipeline)} weighs no words; leave it unset")
+
+
+def _guidance(pipeline: Any, scale: float) -> dict[str, float]:
+    """The scale under the name by which the pipeline goes by it."""
+    taken = _taken(pipeline)
+    distilled = getattr(getattr(getattr(pipeline, "transformer", None), "config", None), "guidance_embeds", None)
+    if "true_cfg_scale" in taken and not distilled:
+        from diffusers import FluxPipeline
+
+        if not isinstance(pipeline, FluxPipeline):
+            return {"true_cfg_scale": scale}  # Qwen-Image keeps guidance_scale for a distilled one.
+        if scale > 1:
+            raise PainterError(
+                f"painter.guidance: this {_name(pipeline)} was distilled to do without, as FLUX.1-schnell was; set it to 0"
+            )
+    return {"guidance_scale": scale}
+
+
+def _parameters(pipeline: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(pipeline.__call__).parameters)
+
+
+def _taken(pipeline: Any) -> set[str]:
+    return set(_parameters(pipeline))
+
+
+def _name(pipeline: Any) -> str:
+    return type(pipeline).__name__
