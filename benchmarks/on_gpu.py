@@ -145,7 +145,11 @@ class _Run:
         print("; ".join(f"{name} {value}" for name, value in self._machine.items()), flush=True)
         if self._options.tiny:  # Importing is most of it, and nobody reads the figures.
             with ThreadPoolExecutor(2) as lanes:
-                list(lanes.map(self._step, self._options.steps))
+                try:
+                    list(lanes.map(self._step, self._options.steps))
+                except BaseException:
+                    lanes.shutdown(cancel_futures=True)
+                    raise
         else:
             for name in self._options.steps:
                 self._step(name)

@@ -12,7 +12,7 @@ from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table
 
 _PICTURE_COLUMNS = (
-    "image_id", "image", "software", "painter", "model", "steps", "guidance", "seed", "sha256", "digital_source_type"
+    "image_id", "image", "software", "painter", "model", "steps", "guidance", "scheduler", "negative_prompt", "seed", "sha256", "digital_source_type"
 )  # fmt: skip
 
 

@@ -85,6 +85,8 @@ class EmbeddedPainter:
             "model": artwork_version(),
             "steps": None,
             "guidance": None,
+            "scheduler": None,
+            "negative_prompt": None,
             "seed": inputs["seed"],
             "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
             "perceptual_hash": perceptual_hash,

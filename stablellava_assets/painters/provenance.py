@@ -1,12 +1,13 @@
 """What a picture says of its own making: an XMP packet with IPTC's properties for synthetic media.
 
-Five properties of one value each, which every writer of XML writes; the libraries for XMP bring a C++ or Perl program along, and the
+Properties of one value each, which every writer of XML writes; the libraries for XMP bring a C++ or Perl program along, and the
 maintained ones of them are under the GPL.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from xml.etree import ElementTree
@@ -23,24 +24,30 @@ _XMP = "http://ns.adobe.com/xap/1.0/"
 _DC = "http://purl.org/dc/elements/1.1/"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _META = "adobe:ns:meta/"
-_PREFIXES = {"x": _META, "rdf": _RDF, "xmp": _XMP, "dc": _DC, "Iptc4xmpExt": _IPTC}
+_PAINTING = "urn:stablellava-assets:painting:1#"
+_PREFIXES = {"x": _META, "rdf": _RDF, "xmp": _XMP, "dc": _DC, "Iptc4xmpExt": _IPTC, "painting": _PAINTING}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a picture: ``model`` from ``prompt``, which has the id ``prompt_id`` in this project."""
+    """What made a picture: ``model`` from ``prompt``, which has the id ``prompt_id`` in this project.
+
+    ``parameters`` are what else it takes to paint it again elsewhere, such as ``Seed``; those without a value are left out.
+    """
 
     model: str
     prompt: str
     prompt_id: str
     source_type: str = GENERATED
+    parameters: Mapping[str, str | float | None] = field(default_factory=dict)
 
 
 def xmp_packet(provenance: Provenance) -> bytes:
     """The packet that goes into the file, UTF-8.
 
     Properties: ``Iptc4xmpExt:DigitalSourceType``, ``AISystemUsed`` and ``AIPromptInformation`` (IPTC Photo Metadata Standard
-    2025.1), ``xmp:CreatorTool`` (this software and its version) and ``dc:identifier`` (the prompt's id).
+    2025.1), ``xmp:CreatorTool`` (this software and its version), ``dc:identifier`` (the prompt's id), and a ``painting`` property a
+    parameter.
     """
     for prefix, namespace in _PREFIXES.items():
         ElementTree.register_namespace(prefix, namespace)
@@ -53,6 +60,7 @@ def xmp_packet(provenance: Provenance) -> bytes:
         f"{{{_IPTC}}}DigitalSourceType": SOURCE_TYPES + provenance.source_type,
         f"{{{_IPTC}}}AISystemUsed": provenance.model,
         f"{{{_IPTC}}}AIPromptInformation": provenance.prompt,
+        **{f"{{{_PAINTING}}}{name}": f"{value}" for name, value in provenance.parameters.items() if value is not None},
     }
     for name, value in properties.items():
         ElementTree.SubElement(description, name).text = _printable(value)

@@ -91,6 +91,14 @@ IMAGES = Table(
         column("model", pa.string(), "Model or artwork the painter used, with its version."),
         column("steps", pa.int32(), "Denoising steps; null where the painter has none."),
         column("guidance", pa.float64(), "Classifier-free guidance scale; null where the painter has none."),
+        column(
+            "scheduler",
+            pa.string(),
+            "Sampler of the denoising steps, as diffusers calls it; null where the painter has none.",
+        ),
+        column(
+            "negative_prompt", pa.string(), "What the picture was painted against; null where the painter takes none."
+        ),
         column("seed", pa.int64(), "Seed the picture was painted with."),
         column("sha256", pa.string(), "SHA-256 of the encoded picture, hex."),
         column(
@@ -111,7 +119,7 @@ IMAGES = Table(
         ),
         *_TAIL,
     ),
-    added=frozenset({"cost_usd", "digital_source_type", "software"}),
+    added=frozenset({"cost_usd", "digital_source_type", "negative_prompt", "scheduler", "software"}),
 )
 
 DIALOGUES = Table(

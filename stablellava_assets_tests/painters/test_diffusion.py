@@ -39,6 +39,7 @@ def test_rows_fit_the_table_and_say_what_painted_them(sdxl: Path) -> None:
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (SIZE, SIZE), "RGB")
     assert (row["width"], row["height"], row["steps"], row["guidance"], row["seed"]) == (SIZE, SIZE, 3, 4.0, 5)
+    assert row["scheduler"] == "EulerDiscreteScheduler"
     assert row["sha256"] == hashlib.sha256(row["image"]["bytes"]).hexdigest()
     assert row["perceptual_hash"] == str(imagehash.phash(picture))
     assert row["model"].startswith("tiny-sdxl@")

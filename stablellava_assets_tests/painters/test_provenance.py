@@ -1,4 +1,6 @@
 import io
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import exiv2
@@ -6,7 +8,9 @@ from PIL import Image
 
 from stablellava_assets.painters.encoding import encode_png
 from stablellava_assets.painters.provenance import Provenance, software, xmp_packet
+from stablellava_assets_tests.painters.checkpoints import Watched, painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
+from stablellava_assets_tests.painters.tiny_sdxl import SIZE, save_sdxl
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 
@@ -57,3 +61,36 @@ def test_the_row_of_a_sprite_scene_says_what_it_is_and_its_file_stays_as_it_was(
     assert (made["digital_source_type"], failed["digital_source_type"]) == ("compositeSynthetic", None)
     with Image.open(io.BytesIO(made["image"]["bytes"])) as picture:
         assert "xmp" not in picture.info
+
+
+def test_a_painted_file_holds_what_it_takes_to_paint_it_again_elsewhere(tmp_path: Path) -> None:
+    def spoil(seeds: list[int], images: Any) -> None:
+        if seeds == [5]:
+            images[0] = 0.5  # A uniform picture, which is painted again with the next seed.
+
+    painter = painter_of(
+        save_sdxl(tmp_path / "sdxl"),
+        Watched(after=spoil),
+        scheduler="dpm++_2m_karras",
+        negative_prompt="blurry",
+        guidance=4.0,
+        steps=3,
+    )
+    (row,) = painted_by(painter, {**spec("((koala)), tree", 5), "negative_prompt": "dark"})
+    opened = exiv2.ImageFactory.open(row["image"]["bytes"])
+    opened.readMetadata()
+    said = {datum.key(): str(datum.value()) for datum in opened.xmpData()}
+    assert {name.rpartition(".")[2]: value for name, value in said.items() if ".painting." in name} == {
+        "NegativePrompt": "blurry, dark",
+        "Steps": "3",
+        "Guidance": "4.0",
+        "Scheduler": "DPMSolverMultistepScheduler (dpm++_2m_karras)",
+        "Seed": "6",
+        "Width": str(SIZE),
+        "Height": str(SIZE),
+    }
+    assert (row["scheduler"], row["negative_prompt"], row["seed"]) == (
+        "DPMSolverMultistepScheduler (dpm++_2m_karras)",
+        "blurry, dark",
+        6,
+    )

@@ -111,7 +111,16 @@ class DiffusionPainter:
 
     def _job(self, row: PlannedRow) -> Job:
         inputs = row.inputs
-        provenance = Provenance(self._identity.label, inputs["prompt"], inputs["prompt_id"])
+        settings = self._settings
+        parameters = {
+            "NegativePrompt": self._painted_against(row),
+            "Steps": settings.steps,
+            "Guidance": settings.guidance,
+            "Scheduler": self._studio.scheduler,
+            "Width": settings.width,
+            "Height": settings.height,
+        }
+        provenance = Provenance(self._identity.label, inputs["prompt"], inputs["prompt_id"], parameters=parameters)
         return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance)
 
     def _row(self, row: PlannedRow, result: Result) -> Row:
@@ -123,5 +132,10 @@ class DiffusionPainter:
             seed=result.job.seed_now,
             steps=self._settings.steps,
             guidance=self._settings.guidance,
+            scheduler=self._studio.scheduler,
+            negative_prompt=self._painted_against(row),
             reason=result.reason,
         )
+
+    def _painted_against(self, row: PlannedRow) -> str | None:
+        return str(row.inputs["negative_prompt"]) if self._studio.takes_negative_prompt else None

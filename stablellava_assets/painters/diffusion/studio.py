@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
-from stablellava_assets.painters.diffusion.pipeline_call import call_arguments
+from stablellava_assets.painters.diffusion.pipeline_call import call_arguments, takes_negative_prompt
 from stablellava_assets.painters.diffusion.prompt_encoding import (
     Conditioning,
     PromptEncoder,
@@ -74,6 +74,8 @@ class Studio:
 
     Prompts of different encoded length are never painted together: the shorter would have to be padded, and a picture would
     depend on its neighbours.
+
+    ``scheduler`` is what diffusers calls the sampler, with the profile's name for it if that has one.
     """
 
     def __init__(
@@ -88,6 +90,9 @@ class Studio:
         self._settings = settings
         self._encoder = PromptEncoder(pipeline, settings, device)
         self._arguments = call_arguments(pipeline, settings)
+        self.takes_negative_prompt = takes_negative_prompt(pipeline, settings)
+        named = f" ({settings.scheduler})" if settings.scheduler else ""
+        self.scheduler = f"{type(pipeline.scheduler).__name__}{named}"
         self._batch = batch
         self._signer = signer
 
@@ -217,4 +222,6 @@ def _finished(shown: _Shown, signer: PictureSigner | None) -> Result:
         return Result(shown.job, None, f"{shown.reason}{tries}")
     from PIL import Image
 
-    return Result(shown.job, finish(Image.fromarray(shown.pixels), shown.job.provenance, signer), None)
+    parameters = {**shown.job.provenance.parameters, "Seed": shown.job.seed_now}
+    provenance = replace(shown.job.provenance, parameters=parameters)
+    return Result(shown.job, finish(Image.fromarray(shown.pixels), provenance, signer), None)
