@@ -22,7 +22,8 @@ from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_it
 from stablellava_assets.evaluation.scoring import is_correct
 from stablellava_assets.evaluation.statistics import wilson_interval
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile

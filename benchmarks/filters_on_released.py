@@ -25,7 +25,8 @@ from stablellava_assets.abilities.catalog import Ability, load_catalog
 from stablellava_assets.authors.released import ReleasedAuthor
 from stablellava_assets.authors.released_rows import released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
-from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile

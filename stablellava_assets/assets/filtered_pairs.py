@@ -15,7 +15,10 @@ from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.spending import waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
 from stablellava_assets.checks.filtered_pairs import SUITE
-from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints, Candidate
+from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.evaluation.suites.prints import suite_prints
+from stablellava_assets.filters.benchmark_prints import BENCHMARK_COLUMNS, BenchmarkPrints, Print
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.overrule import was_overruled
@@ -53,9 +56,9 @@ def filtered_pairs(
     settings = workspace.profile.filters
     alignment = AlignmentScores(context, workspace, stage)
     reviews = _reviews(context, workspace)
-    benchmark = BenchmarkPrints(
-        ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist(), settings.contamination_bits
-    )
+    items = ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist()
+    published = _published(workspace)
+    benchmark = BenchmarkPrints(items, settings.contamination_bits, published)
     earlier = EarlierPairs(workspace.store, workspace.data / "index", settings.duplicates)
 
     def make(partition: Partition) -> Made:
@@ -84,6 +87,7 @@ def filtered_pairs(
             beside=[(REJECTED_PAIRS, rejected), *([(ALIGNMENT_SCORES, scores.data)] if scores else [])],
             judged=pa.concat_tables([kept, rejected]),
             metadata={
+                "compared with": f"{len(items)} items of the project's benchmark, {len(published)} of published ones",
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
                 "kept": pair_sheet(judged.kept, pictures),
                 "turned away": pair_sheet(judged.rejected, pictures),
@@ -113,6 +117,18 @@ def _reviews(context: dg.AssetExecutionContext, workspace: Workspace) -> dict[st
             more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""
             context.log.warning(f"{len(unknown)} of these decisions are about pairs that do not exist: {shown}{more}")
     return reviews
+
+
+def _published(workspace: Workspace) -> list[Print]:
+    """Fingerprints of the published benchmarks that the checkpoint will be scored on.
+
+    Raises:
+        dagster.Failure: one of their files is at fault.
+    """
+    try:
+        return suite_prints(workspace.profile.benchmark.external, workspace.data / "index/benchmarks")
+    except SuiteError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _gallery(workspace: Workspace) -> dict[str, Any]:

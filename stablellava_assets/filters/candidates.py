@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.near_images import NearImages
 from stablellava_assets.tables.rows import Row
 
 EARLIER_COLUMNS = (
@@ -25,12 +23,6 @@ EARLIER_COLUMNS = (
     "perceptual_hash",
 )
 """The columns of ``filtered_pairs`` that later batches are compared with; no picture is read again."""
-
-BENCHMARK_COLUMNS = ("item_id", "prompt", "image", "perceptual_hash")
-"""The columns of ``ability_benchmark`` that pairs must not repeat."""
-
-_ANY_SUBJECT = "\0any"
-"""The group of what has no subject; no prompt has a subject like this."""
 
 
 class AlignmentVerdict(NamedTuple):
@@ -104,36 +96,3 @@ def subject_of(prompt: str) -> str:
 def normalized_text(text: str) -> str:
     """Text in lower case, single-spaced."""
     return " ".join(text.casefold().split())
-
-
-class BenchmarkPrints:
-    """Fingerprints of the benchmark's items: prompts, picture bytes, and how the pictures look."""
-
-    def __init__(self, items: Iterable[Mapping[str, Any]], image_bits: int) -> None:
-        """``items`` are ``ability_benchmark`` rows with at least :data:`BENCHMARK_COLUMNS`; unpainted ones count by prompt.
-
-        Photographs have no prompt; a training picture that looks like one repeats it, whatever its own subject is.
-        """
-        self._prompts: dict[str, str] = {}
-        self._bytes: dict[str, str] = {}
-        self._looks = NearImages(image_bits)
-        for item in items:
-            if item["prompt"] is not None:
-                self._prompts.setdefault(normalized_prompt(item["prompt"]), item["item_id"])
-            encoded = (item["image"] or {}).get("bytes")
-            if encoded is not None:
-                self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), item["item_id"])
-            if item["perceptual_hash"] is not None:
-                subject = _ANY_SUBJECT if item["prompt"] is None else subject_of(item["prompt"])
-                self._looks.add(subject, item["perceptual_hash"], item["item_id"])
-
-    def item_with_prompt(self, prompt: str) -> str | None:
-        """The item that has this prompt, if any."""
-        return self._prompts.get(normalized_prompt(prompt))
-
-    def item_with_picture(self, prompt: str, sha256: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """The item with this picture, or looking the same (and of this subject, if it was painted), and in how many bits its hash differs."""
-        if sha256 in self._bytes:
-            return self._bytes[sha256], 0
-        of_subject = self._looks.nearest(subject_of(prompt), perceptual_hash)
-        return of_subject or self._looks.nearest(_ANY_SUBJECT, perceptual_hash)

@@ -36,6 +36,7 @@ RowRule = Literal[
 SetRule = Literal[
     "contaminated_prompt",
     "contaminated_image",
+    "benchmark_question",
     "repeated_prompt",
     "near_prompt",
     "same_meaning_prompt",
@@ -48,8 +49,10 @@ SetRule = Literal[
 """Rules that compare a pair with others; they are judged anew every time."""
 
 RuleName = RowRule | SetRule
-ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored",)
-"""Rules that never reject, whatever the settings say: what could not be scored is let through, and that is recorded."""
+ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
+"""Rules that never reject, whatever the settings say: what could not be scored is let through, and a question that a published
+benchmark asks as well ("Is there a dog in the image?") gives nothing away without its picture. Both are recorded.
+"""
 
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
 SET_RULES: tuple[SetRule, ...] = get_args(SetRule)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.collection import without_collection
 from stablellava_assets.filters.duplicates import KeptPairs
 from stablellava_assets.filters.examine import add_finding, examine
@@ -82,3 +83,6 @@ def _contamination(row: Row, benchmark: BenchmarkPrints) -> Iterator[Finding]:
         item, bits = found
         explanation = f"The picture looks like that of benchmark item {item}: {bits} of 64 bits differ."
         yield Finding("contaminated_image", explanation)
+    if (repeated := benchmark.item_with_question(row["conversations"])) is not None:
+        item, question = repeated
+        yield Finding("benchmark_question", f"Benchmark item {item} asks this as well: {question}")

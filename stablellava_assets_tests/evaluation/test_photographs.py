@@ -17,7 +17,7 @@ from stablellava_assets.evaluation.photographs.items import make_photographs, pl
 from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
 from stablellava_assets.evaluation.photographs.writing import write_folder
 from stablellava_assets.evaluation.scoring import is_correct
-from stablellava_assets.filters.candidates import BENCHMARK_COLUMNS, BenchmarkPrints
+from stablellava_assets.filters.benchmark_prints import BENCHMARK_COLUMNS, BenchmarkPrints
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.evaluation.suite_files import damaged_pictures

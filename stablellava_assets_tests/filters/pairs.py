@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.identity import content_key

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from stablellava_assets.filters.candidates import EARLIER_COLUMNS, BenchmarkPrints
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import EARLIER_COLUMNS
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS

@@ -23,7 +23,7 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
     items: dict[str, Row] = {}
     pictures = Pictures()
     for settings in suites:
-        read = _read(settings, pictures)
+        read = read_suite(settings, pictures)
         if not read:
             raise SuiteError(f"{settings.file}: holds no items")
         for item in read:
@@ -33,7 +33,12 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
     return list(items.values())
 
 
-def _read(settings: SuiteSettings, pictures: Pictures) -> list[Row]:
+def read_suite(settings: SuiteSettings, pictures: Pictures | None = None) -> list[Row]:
+    """The items of one file. ``pictures`` are shared with other files.
+
+    Raises:
+        SuiteError: the file, a row or a picture is at fault.
+    """
     if isinstance(settings, PopeSettings):
         return read_pope(settings.file, settings.images, settings.name, settings.instruction, pictures)
     if isinstance(settings, MMBenchSettings):

@@ -15,7 +15,8 @@ import yaml
 from stablellava_assets.abilities.catalog import Ability, Catalog, load_catalog
 from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
-from stablellava_assets.filters.candidates import BenchmarkPrints, Candidate
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.embedded import EmbeddedPainter

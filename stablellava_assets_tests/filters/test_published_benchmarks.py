@@ -1,0 +1,103 @@
+"""Training pairs held against the published benchmarks that a checkpoint will be scored on."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from stablellava_assets.evaluation.settings import MMBenchSettings, PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.suites.prints import suite_prints
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, Print
+from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
+from stablellava_assets.tables.table import Table
+from stablellava_assets_tests.conftest import SMALL
+from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_pope
+from stablellava_assets_tests.filters.pairs import candidate, noise_png
+from stablellava_assets_tests.project import Project
+
+
+def verdict(question: str, *published: Print, name: str = "pair") -> Row:
+    prints = BenchmarkPrints([], 2, published)
+    (row,) = judge([candidate(name, question=f"<image>\n{question}")], [], prints, FilterSettings()).rows
+    return row
+
+
+def test_a_question_of_a_published_benchmark_is_noted_and_keeps_the_pair() -> None:
+    item = Print("pope (random) 'Is there a dog in the image?'", "Is there a dog in the image?", "0" * 64, "0" * 16)
+    for asked in ("Is there a  DOG in the image?", "Is there a dog in the image??"):
+        row = verdict(asked, item)
+        assert row["reasons"] == []
+        assert row["notes"][-1].startswith("benchmark_question: Benchmark item pope (random)")
+    assert verdict("Is there a cat on the roof?", item)["notes"] == []
+
+
+def test_questions_that_only_pairs_ask_are_no_benchmarks(tmp_path: Path) -> None:
+    prints = BenchmarkPrints([], 2, [Print("an item", "Is there a dog in the image?", "0" * 64, "0" * 16)])
+    pairs = [candidate(name, question=f"<image>\nWhat is going on here{name}?") for name in ("", " now")]
+    assert [row["notes"] for row in judge(pairs, [], prints, FilterSettings()).rows] == [[], []]
+
+
+def test_a_picture_of_a_published_benchmark_is_contamination_whatever_its_subject() -> None:
+    same = Print("pope (random) 'Is it?'", "Is it?", candidate("pair").image["sha256"], "f" * 16)
+    row = verdict("What is going on here?", same)
+    assert row["reasons"] == ["contaminated_image"]
+    assert "benchmark item pope (random) 'Is it?'" in row["explanations"][0]
+
+
+def test_prints_cover_every_item_and_are_made_once(tmp_path: Path) -> None:
+    file, images = write_pope(tmp_path)
+    suites: list[SuiteSettings] = [
+        PopeSettings(suite="pope", file=file, images=images, instruction="Answer in one word."),
+        MMBenchSettings(suite="mmbench", file=write_mmbench(tmp_path)),
+    ]
+    kept = tmp_path / "kept"
+    prints = suite_prints(suites, kept)
+    assert [each.question for each in prints[:2]] == ["Is there a red thing in the image?"] * 2
+    assert len(prints) == 4
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert suite_prints(suites, kept) == prints
+    assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
+    row = {"question_id": 3, "image": "red.png", "text": "Is it dark?", "label": "no"}
+    file.write_text(file.read_text() + json.dumps(row) + "\n")
+    assert [each.question for each in suite_prints(suites, kept)][2] == "Is it dark?"
+
+
+def published(project: Project, table: Table) -> list[Row]:
+    data = project.workspace.store.read(table, ("animal", "0001"))
+    assert data is not None
+    rows: list[Row] = data.to_pylist()
+    return rows
+
+
+def test_a_training_picture_planted_in_a_benchmark_is_found_by_the_asset(own: Project, tmp_path: Path) -> None:
+    before = published(own, FILTERED_PAIRS)
+    planted = before[0]["image_ids"][0]
+    pictures = {row["image_id"]: row for row in published(own, IMAGES)}
+    folder = tmp_path / "val2014"
+    folder.mkdir()
+    with Image.open(io.BytesIO(pictures[planted]["image"]["bytes"])) as picture:
+        picture.convert("RGB").save(folder / "planted.jpg", quality=92)
+    (folder / "other.png").write_bytes(noise_png("other"))
+    question = before[1]["conversations"][0]["value"].replace("<image>", "").strip()
+    rows = [
+        {"question_id": 1, "image": "planted.jpg", "text": "Is there a tram in the image?", "label": "no"},
+        {"question_id": 2, "image": "other.png", "text": question, "label": "no"},
+    ]
+    file = tmp_path / "coco_pope_random.json"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    external = [{"suite": "pope", "file": str(file), "images": str(folder)}]
+    own.write_profile({**SMALL, "benchmark": {"items_per_kind": 17, "external": external}})
+    own.materialize("--select filtered_pairs --partition 'animal|0001'")
+    rejected = published(own, REJECTED_PAIRS)
+    found = [row for row in rejected if planted in row["image_ids"]]
+    assert found
+    assert all("contaminated_image" in row["reasons"] for row in found)
+    assert "pope (random) 'Is there a tram in the image?'" in found[0]["explanations"][-1]
+    noted = [*published(own, FILTERED_PAIRS), *rejected]
+    assert any(note.startswith("benchmark_question") for row in noted for note in row["notes"])
