@@ -24,7 +24,9 @@ LAYERS = [
     {"endpoint"},
     {"abilities", "tables"},
     {"small_pictures"},
-    {"decoding", "hub_models", "yaml_documents"},
+    {"decoding", "folders", "hub_models", "yaml_documents"},
+    {"text_files"},
+    {"explained"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
 HEAVY = {

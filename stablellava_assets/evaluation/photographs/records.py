@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.evaluation.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
@@ -194,7 +194,7 @@ def _problems(
 
 def _undecodable(path: Path) -> str | None:
     try:
-        decoded(path.read_bytes())
+        upright(path.read_bytes())
     except FileNotFoundError:
         return f"there is no file {path}"
     except OSError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.evaluation.suites.items import SuiteError
 
 
@@ -62,7 +62,7 @@ class Pictures:
 
 def _checked(encoded: bytes, what: str) -> Picture:
     try:
-        decoded(encoded)
+        upright(encoded)
     except UndecodablePictureError as error:
         raise SuiteError(f"{what} cannot be decoded: {error}") from error
     return Picture(encoded)

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
@@ -139,7 +139,7 @@ def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
         image_id = row.inputs["image_id"]
         try:
             if image_id not in known:
-                known[image_id] = decoded(row.inputs["picture"]).convert("RGB")
+                known[image_id] = upright(row.inputs["picture"])
         except UndecodablePictureError as error:
             yield _row(row, None, f"the picture cannot be decoded: {error}")
         else:
