@@ -9,8 +9,6 @@ import click
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
-from stablellava_assets.tables.store import StoreError
-from stablellava_assets.yaml_documents import DocumentError
 
 
 @click.command()
@@ -33,11 +31,8 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
 
 
 def _newest() -> str:
-    try:
-        workspace = Workspace(load_profile())
-        rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
-    except (DocumentError, StoreError) as error:
-        raise click.ClickException(str(error)) from None
+    workspace = Workspace(load_profile())
+    rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
     if not rows:
         raise click.ClickException(
             "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"

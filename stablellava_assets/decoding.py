@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablellava_assets.explained import is_of_the_system, said_by_the_system
@@ -95,7 +96,7 @@ def in_rgb(picture: Image.Image) -> Image.Image:
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def rendered_otherwise(encoded: bytes) -> list[str]:
+def rendered_otherwise(source: bytes | Path) -> list[str]:
     """In what a picture differs from what a plain ``convert("RGB")`` makes of its file, from the file's head alone.
 
     ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (by its camera); nothing for all others, and for
@@ -104,7 +105,7 @@ def rendered_otherwise(encoded: bytes) -> list[str]:
     from PIL import Image
 
     try:
-        with decoding(), Image.open(io.BytesIO(encoded)) as picture:
+        with decoding(), Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             deep = picture.mode in ("I", "F") or picture.mode.startswith("I;")
             # Without EXIF data in its head a PNG would be decoded in search of some.
             turned = "exif" in picture.info and _is_turned(picture)

@@ -50,7 +50,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TextFileError(f"{path}: cannot be read: {error.strerror or said_by_the_system(error)}") from error
+        raise TextFileError(f"{path}: cannot be read ({error.strerror or said_by_the_system(error)})") from error
 
 
 def decode_text(content: bytes, name: str) -> str:
@@ -96,13 +96,17 @@ def json_value(path: Path) -> Any:
     Raises:
         TextFileError: it cannot be read, or is no JSON; the line is named.
     """
-    text = read_text(path)
+    return json_value_of(read_text(path), str(path))
+
+
+def json_value_of(text: str, name: str) -> Any:
+    """As :func:`json_value`, of a text; ``name`` is what errors call it."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise TextFileError(f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
+        raise TextFileError(f"{name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
-        raise TextFileError(f"{path}: is nested too deeply to be read as JSON") from error
+        raise TextFileError(f"{name}:1: not JSON: it is nested too deeply") from error
 
 
 def json_lines(text: str) -> Iterator[JsonEntry]:
@@ -118,42 +122,19 @@ def json_lines(text: str) -> Iterator[JsonEntry]:
 
 
 def json_values(path: Path) -> list[JsonEntry]:
-    """The rows of a file: those of a JSON array, an object a line, or arrays and objects one after the other.
-
-    Arrays give their elements, also where there are several; of objects over several lines each is one entry. Where a line
-    is no JSON, its entry says so and the next ones are read.
+    """The rows of a file: those of a JSON array, or a value a line; where a line is none, its entry says so.
 
     Raises:
-        TextFileError: the file cannot be read, or is no JSON from its beginning.
+        TextFileError: the file cannot be read, or is neither an array nor holds an object on any line.
     """
     text = read_text(path)
-    begins = len(text) - len(text.lstrip())
-    if begins == len(text):
-        return []
-    if text[begins] != "[":
-        lines = list(json_lines(text))
-        # The lines of an object that is printed over several are hardly ever objects.
-        if 2 * sum(isinstance(line.value, dict) for line in lines) >= len(lines):
-            return lines
-    return list(_concatenated(text, begins, path))
-
-
-def _concatenated(text: str, at: int, path: Path) -> Iterator[JsonEntry]:
-    decoder = json.JSONDecoder()
-    line, counted = 1, 0
-    while at < len(text):
-        line, counted = line + text.count("\n", counted, at), at
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
-            where = error.lineno if isinstance(error, json.JSONDecodeError) else line
-            said = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
-            raise TextFileError(f"{path}:{where}: not JSON: {said}") from error
-        # A value's own line is that of an array of many rows where they stand in one.
-        yield from (JsonEntry(line, each) for each in value) if isinstance(value, list) else [JsonEntry(line, value)]
-        at = end
-        while at < len(text) and (text[at].isspace() or text[at] == ","):
-            at += 1
+    if text.lstrip().startswith("["):
+        values = json_value_of(text, str(path))
+        return [JsonEntry(1, value) for value in values]
+    lines = list(json_lines(text))
+    if lines and not any(isinstance(line.value, dict) for line in lines):
+        raise TextFileError(f"{path}:{lines[0].line}: {lines[0].mistake or 'not a JSON object'}")
+    return lines
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "stablellava_assets"
 # Each package may import those after it, and itself.
 LAYERS = [
     {"definitions", "cli", "demo", "ask_command", "export_commands", "photograph_commands", "spending_plan"},
+    {"command_group", "query_output"},
     {"automation"},
     {"assets"},
     {"profiles"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
@@ -15,7 +16,7 @@ from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 
 
-class ReportError(RuntimeError):
+class ReportError(ExplainedError, RuntimeError):
     """The report could not be made; the message says why and what to do."""
 
 

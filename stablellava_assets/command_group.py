@@ -1,0 +1,45 @@
+"""How every command ends that cannot do what it was asked: one sentence for what a person can mend, a stack trace for a bug."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import click
+
+from stablellava_assets.endpoint.ledger import LedgerError
+from stablellava_assets.endpoint.local_server import LocalServerError
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.explained import ExplainedError, is_of_the_system, said_by_the_system
+
+_REMEDIES = {
+    errno.EACCES: "see to its permissions",
+    errno.EPERM: "see to its permissions",
+    errno.EROFS: "it can only be read; name another place",
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "the quota is used up; make room",
+    errno.ENOENT: "name one that is there",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name a folder",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
+
+
+class CommandGroup(click.Group):
+    """A group whose commands raise what is wrong and leave it to the group to say it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was typed.
+
+        Raises:
+            click.ClickException: it cannot be done; the message names the file or setting, and what to do.
+        """
+        try:
+            return super().invoke(ctx)
+        except (ExplainedError, EndpointError, LedgerError, LocalServerError) as error:
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE or not is_of_the_system(error):
+                raise
+            remedy = _REMEDIES.get(error.errno or 0)
+            raise click.ClickException(said_by_the_system(error) + (f"; {remedy}" if remedy else "")) from None
