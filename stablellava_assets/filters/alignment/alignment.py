@@ -106,8 +106,11 @@ class Alignment:
 def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> PlannedRow:
     score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
 
+    fingerprint = scorer.fingerprint_of(claim.fact)
+
     def key(model: str | None) -> str:
-        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim))
+        held = [fingerprint] if fingerprint is not None else []
+        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim), *held)
 
     model = scorer.model_of(claim.fact)
     earlier = known.get(score_id)
