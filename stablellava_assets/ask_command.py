@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from stablellava_assets.decoding import UndecodablePictureError, upright
+from stablellava_assets.hub_models import is_folder, summary_of
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
@@ -20,13 +22,26 @@ from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
 def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: int) -> None:
     """Answer QUESTION about PICTURE with a tuned model, through transformers."""
+    from safetensors import SafetensorError
+
     from stablellava_assets.evaluation.answering import Asked, answer
 
     named = checkpoint or _newest()
+    if is_folder(named) and not Path(named).expanduser().is_dir():
+        raise click.ClickException(
+            f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
+        )
+    encoded = picture.read_bytes()
     try:
-        said = answer(named, [Asked(picture.read_bytes(), question)], 1, max_new_tokens, lambda line: None)
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{named}: {error}") from None
+        upright(encoded)
+    except UndecodablePictureError as error:
+        raise click.ClickException(f"{picture}: {error}; name a picture") from None
+    try:
+        said = answer(named, [Asked(encoded, question)], 1, max_new_tokens, lambda line: None)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise click.ClickException(
+            f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or owner/name@revision"
+        ) from None
     click.echo(said[0])
 
 

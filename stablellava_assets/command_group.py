@@ -10,19 +10,7 @@ import click
 from stablellava_assets.endpoint.ledger import LedgerError
 from stablellava_assets.endpoint.local_server import LocalServerError
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets.explained import ExplainedError, is_of_the_system, said_by_the_system
-
-_REMEDIES = {
-    errno.EACCES: "see to its permissions",
-    errno.EPERM: "see to its permissions",
-    errno.EROFS: "it can only be read; name another place",
-    errno.ENOSPC: "the disk is full; make room",
-    errno.EDQUOT: "the quota is used up; make room",
-    errno.ENOENT: "name one that is there",
-    errno.EISDIR: "name a file",
-    errno.ENOTDIR: "name a folder",
-    errno.ENAMETOOLONG: "name a shorter path",
-}
+from stablellava_assets.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
 
 
 class CommandGroup(click.Group):
@@ -41,5 +29,4 @@ class CommandGroup(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE or not is_of_the_system(error):
                 raise
-            remedy = _REMEDIES.get(error.errno or 0)
-            raise click.ClickException(said_by_the_system(error) + (f"; {remedy}" if remedy else "")) from None
+            raise click.ClickException(f"{said_by_the_system(error)}; {remedy_of(error)}") from None

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+
+_REMEDIES = {
+    errno.EACCES: "see to its permissions",
+    errno.EPERM: "see to its permissions",
+    errno.EROFS: "it can only be read; name another place",
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "the quota is used up; make room",
+    errno.ENOENT: "name one that is there",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name a folder",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
+
 
 class ExplainedError(Exception):
     """What a person can mend: the message names the file or the setting at fault and says what to do.
@@ -23,3 +37,8 @@ def said_by_the_system(error: OSError) -> str:
     what = error.strerror or " ".join(str(error).split()) or type(error).__name__
     named = [str(name) for name in (error.filename, error.filename2) if name is not None and not isinstance(name, int)]
     return f"{' and '.join(named)}: {what}" if named else what
+
+
+def remedy_of(error: OSError) -> str:
+    """What to do about it."""
+    return _REMEDIES.get(error.errno or 0, "mend that, or name another place")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stablellava_assets.explained import ExplainedError, said_by_the_system
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.folders import entries, is_left_by_others
 from stablellava_assets.tables.whole_folders import whole_folder
 
@@ -42,7 +41,7 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
             _write_checksums(unfinished)
     except OSError as error:
         raise DestinationError(
-            f"{destination}: could not be written ({said_by_the_system(error)}); {_remedy(error)}. What was there before is "
+            f"{destination}: could not be written ({said_by_the_system(error)}); {remedy_of(error)}. What was there before is "
             "untouched."
         ) from error
 
@@ -53,14 +52,6 @@ def _refuse_foreign(destination: Path, *, replace: bool) -> None:
             raise DestinationError(f"{destination}: is there already and is no export ({other}); choose another folder")
         if not replace:
             raise DestinationError(f"{destination}: holds an export already; choose another folder or say --replace")
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room or choose another folder"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "see to its permissions or choose another folder"
-    return "choose another folder"
 
 
 def _not_exported(destination: Path) -> str | None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.folders import entries
 from stablellava_assets.gallery.borderline import SCORE_COLUMNS, is_borderline, scores_of
@@ -89,7 +89,7 @@ class Gallery:
                 return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({error}). Make room or choose another folder; "
+                f"{self._folder}: the gallery cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or choose another folder; "
                 "the tables are published and untouched."
             ) from error
 
@@ -99,7 +99,7 @@ class Gallery:
             names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: cannot be listed ({error.strerror}); choose another folder, or see to its permissions"
+                f"{self._folder}: cannot be listed ({said_by_the_system(error)}); choose another folder, or {remedy_of(error)}"
             ) from error
         own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
         if names - own or ("batches" in names and "gallery.js" not in names):

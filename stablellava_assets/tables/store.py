@@ -43,7 +43,12 @@ class ParquetStore:
     """
 
     def __init__(self, root: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        except (ImportError, ValueError) as error:
+            raise StoreError(
+                f"storage.tables: {root} cannot be opened ({error}); install what fsspec needs for it, or name a folder"
+            ) from error
         self._is_local = isinstance(self._fs, LocalFileSystem)
         self._left_out: set[str] = set()
 

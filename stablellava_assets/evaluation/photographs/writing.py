@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Photograph, read_photographs
-from stablellava_assets.explained import ExplainedError, said_by_the_system
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.folders import entries
 from stablellava_assets.tables.whole_folders import whole_folder
 
@@ -40,7 +40,7 @@ def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], a
             return _fill(unfinished, photographs, abilities, folder)
     except OSError as error:
         raise PhotographsError(
-            f"{folder}: cannot be written ({said_by_the_system(error)}); name another folder"
+            f"{folder}: cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or name another folder"
         ) from error
 
 
