@@ -26,16 +26,16 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
 
     from stablellava_assets.evaluation.answering import Asked, answer
 
-    named = checkpoint or _newest()
-    if is_folder(named) and not Path(named).expanduser().is_dir():
-        raise click.ClickException(
-            f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
-        )
     encoded = picture.read_bytes()
     try:
         upright(encoded)
     except UndecodablePictureError as error:
         raise click.ClickException(f"{picture}: {error}; name a picture") from None
+    named = checkpoint or _newest()
+    if is_folder(named) and not Path(named).expanduser().is_dir():
+        raise click.ClickException(
+            f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
+        )
     try:
         said = answer(named, [Asked(encoded, question)], 1, max_new_tokens, lambda line: None)
     except (OSError, ValueError, SafetensorError) as error:
