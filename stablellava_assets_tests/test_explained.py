@@ -17,7 +17,7 @@ from stablellava_assets.command_group import CommandGroup
 from stablellava_assets.explained import ExplainedError, is_of_the_system
 from stablellava_assets.profiles.profile import Profile, load_profile
 from stablellava_assets.yaml_documents import DocumentError
-from stablellava_assets_tests.evaluation.suite_files import picture
+from stablellava_assets_tests.tuning.tiny import picture
 
 PROFILE = """
 rows_per_batch: 4

@@ -413,7 +413,8 @@ def test_coco_files_of_other_tools(changes: dict[str, Any], tmp_path: Path) -> N
     done = _coco(tmp_path, **changes)
     assert done.exit_code == 0, done.output
     assert "20 pictures listed, 20 found and labelled" in done.output
-    plain = _coco(tmp_path / "plain") if (tmp_path / "plain").mkdir() is None else done
+    (tmp_path / "plain").mkdir()
+    plain = _coco(tmp_path / "plain")
     assert done.output.splitlines()[2:] == plain.output.splitlines()[2:]
     listed = read_photographs(tmp_path / "out", load_catalog())
     assert {one.photograph.image.split("/")[1] for one in listed} == {"s1", "s2"}, "none is lost for its name"

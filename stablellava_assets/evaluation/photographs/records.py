@@ -21,6 +21,7 @@ from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAt
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SHOWN = 20
+_MARK = "<image>"
 _OPTIONS = {"either_or": (2, 2), "choice": (2, MOST_OPTIONS)}
 
 
@@ -42,6 +43,15 @@ class Photograph(Document):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("question")
+    @classmethod
+    def _without_marks(cls, value: str) -> str:
+        if _MARK in value:
+            raise ValueError(
+                f"holds {_MARK}, which stands for a picture; the line's image is shown before the question"
+            )
+        return value
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

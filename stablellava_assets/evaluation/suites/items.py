@@ -17,6 +17,8 @@ from stablellava_assets.text_files import read_text as text_of
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
 
+_MARK = "<image>"
+
 
 class SuiteError(ExplainedError, ValueError):
     """A benchmark's file that cannot be used; the message names file, row and reason."""
@@ -37,7 +39,14 @@ def suite_item(
     """An item with the columns of ``ability_benchmark`` that answering and scoring take.
 
     ``number`` is how the benchmark's file calls the item.
+
+    Raises:
+        SuiteError: the question holds a mark of a picture.
     """
+    if _MARK in question:
+        raise SuiteError(
+            f"{benchmark}: item {number}: the question holds {_MARK}, which stands for a picture; take it out"
+        )
     asked = [kind, question, list(accepted), list(refused), list(options)]
     return {
         "item_id": content_key("suite item", benchmark, ability, number),

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.tuning.checkpoints import adds_special_tokens
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
@@ -103,7 +102,7 @@ class Encoder:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
-        self._special = _special_tokens(tokenizer)
+        self._special = special_tokens(tokenizer)
         self._stand_ins = _stand_ins(processor)
         self._ends = _turn_ends(processor, self._special)
 
@@ -248,7 +247,7 @@ class _Overheard:
         return getattr(self._tokenizer, name)
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Those with a name (the end token), and those without (Gemma's end of a turn)."""
     unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}

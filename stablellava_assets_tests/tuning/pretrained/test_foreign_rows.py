@@ -11,7 +11,7 @@ import pytest
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.rows import mix_key, mixed_rows
 from stablellava_assets.tuning.pretrained.settings import MixSettings
-from stablellava_assets_tests.evaluation.suite_files import picture
+from stablellava_assets_tests.tuning.tiny import picture
 
 JPEG = "/9j/4AAQSkZJRgABAQAAAQABAAD" + "A" * 200
 
@@ -103,7 +103,8 @@ def test_a_row_of_another_layout_is_rejected_with_the_reason(row: Any, reason: s
 
 
 def test_what_is_llavas_layout_stays_what_it_was(folder: Path) -> None:
-    nothing = [{"image": none, "conversations": TEXT_ALONE} for none in (None, "", [], float("nan"))]
+    none: list[Any] = [None, "", [], float("nan")]
+    nothing = [{"image": each, "conversations": TEXT_ALONE} for each in none]
     kept = [
         {"image": "a.png", "conversations": turns(answer=3), "image_id": 7, "width": 2, "video": None, "images": []},
         {"image": ["a.png"], "images": ["a.png"], "conversations": turns()},
