@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.tuning.checkpoints import adds_special_tokens
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
