@@ -10,24 +10,21 @@ from typing import NoReturn
 import click
 
 from stablellava_assets.ask_command import ask
-from stablellava_assets.endpoint.ledger import LedgerError
+from stablellava_assets.command_group import CommandGroup
 from stablellava_assets.endpoint.local_server import (
     DEFAULT_PORT,
     LOCAL_MODEL,
-    LocalServerError,
     LocalServerOptions,
     serve,
 )
 from stablellava_assets.export_commands import export
-from stablellava_assets.exports.selection import SelectionError, chosen_partitions
+from stablellava_assets.exports.selection import chosen_partitions
 from stablellava_assets.photograph_commands import photographs
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.store import StoreError
-from stablellava_assets.yaml_documents import DocumentError
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def main() -> None:
     """Look at what the pipeline made."""
 
@@ -73,23 +70,20 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     for batch in batches:
         if batch not in workspace.profile.batch_keys:
             _fail(f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}")
-    try:
-        upcoming = {} if batches else workspace.upcoming()
-        partitions = [
-            (ability, batch)
-            for ability in abilities or known
-            for batch in batches or ([upcoming[ability]] if ability in upcoming else [])
-        ]
-        if not partitions:
-            click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
-        for sizes in foreseen_plans(workspace, partitions):
-            if sizes.rows:
-                click.echo(f"Prompts an ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
-        if plans := spending_plan(workspace, partitions):
-            click.echo(spending_table(plans))
-        click.echo(budget_lines(workspace))
-    except (LedgerError, StoreError, DocumentError) as error:
-        _fail(str(error))
+    upcoming = {} if batches else workspace.upcoming()
+    partitions = [
+        (ability, batch)
+        for ability in abilities or known
+        for batch in batches or ([upcoming[ability]] if ability in upcoming else [])
+    ]
+    if not partitions:
+        click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
+    for sizes in foreseen_plans(workspace, partitions):
+        if sizes.rows:
+            click.echo(f"Prompts an ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
+    if plans := spending_plan(workspace, partitions):
+        click.echo(spending_table(plans))
+    click.echo(budget_lines(workspace))
 
 
 @main.command()
@@ -101,15 +95,12 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
 
     The page that filtered_pairs publishes in data/gallery shows a sample of each batch.
     """
-    from stablellava_assets.gallery.folder import Gallery, GalleryError
+    from stablellava_assets.gallery.folder import Gallery
 
     workspace = _workspace()
     page = Gallery(folder, workspace.store, workspace.profile.filters, workspace.profile.gallery, every_pair=True)
-    try:
-        partitions = chosen_partitions(workspace.store, abilities, batches)
-        written = page.publish(partitions)
-    except (SelectionError, GalleryError, StoreError) as error:
-        _fail(str(error))
+    partitions = chosen_partitions(workspace.store, abilities, batches)
+    written = page.publish(partitions)
     click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
 
 
@@ -120,12 +111,7 @@ def report(checkpoint: str | None) -> None:
 
     ability_scores publishes it as well; this makes it anew from what the tables hold now.
     """
-    from stablellava_assets.report.folder import ReportError
-
-    try:
-        click.echo(_workspace().report.publish(checkpoint))
-    except (ReportError, StoreError) as error:
-        _fail(str(error))
+    click.echo(_workspace().report.publish(checkpoint))
 
 
 main.add_command(export)
@@ -136,13 +122,10 @@ main.add_command(photographs)
 @main.command()
 @click.argument("sql")
 def query(sql: str) -> None:
-    """Run SQL on the DuckDB warehouse, waiting while a run writes to it."""
-    import duckdb
+    """Run SQL on the DuckDB warehouse, reading alone, waiting while a run writes to it."""
+    from stablellava_assets.query_output import aligned
 
-    try:
-        click.echo(_workspace().warehouse.query(sql).to_pandas().to_string(index=False))
-    except duckdb.Error as error:
-        _fail(str(error))
+    click.echo(aligned(_workspace().warehouse.query(sql)))
 
 
 @main.command()
@@ -176,20 +159,14 @@ def inspect_released(folder: Path) -> None:
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A GGUF file instead of SmolLM2.")
 def serve_local_llm(port: int, slots: int, threads: int, model: str | None) -> None:
     """Serve SmolLM2 to the chat author of profile local-llm until Ctrl+C."""
-    try:
-        server = serve(LocalServerOptions(port=port, slots=slots, threads=threads, model_path=model))
-    except LocalServerError as error:
-        _fail(str(error))
+    server = serve(LocalServerOptions(port=port, slots=slots, threads=threads, model_path=model))
     click.echo(f"{LOCAL_MODEL} answers at {server.listening_address}/v1 (Ctrl+C ends it)")
     with suppress(KeyboardInterrupt):
         Event().wait()
 
 
 def _workspace() -> Workspace:
-    try:
-        return Workspace(load_profile())
-    except DocumentError as error:
-        _fail(str(error))
+    return Workspace(load_profile())
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,15 +1,30 @@
-"""Pictures from their bytes, or why they are none."""
+"""Pictures from their bytes, or why they are none: the one way in which the project makes RGB of whatever a file holds.
+
+What a model is shown, what is hashed, and what people see are made here, so that all of them are the same picture.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stablellava_assets.explained import is_of_the_system, said_by_the_system
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_GROUND = (255, 255, 255)
+_DEPTHS = (8, 12, 16)
+"""Bits in which whole grey values come: those of cameras, of X-rays and microscopes, of scanners."""
+_FAULTS = (
+    *(OSError, SyntaxError, TypeError, ValueError, EOFError, LookupError, ArithmeticError, NotImplementedError),
+    *(struct.error, zlib.error),
+)
 
 
 class UndecodablePictureError(ValueError):
@@ -27,15 +42,21 @@ def decoding() -> Iterator[None]:
 
     try:
         yield
+    except UndecodablePictureError:
+        raise
     except UnidentifiedImageError as error:
         # Pillow's own words name the place of the buffer in memory, which is another in every run.
         raise UndecodablePictureError("it is in no format that Pillow reads") from error
-    except (OSError, SyntaxError, TypeError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise UndecodablePictureError(str(error)) from error
+    except Image.DecompressionBombError as error:
+        raise UndecodablePictureError(f"it is too large: {error}") from error
+    except _FAULTS as error:
+        if isinstance(error, OSError) and is_of_the_system(error):
+            raise UndecodablePictureError(f"it cannot be read: {said_by_the_system(error)}") from error
+        raise UndecodablePictureError(str(error) or type(error).__name__) from error
 
 
-def decoded(encoded: bytes | None) -> Image.Image:
-    """The whole picture, in the mode that its file has.
+def upright(encoded: bytes | None) -> Image.Image:
+    """The whole picture in RGB, as :func:`in_rgb` makes it.
 
     Raises:
         UndecodablePictureError: there are no bytes, or they are no picture, or a damaged one.
@@ -47,17 +68,103 @@ def decoded(encoded: bytes | None) -> Image.Image:
     with decoding():
         picture = Image.open(io.BytesIO(encoded))
         picture.load()
-    return picture
+    return in_rgb(picture)
 
 
-def upright(encoded: bytes | None) -> Image.Image:
-    """The whole picture in RGB, turned as its camera was held, which cameras store beside the pixels.
+def in_rgb(picture: Image.Image) -> Image.Image:
+    """An opened picture in 8-bit RGB, turned as its camera was held; one that is that already comes back as it is.
+
+    What is transparent lies on white. Grey values of more than 8 bits are scaled: whole ones from the fewest of 8, 12 and 16 bits
+    that hold them all, fractions from 0 to 1; what fits neither (negative ones, distances) from its least to its
+    greatest. Of an animation it is the first frame.
 
     Raises:
-        UndecodablePictureError: as :func:`decoded`, or what is stored beside the pixels is damaged.
+        UndecodablePictureError: the picture, or what is stored beside its pixels, is damaged.
     """
     from PIL import ImageOps
 
-    picture = decoded(encoded)
     with decoding():
-        return ImageOps.exif_transpose(picture).convert("RGB")
+        picture.load()
+        if _is_turned(picture):
+            picture = ImageOps.exif_transpose(picture)
+        if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+            return _from_deep_grey(picture)
+        if picture.has_transparency_data:
+            return _on_white(picture)
+        if picture.mode == "LAB":
+            return _from_lab(picture)
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def rendered_otherwise(source: bytes | Path) -> list[str]:
+    """In what a picture differs from what a plain ``convert("RGB")`` makes of its file, from the file's head alone.
+
+    ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (by its camera); nothing for all others, and for
+    what is no picture. Whoever made rows of such pictures before must make them anew.
+    """
+    from PIL import Image
+
+    try:
+        with decoding(), Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            deep = picture.mode in ("I", "F") or picture.mode.startswith("I;")
+            # Without EXIF data in its head a PNG would be decoded in search of some.
+            turned = "exif" in picture.info and _is_turned(picture)
+            found = {
+                "deep": deep,
+                "transparent": not deep and picture.has_transparency_data,
+                "lab": picture.mode == "LAB",
+                "turned": turned,
+            }
+            return [name for name, holds in found.items() if holds]
+    except UndecodablePictureError:
+        return []
+
+
+def _is_turned(picture: Image.Image) -> bool:
+    from PIL import ExifTags
+
+    return picture.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    through = {"RGBa": "RGBA", "La": "LA"}.get(picture.mode)
+    layered = (picture if through is None else picture.convert(through)).convert("RGBA")
+    ground = Image.new("RGBA", picture.size, (*_GROUND, 255))
+    return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def _from_lab(picture: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    made = ImageCms.profileToProfile(
+        picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    assert made is not None
+    return made
+
+
+def _from_deep_grey(picture: Image.Image) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(picture).astype(np.float64)
+    known = np.isfinite(values)
+    shown = values[known]
+    least, greatest = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
+    low, high = _range_of(picture.mode, least, greatest)
+    scaled = np.clip((np.where(known, values, low) - low) * (255 / (high - low)) + 0.5, 0, 255)
+    hidden = picture.info.get("transparency")
+    if isinstance(hidden, int):
+        scaled[values == hidden] = _GROUND[0]
+    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+
+
+def _range_of(mode: str, least: float, greatest: float) -> tuple[float, float]:
+    """The values that become black and white."""
+    if least >= 0:
+        for white in (1.0, 255.0) if mode == "F" else (2.0**bits - 1 for bits in _DEPTHS):
+            if greatest <= white:
+                return 0.0, white
+    return least, max(greatest, least + 1)

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import click
 
-from stablellava_assets.exports.destination import DestinationError
 from stablellava_assets.exports.export import FORMATS, export_pairs
-from stablellava_assets.exports.selection import SelectionError, chosen_partitions
-from stablellava_assets.exports.splits import SplitError, read_splits
+from stablellava_assets.exports.selection import chosen_partitions
+from stablellava_assets.exports.splits import read_splits
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.store import StoreError
-from stablellava_assets.yaml_documents import DocumentError
 
 
 @click.command()
@@ -36,12 +33,9 @@ def export(
     replace: bool,
 ) -> None:
     """Write the kept pairs to a new folder DESTINATION, as llava, huggingface or webdataset reads them."""
-    try:
-        store = Workspace(load_profile()).store
-        partitions = chosen_partitions(store, abilities, batches)
-        exported = export_pairs(format_name, store, partitions, destination, read_splits(written), replace=replace)
-    except (SelectionError, SplitError, DestinationError, StoreError, DocumentError) as error:
-        raise click.ClickException(str(error)) from None
+    store = Workspace(load_profile()).store
+    partitions = chosen_partitions(store, abilities, batches)
+    exported = export_pairs(format_name, store, partitions, destination, read_splits(written), replace=replace)
     sizes = ", ".join(f"{count:,} {split}" for split, count in exported.splits.items())
     click.echo(f"{destination}: {exported.pairs:,} pairs ({sizes})")
     for reason, count in exported.left_out.items():

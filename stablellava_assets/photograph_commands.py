@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
 
 from stablellava_assets.evaluation.photographs.coco import read_coco
-from stablellava_assets.evaluation.photographs.labels import Labelled, questions_about
+from stablellava_assets.evaluation.photographs.labels import Labels, questions_about
 from stablellava_assets.evaluation.photographs.open_images import read_open_images
 from stablellava_assets.evaluation.photographs.records import Photograph
 from stablellava_assets.evaluation.photographs.sample import sample_photographs
 from stablellava_assets.evaluation.photographs.writing import PhotographsError, write_folder
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.yaml_documents import DocumentError
 
+_NAMES_SHOWN = 12
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -42,7 +42,7 @@ def sample(folder: Path) -> None:
 @_PER_KIND
 def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
     """Ask about COCO pictures in IMAGES by the labels of ANNOTATIONS (instances_val2017.json); write to FOLDER."""
-    _write_questions(folder, read_coco(annotations, images), per_kind)
+    _write_questions(folder, images, read_coco(annotations, images), per_kind)
 
 
 @photographs.command()
@@ -58,25 +58,33 @@ def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
 @_PER_KIND
 def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarchy: Path | None, per_kind: int) -> None:
     """Ask about Open Images pictures in IMAGES by human LABELS (CSV) with the names of CLASSES (CSV); write to FOLDER."""
-    _write_questions(folder, read_open_images(labels, classes, images, hierarchy), per_kind)
+    _write_questions(folder, images, read_open_images(labels, classes, images, hierarchy), per_kind)
 
 
-def _write_questions(folder: Path, labelled: Iterable[Labelled], per_kind: int) -> None:
-    try:
-        abilities = list(Workspace(load_profile()).catalog.values())
-        found = list(questions_about(labelled, abilities, per_kind))
-    except (DocumentError, PhotographsError) as error:
-        raise click.ClickException(str(error)) from None
+def _write_questions(folder: Path, images: Path, labels: Labels, per_kind: int) -> None:
+    abilities = list(Workspace(load_profile()).catalog.values())
+    broken: dict[str, str] = {}
+    found = list(questions_about(labels, abilities, per_kind, broken))
+    if not found:
+        shown = ", ".join(sorted({name for one in labels for name in one.present})[:_NAMES_SHOWN])
+        raise PhotographsError(
+            f"{folder}: no picture fits an ability, so nothing was written. {labels.summary}{_broken(broken)}. "
+            + (f"Labels are {shown}" if shown else f"Look whether {images} is the folder of these pictures")
+        )
     _write(folder, found)
+    click.echo(f"{labels.summary}{_broken(broken)}")
     for ability in abilities:
         kinds = [photograph.kind for photograph, _ in found if photograph.ability == ability.ability]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         click.echo(f"  {ability.ability:<12} {counts or 'no photograph to ask about'}")
 
 
+def _broken(broken: Mapping[str, str]) -> str:
+    """What is said of pictures that cannot be decoded: how many they are, and an example."""
+    example = "".join(f", as {reason}" for reason in list(broken.values())[:1])
+    return f"; {len(broken):,} left out that cannot be decoded{example}" if broken else ""
+
+
 def _write(folder: Path, found: Iterable[tuple[Photograph, Path]]) -> None:
-    try:
-        written = write_folder(folder, found, Workspace(load_profile()).catalog)
-    except (DocumentError, PhotographsError) as error:
-        raise click.ClickException(str(error)) from None
+    written = write_folder(folder, found, Workspace(load_profile()).catalog)
     click.echo(f"{folder}: {written} questions. Set benchmark.photographs to it.")

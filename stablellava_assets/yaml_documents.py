@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from stablellava_assets.explained import ExplainedError
+from stablellava_assets.text_files import TextFileError, read_text
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 
+
+def expanded(path: Path) -> Path:
+    """A path with the home folder for a tilde in front; the one way in which this is done.
+
+    Raises:
+        ValueError: there is no such home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: there is no home folder of that name; write the whole path") from error
+
+
+UserPath = Annotated[Path, AfterValidator(expanded)]
+"""A path that a person wrote, in a profile or an environment variable: it may begin with a tilde."""
 
 _BOOL = "tag:yaml.org,2002:bool"
 
@@ -35,7 +53,7 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DocumentError(ValueError):
+class DocumentError(ExplainedError, ValueError):
     """A YAML file that cannot be used; the message lists ``file:line: key: reason`` a line each."""
 
 
@@ -54,9 +72,9 @@ def load_document(path: Path, model: type[ModelT]) -> ModelT:
         DocumentError: the file is missing, is not YAML, repeats a key, or does not fit ``model``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DocumentError(f"{path}: cannot be read: {error.strerror}") from error
+        text = read_text(path)
+    except TextFileError as error:
+        raise DocumentError(str(error)) from error
     try:
         root = yaml.compose(text, Loader=_Loader)
         content = yaml.load(text, Loader=_Loader)

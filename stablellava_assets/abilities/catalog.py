@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from stablellava_assets.folders import files_of
 from stablellava_assets.yaml_documents import Document, DocumentError, KeyPath, MistakeAtKeyError, load_document
 
 BUILT_IN_ABILITIES = Path(__file__).parent
@@ -298,7 +299,7 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES) -> Catalog:
         DocumentError: a file has a mistake (file, line, key and reason are named), its name is not its ability's,
             two files draw the same phrase differently, or a prompt word is nowhere drawn.
     """
-    paths = sorted(folder.glob("*.yaml"))
+    paths = _ability_files(folder)
     if not paths:
         raise DocumentError(f"{folder}: holds no ability (*.yaml)")
     abilities: dict[str, Ability] = {}
@@ -316,6 +317,15 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES) -> Catalog:
     for path in paths:
         _check_vocabulary(path, catalog[path.stem], drawn_by)
     return catalog
+
+
+def _ability_files(folder: Path) -> list[Path]:
+    try:
+        return files_of(folder, ".yaml")
+    except OSError as error:
+        raise DocumentError(
+            f"abilities: {folder} cannot be listed ({error.strerror}); name a folder of *.yaml"
+        ) from error
 
 
 def _drawing(subject: Subject) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stablellava_assets.assets.previews import item_sheet, spread
-from stablellava_assets.assets.project import ONE_RUN, OWNERS, check_specs, column_schema
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, check_specs, column_schema, explained
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
@@ -30,6 +30,7 @@ from stablellava_assets.yaml_documents import DocumentError
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
     """Paint held-out pictures of every measured ability and ask about them in wordings of the benchmark's own.
 

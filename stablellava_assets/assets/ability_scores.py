@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stablellava_assets.assets.answer_judgements import check_judge, judge
 from stablellava_assets.assets.previews import plot
-from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
+from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema, explained
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.ability_scores import SUITE
@@ -39,6 +39,7 @@ from stablellava_assets.tuning.pretrained.card import add_scores
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def ability_scores(
     context: dg.AssetExecutionContext,
     llava_checkpoint: Published,

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from stablellava_assets.assets.stage import follow_in_warehouse
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import BATCH_PLANS
@@ -48,5 +49,5 @@ class BatchSizes:
     def follow(self) -> dict[str, Any]:
         """Brings the plans in the warehouse up to date."""
         if self._workspace.profile.planning is not None:
-            self._workspace.warehouse.sync([BATCH_PLANS])
+            follow_in_warehouse(self._log, self._workspace, [BATCH_PLANS])
         return {}

@@ -3,7 +3,7 @@
 import dagster as dg
 import pyarrow.compute as pc
 
-from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.spending import RunSpending, waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
@@ -25,6 +25,7 @@ _WITHOUT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def dialogues(
     context: dg.AssetExecutionContext,
     prompt_specs: Published,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from stablellava_assets.assets.alignment_scores import AlignmentScores
 from stablellava_assets.assets.previews import pair_sheet
-from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.spending import waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, partitions_of
@@ -43,6 +43,7 @@ _UNKNOWN_SHOWN = 5
     check_specs=check_specs(SUITE),
     description=f"{SUITE.table.description} Those that were not kept are in rejected_pairs, with every reason.",
 )
+@explained
 def filtered_pairs(
     context: dg.AssetExecutionContext,
     prompt_specs: Published,

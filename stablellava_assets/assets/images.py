@@ -4,7 +4,7 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from stablellava_assets.assets.previews import picture_sheet
-from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.spending import picture_spending, waiting_for_budget
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
@@ -24,6 +24,7 @@ from stablellava_assets.tables.store import Partition
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def images(
     context: dg.AssetExecutionContext, prompt_specs: Published, workspace: dg.ResourceParam[Workspace]
 ) -> Events:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from stablellava_assets.assets.checkpoint_row import checkpoint_row
 from stablellava_assets.assets.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.assets.previews import plot
-from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema
+from stablellava_assets.assets.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema, explained
 from stablellava_assets.assets.published import Published
 from stablellava_assets.assets.stage import Events, Made, Stage
 from stablellava_assets.checks.llava_checkpoint import SUITE
@@ -31,6 +31,7 @@ from stablellava_assets.tuning.settings import TuningSettings
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def llava_checkpoint(
     context: dg.AssetExecutionContext,
     filtered_pairs: Published,

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from stablellava_assets.assets.batch_size import BatchSizes
-from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema
+from stablellava_assets.assets.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
 from stablellava_assets.assets.spending import RunSpending
 from stablellava_assets.assets.stage import Events, Made, Stage, from_refreshed, partitions_of
 from stablellava_assets.checks.balance import subject_balance
@@ -22,6 +22,7 @@ from stablellava_assets.tables.store import Partition
     check_specs=check_specs(SUITE),
     description=SUITE.table.description,
 )
+@explained
 def prompt_specs(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
     """The author writes the prompts of an ability's batch."""
     stage = Stage(context, workspace, SUITE)

@@ -18,8 +18,9 @@ from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, va
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
-from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.warehouse import WarehouseError
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 
@@ -82,7 +83,8 @@ class Stage:
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
             told[partition] = self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
-        self._workspace.warehouse.sync([self._table, *(table for table, _ in made.beside)] if partitions else [])
+        copied = [self._table, *(table for table, _ in made.beside)] if partitions else []
+        follow_in_warehouse(self._context.log, self._workspace, copied)
         described |= follow()
         yield from self._check_results(results)
         if quarantined:
@@ -201,6 +203,14 @@ class Stage:
 
     def _name(self, partition: Partition) -> str:
         return "|".join(partition) or self._table.name
+
+
+def follow_in_warehouse(log: dg.DagsterLogManager, workspace: Workspace, tables: Sequence[Table]) -> None:
+    """Copy what was published into the warehouse; where that cannot be done now, say why, and a later stage will."""
+    try:
+        workspace.warehouse.sync(tables)
+    except (WarehouseError, StoreError) as error:
+        log.warning(f"the warehouse is behind the tables, which are published: {error}")
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:

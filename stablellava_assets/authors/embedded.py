@@ -32,7 +32,8 @@ class EmbeddedAuthor(AsksNoModel):
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
         """``count`` prompts in the paper's keyword form; more of them only append."""
-        return [self._plan_prompt(ability, batch, index) for index in range(count)]
+        vocabulary = _vocabulary_key(ability)
+        return [self._plan_prompt(ability, batch, index, vocabulary) for index in range(count)]
 
     def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
         """The planned rows as they are: planning has already drawn everything."""
@@ -50,7 +51,7 @@ class EmbeddedAuthor(AsksNoModel):
         """The planned rows as they are: planning has already filled every template."""
         return _as_made(planned, "pair_id")
 
-    def _plan_prompt(self, ability: Ability, batch: str, index: int) -> PlannedRow:
+    def _plan_prompt(self, ability: Ability, batch: str, index: int, vocabulary: str) -> PlannedRow:
         spec_id = content_key("spec", self.name, ability.ability, batch, index)
         prompt = draw_prompt(ability, spec_id)
         content = {
@@ -62,7 +63,10 @@ class EmbeddedAuthor(AsksNoModel):
             "template_version": content_key(prompt),
             **NOT_ASKED,
         }
-        return PlannedRow(spec_id, content_key("spec row", spec_id, content), content)
+        # The key goes by what was drawn: another line of the vocabulary moves only the rows that it falls on.
+        return PlannedRow(
+            spec_id, content_key("spec row", spec_id, content), {**content, "template_version": vocabulary}
+        )
 
     def _plan_dialogue(
         self, ability: Ability, spec: Row, image: Row, kind: QuestionKind, present: bool | None
@@ -87,6 +91,12 @@ class EmbeddedAuthor(AsksNoModel):
             "sees_picture": None,
         }
         return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)
+
+
+def _vocabulary_key(ability: Ability) -> str:
+    """A hash of all that an ability's prompts are drawn from."""
+    subjects = [(subject.name, subject.answer, subject.scene) for subject in ability.drawn_subjects]
+    return content_key("vocabulary", ability.prompts, ability.negative_prompt, subjects)
 
 
 def _as_made(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:

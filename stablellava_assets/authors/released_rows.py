@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.filters.prompt_rules import keywords_of
+from stablellava_assets.folders import files_of
+from stablellava_assets.text_files import TextFileError, json_value
 
 IMAGE_MARK = "<image>"
 FIELDS = ("id", "image", "prompt", "question", "answer")
@@ -17,7 +19,7 @@ _BRACKETED = re.compile(r"\(\((.*?)\)\)", re.DOTALL)
 _FILES_IN_MEMORY = 4
 
 
-class ReleasedDataError(ValueError):
+class ReleasedDataError(ExplainedError, ValueError):
     """A published file cannot be used; the message names it and says what to do."""
 
 
@@ -37,7 +39,10 @@ def released_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ReleasedDataError(f"{folder}: no such folder; download StableLLaVA's JSON files into it")
-    paths = sorted(folder.glob("*.json"))
+    try:
+        paths = files_of(folder, ".json")
+    except OSError as error:
+        raise ReleasedDataError(f"{folder}: cannot be listed ({error.strerror}); see to its permissions") from error
     if not paths:
         raise ReleasedDataError(f"{folder}: holds no *.json; download StableLLaVA's JSON files into it")
     return paths
@@ -63,11 +68,15 @@ def read_released(path: Path) -> Sequence[Any]:
 @lru_cache(maxsize=_FILES_IN_MEMORY)
 def _read(path: Path, modified_ns: int, size: int) -> Sequence[Any]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReleasedDataError(f"{path}: cannot be read as JSON: {error}; download the file again") from error
+        rows = json_value(path)
+    except TextFileError as error:
+        remedy = "download the file again, or mend that line" if "not JSON" in str(error) else "mend that"
+        said = str(error).removeprefix(f"{path}:")
+        raise ReleasedDataError(f"{path}: cannot be read as JSON: {said.strip()}; {remedy}") from error
     if not isinstance(rows, list):
         raise ReleasedDataError(f"{path}: holds a {type(rows).__name__}, not a list of rows; download the file again")
+    if not rows:
+        raise ReleasedDataError(f"{path}: lists no rows; download the file again, or move it away")
     return rows
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueKind
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import Document
+from stablellava_assets.yaml_documents import Document, UserPath
 
 Quota = Annotated[float, Field(ge=0, le=4)]
 
@@ -24,7 +23,7 @@ class ReleasedAuthorSettings(Document):
     """Prompts and dialogues read from StableLLaVA's published JSON files."""
 
     kind: Literal["released"]
-    folder: Path = Field(description="Holds one <ability>.json an ability, as published.")
+    folder: UserPath = Field(description="Holds one <ability>.json an ability, as published.")
 
 
 class DialogueQuotas(Document):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError
+from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -81,7 +80,7 @@ class EndpointSettings(Document):
         description="Most US dollars that all requests of this data folder may cost together, past ones included: a hard stop. "
         "Unset: none.",
     )
-    prices: Path | None = Field(
+    prices: UserPath | None = Field(
         None, description="YAML file of prices that add to, and override, the built-in ones. Unset: built-in ones only."
     )
 

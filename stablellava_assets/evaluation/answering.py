@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.decoding import UndecodablePictureError, upright
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 _SECONDS_BETWEEN_REPORTS = 5.0
+
+
+class UnaskableError(ExplainedError, ValueError):
+    """A question that cannot be put to a model; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def answers_of(
     are what errors call the questions. A batch that memory does not hold is halved, and so are those after it.
 
     Raises:
-        ValueError: a picture cannot be decoded; its question is named.
+        UnaskableError: a picture cannot be decoded, or a question holds a special token of the model; it is named.
         torch.OutOfMemoryError: memory does not hold a single question.
     """
     import torch
@@ -72,6 +77,7 @@ def answers_of(
     if chat_template is not None:
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
+    _refuse_special_tokens(questions, names, processor)
     reported, done = time.monotonic(), 0
     waiting = deque(_batches(questions, batch_size, max_new_tokens))
     while waiting:
@@ -93,6 +99,18 @@ def answers_of(
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
             progress(f"{done} of {len(questions)} questions answered")
+
+
+def _refuse_special_tokens(questions: Sequence[Asked], names: Sequence[str], processor: ProcessorMixin) -> None:
+    """A special token in a question would end its turn, or stand for a picture that is not there."""
+    from stablellava_assets.tuning.pretrained.encoding import special_tokens
+
+    special = sorted(special_tokens(processor.tokenizer))
+    for asked, name in zip(questions, names, strict=True):
+        if token := next((token for token in special if token in asked.question), None):
+            raise UnaskableError(
+                f"{name} holds a special token of the model's tokenizer, {token}; take it out of the question"
+            )
 
 
 def _batches(questions: Sequence[Asked], batch_size: int, max_new_tokens: int) -> Iterator[tuple[int, list[int]]]:
@@ -151,4 +169,4 @@ def _picture(data: bytes, name: str) -> Image.Image:
     try:
         return upright(data)
     except UndecodablePictureError as error:
-        raise ValueError(f"the picture of {name} cannot be decoded: {error}") from error
+        raise UnaskableError(f"the picture of {name} cannot be decoded: {error}") from error

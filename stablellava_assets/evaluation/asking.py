@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.decoding import rendered_otherwise
 from stablellava_assets.evaluation.answering import Asked, answers_of
 from stablellava_assets.evaluation.choices import choice_question, rotated
 from stablellava_assets.evaluation.scoring import is_correct
@@ -31,11 +32,15 @@ def plan_answers(
     # Items of published benchmarks share the bytes of their pictures, which need to be hashed but once.
     pictures = {id(picture): picture for picture in (item["image"]["bytes"] for item in made)}
     keys = {place: hashlib.blake2b(picture, digest_size=16).hexdigest() for place, picture in pictures.items()}
+    # What a model is shown of such pictures was another picture once.
+    rendered = {place: set(rendered_otherwise(picture)) - {"turned"} for place, picture in pictures.items()}
     return [
-        _plan(checkpoint, model, asked_key, item, keys[id(item["image"]["bytes"])], rotation, max_new_tokens)
+        _plan(checkpoint, model, key, item, keys[place], rotation, max_new_tokens)
         for model, path in (("base", checkpoint["base_path"]), ("tuned", checkpoint["path"]))
         for asked_key in [content_key("asked", path, chat_template)]
         for item in made
+        for place in [id(item["image"]["bytes"])]
+        for key in [content_key(asked_key, sorted(rendered[place])) if rendered[place] else asked_key]
         for rotation in (range(len(item["options"])) if item["question_kind"] == "choice" else [None])
     ]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+from stablellava_assets.evaluation.final_answer import final_answer
 from stablellava_assets.evaluation.keywords import find_affirmed, find_keyword
 
 MOST_OPTIONS = len(ascii_uppercase)
@@ -26,6 +27,18 @@ _NOT_RULED_OUT = (
 )
 _IS = r"[ \t]+(?:is|was|(?:would|should|must|will)[ \t]+be)\b(?:[ \t]+\w+ly\b)?"
 _ABOUT = r"(?:[ \t]+(?:to|for|from|of|here)\b[^.,;:!?\n]{0,60}?)?"
+_NOT_A_NEGATION = r"(?!(?:no|not|não|non|nicht|ne|pas|kein\w*|niet|ikke|inte|nie|не|ليس\w*|bukan|değil|không|नहीं)\b)"
+# "Die richtige Antwort ist B.", "La respuesta correcta es la opción B", "Đáp án: B", "Jawabannya adalah B."
+_ANSWER = (
+    r"\b(?:antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź|válasz|răspuns(?:ul)?"
+    r"|cevap|yanıt|jawaban(?:nya)?|đáp[ \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
+)
+_SOME_WORDS = rf"(?:[ \t]+{_NOT_A_NEGATION}(?:[^\W\d_]{{2,}}|[éèàáa]\b)){{0,4}}?"
+_LINK = r"(?:[ \t]*[:=\-–—][ \t]*|[ \t]+)(?:(?:la|l[’']|el|die|de|o|a|der)[ \t]*)?"
+# "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; after Chinese signs a blank has been put.
+_CHINESE = r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?[ \t]*:?[ \t]*"
+_CHINESE_ENDS = r"(?=[ \t]*(?:是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
+_SIGN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _CHOOSING = r"I(?:[’'](?:d|ll)|[ \t]+would|[ \t]+will)?[ \t]+(?:choose|pick|select|say|take|go[ \t]+with)"
 # The clearest first: the first that reads a letter decides.
 _READINGS = [
@@ -38,11 +51,26 @@ _READINGS = [
         rf"\A\s*{_LETTER}{_ENDS}{_NOT_RULED_OUT}",
         # "Option B is correct."
         rf"(?<!not )(?<!n[’']t )\b(?:answer|option|choice)[ \t]+{_LETTER}{_NO_WORD}{_NOT_RULED_OUT}",
+        rf"{_ANSWER}{_SOME_WORDS}{_LINK}(?:letter |lettre |letra |lettera |option |opción |opção |opzione )?{_CAPITAL}(?:{_ENDS}|{_CHINESE_ENDS})",
+        # "Ans: B", "My pick is B", "Correct: B"
+        rf"\b(?:ans|pick|selection|guess|correct|best)(?:[ \t]+one)?(?:{_IS}|[ \t]*[:=])[ \t]*{_CAPITAL}{_ENDS}",
+        rf"(?<![不非别別])(?<!不是){_CHINESE}{_CAPITAL}(?:{_ENDS}|(?=[ \t]*[^\w\s]|[ \t]+[^\W\d_a-z]))",
+        rf"\A\s*{_CAPITAL}{_CHINESE_ENDS}",
         # "It's B.", "I choose B."
         rf"\b(?:it(?:[’']s|{_IS})|{_CHOOSING})[ \t]+{_CAPITAL}{_ENDS}",
+        # "I believe B"
+        rf"\bI[ \t]+(?:believe|think|guess|vote[ \t]+for)(?:[ \t]+that)?(?:[ \t]+it(?:[’']s|{_IS}))?[ \t]+{_CAPITAL}{_ENDS}",
         r"\(((?-i:[A-Z]))\)",
+        # "Based on the picture, B.", and a last line or sentence of a letter alone.
+        rf"(?:[,:;.!?][ \t]+|(?<=[{_SIGN}])[,:;.!?]|\n\s*){_CAPITAL}[)\].!\"”’']*\s*\Z",
     )
 ]
+_MARKUP = re.compile(r"[*`$#]+|(?<![^\W_])_+(?=[A-Za-z]\b|[A-Za-z]_)|(?<=[A-Za-z])_+(?![^\W_])|\\[()\[\]]")
+_FRAMED = re.compile(r"\A\s*[{<]\s*([A-Z])\s*[}>]\W*\Z")
+_STOPS = str.maketrans(
+    {"。": ".", "、": ",", **dict.fromkeys("【「『《〈〔", "("), **dict.fromkeys("】」』》〉〕", ")")}
+)
+_BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_SIGN}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{_SIGN}])")
 _ANOTHER = re.compile(
     rf"[)\]*\"”’']*[ \t]*(?:[,/&][ \t]*)?(?:(?:and|or)[ \t]+)?(?:option[ \t]+)?{_CAPITAL}"
     r"(?=[)\],/&;.*\"”\n]|\s*\Z|[ \t]+(?:and|or|are)\b)",
@@ -65,9 +93,10 @@ def chosen_option(answer: str, options: Sequence[str]) -> str | None:
     """The option an answer chooses: by its letter, or by being the only one whose words it holds. None: it chooses none.
 
     A letter counts where it begins the answer and stands alone, where the answer says that it is the answer, option or
-    choice, and in brackets; A and I before another word are words. Two different letters choose none. Among words, those
+    choice (in English and the languages that MMBench and its translations are asked in), in brackets, and alone at the end; A and I before another word are words. Two different letters choose none. Among words, those
     right behind a negation do not count, nor do articles and possessives that begin an option.
     """
+    answer = final_answer(answer)
     letters = _letters(answer, len(options))
     if letters:
         return options[ascii_uppercase.index(letters.pop())] if len(letters) == 1 else None
@@ -76,7 +105,7 @@ def chosen_option(answer: str, options: Sequence[str]) -> str | None:
 
 def _letters(answer: str, count: int) -> set[str]:
     """Which of the first ``count`` letters an answer names, in the clearest way in which it names any."""
-    offered = ascii_uppercase[:count]
+    offered, answer = ascii_uppercase[:count], _plain(answer)
     for reading in _READINGS:
         found = list(reading.finditer(answer))
         listed = [_ANOTHER.match(answer, match.end(1)) for match in found]
@@ -84,6 +113,12 @@ def _letters(answer: str, count: int) -> set[str]:
         if letters & set(offered):
             return letters & set(offered)
     return set()
+
+
+def _plain(answer: str) -> str:
+    """An answer without what makes letters bold or mathematics, and with Chinese stops as English ones, blanks around letters."""
+    plain = _FRAMED.sub(r"\1", _MARKUP.sub("", answer)).translate(_STOPS)
+    return _BETWEEN_SCRIPTS.sub(" ", plain)
 
 
 def _named(answer: str, options: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Keywords in answers: whole words, in any inflection, those of a longer keyword side by side."""
+"""Keywords in answers: whole words, in any inflection, those of a longer keyword side by side, however Unicode writes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from stablellava_assets.evaluation.final_answer import final_answer, normalized
 from stablellava_assets.filters.subject_naming import is_function_word, lemma, written_as_one
 
 Span = tuple[int, int]
@@ -16,9 +17,17 @@ ALL_OF = "<AND>"
 
 _ARTICLE = re.compile(r"\A\s*(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 # "Isn't" is one word, and so are 3.14 and 1,400.
-_WORD = re.compile(r"[^\W_]*n[’']t(?![^\W_])|[^\W_]+(?:(?<=\d)(?:\.(?=\d)|,(?=\d{3}(?!\d)))[^\W_]+)*", re.IGNORECASE)
-_CLAUSE_END = re.compile(r"[.,;:!?…()\n—–]|\s-+\s")
-_NEGATIONS = frozenset({"no", "not", "cannot", "without", "neither", "nor", "never", "none"})
+# Where words are written without blanks between them, every sign is one.
+_SIGN = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_LETTER = rf"[^\W_{_SIGN}]"
+_WORD = re.compile(
+    rf"[{_SIGN}]|{_LETTER}*n[’']t(?!{_LETTER})|{_LETTER}+(?:(?<=\d)(?:\.(?=\d)|,(?=\d{{3}}(?!\d))){_LETTER}+)*",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[.,;:!?…()\n—–。、]|\s-+\s")
+_NEGATIONS = frozenset(
+    {"no", "not", "cannot", "without", "neither", "nor", "never", "none", "不", "没", "沒", "非", "无", "無"}
+)
 _CONTRASTS = frozenset({"but"})
 _REACH_OF_NEGATION = 3
 
@@ -61,6 +70,7 @@ def holds_keyword(answer: str, accepted: Sequence[str], refused: Sequence[str]) 
 
     So hat is of top hat. A refused keyword counts behind a negation as well.
     """
+    answer = final_answer(answer)
     right = [span for keyword in accepted for span in _find_all(keyword, answer)]
     wrong = [span for keyword in refused for span in find_keyword(keyword, answer)]
     return bool(right) and all(any(start <= at and to <= end for start, end in right) for at, to in wrong)
@@ -82,6 +92,7 @@ class _Words(NamedTuple):
 
 @lru_cache(maxsize=20_000)
 def _read(text: str) -> _Words:
+    text = normalized(text)
     found = list(_WORD.finditer(text))
     words = [match[0].casefold().replace("’", "'").replace(",", "") for match in found]
     gaps = [text[one.end() : other.start()] for one, other in pairwise(found)]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError
+from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 _TAKEN = ("ai", "photos")
 
@@ -30,8 +30,8 @@ class PopeSettings(Document):
     """A file of POPE: yes-no questions about the objects in COCO pictures."""
 
     suite: Literal["pope"]
-    file: Path = Field(description="As in coco_pope_random.json; what follows the last _ is the split.")
-    images: Path = Field(description="Folder of the COCO pictures, as val2014.")
+    file: UserPath = Field(description="As in coco_pope_random.json; what follows the last _ is the split.")
+    images: UserPath = Field(description="Folder of the COCO pictures, as val2014.")
     instruction: str = Field(
         "",
         description="Put after each question, on a line of its own. LLaVA-1.5 and lmms-eval put "
@@ -50,7 +50,7 @@ class MMBenchSettings(Document):
     """A file of MMBench: questions with up to four options; the pictures are in the file."""
 
     suite: Literal["mmbench"]
-    file: Path = Field(description="As in MMBench_DEV_EN.tsv; it must hold the answers.")
+    file: UserPath = Field(description="As in MMBench_DEV_EN.tsv; it must hold the answers.")
     name: str = Field("mmbench", min_length=1, description="Name in the tables.")
     max_new_tokens: int = Field(64, ge=1, le=4096, description="Longest answer, in tokens.")
 
@@ -59,8 +59,8 @@ class MMVetSettings(Document):
     """MM-Vet: open questions, each of which takes one or more capabilities. Needs a judge."""
 
     suite: Literal["mmvet"]
-    file: Path = Field(description="As in mm-vet.json.")
-    images: Path = Field(description="Folder of its pictures.")
+    file: UserPath = Field(description="As in mm-vet.json.")
+    images: UserPath = Field(description="Folder of its pictures.")
     name: str = Field("mmvet", min_length=1, description="Name in the tables.")
     max_new_tokens: int = Field(512, ge=1, le=4096, description="Longest answer, in tokens.")
 
@@ -78,7 +78,7 @@ class BenchmarkSettings(Document):
     max_new_tokens: int = Field(
         32, ge=1, le=1024, description="Longest answer to a painted picture or a photograph, in tokens."
     )
-    photographs: Path | None = Field(
+    photographs: UserPath | None = Field(
         None,
         description="Real photographs to ask about as well: a .jsonl file, or a folder that holds one (docs/measuring.md). "
         "Unset: none.",

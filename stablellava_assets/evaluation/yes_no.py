@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from stablellava_assets.evaluation.final_answer import final_answer
 from stablellava_assets.evaluation.keywords import is_negation, words_of
 
 Verdict = Literal["yes", "no"]
@@ -30,7 +31,7 @@ def verdict_of(answer: str) -> Verdict | None:
     POPE's own script takes whatever holds neither "no" nor "not" for a yes, so that a model which evades the question
     agrees with everything. Here such an answer is wrong, whatever is true.
     """
-    text = answer.casefold()
+    text = final_answer(answer).casefold()
     rest = _EVASION.sub(" ", text)
     words = words_of(rest)
     if words and words[0] in _FIRST_VERDICTS:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.painters.encoding import picture_suffix
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -16,7 +17,7 @@ _PICTURE_COLUMNS = (
 )  # fmt: skip
 
 
-class SelectionError(ValueError):
+class SelectionError(ExplainedError, ValueError):
     """Nothing can be exported as asked; the message says what is wrong and what to do."""
 
 

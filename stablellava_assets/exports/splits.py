@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.exports.selection import Pair
 from stablellava_assets.filters.candidates import normalized_prompt
 from stablellava_assets.tables.identity import derive_seed
@@ -14,7 +15,7 @@ TRAIN = "train"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class SplitError(ValueError):
+class SplitError(ExplainedError, ValueError):
     """Shares that cannot be taken; the message names the one at fault."""
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stablellava_assets.decoding import decoded
+from stablellava_assets.decoding import upright
 from stablellava_assets.filters.pretrained import load_pretrained
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
+from stablellava_assets.hub_models import place_of
 from stablellava_assets.tables.identity import content_key
 
 
@@ -67,7 +68,9 @@ class TextEncoder:
     def _takes_first_token(self) -> bool:
         from transformers.utils import cached_file
 
-        path = cached_file(self._settings.model, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+        path = cached_file(
+            place_of(self._settings.model), "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False
+        )
         return path is not None and bool(json.loads(Path(path).read_text()).get("pooling_mode_cls_token"))
 
 
@@ -94,7 +97,7 @@ class ImageEncoder:
         processor, model = self._loaded
         vectors = []
         for start in range(0, len(pictures), self._settings.batch_size):
-            batch = [decoded(encoded).convert("RGB") for encoded in pictures[start : start + self._settings.batch_size]]
+            batch = [upright(encoded) for encoded in pictures[start : start + self._settings.batch_size]]
             inputs = processor(images=batch, return_tensors="pt").to(model.device)
             vectors.append(_unit(_image_features(model, inputs)))
         return np.concatenate(vectors)

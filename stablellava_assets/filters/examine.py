@@ -14,6 +14,7 @@ from stablellava_assets.filters.image_rules import PictureReading, read_picture
 from stablellava_assets.filters.overrule import findings_against
 from stablellava_assets.filters.prompt_rules import check_prompt, keywords_of
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.filters.subject_naming import named_as_a_person
 from stablellava_assets.filters.subject_rules import check_subject, name_to_say
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
@@ -41,7 +42,10 @@ def examination_key(candidate: Candidate, settings: str) -> str:
     """The row key of a verdict; ``settings`` is their :func:`settings_key`."""
     rows = (candidate.dialogue, candidate.image, candidate.spec)
     scored = [] if candidate.alignment is None else [candidate.alignment.key]
-    return content_key("verdict", settings, [row["row_key"] for row in rows], *scored)
+    # Their verdicts may be others since these forms are known; all others keep their keys.
+    later = any(named_as_a_person(str(candidate.spec["subject"]), answer) for answer in candidate.answers)
+    named = ["forms of persons"] if later else []
+    return content_key("verdict", settings, [row["row_key"] for row in rows], *scored, *named)
 
 
 def examine(

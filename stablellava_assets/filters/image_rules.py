@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablellava_assets.decoding import decoded
+from stablellava_assets.decoding import upright
 from stablellava_assets.filters.findings import Finding
 
 
@@ -24,7 +24,7 @@ def read_picture(image: Mapping[str, Any], min_spread: float) -> PictureReading:
     if not encoded:
         return _broken("The picture has no bytes.")
     try:
-        picture = decoded(encoded)
+        picture = upright(encoded)
         spread = float(np.asarray(picture.convert("L")).std())
     except ValueError as error:
         return _broken(f"The picture cannot be decoded: {error}.")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.filters.candidates import normalized_text
 from stablellava_assets.filters.collection import without_collection
 from stablellava_assets.filters.key_runs import SCHEMA as KEY_RUNS
@@ -49,7 +50,7 @@ ReadKept = Callable[[Partition], Sequence[Mapping[str, Any]]]
 """Reads what a partition kept: rows of ``EARLIER_COLUMNS``, in order."""
 
 
-class KeptIndexError(RuntimeError):
+class KeptIndexError(ExplainedError, RuntimeError):
     """An index that cannot be read or written; the message names the file and what to do."""
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.filters.candidates import answered, normalized_prompt
 from stablellava_assets.filters.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.near_vectors import Vector
@@ -89,7 +89,7 @@ class Meanings:
 
 def _can_be_decoded(encoded: bytes | None) -> bool:
     try:
-        decoded(encoded)
+        upright(encoded)
     except UndecodablePictureError:
         return False
     return True

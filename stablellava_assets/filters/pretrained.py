@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.hub_models import hub_fault, is_folder, place_of
 
 
-class PretrainedModelError(RuntimeError):
+class PretrainedModelError(ExplainedError, RuntimeError):
     """A model that cannot be used; the message names the setting and what to do."""
 
 

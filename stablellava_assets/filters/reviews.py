@@ -6,20 +6,20 @@ A decision is a line of a CSV file (with a header) or of a JSONL file: ``pair_id
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from stablellava_assets.explained import ExplainedError
+from stablellava_assets.text_files import CsvRow, TextFileError, csv_rows, header_of, json_lines, read_text
+
 Decision = Literal["keep", "reject"]
 _MOST_MISTAKES = 20
 
 
-class ReviewError(ValueError):
+class ReviewError(ExplainedError, ValueError):
     """Decisions that cannot be used; the message lists ``file:line: reason``, a line each."""
 
 
@@ -64,42 +64,51 @@ def read_reviews(paths: Iterable[Path]) -> dict[str, Review]:
     return reviews
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Any]]:
+def _lines(path: Path) -> list[tuple[int, Any]]:
     """The content of a file's lines with their numbers; what is no JSON stays text, which no decision is."""
     read = {".csv": _csv_lines, ".jsonl": _json_lines}.get(path.suffix.lower())
     if read is None:
         raise ReviewError(f"{path}:1: decisions are read from .csv and .jsonl files; rename it to what it is")
     try:
-        # Spreadsheets put a byte order mark before UTF-8.
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
+        return list(read(read_text(path), path))
+    except TextFileError as error:
+        raise ReviewError(f"{error}; filters.reviews of the profile names it") from error
+
+
+def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    return ((entry.line, entry.value) for entry in json_lines(text))
+
+
+def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    header: list[str] | None = None
+    for row in csv_rows(text, str(path), _separator(text)):
+        if not any(cell.strip() for cell in row.cells):
+            continue
+        if header is None:
+            header = _header(row, path)
+            continue
+        # Cells beyond the header have no name, unless they are empty, and a row that ends early lacks what follows.
+        beyond = range(len(header), len(row.cells))
+        named = [*zip(header, row.cells, strict=False), *((f"column {at + 1}", row.cells[at]) for at in beyond)]
+        yield row.line, {name: cell for name, cell in named if name in Review.model_fields or cell.strip()}
+
+
+def _header(row: CsvRow, path: Path) -> list[str]:
+    names = [
+        name.casefold() if name.casefold() in Review.model_fields else name for name in header_of(row.cells, str(path))
+    ]
+    if missing := [name for name, field in Review.model_fields.items() if field.is_required() and name not in names]:
         raise ReviewError(
-            f"{path}: cannot be read ({error.strerror}); filters.reviews of the profile names it"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ReviewError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    return read(text)
+            f"{path}:{row.line}: the first line names the columns, and lacks {', '.join(missing)}: it holds "
+            f"{', '.join(map(repr, names))}; begin the file with pair_id,decision,reviewer,note"
+        )
+    return names
 
 
-def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError:
-                yield number, line
-
-
-def _csv_lines(text: str) -> Iterator[tuple[int, Any]]:
-    rows = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(rows, [])]
-    begins = rows.line_num + 1
-    for values in rows:
-        if any(value.strip() for value in values):
-            # Cells beyond the header have no name, and a row that ends early lacks what follows.
-            names = [*header, *(f"column {number + 1}" for number in range(len(header), len(values)))]
-            yield begins, dict(zip(names, values, strict=False))
-        begins = rows.line_num + 1
+def _separator(text: str) -> str:
+    """What stands between the header's names: spreadsheets of many countries write semicolons."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=first.count) if first.count(",") == 0 else ","
 
 
 def _reason(problem: Mapping[str, Any]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stablellava_assets.filters.findings import RuleName
-from stablellava_assets.yaml_documents import Document
+from stablellava_assets.yaml_documents import Document, UserPath
 
 
 class PromptRuleSettings(Document):
@@ -272,7 +271,7 @@ class FilterSettings(Document):
         description="Rules whose findings are recorded in the notes; findings of all other rules reject the pair.",
     )
     # Not part of any row key: a decision concerns the pairs it names and no other.
-    reviews: tuple[Path, ...] = Field(
+    reviews: tuple[UserPath, ...] = Field(
         (),
         exclude=True,
         description="Files of people's decisions (.csv or .jsonl: pair_id, decision, reviewer, note), the last word over "

@@ -25,6 +25,10 @@ _ENDING = re.compile(
 _ENDING_AFTER_E = re.compile(r"d|rs?")
 _ENDING_OF_SHORT_STEM = re.compile(r"(s|ing|ers?)?")
 _VOICED = ({"f", "ves"}, {"fe", "ves"})
+# Whoever plays the piano is a pianist; "o" alone is no ending, or a cello would be a cell.
+_PLAYER, _PLAYED = re.compile(r"(.{3,})ists?"), re.compile(r"(.{3,})os?")
+_PERSON = re.compile(r"(.{3,}?)(?:m[ae]n|wom[ae]n|persons?|people)")
+"""Who does a job, whoever it is: a policewoman is a policeman."""
 _SHORTEST_STEM = 3
 _SHORTEST_PART = 3
 _SHORTEST_CLIPPING = 5
@@ -81,7 +85,35 @@ def _is_named(word: str, said: Sequence[str]) -> bool:
 @lru_cache(maxsize=200_000)
 def same_word(one: str, other: str) -> bool:
     """Whether two case-folded words are forms of one word, by lemma or by stem."""
-    return one == other or lemma(one) == lemma(other) or _share_stem(one, other)
+    if one == other or lemma(one) == lemma(other) or _share_stem(one, other):
+        return True
+    return _do_one_job(one, other) or _plays(one, other)
+
+
+def named_as_a_person(name: str, answer: str) -> bool:
+    """Whether ``answer`` names a word of ``name`` in a form that people alone have: who does a job, who plays what."""
+    said = [word.casefold() for word in _WORD.findall(answer)]
+    return any(
+        _do_one_job(word, other) or _plays(word, other)
+        for word in content_words(name)
+        for other in said
+        if word != other
+    )
+
+
+def _do_one_job(one: str, other: str) -> bool:
+    """Whether two words call whoever does a job by man, woman or person, as policeman and policewomen do."""
+    first, second = _PERSON.fullmatch(one), _PERSON.fullmatch(other)
+    return first is not None and second is not None and first[1] == second[1]
+
+
+def _plays(one: str, other: str) -> bool:
+    """Whether one word is of who plays the other, as pianist and piano."""
+    for player, played in ((one, other), (other, one)):
+        who, what = _PLAYER.fullmatch(player), _PLAYED.fullmatch(played)
+        if who is not None and what is not None and who[1] == what[1]:
+            return True
+    return False
 
 
 @lru_cache(maxsize=200_000)

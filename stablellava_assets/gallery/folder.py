@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.folders import entries
 from stablellava_assets.gallery.borderline import SCORE_COLUMNS, is_borderline, scores_of
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
@@ -37,7 +39,7 @@ _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
 
 
-class GalleryError(RuntimeError):
+class GalleryError(ExplainedError, RuntimeError):
     """The gallery could not be written; the message names the folder and what to do."""
 
 
@@ -87,13 +89,18 @@ class Gallery:
                 return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({error}). Make room or choose another folder; "
+                f"{self._folder}: the gallery cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or choose another folder; "
                 "the tables are published and untouched."
             ) from error
 
     def _refuse_foreign(self) -> None:
         """Batches that are not shown any more are deleted, so the folder must be the gallery's own."""
-        names = {path.name for path in self._folder.glob("*") if not path.name.startswith(".")}
+        try:
+            names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
+        except OSError as error:
+            raise GalleryError(
+                f"{self._folder}: cannot be listed ({said_by_the_system(error)}); choose another folder, or {remedy_of(error)}"
+            ) from error
         own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
         if names - own or ("batches" in names and "gallery.js" not in names):
             raise GalleryError(f"{self._folder}: holds something other than a gallery; choose another folder")
@@ -113,8 +120,8 @@ class Gallery:
         content = {"project": project, "pairs_per_batch": self._count, "batches": shown}
         publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
         folders = {batch["folder"] for batch in shown}
-        for folder in (self._folder / "batches").glob("*"):
-            if folder.name not in folders:
+        for folder in entries(self._folder / "batches"):
+            if folder.name not in folders and folder.is_dir():
                 shutil.rmtree(folder)
         return len(folders - before.keys())
 
@@ -150,12 +157,12 @@ class Gallery:
         unfinished.mkdir(parents=True)
         try:
             files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
-            entries = [
+            pairs = [
                 entry(row, [files.get(image) for image in row["image_ids"]], scores[position], share)
                 for row, position in zip(rows, chosen, strict=True)
             ]
             (unfinished / "pairs.js").write_text(
-                f"gallery.batch({_script_json(name)}, {_script_json(entries)});\n", encoding="utf-8"
+                f"gallery.batch({_script_json(name)}, {_script_json(pairs)});\n", encoding="utf-8"
             )
             shutil.rmtree(place, ignore_errors=True)
             unfinished.rename(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding
+from stablellava_assets.decoding import UndecodablePictureError, decoding, rendered_otherwise
 from stablellava_assets.small_pictures import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -13,7 +13,7 @@ _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 def thumbnail(encoded: bytes | None, side: int) -> tuple[bytes, str] | None:
     """A picture of at most ``side`` pixels and its file suffix; None where there is none or it cannot be decoded.
 
-    A picture that is small enough already is not encoded again, nor even decoded; browsers turn it as its camera was held.
+    A picture that is small enough already, and that browsers show as models see it, is not encoded again, nor even decoded.
     """
     if not encoded:
         return None
@@ -32,6 +32,8 @@ def _as_it_is(encoded: bytes, side: int) -> str | None:
 
     try:
         with decoding(), Image.open(io.BytesIO(encoded)) as picture:
-            return _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
+            suffix = _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
     except UndecodablePictureError:
         return None
+    # Browsers turn a picture as its camera was held.
+    return None if set(rendered_otherwise(encoded)) - {"turned"} else suffix

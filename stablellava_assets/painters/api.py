@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.authors.usage import Forecast
-from stablellava_assets.decoding import decoded
+from stablellava_assets.decoding import upright
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.painters.api_forecast import picture_forecast
@@ -208,7 +208,7 @@ def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
 
     try:
         encoded = base64.b64decode(sent, validate=True)
-        picture = decoded(encoded).convert("RGB")
+        picture = upright(encoded)
     except ValueError as error:  # Of base64, or of the picture.
         raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None
     if reason := uniform(float(np.asarray(picture.convert("L")).std()), min_spread):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.tables.rows import PlannedRow, Row
 
 
-class PainterError(RuntimeError):
+class PainterError(ExplainedError, RuntimeError):
     """A fault of the whole stage, found before the first row: the message names the setting and what to do."""
 
 

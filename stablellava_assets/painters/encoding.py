@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stablellava_assets.decoding import UndecodablePictureError, decoding, in_rgb
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -35,9 +37,9 @@ def picture_suffix(encoded: bytes) -> str:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             return {"JPEG": "jpg"}.get(str(picture.format), str(picture.format).lower())
-    except (OSError, SyntaxError, ValueError):
+    except UndecodablePictureError:
         return "bin"
 
 
@@ -48,7 +50,7 @@ def perceptual_hash(picture: Image.Image) -> str:
     """
     from PIL import Image
 
-    grey = np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
+    grey = np.asarray(in_rgb(picture).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
     basis = _cosines()
     low = basis @ grey @ basis.T
     return np.packbits(low > np.median(low)).tobytes().hex()

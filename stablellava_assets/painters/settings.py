@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError
+from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 
 class EmbeddedPainterSettings(Document):
@@ -27,11 +26,11 @@ Scheduler = Literal[
 class C2paSettings(Document):
     """What pictures are signed with. Needs the package c2pa-python (the extra c2pa)."""
 
-    certificate: Path = Field(
+    certificate: UserPath = Field(
         description="PEM file: the signer's certificate, then those of its authorities. Relative paths start at the "
         "working directory."
     )
-    private_key: Path = Field(description="PEM file of the signer's private key, not encrypted.")
+    private_key: UserPath = Field(description="PEM file of the signer's private key, not encrypted.")
 
 
 class DiffusionPainterSettings(Document):

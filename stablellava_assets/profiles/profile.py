@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
 from stablellava_assets.authors.settings import AuthorSettings, ReleasedAuthorSettings
@@ -19,20 +19,34 @@ from stablellava_assets.painters.settings import PainterSettings
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tuning.settings import AnyTuningSettings
-from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError, load_document
+from stablellava_assets.yaml_documents import (
+    Document,
+    DocumentError,
+    MistakeAtKeyError,
+    UserPath,
+    expanded,
+    load_document,
+)
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
 DATA_VARIABLE = "STABLELLAVA_DATA"
 
 
+def _expanded_folder(written: str) -> str:
+    """A URL as it is, a folder with the home folder for a tilde in front."""
+    return str(expanded(Path(written))) if written.startswith("~") else written
+
+
 class StorageSettings(Document):
     """Where things lie. Relative folders start at the working directory."""
 
-    data: Path = Field(
+    data: UserPath = Field(
         Path("data"), description="Local folder: warehouse, models, journals, quarantine, Dagster's state."
     )
-    tables: str | None = Field(None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables.")
+    tables: Annotated[str, AfterValidator(_expanded_folder)] | None = Field(
+        None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables."
+    )
 
 
 class ScheduleSettings(Document):
@@ -44,7 +58,7 @@ class ScheduleSettings(Document):
 class Profile(Document):
     """Every setting of a run. Keys and tokens are never here: they come from the environment."""
 
-    abilities: Path = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
+    abilities: UserPath = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
     only: list[str] | None = Field(
         None,
         min_length=1,
@@ -104,13 +118,21 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     """
     name = environment.get(PROFILE_VARIABLE) or "embedded"
     path = BUILT_IN_PROFILES / f"{name}.yaml"
-    if not path.exists():
-        path = Path(name)
+    if not path.is_file():
+        path = _from_environment(PROFILE_VARIABLE, name)
     if not path.exists():
         known = ", ".join(sorted(found.stem for found in BUILT_IN_PROFILES.glob("*.yaml")))
         raise DocumentError(f"{PROFILE_VARIABLE}={name}: no such profile or file; built in are {known}")
     profile = load_document(path, Profile)
     data = environment.get(DATA_VARIABLE)
     if data:
-        profile = profile.model_copy(update={"storage": profile.storage.model_copy(update={"data": Path(data)})})
+        storage = profile.storage.model_copy(update={"data": _from_environment(DATA_VARIABLE, data)})
+        profile = profile.model_copy(update={"storage": storage})
     return profile
+
+
+def _from_environment(variable: str, written: str) -> Path:
+    try:
+        return expanded(Path(written))
+    except ValueError as error:
+        raise DocumentError(f"{variable}={error}") from error

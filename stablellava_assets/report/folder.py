@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
@@ -15,7 +16,7 @@ from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 
 
-class ReportError(RuntimeError):
+class ReportError(ExplainedError, RuntimeError):
     """The report could not be made; the message says why and what to do."""
 
 
@@ -72,7 +73,7 @@ class Report:
                 publish_file(self.index, self._index())
         except OSError as error:
             raise ReportError(
-                f"{self._folder}: the report cannot be written ({error}). Make room, then run `stablellava report`; "
+                f"{self._folder}: the report cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, then run `stablellava report`; "
                 "the tables are published and untouched."
             ) from error
         return self.page(chosen)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import logging
 import os
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,15 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from stablellava_assets.explained import ExplainedError, is_of_the_system, said_by_the_system
 from stablellava_assets.tables.table import Table
 
 Partition = tuple[str, ...]
 """Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""
 
 _FILE = "part-0.parquet"
+_VALUES = {
+    "ability": re.compile(r"[a-z][a-z0-9_]*"),
+    "batch": re.compile(r"\d{4}"),
+    "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
+}
+"""What a partition may be called. Names of other folders ("batch=0001 (1)") come from sync programs and copies by hand."""
+_LOG = logging.getLogger(__name__)
 
 
-class StoreError(RuntimeError):
+class StoreError(ExplainedError, RuntimeError):
     """A partition that cannot be read or written; the message names the file and what to do about it."""
 
 
@@ -32,8 +43,14 @@ class ParquetStore:
     """
 
     def __init__(self, root: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(str(root))
+        except (ImportError, ValueError) as error:
+            raise StoreError(
+                f"storage.tables: {root} cannot be opened ({error}); install what fsspec needs for it, or name a folder"
+            ) from error
         self._is_local = isinstance(self._fs, LocalFileSystem)
+        self._left_out: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -46,13 +63,73 @@ class ParquetStore:
 
     def glob(self, table: Table) -> str:
         """A pattern that matches the published files of a table and nothing unfinished."""
-        return "/".join([self._root, table.name, *("*" for _ in table.partitioned_by), "part-*.parquet"])
+        columns = (f"{column}=*" for column in table.partitioned_by)
+        return "/".join([glob.escape(self._root), table.name, *columns, _FILE])
+
+    def files(self, table: Table) -> list[str]:
+        """The published files of a table, in the order of their partitions.
+
+        Raises:
+            StoreError: a folder cannot be listed.
+        """
+        return [self.path(table, partition) for partition in self.partitions(table)]
 
     def partitions(self, table: Table) -> list[Partition]:
-        """The published partitions, sorted."""
+        """The published partitions, sorted; what else lies in the table's folder is left out, with a warning.
+
+        Raises:
+            StoreError: a folder cannot be listed.
+        """
+        found = []
+        for folders in self._folders_with_rows(table):
+            values = [folder.partition("=")[::2] for folder in folders]
+            named = [_VALUES[column].fullmatch(value) for column, value in values if column in _VALUES]
+            if [column for column, _ in values] == list(table.partitioned_by) and all(named):
+                found.append(tuple(value for _, value in values))
+            else:
+                self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
+        return sorted(found)
+
+    def _folders_with_rows(self, table: Table) -> list[tuple[str, ...]]:
+        """The names of the folders below a table's that hold rows."""
+        top = f"{self._root}/{table.name}"
+        try:
+            paths = self._local_files(top, len(table.partitioned_by)) if self._is_local else self._remote_files(top)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(
+                f"{top}: cannot be listed ({said_by_the_system(error)}); it may hold good rows, so mend that and try again"
+            ) from error
+        below = [path.split("/") for path in paths]
+        parts = [each for each in below if len(each) == len(table.partitioned_by) + 1 and each[-1].endswith(".parquet")]
+        for each in parts:
+            if each[-1] != _FILE and not each[-1].startswith("."):
+                self._leave_out("/".join([top, *each]), f"where only {_FILE} is read")
+        return [tuple(each[:-1]) for each in parts if each[-1] == _FILE]
+
+    def _remote_files(self, top: str) -> list[str]:
+        # One listing, where a folder at a time would take a request each.
         self._fs.invalidate_cache()
-        found = (path.split("/")[-1 - len(table.partitioned_by) : -1] for path in self._fs.glob(self.glob(table)))
-        return sorted(tuple(folder.split("=", 1)[1] for folder in folders) for folders in found)
+        return [path.removeprefix(f"{top}/") for path in self._fs.find(top)]
+
+    @staticmethod
+    def _local_files(top: str, depth: int) -> list[str]:
+        """Files ``depth`` folders below ``top``; folders may be links."""
+        folders = [""]
+        for _ in range(depth):
+            folders = [
+                f"{folder}{entry.name}/"
+                for folder in folders
+                for entry in os.scandir(f"{top}/{folder}")
+                if "=" in entry.name and entry.is_dir()
+            ]
+        return [f"{folder}{entry.name}" for folder in folders for entry in os.scandir(f"{top}/{folder}")]
+
+    def _leave_out(self, path: str, why: str) -> None:
+        if path not in self._left_out:
+            self._left_out.add(path)
+            _LOG.warning("%s is left out: it is a copy that a sync program or somebody made, %s; delete it", path, why)
 
     def holds(self, table: Table, partition: Partition) -> bool:
         """Whether the partition was published."""
@@ -66,7 +143,7 @@ class ParquetStore:
         """The rows of a partition; None where it was never published.
 
         Raises:
-            StoreError: the file is there but is damaged, or was written with another schema.
+            StoreError: the file is there but cannot be read, is damaged, or was written with another schema.
         """
         path = self.path(table, partition)
         names = list(columns) if columns is not None else table.schema.names
@@ -78,6 +155,11 @@ class ParquetStore:
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, OSError) and is_of_the_system(error):
+                raise StoreError(
+                    f"{path}: cannot be read ({error.strerror or said_by_the_system(error)}). Its rows may be good, so mend that "
+                    "and try again."
+                ) from error
             raise StoreError(
                 f"{path}: damaged Parquet file ({error}). Delete it and materialize {table.name} "
                 f"for partition {'|'.join(partition) or '(whole table)'} again."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import glob
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,58 +12,173 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from filelock import FileLock
 
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
-from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, Table
 
 if TYPE_CHECKING:
     import duckdb
 
 _LEDGER = "published_partitions"
+_HOLDER = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\)(?: by user \S+)?)")
+_OF_THE_SYSTEM = re.compile(
+    r"permission denied|read-only file system|no space left|disk quota|too many open files|input/output error|stale file handle"
+    r"|resource temporarily unavailable|cannot open file",
+    re.IGNORECASE,
+)
+_OF_THE_FILE = re.compile(
+    r"not a valid duckdb|corrupt|could not read enough bytes|checksum|serializ|deserializ|storage version|version number"
+    r"|failed to load metadata|replaying wal",
+    re.IGNORECASE,
+)
+
+
+class WarehouseError(ExplainedError, RuntimeError):
+    """The warehouse cannot be read or written now; the message says why and what to do. The tables are untouched."""
+
+
+class QueryError(ExplainedError, ValueError):
+    """SQL that DuckDB does not run; the message is DuckDB's."""
 
 
 class Warehouse:
     """One DuckDB file kept in step with a store.
 
-    DuckDB lets one process at a time open the file, so every use holds a lock file for one short transaction.
+    DuckDB lets one process at a time write to the file, so every change holds a lock file for one short transaction.
     Encoded pictures stay in Parquet: views named ``<table>_pictures`` show them.
     """
 
     def __init__(self, path: Path, store: ParquetStore) -> None:
         self._path = path
         self._store = store
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock")
+        self._behind = Path(f"{path}.behind")
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies or will lie."""
+        return self._path
 
     def sync(self, tables: Sequence[Table] = TABLES) -> dict[str, int]:
         """Copy every partition that is newer in the store, and forget those that are gone.
 
-        Whatever an interrupted run left out is made good by the next call, and a table of which nothing has been made is
-        there, empty. Returns partitions changed, by table.
+        Whatever an interrupted run left out is made good by the next call, and so is what could not be copied since somebody
+        held the file. A table of which nothing has been made is there, empty. Returns partitions changed, by table.
+
+        Raises:
+            WarehouseError: somebody has the file open, it is damaged, or it may not be written.
+            StoreError: a table's file cannot be read.
         """
-        with self._open() as connection:
-            for table in TABLES:
-                _make_table(connection, table)
-            return {table.name: self._sync_table(connection, table) for table in tables}
+        try:
+            with self._explained():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._lock, self._opened() as connection:
+                    for table in TABLES:
+                        _make_table(connection, table)
+                    wanted = TABLES if self._behind.exists() else tables
+                    changed = {table.name: self._sync_table(connection, table) for table in wanted}
+                self._behind.unlink(missing_ok=True)
+        except (WarehouseError, StoreError):
+            self._remember()
+            raise
+        return {table.name: changed[table.name] for table in tables}
 
     def rebuild(self) -> dict[str, int]:
-        """Make the warehouse anew from the store. Returns partitions copied, by table."""
-        with self._lock:
-            self._path.unlink(missing_ok=True)
-            Path(f"{self._path}.wal").unlink(missing_ok=True)
-            return self.sync()
+        """Make the warehouse anew from the store. Returns partitions copied, by table.
+
+        Raises:
+            WarehouseError: it may not be written.
+            StoreError: a table's file cannot be read.
+        """
+        with self._explained():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                self._path.unlink(missing_ok=True)
+                Path(f"{self._path}.wal").unlink(missing_ok=True)
+                return self.sync()
 
     def query(self, sql: str) -> pa.Table:
-        """Run a query while no other process of this project writes."""
-        with self._open() as connection:
-            result: pa.Table = connection.sql(sql).to_arrow_table()
-            return result
+        """Run a query, reading alone, while no other process of this project writes.
 
-    @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        Raises:
+            WarehouseError: there is no warehouse yet, somebody writes to it, it is damaged, or it may not be read.
+            QueryError: the SQL is no query, or one that DuckDB refuses.
+        """
         import duckdb
 
-        with self._lock, duckdb.connect(str(self._path)) as connection:
+        with self._explained():
+            if not self._path.exists():
+                raise WarehouseError(
+                    f"{self._path}: there is no warehouse yet; materialize something first (make demo), or make it from the "
+                    "tables with `stablellava rebuild-warehouse`"
+                )
+            with self._waiting(), duckdb.connect(str(self._path), read_only=True) as connection:
+                try:
+                    found = connection.sql(sql)
+                    if found is None:
+                        raise QueryError("there is no query in it; write one, as in SELECT * FROM ability_scores")
+                    result: pa.Table = found.to_arrow_table()
+                except duckdb.Error as error:
+                    if _OF_THE_FILE.search(str(error)) or isinstance(error, duckdb.FatalException):
+                        raise
+                    raise QueryError(str(error)) from error
+                return result
+
+    def _remember(self) -> None:
+        """Have the next call copy whatever is missing of any table."""
+        try:
+            self._behind.touch()
+        except OSError:
+            # A folder that cannot be written: its own stages will say so, and `rebuild-warehouse` copies everything.
+            return
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Until no process of this project writes; a folder in which nothing may be written has none."""
+        try:
+            self._lock.acquire()
+        except OSError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            raise WarehouseError(self._reason(str(error))) from error
+        except OSError as error:
+            raise WarehouseError(
+                f"{self._path}: cannot be opened ({said_by_the_system(error)}); {remedy_of(error)}"
+            ) from error
+
+    def _reason(self, said: str) -> str:
+        said = " ".join(said.split())
+        if "could not set lock" in said.casefold():
+            holder = found[1] if (found := _HOLDER.search(said)) else "another program"
+            return (
+                f"{self._path}: is open elsewhere, in {holder}; close it there, or open it read-only and only while you look. "
+                "It is a copy of the tables, and what it lacks is copied by the next stage or by `stablellava rebuild-warehouse`"
+            )
+        if _OF_THE_SYSTEM.search(said) and not _OF_THE_FILE.search(said):
+            return f"{self._path}: cannot be opened ({said}); make room, or see to its permissions"
+        return (
+            f"{self._path}: is damaged or of another version of DuckDB ({said}); it is a copy of the tables, which "
+            "`stablellava rebuild-warehouse` makes anew"
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
+        with duckdb.connect(str(self._path)) as connection:
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_LEDGER} "
                 "(table_name VARCHAR, partition_key VARCHAR, version VARCHAR, PRIMARY KEY (table_name, partition_key))"
@@ -83,7 +200,7 @@ class Warehouse:
             self._replace(connection, table, partition, data, in_store.get(partition))
             connection.commit()
         if len(plain) < len(table.columns) and in_store:
-            self._show_pictures(connection, table)
+            self._show_pictures(connection, table, in_store)
         return len(changed) + len(gone)
 
     @staticmethod
@@ -103,11 +220,15 @@ class Warehouse:
             connection.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
             connection.execute(f"INSERT INTO {_LEDGER} VALUES (?, ?, ?)", [table.name, key, version])
 
-    def _show_pictures(self, connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-        pattern = self._store.glob(table).replace("'", "''")
+    def _show_pictures(
+        self, connection: duckdb.DuckDBPyConnection, table: Table, partitions: Iterable[Partition]
+    ) -> None:
+        # Each file by its name: a pattern would find copies as well. DuckDB takes a name for a pattern all the same.
+        names = (glob.escape(self._store.path(table, partition)).replace("'", "''") for partition in partitions)
+        listed = ", ".join(f"'{name}'" for name in names)
         connection.execute(
             f"CREATE OR REPLACE VIEW {table.name}_pictures AS SELECT {table.row_id}, image "
-            f"FROM read_parquet('{pattern}', hive_partitioning = false)"
+            f"FROM read_parquet([{listed}], hive_partitioning = false)"
         )
 
 

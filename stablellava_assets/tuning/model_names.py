@@ -15,8 +15,9 @@ class ModelSource(NamedTuple):
 
 def model_source(named: str | Path) -> ModelSource:
     """A folder, or a name on the hub with its revision after ``@``."""
-    if Path(named).is_dir():
-        return ModelSource(str(named), None)
+    folder = Path(named).expanduser()
+    if folder.is_dir():
+        return ModelSource(str(folder), None)
     name, _, revision = str(named).partition("@")
     return ModelSource(name, revision or None)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.tuning.conversations import messages_of, tokenize
 from stablellava_assets.tuning.packing import PackedRows, pack
 
@@ -109,13 +109,10 @@ def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], c
 
 def _pixels(example: TrainingExample, processor: LlavaProcessor) -> np.ndarray:
     """The picture as the model's preprocessing makes it, (3, height, width), before it is scaled to floats."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(io.BytesIO(example.image_bytes)) as picture:
-            picture.load()
-            prepared = processor.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
-    except (UnidentifiedImageError, OSError) as error:
+        picture = upright(example.image_bytes)
+    except UndecodablePictureError as error:
         raise ValueError(f"picture {example.image_id} cannot be decoded: {error}") from error
+    prepared = processor.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
     values: np.ndarray = prepared["pixel_values"][0]
     return values.clip(0, 255).round().astype("uint8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stablellava_assets.evaluation.choices import choice_question, chosen_option, rotated
+from stablellava_assets.evaluation.keywords import holds_keyword
 from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.yes_no import verdict_of
 
 OPTIONS = ["a cat", "a dog", "a cat tree", "houses"]
 
@@ -153,3 +155,189 @@ def test_a_choice_is_right_only_if_it_is_right_in_every_rotation() -> None:
     scores = {(row["model"], row["ability"]): row for row in score_answers(rows) if row["question_kind"] == "all"}
     assert (scores["base", "counting"]["correct"], scores["base", "counting"]["n"]) == (1, 2)
     assert (scores["tuned", "all"]["correct"], scores["tuned", "all"]["n"]) == (1, 1)
+
+
+FOUR = ["a dog", "a cat", "a bird", "a house"]
+CHINESE = ["狗", "猫", "鸟"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "B",
+        "Ｂ",
+        "B。",
+        "（B）",
+        "【B】",
+        "\\boxed{B}",
+        "$\\boxed{\\text{B}}$",
+        "<answer>B</answer>",
+        "<answer> (B) </answer>",
+        "#### B",
+        "Answer: $B$",
+        "Ans: B",
+        "I believe B",
+        "Based on the image, B",
+        "`B`",
+        "**B**",
+        "*B*",
+        "_B_",
+        "__B__",
+        "Answer: **B**",
+        "**Answer: B**",
+        "<think>It could be A. Or C.</think>B",
+        "A? maybe A.</think>\n\nB",
+        "<think>A or C</think>\n<answer>B</answer>",
+        "<|begin_of_box|>B<|end_of_box|>",
+        "Antwort: B",
+        "Die richtige Antwort ist B.",
+        "La réponse est B.",
+        "La respuesta correcta es la B.",
+        "La respuesta correcta es la opción B.",
+        "A resposta correta é a letra B.",
+        "A resposta é B.",
+        "La risposta corretta è B.",
+        "Ответ: B",
+        "Правильный ответ: B",
+        "Правильный ответ — B.",
+        "Đáp án: B",
+        "Đáp án là B.",
+        "Jawaban: B",
+        "正解はBです。",
+        "答えはBです",
+        "정답은 B입니다.",
+        "정답: B",
+        "الإجابة: B",
+        "उत्तर: B",
+        "答案：B",
+        "正确答案是B。",
+        "So the answer is\n\n**B**",
+        "Final Answer: B",
+        "The final answer is $\\boxed{B}$.",
+        "The picture shows a bird and a dog.\nB",
+        "It barks. B",
+        "Therefore, the correct option is (B).",
+        "The answer is: B. a cat",
+        "[B]",
+        "{B}",
+        "<B>",
+        "Option: B",
+        "Svar: B",
+        "Het antwoord is B.",
+        "Odpowiedź: B",
+        "Cevap: B",
+        "The best answer is B",
+        "best answer: B",
+        "B: a cat",
+        "B) a cat",
+        "⒝",
+        "Ⓑ",
+    ],
+)
+def test_letters_as_models_of_many_makes_and_languages_write_them(answer: str) -> None:
+    assert chosen_option(answer, FOUR) == "a cat"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "B",
+        "B. 猫",
+        "B。",
+        "B、猫",
+        "（B）",
+        "答案是B",
+        "选B",
+        "这是猫",
+        "故选B。",
+        "所以答案选B",
+        "正确选项为B",
+        "应该选B",
+        "我选择B",
+        "B是正确的",
+        "答案为（B）",
+        "答案：B。猫",
+        "猫",
+        "图中是一只猫。",
+        "B：猫",
+        "选项B",
+        "选 B",
+        "B猫",
+        "答案是 B 因为它是猫",
+        "因此，答案是B。",
+        "<think>可能是A</think>答案：B",
+        "综上，B",
+        "答案应为B",
+        "本题选B",
+        "正确答案为：B",
+    ],
+)
+def test_letters_and_words_in_chinese(answer: str) -> None:
+    assert chosen_option(answer, CHINESE) == "猫"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A dog and a house.",
+        "A bird house is there and a dog",
+        "<think>B it is, surely",
+        "",
+        "The answer is not B.",
+        "La respuesta no es B.",
+        "Die Antwort ist nicht B.",
+        "答案不是B",
+        "不选B",
+        "不是B",
+        "I think a dog or a cat",
+        "I see it.",
+        "In plan A there are two things.",
+        "Vitamin C is good",
+        "A or B",
+        "A building.",
+        "A plane",
+        "Answer: A plane flies",
+        "The best A student",
+        "Correct me if A is wrong because",
+        "\\boxed{}",
+        "The correct answer depends on plan B and more",
+        "T恤",
+        "<answer></answer>",
+    ],
+)
+def test_words_negations_and_unfinished_thoughts_are_no_letters(answer: str) -> None:
+    assert chosen_option(answer, FOUR if answer.isascii() else CHINESE) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "right"),
+    [
+        ("cre\u0300me bru\u0302le\u0301e", "crème brûlée", True),
+        ("ｋｏａｌａ", "koala", True),
+        ("STRASSE", "straße", True),
+        ("这是一只猫。", "猫", True),
+        ("这不是猫。", "猫", False),
+        ("ネコです", "ネコ", True),
+        ("고양이입니다", "고양이", True),
+        ("<think>a koala?</think>It is a lion.", "koala", False),
+        ("<think>a lion?</think>It is a koala.", "koala", True),
+        ("\\boxed{\\text{koala}}", "koala", True),
+        ("<answer>koala</answer>", "koala", True),
+    ],
+)
+def test_keywords_in_every_form_of_unicode_and_behind_thoughts(answer: str, accepted: str, right: bool) -> None:
+    assert holds_keyword(answer, [accepted], []) == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ("<think>Yes? No, wait.</think>No.", "no"),
+        ("maybe not... so yes</think>\nYes", "yes"),
+        ("<answer>Yes</answer>", "yes"),
+        ("Ｎｏ", "no"),
+        ("<think>yes", None),
+    ],
+)
+def test_verdicts_behind_thoughts(answer: str, verdict: str | None) -> None:
+    assert verdict_of(answer) == verdict

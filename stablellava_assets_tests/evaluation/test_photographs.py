@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +364,88 @@ def test_what_is_no_hierarchy_of_open_images_is_named(tmp_path: Path) -> None:
     done = _open_images(tmp_path, ("a", "/m/01", "1"), hierarchy={"Subcategory": [{"Name": "Animal"}]})
     assert done.exit_code == 1
     assert "hierarchy.json: not a hierarchy of Open Images" in done.output
+
+
+ANIMALS = ["dog", "cat", "horse", "zebra", "elephant", "bear", "sheep", "cow", "bird", "giraffe"]
+
+
+def _coco(folder: Path, **changes: Any) -> Result:
+    """Runs the command on twenty pictures below val, half of them in each of two folders, by a file with ``changes``."""
+    if not (folder / "val").exists():
+        for number in range(20):
+            path = folder / f"val/s{1 + number // 10}/{number % 10:03d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture("red"))
+    names = [f"s{1 + number // 10}/{number % 10:03d}.jpg" for number in range(20)]
+    content = {
+        "images": [{"id": number, "file_name": name, "license": 1} for number, name in enumerate(names)],
+        "annotations": [{"image_id": number, "category_id": 1 + number % 10} for number in range(20)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(ANIMALS, 1)],
+        "licenses": [{"id": 1, "url": "http://l"}],
+    }
+    content |= {key: change(content[key]) for key, change in changes.items()}
+    (folder / "labels.json").write_text(json.dumps(content))
+    given = [str(folder / "labels.json"), str(folder / "val"), str(folder / "out")]
+    return CliRunner().invoke(main, ["photographs", "coco", *given])
+
+
+def _each(**values: Any) -> Any:
+    return lambda rows: [{**row, **{key: make(row) for key, make in values.items()}} for row in rows]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"annotations": _each(image_id=lambda row: str(row["image_id"]))},
+        {"annotations": _each(category_id=lambda row: float(row["category_id"]))},
+        {"images": _each(file_name=lambda row: f"/home/ada/project/val/{row['file_name']}")},
+        {"images": _each(file_name=lambda row: f"C:\\data\\val\\{row['file_name']}".replace("/", "\\"))},
+        {"images": _each(file_name=lambda row: f"/data/local-files/?d=val%2F{row['file_name']}")},
+        {"images": _each(file_name=lambda row: f"../../{row['file_name']}")},
+        {"licenses": lambda rows: [{"id": 1, "name": "CC BY 4.0"}, {"name": "none"}, None]},
+        {"licenses": lambda rows: None},
+        {"annotations": lambda rows: [*rows, {"image_id": 3}, {"category_id": 99, "image_id": 3}]},
+        {"categories": _each(supercategory=lambda row: "none")},
+    ],
+)
+def test_coco_files_of_other_tools(changes: dict[str, Any], tmp_path: Path) -> None:
+    done = _coco(tmp_path, **changes)
+    assert done.exit_code == 0, done.output
+    assert "20 pictures listed, 20 found and labelled" in done.output
+    (tmp_path / "plain").mkdir()
+    plain = _coco(tmp_path / "plain")
+    assert done.output.splitlines()[2:] == plain.output.splitlines()[2:]
+    listed = read_photographs(tmp_path / "out", load_catalog())
+    assert {one.photograph.image.split("/")[1] for one in listed} == {"s1", "s2"}, "none is lost for its name"
+
+
+def test_coco_pictures_that_are_no_use_are_counted(tmp_path: Path) -> None:
+    assert _coco(tmp_path).exit_code == 0
+    shutil.rmtree(tmp_path / "out")
+    whole = (tmp_path / "val/s1/003.jpg").read_bytes()
+    (tmp_path / "val/s1/003.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "val/s1/004.jpg").unlink()
+    done = _coco(tmp_path, images=_each(file_name=lambda row: None if row["id"] == 5 else row["file_name"]))
+    assert done.exit_code == 0, done.output
+    assert "18 found and labelled; 2 whose file_name leads to no file below" in done.output
+    assert not list(tmp_path.glob(".out*"))
+    again = _coco(tmp_path)
+    assert "is not empty.\nIt holds a list of photographs already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"images": lambda rows: {}}, "no list of objects in 'images'"),
+        ({"annotations": lambda rows: [None]}, "no list of objects in 'annotations'"),
+        ({"categories": _each(name=lambda row: None)}, "lacks an id or a name"),
+        ({"images": _each(file_name=lambda row: "gone.jpg")}, "20 whose file_name leads to no file below"),
+        ({"categories": _each(name=lambda row: f"thing {row['id']}")}, "Labels are thing 1, "),
+    ],
+)
+def test_coco_files_that_are_none_say_why_and_leave_nothing(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    done = _coco(tmp_path, **changes)
+    assert done.exit_code == 1
+    assert told in done.output
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.evaluation.suites.items import SuiteError
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
+from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.yaml_documents import DocumentError, load_document
@@ -208,3 +210,29 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         read_mmvet(tmp_path / "list.json", tmp_path, "mmvet")
     with pytest.raises(SuiteError, match="cannot be read"):
         read_pope(tmp_path / "none.json", tmp_path, "pope")
+
+
+def test_base64_as_other_programs_write_it(tmp_path: Path) -> None:
+    encoded = picture("red")
+    plain = base64.b64encode(encoded).decode()
+    lines = "\n".join(textwrap.wrap(plain, 76))
+    read = Pictures()
+    for text in (plain, lines, plain.rstrip("="), f"data:image/png;base64,{plain}", f" {plain} "):
+        assert read.in_base64(text, "row 2").encoded == encoded
+    with pytest.raises(SuiteError, match="row 3: image: is not base64"):
+        read.in_base64("a picture!", "row 3")
+
+
+def test_a_mark_in_a_question_is_refused(tmp_path: Path) -> None:
+    row = {"question_id": 7, "image": "red.png", "text": "<image>\nIs there a dog?", "label": "yes"}
+    (tmp_path / "coco_pope_random.json").write_text(json.dumps(row))
+    (tmp_path / "red.png").write_bytes(picture("red"))
+    with pytest.raises(SuiteError, match="pope: item 7: the question holds <image>"):
+        read_pope(tmp_path / "coco_pope_random.json", tmp_path, "pope")
+
+
+def test_an_open_quote_of_a_tsv_is_named(tmp_path: Path) -> None:
+    head = "index\tquestion\tA\tB\tanswer\tcategory\timage"
+    (tmp_path / "m.tsv").write_text(f'{head}\n1\t"What?\ta\tb\tA\tc\tx\n2\tWhat?\ta\tb\tA\tc\tx\n')
+    with pytest.raises(SuiteError, match=r"m\.tsv:2: a quote is opened here and never closed.*benchmark\.external"):
+        read_mmbench(tmp_path / "m.tsv", "mmbench")

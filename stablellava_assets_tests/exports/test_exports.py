@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -192,3 +194,81 @@ def test_what_people_decided_goes_along(tmp_path: Path) -> None:
     export_pairs("llava", store, store_partitions(store), tmp_path / "out", WHOLE)
     (line,) = (tmp_path / "out/provenance.jsonl").read_text().splitlines()
     assert "kept_by_review: Ada decided so: fine" in json.loads(line)["notes"]
+
+
+def test_a_link_stays_one_and_its_folder_gets_the_export(store: ParquetStore, tmp_path: Path) -> None:
+    for existing in (False, True):
+        big, out = tmp_path / f"big {existing}", tmp_path / f"out {existing}"
+        out.symlink_to(big)
+        if existing:
+            export_pairs("llava", store, store_partitions(store), big, WHOLE)
+        export_pairs("webdataset", store, store_partitions(store), out, WHOLE, replace=existing)
+        assert out.is_symlink()
+        assert checked(big).returncode == 0
+        assert not (big / "train.json").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_link_that_leads_to_itself_is_named(store: ParquetStore, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("out")
+    with pytest.raises(DestinationError, match="out: could not be written"):
+        export_pairs("llava", store, store_partitions(store), tmp_path / "out", WHOLE)
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_volume_stays_mounted_and_is_filled(
+    noticed: bool, store: ParquetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root of a mounted volume cannot be moved; whether it is one is not always told."""
+    volume, rename = tmp_path / "volume", Path.rename
+    (volume / "lost+found").mkdir(parents=True)
+    if noticed:
+        monkeypatch.setattr(Path, "is_mount", lambda path: path == volume)
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path == volume:
+            raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    before = volume.stat().st_ino
+    export_pairs("llava", store, store_partitions(store), volume, WHOLE)
+    with pytest.raises(DestinationError, match="say --replace"):
+        export_pairs("llava", store, store_partitions(store), volume, WHOLE)
+    export_pairs("webdataset", store, store_partitions(store), volume, WHOLE, replace=True)
+    assert checked(volume).returncode == 0
+    assert not (volume / "train.json").exists()
+    assert volume.stat().st_ino == before
+    assert {path.name for path in volume.iterdir() if path.name.startswith((".", "lost"))} == {"lost+found"}
+    assert {path.name for path in tmp_path.iterdir()} == {"tables", "volume"}
+
+
+def test_a_volume_keeps_its_export_where_the_new_one_fails(
+    store: ParquetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = tmp_path / "volume"
+    export_pairs("llava", store, store_partitions(store), volume, WHOLE)
+    kept = {path.relative_to(volume) for path in volume.rglob("*")}
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == volume)
+    move, moved = shutil.move, []
+
+    def fail(source: Path, target: Path) -> object:
+        moved.append(source)
+        if len(moved) == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return move(source, target)
+
+    monkeypatch.setattr(shutil, "move", fail)
+    with pytest.raises(DestinationError, match="the disk is full; make room"):
+        export_pairs("webdataset", store, store_partitions(store), volume, WHOLE, replace=True)
+    assert {path.relative_to(volume) for path in volume.rglob("*")} == kept
+    assert checked(volume).returncode == 0
+
+
+@pytest.mark.parametrize("left", [".DS_Store", "Thumbs.db", "lost+found"])
+def test_what_other_programs_leave_is_in_nobodys_way(left: str, store: ParquetStore, tmp_path: Path) -> None:
+    for folder in (tmp_path / "out", tmp_path / "out/images"):
+        folder.mkdir(exist_ok=True)
+        (folder / left).write_text("")
+        export_pairs("llava", store, store_partitions(store), tmp_path / "out", WHOLE, replace=True)
+    assert checked(tmp_path / "out").returncode == 0

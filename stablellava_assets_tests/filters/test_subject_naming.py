@@ -30,6 +30,11 @@ NAMED = [
     ("Hippo", "A hippopotamus wallows."),
     ("Gold-bangle", "A golden bangle lies on the cloth."),
     ("a man with a hat", "The man wears hats well."),
+    ("policeman", "A woman in uniform; she is a policewoman."),
+    ("Firewoman", "Two firemen rest."),
+    ("salesperson", "The saleswoman smiles."),
+    ("pianist", "His piano skills are remarkable."),
+    ("cellist", "She tunes two cellos."),
 ]
 UNNAMED = [
     ("Koala", "A city street at night."),
@@ -41,6 +46,12 @@ UNNAMED = [
     ("plane", "A planet above the horizon."),
     ("grape", "Half a grapefruit."),
     ("cat", "A catalogue lies open."),
+    ("photographer", "A man with a camera."),
+    ("policeman", "A man in uniform."),
+    ("policeman", "A fireman rests."),
+    ("woman", "A man reads."),
+    ("human", "A woman reads."),
+    ("cello", "Cells under glass."),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from typing import Any
 import pytest
 
 from stablellava_assets.painters.base import PainterError
+from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
+from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import spec
-from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
+from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, save_sdxl
 from stablellava_assets_tests.project import ROOT
 
 
@@ -224,3 +227,20 @@ def test_a_profile_chooses_the_painter(tmp_path: Path, sdxl: Path) -> None:
     assert painter.name == "diffusion"
     (planned,) = painter.plan([spec("koala")])
     assert planned.row_id
+
+
+@pytest.mark.parametrize(
+    ("saved", "asked", "told"),
+    [
+        ("fp16", None, "its weights are of the variant fp16 alone; set painter.variant: fp16"),
+        (None, "fp16", "the folder has no variant 'fp16'; leave painter.variant out"),
+        ("fp16", "bf16", "its weights are of the variant fp16 alone; set painter.variant: fp16"),
+    ],
+)
+def test_a_variant_that_is_not_there_names_the_one_that_is(
+    saved: str | None, asked: str | None, told: str, tmp_path: Path
+) -> None:
+    assemble_sdxl().save_pretrained(tmp_path / "model", variant=saved)
+    settings = DiffusionPainterSettings(kind="diffusion", model=str(tmp_path / "model"), variant=asked, device="cpu")
+    with pytest.raises(PainterError, match=re.escape(told)):
+        load_pipeline(settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import threading
 from pathlib import Path
 
@@ -137,3 +139,77 @@ def test_the_root_may_be_any_fsspec_url() -> None:
     read = store.read(PROMPT_SPECS, PARTITION)
     assert read is not None
     assert read.equals(specs(3))
+
+
+ROOTS = ["stable [copy]", "a*b?", "{x,y}", "größe 猫", "50%", "a b"]
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_folders_of_every_name(name: str, tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path / name))
+    store.publish(PROMPT_SPECS, PARTITION, specs(3))
+    assert store.partitions(PROMPT_SPECS) == [PARTITION]
+    assert store.read_all(PROMPT_SPECS).num_rows == 3
+    assert store.files(PROMPT_SPECS) == [store.path(PROMPT_SPECS, PARTITION)]
+
+
+def test_copies_that_others_made_are_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = ParquetStore(str(tmp_path))
+    folder = Path(store.publish(PROMPT_SPECS, PARTITION, specs(3))).parent
+    for name in (
+        "part-0 (1).parquet",
+        "part-0.sync-conflict-20260101.parquet",
+        "part-1.parquet",
+        ".part-0.parquet.tmp",
+        "._part-0.parquet",
+        ".DS_Store",
+    ):
+        (folder / name).write_bytes((folder / "part-0.parquet").read_bytes())
+    for name in ("batch=0001 (1)", "batch=0001 - Copy", "batch=1", "backup", ".batch=0001"):
+        shutil.copytree(folder, folder.parent / name)
+    shutil.copytree(folder.parent, folder.parent.parent / "ability=animal (conflicted copy)")
+    (folder.parent / "batch=0002").mkdir()
+    for _ in range(2):
+        assert store.partitions(PROMPT_SPECS) == [PARTITION]
+        assert store.read_all(PROMPT_SPECS).num_rows == 3
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == len(set(told))
+    for name in ("batch=0001 (1)", "batch=0001 - Copy", "batch=1", "ability=animal (conflicted copy)/batch=0001"):
+        assert any(f"{name} is left out" in line and "no partition is called" in line for line in told)
+    assert any(
+        "part-0 (1).parquet is left out" in line and "where only part-0.parquet is read" in line for line in told
+    )
+
+
+def test_tables_and_partitions_may_be_links(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path / "tables"))
+    folder = Path(store.publish(PROMPT_SPECS, PARTITION, specs(3))).parent
+    (tmp_path / "disk").mkdir()
+    for path in (folder, tmp_path / "tables/prompt_specs"):
+        moved = path.rename(tmp_path / "disk" / path.name)
+        path.symlink_to(moved)
+        assert store.partitions(PROMPT_SPECS) == [PARTITION]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        PermissionError("Access Denied"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        OSError(errno.EMFILE, "Too many open files"),
+        TimeoutError("timed out"),
+    ],
+)
+def test_what_the_machine_says_is_no_damage(error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ParquetStore(str(tmp_path))
+    store.publish(PROMPT_SPECS, PARTITION, specs(3))
+
+    def refuse(opened: LocalFileOpener, length: int = -1) -> bytes:
+        raise error
+
+    monkeypatch.setattr(LocalFileOpener, "read", refuse)
+    with pytest.raises(StoreError, match=r"part-0\.parquet: cannot be read \(.*Its rows may be good") as raised:
+        store.read(PROMPT_SPECS, PARTITION)
+    assert "amaged" not in str(raised.value)
+    assert "elete" not in str(raised.value)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stablellava_assets.decoding import decoded
+from stablellava_assets.decoding import rendered_otherwise, upright
 from stablellava_assets.evaluation.photographs.records import Listed
 from stablellava_assets.painters.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
@@ -28,7 +28,8 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
         photograph = one.photograph
         if photograph.ability != ability:
             continue
-        sha256 = hashlib.sha256(one.path.read_bytes()).hexdigest()
+        encoded = one.path.read_bytes()
+        sha256 = hashlib.sha256(encoded).hexdigest()
         item_id = content_key("benchmark item", PHOTOGRAPHS, ability, photograph.kind, sha256, photograph.question)
         question = {
             "benchmark": PHOTOGRAPHS,
@@ -39,7 +40,7 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
             "accepted": list(photograph.accepted),
             "refused": list(photograph.all_refused),
         }
-        row_key = content_key("benchmark row", question, sha256)
+        row_key = content_key("benchmark row", question, sha256, *rendered_otherwise(encoded))
         # A copy of a picture under another name, asked the same, is the same item.
         planned.setdefault(item_id, PlannedRow(item_id, row_key, {"question": question, "path": one.path}))
     return list(planned.values())
@@ -50,7 +51,7 @@ def make_photographs(planned: Sequence[PlannedRow]) -> Iterable[Row]:
     for row in planned:
         encoded, reason = row.inputs["path"].read_bytes(), None
         try:
-            looks = perceptual_hash(decoded(encoded))
+            looks = perceptual_hash(upright(encoded))
         except ValueError as error:
             looks, reason = None, f"{row.inputs['path']} cannot be decoded: {error}"
         yield {

@@ -9,7 +9,7 @@ from string import Formatter
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, keywords
-from stablellava_assets.evaluation.photographs.records import Photograph
+from stablellava_assets.evaluation.photographs.records import Photograph, undecodable
 from stablellava_assets.filters.subject_naming import lemmas
 from stablellava_assets.tables.identity import ranked
 
@@ -20,7 +20,8 @@ _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate",
 class Labelled:
     """A photograph, what is in it, and what is known not to be; names in lower case.
 
-    ``alike`` holds, for a name, those of all other things of its sort, as far as the labels tell.
+    ``alike`` holds, for a name, those of all other things of its sort, as far as the labels tell. ``name`` is what the picture
+    is called among the others: its path below their folder, its file's name unless given.
     """
 
     path: Path
@@ -28,19 +29,49 @@ class Labelled:
     absent: frozenset[str]
     credit: str | None = None
     alike: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """The name by which it is known among the others."""
+        return self.name or self.path.name
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labelled pictures that a file of labels lists, and how many of those it lists are no use, by reason."""
+
+    pictures: Sequence[Labelled]
+    listed: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Labelled]:
+        return iter(self.pictures)
+
+    @property
+    def summary(self) -> str:
+        """How much of what is listed can be asked about, on one line."""
+        reasons = "".join(f"; {count:,} {reason}" for reason, count in self.left_out.items() if count)
+        return f"{self.listed:,} pictures listed, {len(self.pictures):,} found and labelled{reasons}"
 
 
 def questions_about(
-    labelled: Iterable[Labelled], abilities: Sequence[Ability], per_kind: int
+    labelled: Iterable[Labelled],
+    abilities: Sequence[Ability],
+    per_kind: int,
+    broken: dict[str, str] | None = None,
 ) -> Iterator[tuple[Photograph, Path]]:
     """Up to ``per_kind`` questions an ability and kind, every one about a photograph of its own; every second yes-no is a no.
 
     A photograph is asked about where it shows exactly one subject of an ability; which one it is, only where no label is of
     another thing of that sort, even if that is no subject: a zebra beside a dog is an animal among others. What it is said not to show, in a yes-no
     question or as the wrong option, is labelled as absent; where nothing of that kind is, nothing is asked.
+
+    A picture that cannot be decoded is passed over; ``broken`` gets the reason by its name.
     """
-    pictures = {one.path.name: one for one in labelled}
+    pictures = {one.called: one for one in labelled}
     used: set[str] = set()
+    broken = {} if broken is None else broken
     for ability in abilities:
         wordings = {kind: _plain_wordings(ability, kind) for kind in QUESTION_KINDS}
         shown = {
@@ -50,14 +81,21 @@ def questions_about(
         for kind in QUESTION_KINDS:
             found, fit = 0, [name for name in shown if kind == "yes_no" or name in alone]
             for name in ranked(fit, "photograph", ability.ability, kind) if fit and wordings[kind] else []:
-                if found == per_kind or name in used:
+                if found == per_kind or name in used or name in broken:
                     continue
                 present = found % 2 == 0 if kind == "yes_no" else None
                 question = _question(ability, shown[name], kind, pictures[name], present)
-                if question is not None:
+                if question is not None and _is_whole(pictures[name], broken):
                     found += 1
                     used.add(name)
                     yield _photograph(ability, question, pictures[name]), pictures[name].path
+
+
+def _is_whole(one: Labelled, broken: dict[str, str]) -> bool:
+    reason = undecodable(one.path)
+    if reason is not None:
+        broken[one.called] = reason
+    return reason is None
 
 
 def _only_subject(ability: Ability, one: Labelled) -> Subject | None:
@@ -100,7 +138,7 @@ def _question(
         # A copy made by model_copy would keep the subjects that are cached.
         fields = {name: getattr(ability, name) for name in Ability.model_fields}
         ability = Ability.model_construct(**{**fields, "subjects": [subject, *known_absent], "tinted": None})
-    return benchmark_question(ability, subject, kind, "photograph", one.path.name, present=present)
+    return benchmark_question(ability, subject, kind, "photograph", one.called, present=present)
 
 
 def _names(subject: Subject) -> list[str]:
@@ -117,7 +155,7 @@ def _plain_wordings(ability: Ability, kind: QuestionKind) -> bool:
 
 def _photograph(ability: Ability, question: Question, one: Labelled) -> Photograph:
     return Photograph(
-        image=f"images/{one.path.name}",
+        image=f"images/{one.called}",
         ability=ability.ability,
         question=question.text,
         accepted=question.accepted,

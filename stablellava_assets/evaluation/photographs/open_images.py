@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.evaluation.photographs.labels import Labelled
+from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
+from stablellava_assets.text_files import TextFileError, csv_rows, header_of, json_value, read_text
 
 
-def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path | None = None) -> Iterator[Labelled]:
-    """The pictures that people looked at and whose file, ``<ImageID>.jpg``, is there.
+def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path | None = None) -> Labels:
+    """The pictures that people looked at and whose file, ``<ImageID>.jpg``, is there; the others are counted.
 
     Args:
         labels: as in ``validation-annotations-human-imagelabels.csv``: ``ImageID``, ``Source``, ``LabelName``, ``Confidence``
@@ -39,37 +38,58 @@ def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path 
             raise PhotographsError(f"{labels}:{line}: Confidence: is no number: {row['Confidence']!r}") from error
         if verified is not None:
             verified.setdefault(row["ImageID"], set()).add(names.get(row["LabelName"], row["LabelName"]))
-    for image_id, shown in sorted(present.items()):
-        path = images / f"{image_id}.jpg"
-        if path.exists():
-            credit = f"Open Images {image_id}, CC BY 2.0"
-            yield Labelled(path, frozenset(shown), frozenset(absent.get(image_id, ())), credit, alike)
+    found = [
+        Labelled(
+            path, frozenset(shown), frozenset(absent.get(image_id, ())), f"Open Images {image_id}, CC BY 2.0", alike
+        )
+        for image_id, shown in sorted(present.items())
+        if (path := _file(images, image_id)) is not None
+    ]
+    return Labels(found, len(present), {f"whose file is not in {images}": len(present) - len(found)})
+
+
+def _file(images: Path, image_id: str) -> Path | None:
+    for suffix in (".jpg", ".JPG", ".jpeg"):
+        try:
+            if (path := images / f"{image_id}{suffix}").is_file():
+                return path
+        except (OSError, ValueError):  # No name of a file.
+            continue
+    return None
 
 
 def _rows(path: Path, columns: tuple[str, ...], headless: bool) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Every row, with its line."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as opened:
-            first = next(csv.reader(opened), [])
-            opened.seek(0)
-            names = columns if headless and first and first[0].startswith("/m/") else None
-            reader = csv.DictReader(opened, names)
-            if missing := set(columns) - set(reader.fieldnames or ()):
-                raise PhotographsError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
-            for row in reader:
-                if missing := {column for column in columns if row[column] is None}:
-                    raise PhotographsError(f"{path}:{reader.line_num}: lacks {', '.join(sorted(missing))}")
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PhotographsError(f"{path}: cannot be read: {error}") from error
+        names: list[str] | None = None
+        for row in csv_rows(read_text(path), str(path)):
+            if not any(row.cells):
+                continue
+            if names is None:
+                is_header = not (headless and row.cells[0].startswith("/m/"))
+                names = header_of(row.cells, str(path)) if is_header else list(columns)
+                if missing := set(columns) - set(names):
+                    raise PhotographsError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
+                if is_header:
+                    continue
+            cells = dict(zip(names, row.cells, strict=False))
+            if missing := set(columns) - set(cells):
+                raise PhotographsError(f"{path}:{row.line}: lacks {', '.join(sorted(missing))}")
+            yield row.line, cells
+        if names is None:
+            raise PhotographsError(f"{path}: is empty")
+    except TextFileError as error:
+        raise PhotographsError(str(error)) from error
 
 
 def _alike(hierarchy: Path, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
     """For each label, those below the same child of the root that are neither wider nor narrower."""
     try:
-        root = json.loads(hierarchy.read_text(encoding="utf-8-sig"))
+        root = json_value(hierarchy)
         lineages = [lineage for sort in root["Subcategory"] for lineage in _lineages(sort, ())]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except TextFileError as error:
+        raise PhotographsError(str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise PhotographsError(f"{hierarchy}: not a hierarchy of Open Images: {error!r}") from error
     members: dict[str, set[str]] = {}
     related: dict[str, set[str]] = {}

@@ -11,14 +11,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.evaluation.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.folders import files_of
+from stablellava_assets.text_files import TextFileError, read_text
 from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SHOWN = 20
+_MARK = "<image>"
 _OPTIONS = {"either_or": (2, 2), "choice": (2, MOST_OPTIONS)}
 
 
@@ -40,6 +43,15 @@ class Photograph(Document):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("question")
+    @classmethod
+    def _without_marks(cls, value: str) -> str:
+        if _MARK in value:
+            raise ValueError(
+                f"holds {_MARK}, which stands for a picture; the line's image is shown before the question"
+            )
+        return value
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -103,7 +115,10 @@ def list_file(given: Path) -> Path:
         if not given.exists():
             raise DocumentError(f"{given}: no such file or folder (benchmark.photographs)")
         return given
-    found = sorted(given.glob("*.jsonl"))
+    try:
+        found = files_of(given, ".jsonl")
+    except OSError as error:
+        raise DocumentError(f"{given}: cannot be listed ({error.strerror}) (benchmark.photographs)") from error
     if len(found) != 1:
         raise DocumentError(f"{given}: holds {len(found)} .jsonl files, not one (benchmark.photographs)")
     return found[0]
@@ -122,20 +137,20 @@ def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
     path = list_file(given)
     try:
         # Not splitlines: some of what it takes for the end of a line may stand in JSON's strings.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path}: cannot be read: {error}") from error
+        lines = read_text(path).split("\n")
+    except TextFileError as error:
+        raise DocumentError(str(error)) from error
     known = list(abilities)
     listed: list[Listed] = []
     mistakes: list[str] = []
     first: dict[tuple[str, ...], int] = {}
-    undecodable = cache(_undecodable)
+    why_not = cache(undecodable)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         one = _parse(path, number, line)
         if isinstance(one, Listed):
-            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, undecodable)]
+            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, why_not)]
             listed.append(one)
         else:
             mistakes += one
@@ -180,21 +195,22 @@ def _problems(
     one: Listed,
     abilities: list[str],
     first: dict[tuple[str, ...], int],
-    undecodable: Callable[[Path], str | None],
+    why_not: Callable[[Path], str | None],
 ) -> Iterator[str]:
     photograph = one.photograph
     if photograph.ability not in abilities:
         yield f"ability: there is no {photograph.ability!r}; the catalog has {', '.join(abilities)}"
-    if (reason := undecodable(one.path)) is not None:
+    if (reason := why_not(one.path)) is not None:
         yield f"image: {reason}"
     asked = (photograph.image, photograph.ability, photograph.kind, photograph.question)
     if (before := first.setdefault(asked, one.line)) != one.line:
         yield f"question: line {before} asks the same about the same picture"
 
 
-def _undecodable(path: Path) -> str | None:
+def undecodable(path: Path) -> str | None:
+    """Why a file is no picture that can be asked about; None if it is one."""
     try:
-        decoded(path.read_bytes())
+        upright(path.read_bytes())
     except FileNotFoundError:
         return f"there is no file {path}"
     except OSError as error:

@@ -8,23 +8,45 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Photograph, read_photographs
+from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.folders import entries
+from stablellava_assets.tables.whole_folders import whole_folder
 
 LIST = "photographs.jsonl"
 
 
-class PhotographsError(ValueError):
+class PhotographsError(ExplainedError, ValueError):
     """A folder of photographs that cannot be written; the message says why."""
 
 
 def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], abilities: Iterable[str]) -> int:
     """Copy each picture to ``folder``, under the name its line gives it, and write the list; returns its length.
 
+    The folder appears whole or not at all.
+
     Raises:
         PhotographsError: the folder is not empty, there is nothing to write, or a picture is missing.
         DocumentError: what was written would be refused, as where a picture cannot be decoded.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise PhotographsError(f"{folder}: is not empty")
+    try:
+        if (folder / LIST).is_file():
+            raise PhotographsError(
+                f"{folder}: is not empty.\nIt holds a list of photographs already, {LIST}: set benchmark.photographs to it, or name a "
+                "new folder."
+            )
+        if folder.exists() and (not folder.is_dir() or entries(folder)):
+            raise PhotographsError(f"{folder}: is not empty; name a new folder")
+        with whole_folder(folder) as unfinished:
+            return _fill(unfinished, photographs, abilities, folder)
+    except OSError as error:
+        raise PhotographsError(
+            f"{folder}: cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or name another folder"
+        ) from error
+
+
+def _fill(
+    folder: Path, photographs: Iterable[tuple[Photograph, Path]], abilities: Iterable[str], destination: Path
+) -> int:
     lines = []
     for photograph, picture in photographs:
         target = folder / photograph.image
@@ -33,9 +55,9 @@ def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], a
             try:
                 shutil.copyfile(picture, target)
             except OSError as error:
-                raise PhotographsError(f"{picture}: cannot be copied ({error.strerror})") from error
+                raise PhotographsError(f"{picture}: cannot be copied ({said_by_the_system(error)})") from error
         lines.append(json.dumps(photograph.model_dump(exclude_defaults=True), ensure_ascii=False))
     if not lines:
-        raise PhotographsError(f"{folder}: no picture fits an ability, so nothing was written")
+        raise PhotographsError(f"{destination}: no picture fits an ability, so nothing was written")
     (folder / LIST).write_text("\n".join([*lines, ""]), encoding="utf-8")
     return len(read_photographs(folder, abilities))

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.text_files import TextFileError
+from stablellava_assets.text_files import read_text as text_of
 
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
 
+_MARK = "<image>"
 
-class SuiteError(ValueError):
+
+class SuiteError(ExplainedError, ValueError):
     """A benchmark's file that cannot be used; the message names file, row and reason."""
 
 
@@ -34,7 +39,14 @@ def suite_item(
     """An item with the columns of ``ability_benchmark`` that answering and scoring take.
 
     ``number`` is how the benchmark's file calls the item.
+
+    Raises:
+        SuiteError: the question holds a mark of a picture.
     """
+    if _MARK in question:
+        raise SuiteError(
+            f"{benchmark}: item {number}: the question holds {_MARK}, which stands for a picture; take it out"
+        )
     asked = [kind, question, list(accepted), list(refused), list(options)]
     return {
         "item_id": content_key("suite item", benchmark, ability, number),
@@ -82,6 +94,6 @@ def read_text(path: Path) -> str:
         SuiteError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path}: cannot be read ({error}); see benchmark.external in the profile") from error
+        return text_of(path)
+    except TextFileError as error:
+        raise SuiteError(f"{error}; see benchmark.external in the profile") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import SuiteError, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
+from stablellava_assets.text_files import TextFileError, csv_rows, header_of
 
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
 _LETTERS = "ABCDEFGH"
@@ -57,21 +56,24 @@ def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> lis
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    csv.field_size_limit(sys.maxsize)
+    columns: list[str] = []
+    rows: list[dict[str, str]] = []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, delimiter="\t")
-            rows = [{key: _cell(value) for key, value in row.items() if isinstance(key, str)} for row in reader]
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SuiteError(f"{file}: cannot be read ({error}); see benchmark.external in the profile") from error
+        for number, row in enumerate(csv_rows(read_text(file), str(file), "\t")):
+            if number == 0:
+                columns = header_of(row.cells, str(file))
+            elif any(row.cells):
+                cells = [*row.cells, *("" for _ in columns[len(row.cells) :])]
+                rows.append({column: _cell(cell) for column, cell in zip(columns, cells, strict=False)})
+    except TextFileError as error:
+        raise SuiteError(f"{error}; see benchmark.external in the profile") from error
     if missing := [column for column in _NEEDED if column not in columns]:
         raise SuiteError(f"{file}: lacks the columns {', '.join(missing)}; MMBench's files are tab-separated")
     return rows
 
 
-def _cell(value: str | None) -> str:
-    return "" if value is None or value == "nan" else value
+def _cell(value: str) -> str:
+    return "" if value == "nan" else value
 
 
 def _options(row: Mapping[str, str], where: str) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stablellava_assets.evaluation.scoring import CAPABILITIES
 from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
+from stablellava_assets.text_files import TextFileError, json_value_of
 
 _NEEDED = ("imagename", "question", "answer", "capability")
 _ALTERNATIVES = "<OR>"
@@ -26,9 +26,9 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
     """
     pictures = Pictures() if pictures is None else pictures
     try:
-        content = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise SuiteError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
+        content = json_value_of(read_text(file), str(file))
+    except TextFileError as error:
+        raise SuiteError(str(error)) from error
     if not isinstance(content, dict):
         raise SuiteError(f"{file}: must be one JSON object, a name an item")
     items: list[Row] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stablellava_assets.evaluation.settings import pope_split
 from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures
 from stablellava_assets.tables.rows import Row
+from stablellava_assets.text_files import json_lines
 
 _NEEDED = ("question_id", "image", "text", "label")
 _OPPOSITE = {"yes": "no", "no": "yes"}
@@ -29,15 +29,11 @@ def read_pope(
     pictures = Pictures() if pictures is None else pictures
     split = pope_split(file)
     items: list[Row] = []
-    for number, line in enumerate(read_text(file).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{file}:{number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise SuiteError(f"{where}: not JSON: {error.msg}") from error
-        question_id, image, text, label = values_at(_NEEDED, row, where)
+    for entry in json_lines(read_text(file)):
+        where = f"{file}:{entry.line}"
+        if entry.mistake is not None:
+            raise SuiteError(f"{where}: {entry.mistake}")
+        question_id, image, text, label = values_at(_NEEDED, entry.value, where)
         if not isinstance(question_id, int | str):
             raise SuiteError(f"{where}: question_id: must be a number or text, not {question_id!r}")
         if not isinstance(label, str) or label not in _OPPOSITE:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stablellava_assets.decoding import decoded
+from stablellava_assets.decoding import upright
 from stablellava_assets.evaluation.settings import PopeSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.suites import read_suite
 from stablellava_assets.filters.benchmark_prints import Print
@@ -50,6 +50,6 @@ def _read(settings: SuiteSettings) -> Iterator[Print]:
         encoded = item["image"]["bytes"]
         # All items about a picture share its bytes.
         if id(encoded) not in known:
-            known[id(encoded)] = hashlib.sha256(encoded).hexdigest(), perceptual_hash(decoded(encoded))
+            known[id(encoded)] = hashlib.sha256(encoded).hexdigest(), perceptual_hash(upright(encoded))
         question = item["question"].removesuffix(instruction)
         yield Print(f"{settings.name} ({item['ability']}) {question!r}", question, *known[id(encoded)])

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.decoding import UndecodablePictureError, decoded
+from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
@@ -106,8 +106,11 @@ class Alignment:
 def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> PlannedRow:
     score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
 
+    fingerprint = scorer.fingerprint_of(claim.fact)
+
     def key(model: str | None) -> str:
-        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim))
+        held = [fingerprint] if fingerprint is not None else []
+        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim), *held)
 
     model = scorer.model_of(claim.fact)
     earlier = known.get(score_id)
@@ -139,7 +142,7 @@ def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
         image_id = row.inputs["image_id"]
         try:
             if image_id not in known:
-                known[image_id] = decoded(row.inputs["picture"]).convert("RGB")
+                known[image_id] = upright(row.inputs["picture"])
         except UndecodablePictureError as error:
             yield _row(row, None, f"the picture cannot be decoded: {error}")
         else:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.explained import said_by_the_system
 from stablellava_assets.filters.pretrained import PretrainedModelError, load_pretrained
+from stablellava_assets.hub_models import folder_fingerprints
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
@@ -44,6 +48,15 @@ class Judge:
         # The base's folder carries the hash of what made it; it is the same base while that stays the same.
         return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else self._checkpoint.base.name
 
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """A hash of what a named folder's files hold; None of models of the hub, and of the project's own.
+
+        Raises:
+            PretrainedModelError: a file of the folder cannot be read.
+        """
+        return None if self.is_own else fingerprint_of_named(self._setting, self._name)
+
     def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
         """Model and processor, ready to score.
 
@@ -65,6 +78,23 @@ class Judge:
                 f"cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment out."
             ) from error
         return model.eval(), processor
+
+
+def fingerprint_of_named(setting: str, name: str) -> str | None:
+    """A hash of what the files of a folder that a profile names hold; None of a model of the hub.
+
+    Raises:
+        PretrainedModelError: a file of the folder cannot be read.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return None
+    try:
+        return content_key(folder_fingerprints(folder))
+    except OSError as error:
+        raise PretrainedModelError(
+            f"{setting}: {said_by_the_system(error)}; see to the permissions of {folder}"
+        ) from error
 
 
 def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, ProcessorMixin]:

@@ -16,7 +16,14 @@ from stablellava_assets.filters.alignment.claims import (
     whole_answer,
 )
 from stablellava_assets.filters.alignment.likelihoods import Exchange, answer_probabilities
-from stablellava_assets.filters.alignment.models import PREVIOUS, PREVIOUS_BASE, Judge, OwnCheckpoint, load_named
+from stablellava_assets.filters.alignment.models import (
+    PREVIOUS,
+    PREVIOUS_BASE,
+    Judge,
+    OwnCheckpoint,
+    fingerprint_of_named,
+    load_named,
+)
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import (
     ClipScoreSettings,
@@ -43,6 +50,9 @@ class Scorer(Protocol):
 
     def model_of(self, fact: str) -> str | None:
         """Which model scores claims about ``fact``: part of every score's key. None where there is none yet."""
+
+    def fingerprint_of(self, fact: str) -> str | None:
+        """A hash of what the model's folder holds, part of the key as well; None where the name says which model it is."""
 
     def is_own(self, fact: str) -> bool:
         """Whether that model is the project's own, which changes with every round of tuning."""
@@ -86,6 +96,10 @@ class ClipScorer:
         """The name in the profile."""
         return self._settings.model
 
+    def fingerprint_of(self, fact: str) -> str | None:
+        """Of the folder, where the profile names one."""
+        return self._fingerprint
+
     def is_own(self, fact: str) -> bool:
         """Never."""
         return False
@@ -119,6 +133,10 @@ class ClipScorer:
         return [_CLIP_SCORE_WEIGHT * max(0.0, cosine) for cosine in cosines.tolist()]
 
     @cached_property
+    def _fingerprint(self) -> str | None:
+        return fingerprint_of_named("filters.alignment.clip.model", self._settings.model)
+
+    @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModel
 
@@ -139,6 +157,10 @@ class _Asks:
     def model_of(self, fact: str) -> str | None:
         """The name in the profile, or which checkpoint that now is."""
         return self._judges[fact].identity
+
+    def fingerprint_of(self, fact: str) -> str | None:
+        """Of the folder, where the profile names one."""
+        return self._judges[fact].fingerprint
 
     def is_own(self, fact: str) -> bool:
         """Whether the profile says previous or previous_base."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, place_of, summary_of
+from stablellava_assets.explained import said_by_the_system
+from stablellava_assets.folders import files_below
+from stablellava_assets.hub_models import causes_of, hub_fault, is_folder, kinds_of, place_of, summary_of
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.painters.base import PainterError
@@ -18,6 +22,11 @@ from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.identity import content_key
 
 _INDEX = "model_index.json"
+_WEIGHTS = re.compile(
+    r"(?:model|pytorch_model|diffusion_pytorch_model|diffusion_flax_model)(?:\.(?P<variant>(?!\d{5}-of)[A-Za-z0-9_]+))?"
+    r"(?:-\d{5}-of-\d{5})?\.(?:safetensors|bin)"
+)
+"""As in diffusion_pytorch_model.fp16-00001-of-00002.safetensors."""
 _LOG = logging.getLogger(__name__)
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 _SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -208,6 +217,44 @@ def _explained(identity: str, settings: DiffusionPainterSettings, error: Excepti
     if fault := hub_fault("painter", settings.model, settings.revision, error, on_hub=on_hub):
         return fault
     said = summary_of(error)
+    if remedy := _variant_remedy(settings, error):
+        return f"painter.model: {identity} cannot be loaded ({said}); {remedy}"
+    if found := next(
+        (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno == errno.EACCES), None
+    ):
+        return f"painter.model: {identity} may not be read ({said_by_the_system(found)}); see to its permissions"
     if json.JSONDecodeError in kinds_of(error):
         return f"painter.model: a configuration file of {identity} is not JSON ({said}); fetch the checkpoint again"
     return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
+
+
+def _variant_remedy(settings: DiffusionPainterSettings, error: Exception) -> str | None:
+    """What to set where files are missing that lie there under another variant's name, or under none; None otherwise."""
+    folder = Path(settings.model).expanduser()
+    if not is_folder(settings.model):
+        missing = settings.variant is not None and ("variant" in str(error) or "no file named" in str(error))
+        return (
+            f"leave painter.variant out, or look which ones the hub has: {settings.variant!r} is not among them"
+            if missing
+            else None
+        )
+    there = {variant for part in _weights_by_part(folder) for variant in part}
+    # A variant serves where every part that has weights at all has them in it.
+    whole = {variant for variant in there if all(variant in part for part in _weights_by_part(folder))}
+    if settings.variant in whole or not there:
+        return None
+    if None in whole:
+        return f"the folder has no variant {settings.variant!r}; leave painter.variant out"
+    named = sorted(variant for variant in whole if variant is not None)
+    if named:
+        return f"its weights are of the variant {' and '.join(named)} alone; set painter.variant: {named[0]}"
+    return None
+
+
+def _weights_by_part(folder: Path) -> list[set[str | None]]:
+    """Of each part of a checkpoint that has weights, the variants in which it has them; None is the plain one."""
+    parts: dict[Path, set[str | None]] = {}
+    for path in files_below(folder):
+        if (found := _WEIGHTS.fullmatch(path.name)) is not None:
+            parts.setdefault(path.parent, set()).add(found["variant"])
+    return list(parts.values())

@@ -103,8 +103,9 @@ class Encoder:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
-        self._special = _special_tokens(tokenizer)
+        self._special = special_tokens(tokenizer)
         self._stand_ins = _stand_ins(processor)
+        self._ends = _turn_ends(processor, self._special)
 
     def length(self, row: TuningRow) -> int:
         """Tokens of a row, exact where ``max_length`` is near, else to a few tokens a picture.
@@ -146,12 +147,29 @@ class Encoder:
         return {**inputs, "labels": labels}
 
     def _render(self, row: TuningRow) -> Rendered:
-        messages = messages_of(row)
+        messages = [self._without_end(message) for message in messages_of(row)]
         texts = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
         for token in self._stand_ins:
             if any(token in text for text in texts):
                 raise ValueError(f"a turn holds a token that stands for a picture, a video or a sound: {token}")
+        for token in sorted(self._special):
+            if any(token in text for text in texts):
+                raise ValueError(f"a turn holds a special token of the checkpoint's tokenizer: {token}")
         return render(messages, self._processor, self._special)
+
+    def _without_end(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A message, less one token at the very end of an answer with which other programs exported the end of its turn."""
+        if message["role"] != "assistant":
+            return message
+        *before, last = message["content"]
+        text = last["text"].rstrip()
+        for token in self._ends:
+            if text.endswith(token):
+                text = text.removesuffix(token).rstrip()
+                if not text:
+                    raise ValueError("a turn is empty")
+                return {**message, "content": [*before, {**last, "text": text}]}
+        return message
 
     def _written(self, text: str) -> int:
         special = adds_special_tokens(self._processor, text)
@@ -230,10 +248,23 @@ class _Overheard:
         return getattr(self._tokenizer, name)
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Those with a name (the end token), and those without (Gemma's end of a turn)."""
     unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}
+
+
+def _turn_ends(processor: ProcessorMixin, special: set[str]) -> list[str]:
+    """The tokens that end an answer: the tokenizer's end token, and the one that the chat template writes."""
+    found = {processor.tokenizer.eos_token}
+    probe = [{"role": role, "content": [{"type": "text", "text": "1"}]} for role in ("user", "assistant")]
+    try:
+        written = render(probe, processor, special)
+    except ValueError:  # Said of every row, when it is rendered.
+        return sorted(found)
+    start, end = written.answers[0]
+    closing = written.text[start:end].rpartition("1")[2].strip()
+    return sorted(found | ({closing} & special))
 
 
 def _stand_ins(processor: ProcessorMixin) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stablellava_assets.explained import ExplainedError
 
-class PretrainedTuningError(RuntimeError):
+
+class PretrainedTuningError(ExplainedError, RuntimeError):
     """The checkpoint cannot be tuned; the message names the setting or the row at fault and what to do."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding
+from stablellava_assets.decoding import UndecodablePictureError, decoding, in_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,13 +20,13 @@ _AT_ONCE = 256
 
 
 def load_picture(path: str) -> Image.Image:
-    """A picture's pixels as its camera was held.
+    """A picture's pixels, as :func:`stablellava_assets.decoding.in_rgb` makes them.
 
     Raises:
         ValueError: it cannot be decoded.
     """
     with _opened(path) as picture:
-        return _upright(picture)
+        return in_rgb(picture)
 
 
 def picture_size(path: str) -> tuple[int, int]:
@@ -64,17 +64,10 @@ def _fault(path: str) -> str | None:
         with _opened(path) as picture:
             # A JPEG is read to its end all the same, and computed at an eighth of its size.
             picture.draft("RGB", (1, 1))
-            _upright(picture)
+            in_rgb(picture)
     except ValueError as error:
         return str(error)
     return None
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    from PIL import ImageOps
-
-    # Cameras store how they were held beside the pixels.
-    return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 @contextmanager

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.decoding import rendered_otherwise
+from stablellava_assets.explained import said_by_the_system
 from stablellava_assets.tables.identity import content_key, derive_seed
+from stablellava_assets.text_files import JsonEntry, TextFileError, json_values
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.foreign_rows import described, foreign_media_key, picture_name, read_turns
 from stablellava_assets.tuning.pretrained.settings import MixSettings
 
 IMAGE_MARK = "<image>"
 PAIRS, MIX = "filtered_pairs", "mix"
+_SHOWN = 200
+_NEVER_RENDERED_OTHERWISE = (".jpg", ".jpeg", ".bmp")
 _ROLES = {"human": "user", "gpt": "assistant"}
 
 
@@ -101,7 +108,9 @@ def drawn_rows(settings: MixSettings, seed: int, known: Collection[str] = ()) ->
     path = settings.conversations
     entries = _entries(path)
     # By hash, so that a longer file or another ratio keeps most of what was drawn before.
-    for index in sorted(range(len(entries)), key=lambda index: derive_seed("mix", seed, _id(entries[index]), index)):
+    for index in sorted(
+        range(len(entries)), key=lambda index: derive_seed("mix", seed, _id(entries[index].value), index)
+    ):
         row_id = f"{path.name}[{index}]"
         if row_id not in known:
             yield _read(row_id, entries[index], settings.images)
@@ -129,52 +138,82 @@ def _id(entry: Any) -> Any:
     return entry.get("id") if isinstance(entry, dict) else None
 
 
-def _entries(path: Path) -> list[Any]:
-    """What a file of conversations lists: a JSON array, or an object a line."""
+def _entries(path: Path) -> list[JsonEntry]:
+    """What a file of conversations lists: JSON arrays, objects a line, or both one after the other."""
     try:
-        text = path.read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            entries: list[Any] = json.loads(text)
-            return entries
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (OSError, ValueError) as error:
+        entries = json_values(path)
+    except TextFileError as error:
         raise PretrainedTuningError(
             f"tuning.mix.conversations: {path} cannot be read as a JSON array of conversations, or as one a line: {error}"
         ) from error
+    if not entries:
+        raise PretrainedTuningError(
+            f"tuning.mix.conversations: {path} holds no rows; name another file, or leave tuning.mix out"
+        )
+    return entries
 
 
-def _read(row_id: str, entry: Any, folder: Path) -> TuningRow | Rejection:
+def _read(row_id: str, entry: JsonEntry, folder: Path) -> TuningRow | Rejection:
     try:
-        return _row(row_id, entry, folder)
-    except (ValueError, TypeError, KeyError) as error:
-        return Rejection(row_id, MIX, f"no conversation in LLaVA's layout: {error}")
-    except FileNotFoundError as error:
-        return Rejection(row_id, MIX, f"picture is missing: {error}")
+        if entry.mistake is not None:
+            raise ValueError(f"not JSON: line {entry.line}: {entry.mistake.removeprefix('not JSON: ')}")
+        return _row(row_id, entry.value, folder)
+    except ValueError as error:
+        return Rejection(row_id, MIX, str(error))
 
 
 def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
+    """A row of LLaVA's layout.
+
+    Raises:
+        ValueError: it is none; the message is the reason, whose kind stands before the first colon.
+    """
     if not isinstance(entry, dict):
-        raise TypeError("it is no object")
-    images = [str((folder / name).resolve()) for name in _pictures(entry)]
-    for image in images:
-        if not Path(image).is_file():
-            raise FileNotFoundError(image)
-    turns = [{"from": turn["from"], "value": str(turn["value"])} for turn in entry["conversations"]]
-    json.dumps(
-        turns, ensure_ascii=False
-    ).encode()  # Half of a surrogate pair can be escaped in JSON, and written nowhere.
+        raise ValueError(f"no conversation in LLaVA's layout: the row is {described(entry)}, not an object")
+    images = [str(_picture_file(name, folder)) for name in _pictures(entry)]
+    turns = read_turns(entry)
     if turns and turns[0]["from"] == "gpt":
         turns = turns[1:]  # As LLaVA's own reader does.
     if len(images) == 1 and turns and not any(IMAGE_MARK in turn["value"] for turn in turns):
-        raise ValueError(f"a picture and no mark {IMAGE_MARK}")
+        raise ValueError(f"no conversation in LLaVA's layout: a picture and no mark {IMAGE_MARK}")
     row = TuningRow(row_id, MIX, "", tuple(images), tuple(turns))
-    messages_of(row)
+    try:
+        messages_of(row)
+    except ValueError as error:
+        raise ValueError(f"no conversation in LLaVA's layout: {error}") from error
     return row
 
 
 def _pictures(entry: Mapping[str, Any]) -> list[str]:
-    named = entry.get("image") or []
+    """The names of a row's pictures.
+
+    Raises:
+        ValueError: they stand under another layout's key, or are no names.
+    """
+    if (key := foreign_media_key(entry)) is not None:
+        raise ValueError(
+            f"pictures, video or sound of another layout: {key!r} holds {described(entry[key])}; LLaVA's layout names picture "
+            "files in 'image', and has no video or sound"
+        )
+    return [picture_name(name) for name in _named_pictures(entry)]
+
+
+def _named_pictures(entry: Mapping[str, Any]) -> list[Any]:
+    named = entry.get("image")
+    # What pandas writes for nothing.
+    if named is None or named == "" or (isinstance(named, float) and math.isnan(named)):
+        return []
     return named if isinstance(named, list) else [named]
+
+
+def _picture_file(name: str, folder: Path) -> Path:
+    try:
+        path = (folder / name).resolve()
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise ValueError(f"picture cannot be read: {said_by_the_system(error)[:_SHOWN]}") from error
+    raise ValueError(f"picture is missing: {path}")
 
 
 def mix_key(settings: MixSettings | None) -> str | None:
@@ -185,13 +224,41 @@ def mix_key(settings: MixSettings | None) -> str | None:
     """
     if settings is None:
         return None
-    entries = _entries(settings.conversations)
+    entries = [entry.value for entry in _entries(settings.conversations)]
     if not settings.images.is_dir():
         raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
-    listed = [_pictures(entry) for entry in entries if isinstance(entry, dict)]
+    listed = [_named_pictures(entry) for entry in entries if isinstance(entry, dict)]
     names = sorted({name for names in listed for name in names if isinstance(name, str)})
-    sizes = [path.stat().st_size if (path := settings.images / name).is_file() else None for name in names]
-    return content_key("mix", hashlib.blake2b(settings.conversations.read_bytes()).hexdigest(), sizes, settings.ratio)
+    sizes = [_size(settings.images / name) for name in names]
+    # What was read otherwise once: rows that are rejected now, and pictures that are made RGB in another way.
+    otherwise = [index for index, entry in enumerate(entries) if _was_misread(entry)]
+    rendered = [
+        (name, found)
+        for name, size in zip(names, sizes, strict=True)
+        if size is not None and not name.lower().endswith(_NEVER_RENDERED_OTHERWISE)
+        if (found := sorted(set(rendered_otherwise(settings.images / name)) - {"turned"}))
+    ]
+    changed = [otherwise, rendered] if otherwise or rendered else []
+    written = hashlib.blake2b(settings.conversations.read_bytes()).hexdigest()
+    return content_key("mix", written, sizes, settings.ratio, *changed)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except (OSError, ValueError):  # No name of a file.
+        return None
+
+
+def _was_misread(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("conversations"), list):
+        return False
+    try:
+        _pictures(entry)
+        read_turns(entry)
+    except ValueError:
+        return True
+    return False
 
 
 def write_rows(path: Path, rows: Iterable[TuningRow | Rejection]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError
+from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 
 class LoraSettings(Document):
@@ -104,11 +103,11 @@ class ProjectorAlignmentSettings(Document):
 class MixSettings(Document):
     """Conversations of the user's own, in LLaVA's JSON, trained on together with the kept pairs."""
 
-    conversations: Path = Field(
+    conversations: UserPath = Field(
         description="JSON or JSON Lines file in LLaVA's layout, as llava_v1_5_mix665k.json: id, image (a name, several, "
         "or none), conversations."
     )
-    images: Path = Field(description="Folder that the names of the pictures start at.")
+    images: UserPath = Field(description="Folder that the names of the pictures start at.")
     ratio: float | None = Field(
         None, gt=0, description="Rows of it for every kept pair, drawn by the seed; unset: all of it."
     )

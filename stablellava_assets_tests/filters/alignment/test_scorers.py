@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
-from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.alignment.models import Judge, OwnCheckpoint
 from stablellava_assets.filters.pretrained import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
     SIGLIP_LENGTH,
@@ -136,3 +137,18 @@ def test_a_checkpoint_whose_folder_is_gone_is_named(tmp_path: Path) -> None:
     gone = OwnCheckpoint("4567", tmp_path / "gone", tmp_path / "base")
     with pytest.raises(PretrainedModelError, match=r"checkpoint 4567.*gone.*Materialize llava_checkpoint again"):
         scored(alignment(gone, **asks_subject()), [(RED, image("red", RED))])
+
+
+def test_a_folder_whose_files_changed_scores_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    keys = []
+    for weights in (b"first", b"other", b"first"):
+        (folder / "model.safetensors").write_bytes(weights)
+        (folder / ".DS_Store").write_bytes(os.urandom(8))
+        judge = Judge("filters.alignment.vqa.model", str(folder), None)
+        assert judge.identity == str(folder)
+        keys.append(judge.fingerprint)
+    assert keys[0] == keys[2] != keys[1]
+    assert Judge("filters.alignment.vqa.model", "owner/model", None).fingerprint is None
+    assert Judge("filters.alignment.vqa.model", "previous", None).fingerprint is None

@@ -232,3 +232,31 @@ def test_pictures_that_cannot_be_decoded_are_found_without_the_head_telling(tmp_
     broken = broken_pictures(paths, 2, print)
     assert list(broken) == paths[1:]
     assert all(reason.startswith(f"picture cannot be decoded: {path}: ") for path, reason in broken.items())
+
+
+@pytest.mark.parametrize("name", ["llava", "llava_next"])
+def test_special_tokens_in_texts_are_no_text(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "a.png")
+    processor = AutoProcessor.from_pretrained(folders[name])
+    encoder, end = Encoder(processor, 400), processor.tokenizer.eos_token
+
+    def row(question: str, answer: str) -> TuningRow:
+        said = ({"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": answer})
+        return TuningRow("r", "mix", "", (str(tmp_path / "a.png"),), said)
+
+    plain = encoder.batch([row("What?", "A lamp.")])
+    for exported in (f"A lamp.{end}", f"A lamp.{end}\n", f"A lamp. {end}"):
+        assert encoder.batch([row("What?", exported)])["labels"].equal(plain["labels"])
+        assert encoder.length(row("What?", exported)) == plain["input_ids"].shape[1]
+    special = sorted(set(processor.tokenizer.all_special_tokens) - {processor.image_token})
+    assert end in special
+    for token in special:
+        for question, answer in (
+            (f"What {token}?", "A lamp."),
+            ("What?", f"A {token} lamp."),
+            ("What?", f"A lamp.{token}{end}"),
+        ):
+            with pytest.raises(ValueError, match=r"a turn holds a special token of the checkpoint's tokenizer: "):
+                encoder.length(row(question, answer))
+    with pytest.raises(ValueError, match="a turn is empty"):
+        encoder.length(row("What?", end))

@@ -1,0 +1,129 @@
+"""What training rows of other people hold in place of LLaVA's layout: said, so that none is trained on as something else."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_MEDIA_KEY = re.compile(
+    r"images|ims?|imgs?|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
+    r"|(?:video|audio|sound|speech|wav|depth|point[_-]?cloud)s?(?:[_-]?(?:paths?|files?|urls?|bytes|names?))?|pixel[_-]?values?",
+    re.IGNORECASE,
+)
+_TURNS_KEYS = (
+    "messages",
+    "conversation",
+    "dialog",
+    "dialogue",
+    "texts",
+    "turns",
+    "chat",
+    "instruction",
+    "prompt",
+    "question",
+)
+_FOREIGN_MARK = re.compile(
+    r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image[_ ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
+)
+_DATA = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/=\s]{60,}")
+_LONGEST_NAME = 4096
+_SHOWN = 60
+
+
+def described(value: Any) -> str:
+    """What a JSON value is, in a few words: ``null``, ``a list``, ``the text 'a dog'``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "an infinite number"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {value[:_SHOWN]!r}" + ("..." if len(value) > _SHOWN else "")
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
+    """The key under which a row holds pictures, video or sound as other layouts have them; None where it has none."""
+    for key, value in entry.items():
+        named = key != "image" and (_MEDIA_KEY.fullmatch(key) is not None or key.casefold() == "image")
+        nothing = value in (None, "", [], {}) or (isinstance(value, float) and math.isnan(value))
+        if named and not nothing and value != entry.get("image") and [entry.get("image")] != value:
+            return key
+    return None
+
+
+def picture_name(named: Any) -> str:
+    """The name of a picture's file.
+
+    Raises:
+        ValueError: it is no name: picture data, an address, or no text at all.
+    """
+    if isinstance(named, dict):
+        raise ValueError(
+            f"a picture is not named by its file: 'image' holds an object with {', '.join(map(repr, named)) or 'nothing'}"
+        )
+    if not isinstance(named, str):
+        raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
+    if named.startswith("data:") or len(named) > _LONGEST_NAME or _DATA.match(named):
+        raise ValueError(
+            f"a picture is not named by its file: 'image' holds picture data, {named[:24]!r}...; write it to a file and name that"
+        )
+    if re.match(r"[a-z][a-z0-9+.-]+://", named, re.IGNORECASE):
+        raise ValueError(
+            f"a picture is not named by its file: 'image' holds the address {named[:_SHOWN]!r}; download it and name the file"
+        )
+    if not named.strip() or "\0" in named:
+        raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
+    return named
+
+
+def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The turns of a row, ``from`` and ``value`` each.
+
+    Raises:
+        ValueError: there are none in LLaVA's layout, or one is not text; the turn is named.
+    """
+    turns = entry.get("conversations")
+    if not isinstance(turns, list):
+        other = [key for key in _TURNS_KEYS if entry.get(key)]
+        held = f"'conversations' holds {described(turns)}" if "conversations" in entry else "it has no 'conversations'"
+        hint = (
+            f", but {', '.join(map(repr, other))} of another layout"
+            if other
+            else f"; its keys are {', '.join(map(repr, list(entry)[:10])) or 'none'}"
+        )
+        raise ValueError(f"no conversation in LLaVA's layout: {held}{hint}")
+    return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
+
+
+def _turn(number: int, turn: Any) -> dict[str, str]:
+    if not isinstance(turn, dict):
+        raise ValueError(f"no conversation in LLaVA's layout: turn {number} is {described(turn)}, not an object")
+    if missing := [key for key in ("from", "value") if key not in turn]:
+        keys = ", ".join(map(repr, turn)) or "none"
+        raise ValueError(f"no conversation in LLaVA's layout: turn {number} has no {missing[0]!r}; its keys are {keys}")
+    speaker, value = turn["from"], turn["value"]
+    if not isinstance(speaker, str):
+        raise ValueError(f"no conversation in LLaVA's layout: turn {number} is from {described(speaker)}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"a turn is not text: turn {number}, from {speaker}, is {described(value)}")
+    if mark := _FOREIGN_MARK.search(value):
+        raise ValueError(
+            f"a mark of another layout: turn {number}, from {speaker}, holds {mark[0]}; LLaVA's layout has <image> alone"
+        )
+    try:
+        # Half of a surrogate pair can be escaped in JSON, and written nowhere.
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"no conversation in LLaVA's layout: turn {number}, from {speaker}, holds half of a character ({error.reason})"
+        ) from error
+    return {"from": speaker, "value": value}
