@@ -69,7 +69,9 @@ def plain(value: Any) -> str:
     bare = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(bare, list):
         return plain(bare)
-    return f"{bare:.4g}" if isinstance(bare, float) and not bare.is_integer() else str(bare)
+    if not isinstance(bare, float):
+        return str(bare)
+    return str(int(bare)) if bare.is_integer() else f"{bare:.4g}"
 
 
 def _kind_of(reason: str) -> str:

@@ -94,9 +94,9 @@ def prove_proxies() -> None:
 def tls_mistake(causes: Iterable[BaseException]) -> str | None:
     """What is to be mended where a connection failed by its certificate or for want of TLS; None where it failed otherwise."""
     for cause in causes:
-        for error in (cause, getattr(cause, "certificate_error", None), getattr(cause, "os_error", None)):
+        for error in (getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause):
             if isinstance(error, ssl.SSLCertVerificationError):
-                why = error.verify_message or str(error)
+                why = getattr(error, "verify_message", None) or str(error)
                 return (
                     f"its certificate is not trusted ({why}); name the file of the authority that issued it in the environment "
                     "variable SSL_CERT_FILE, or mend base_url"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ Sent = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 
 
 @contextmanager
-def raw_server(respond: Callable[[dict[str, Any], int], Sent]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def raw_server(
+    respond: Callable[[dict[str, Any], int], Sent], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Its ``base_url``, and the bodies that it was sent; ``respond`` gets each with how many came before it."""
     bodies: list[dict[str, Any]] = []
     lock = threading.Lock()
@@ -40,10 +43,12 @@ def raw_server(respond: Callable[[dict[str, Any], int], Sent]) -> Iterator[tuple
             """Keep the terminal clean."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/v1", bodies
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/v1", bodies
         finally:
             server.shutdown()
             thread.join()
