@@ -109,6 +109,17 @@ class Stage:
         with self._journal(table, partition) as journal:
             return refresh(table, planned, previous, journal, make, self._context.run_id, report)
 
+    def finished(self, partition: Partition) -> list[dict[str, Any]]:
+        """Rows that :meth:`finish` kept and that were not published since: a gate refused them, or the process died."""
+        with self._journal(self._table, partition) as journal:
+            rows: list[dict[str, Any]] = journal.rows().to_pylist()
+            return rows
+
+    def finish(self, partition: Partition, row: dict[str, Any]) -> None:
+        """Keep a row that took long to make until its partition is published."""
+        with self._journal(self._table, partition) as journal:
+            journal.append([row])
+
     def _journal(self, table: Table, partition: Partition) -> RowJournal:
         return RowJournal(self._workspace.data / "journal", table, partition)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST_EXAMPLE = 120
+_FEWEST_ANSWERS = 10
+"""Yes and no from which their balance can be told."""
 
 
 class GateSettings(Document):
@@ -65,7 +67,7 @@ class GateSettings(Document):
         0.25, ge=0, le=1, description="Share of the kept pairs whose answer guesses (filters.dialogue.hedges)."
     )
     max_yes_surplus: float = Field(
-        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be; 0.5 for a handful of questions."
+        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be, of 10 questions and more."
     )
 
 
@@ -327,9 +329,9 @@ def yes_and_no_balance() -> Gate:
 
 
 def yes_surplus(answers: Sequence[Any]) -> float:
-    """The share of yes among the yes and no in ``answers``, less one half; 0 where there are none."""
+    """The share of yes among the yes and no in ``answers``, less one half; 0 where they are too few to tell."""
     yes, no = answers.count("yes"), answers.count("no")
-    return yes / (yes + no) - 0.5 if yes + no else 0.0
+    return yes / (yes + no) - 0.5 if yes + no >= _FEWEST_ANSWERS else 0.0
 
 
 def count_by_gate(results: Sequence[Sequence[GateResult]]) -> dict[str, list[GateResult]]:

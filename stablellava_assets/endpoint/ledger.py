@@ -156,7 +156,8 @@ class Ledger:
         return True
 
     def settle(self, request_id: str, reply: Reply, cost: Decimal | None, worst: Decimal | None) -> None:
-        """Enter the answer to a reserved request. Of several answers to one request the first counts, but all are paid.
+        """Enter the answer to a reserved request. Of several answers to one request the first with a text counts, but all are
+        paid.
 
         An answer of unknown cost keeps what was reserved for it.
         """
@@ -166,8 +167,9 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
-                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, cost = ? "
-                "WHERE request_id = ? AND state <> 'answered'",
+                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
+                "cost = iif(state = 'answered', cost, 0) + ? "
+                "WHERE request_id = ? AND (state <> 'answered' OR trim(text) = '')",
                 (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
             )
             connection.execute(

@@ -80,13 +80,14 @@ class Reply:
 class Verdict:
     """Whether a reply answers its request: ``answer``, or else ``reason`` and whose ``fault`` that is.
 
-    ``repairable`` if asking again may help.
+    ``repairable`` if asking again may help; ``is_empty`` if there was nothing to read.
     """
 
     answer: BaseModel | None
     reason: str | None = None
     fault: str | None = None
     repairable: bool = False
+    is_empty: bool = False
 
 
 def read_reply(body: str) -> Reply:
@@ -188,7 +189,7 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
     if isinstance(request, ImageRequest):
         return Verdict(None, "the answer holds no picture", OF_SETTING)
     if not reply.text.strip():
-        return Verdict(None, "the answer is empty", OF_SETTING, repairable=True)
+        return Verdict(None, "the answer is empty", OF_SETTING, repairable=True, is_empty=True)
     return Verdict(None, f"invalid answer: {invalid}", OF_SETTING, repairable=True)
 
 

@@ -18,6 +18,8 @@ from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOIN
 def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()) -> ChatOutcome | ChatRequest:
     """The outcome of a request, or the request to send for it: itself, or the repair of its unusable answer.
 
+    An answer without a text is none, unless this call has paid it.
+
     ``paid_now`` names the requests that this call has paid, as opposed to an earlier one.
     """
     first = ledger.find(request.request_id)
@@ -32,6 +34,8 @@ def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()
             return repair
         entries[repair.request_id] = second
         verdict = judge(repair, second.reply)
+    if verdict.is_empty and request.request_id not in paid_now:
+        return request  # An earlier run was sent nothing; whoever asks again has mended something since.
     status = FAILED if verdict.answer is None else MADE
     reason = f"{verdict.reason}, also after its repair" if verdict.reason and len(entries) > 1 else verdict.reason
     return _outcome(request, status, verdict.answer, reason, verdict.fault, entries, paid_now)

@@ -14,6 +14,8 @@ from stablellava_assets_tests.authors.chat.studio import Studio, total
 from stablellava_assets_tests.endpoint.raw_server import Sent, completion, raw_server
 
 LIMIT = 1000
+PRICE = 140_000_000
+"""Picodollars of an answered request."""
 
 
 def answered(body: dict[str, Any], finish: str = "stop", **changes: Any) -> Sent:
@@ -154,3 +156,26 @@ def test_an_account_without_credit_stops_the_stage_and_the_next_run_goes_on(tmp_
         rows = studio.write_prompts("animal", "0001", 40)
     assert {row["status"] for row in rows} == {"made"}
     assert len(bodies) == 5, "what was answered before the money ran out was kept"
+
+
+def test_answers_without_a_text_are_asked_for_again_once_something_was_mended(tmp_path: Path) -> None:
+    is_mended = False
+
+    def respond(body: dict[str, Any], number: int) -> Sent:
+        return answered(body) if is_mended else (200, completion({"content": None, "reasoning_content": "Hm."}))
+
+    with raw_server(respond) as (url, bodies):
+        studio = Studio(tmp_path, url)
+        first = studio.write_prompts("animal", "0001", 10)
+        assert {(row["status"], row["fault"], row["reason"]) for row in first} == {
+            ("failed", "setting", "the answer is empty, also after its repair")
+        }
+        sent = len(bodies)
+        assert studio.write_prompts("animal", "0001", 10) == first
+        assert len(bodies) == sent
+        is_mended = True
+        studio.endpoint["api_key_variable"] = "ANOTHER"
+        second = studio.write_prompts("animal", "0001", 10)
+    assert {row["status"] for row in second} == {"made"}
+    assert len(bodies) == sent + 1
+    assert total(second, "cost_usd") > PRICE, "what was paid for nothing is not forgotten"
