@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stablellava_assets.endpoint.batch_ledger import Result, Unanswered
@@ -146,7 +146,7 @@ def _result(line: Mapping[str, Any], settings: EndpointSettings, price: Price | 
         return _unanswered(settings, None, error.complaint, charged=error.charged)
     except UnreadableReplyError as unreadable:
         return Unanswered(str(unreadable), charged=True)
-    return reply, reply.cost(price)
+    return replace(reply, model=reply.model or settings.model), reply.cost(price)
 
 
 def _is_answer(response: Any) -> bool:

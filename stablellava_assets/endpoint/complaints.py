@@ -58,9 +58,11 @@ _STATUS_OF = {
     "moderation_blocked": 400,
 }
 """What the names that stand in for a status mean, lower case."""
+_NO_SUCH_ADDRESS = re.compile(r"unexpected endpoint|unknown (?:endpoint|route)|no such route", re.IGNORECASE)
+"""LM Studio answers an address that it does not know with a success."""
 _MODERATION = re.compile(
     r"moderat|flagged|content[_ ]?(?:policy|filter|management)|responsible ?ai|safety (?:system|filter|setting|reason|polic)"
-    r"|\bblocked by\b|blocked_?reason|prohibited[_ ]content|usage polic|data_?inspection_?failed|inappropriate|sensitive (?:content|word|information)|harmful",
+    r"|\bblocked by (?:our|the|content|safety|moderation)|blocked_?reason|prohibited[_ ]content|usage polic|data_?inspection_?failed|inappropriate|sensitive (?:content|word|information)|harmful",
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(
@@ -78,6 +80,8 @@ class Complaint:
     message: str
     code: str | None = None
     status: int | None = None
+    wait_s: float | None = None
+    """How long it asks to wait, where it says so in the body."""
 
     @property
     def is_moderation(self) -> bool:
@@ -143,11 +147,12 @@ def _complaint(error: Any, around: Mapping[str, Any]) -> Complaint:
         first = next((part for part in error if isinstance(part, Mapping)), {})
         return Complaint(_message(error), _code(first, around), _status(first, around))
     if isinstance(error, Mapping):
-        return Complaint(_message(error), _code(error, around), _status(error, around))
+        return Complaint(_message(error), _code(error, around), _status(error, around), _wait(error))
     # As in {"error": "invalid_request", "message": "..."}.
     more = _message({key: value for key, value in around.items() if key != "error"}, "") if around else ""
-    said = str(error)
-    return Complaint(f"{said}: {more}" if more and more != said else said, _code(around, {}), _status(around, {}))
+    said = _plain_text(str(error))
+    status = 404 if _NO_SUCH_ADDRESS.search(said) else _status(around, {})
+    return Complaint(f"{said}: {more}" if more and more != said else said, _code(around, {}), status)
 
 
 def _message(error: Any, otherwise: str | None = None) -> str:
@@ -195,6 +200,16 @@ def _status(error: Mapping[str, Any], around: Mapping[str, Any]) -> int | None:
                 return number
             if isinstance(value, str) and value.casefold() in _STATUS_OF:
                 return _STATUS_OF[value.casefold()]
+    return None
+
+
+def _wait(error: Mapping[str, Any]) -> float | None:
+    """Seconds to wait, as Google's ``RetryInfo`` has them among the details."""
+    details = error.get("details")
+    for part in details if isinstance(details, list) else []:
+        delay = part.get("retryDelay") if isinstance(part, Mapping) else None
+        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay)):
+            return float(found[1])
     return None
 
 

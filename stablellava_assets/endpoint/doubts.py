@@ -12,6 +12,8 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT, OF_ROW, OF_SETTING
 
 _REFUSED_IN_A_ROW = 8
+_REFUSED_AFTER_ANSWERS = 64
+"""The same where the model has answered the stage before: then these may be just the requests that were refused each time."""
 
 
 class Doubts:
@@ -40,7 +42,9 @@ class Doubts:
             self._answered |= outcome.status != DEFERRED
         elif outcome.fault != OF_ROW and outcome.reason is not None:
             self._refused.append(outcome.reason)
-            if len(self._refused) >= _REFUSED_IN_A_ROW and not self._something_is_answered:
+            if len(self._refused) < _REFUSED_IN_A_ROW or self._something_is_answered:
+                return
+            if len(self._refused) >= _REFUSED_AFTER_ANSWERS or not self._has_answered_before(outcome.refused):
                 raise self._fault_of_settings(outcome.refused)
 
     def sift(self, outcomes: Iterable[ChatOutcome]) -> Iterator[ChatOutcome]:
@@ -60,7 +64,7 @@ class Doubts:
                 held.clear()
         for outcome in held:
             assert outcome.refused is not None
-            if self._ledger.usage(outcome.refused.stage, self._settings.model) is None:
+            if not self._has_answered_before(outcome.refused):
                 raise self._fault_of_settings(outcome.refused)
             reason = f"{outcome.reason} (nothing was answered in this run, so the next one asks again)"
             yield replace(outcome, status=DEFERRED, fault=OF_ENDPOINT, reason=reason)
@@ -68,6 +72,9 @@ class Doubts:
     @property
     def _something_is_answered(self) -> bool:
         return self._answered or self._progress.answers > 0
+
+    def _has_answered_before(self, refusal: Refusal) -> bool:
+        return self._ledger.usage(refusal.stage, self._settings.model) is not None
 
     def _fault_of_settings(self, refusal: Refusal) -> EndpointError:
         return EndpointError(

@@ -86,9 +86,15 @@ def meaning_of(
             said,
             may_be_charged=charged or (not inside and status in _MAY_BE_CHARGED),
             overloaded=status in _OVERLOADED,
-            headers=headers or {},
+            headers=_with_wait(headers or {}, complaint.wait_s),
         )
     return EndpointError(f"{settings.url}: {said}: an unexpected answer; mend base_url")
+
+
+def _with_wait(headers: Mapping[str, str], wait_s: float | None) -> Mapping[str, str]:
+    if wait_s is None or "retry-after" in headers or "retry-after-ms" in headers:
+        return headers
+    return {**headers, "retry-after": str(wait_s)}
 
 
 def _wants_a_key(settings: EndpointSettings, has_key: bool) -> str:

@@ -231,7 +231,8 @@ class Sending:
         """The answer that a response holds, or what it means that it holds none."""
         read = read_picture if isinstance(item.to_send, ImageRequest) else read_reply
         try:
-            return read(response.body)
+            reply = read(response.body)
+            return replace(reply, model=reply.model or self._settings.model)
         except ComplaintError as error:
             headers, charged = response.headers, error.charged
             return meaning_of(self._settings, None, error.complaint, headers=headers, charged=charged)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -321,3 +322,35 @@ def test_a_refusal_alone_where_the_model_has_answered_before_is_asked_again(tmp_
         assert (outcome.status, outcome.fault) == ("deferred", "endpoint")
         assert [outcome.status for outcome in endpoint.ask([first, second])] == ["made", "failed"]
     assert len(bodies) == 3
+
+
+def test_many_refusals_where_the_model_has_answered_before_do_not_end_the_call_at_once(tmp_path: Path) -> None:
+    """As when a setting was changed, and only what had failed is asked for."""
+    with raw_server(lambda body, number: (200, of_text(ANSWER)) if number == 0 else (400, {"error": "no"})) as (url, _):
+        settings = settings_of(url, initial_in_flight=1, max_in_flight=1)
+        endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
+        list(endpoint.ask(questions(settings, 1)))
+        outcomes = list(endpoint.ask(list(questions(settings, 21))[1:]))
+        assert {(outcome.status, outcome.fault) for outcome in outcomes} == {("deferred", "endpoint")}
+        with pytest.raises(EndpointError, match="refuses every request"):
+            list(endpoint.ask(questions(settings, 200, max_output_tokens=60)))
+
+
+def test_a_pause_that_the_body_asks_for_is_kept(tmp_path: Path) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.3s"}]
+    quota = [{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": details}}]
+    began = monotonic()
+    (outcome,), sent = asked(tmp_path, (429, quota), (200, of_text(ANSWER)), max_backoff_s=0.1)
+    assert (outcome.status, sent) == ("made", 2)
+    assert monotonic() - began > 0.3
+
+
+def test_a_model_that_is_not_named_is_the_one_that_was_asked(tmp_path: Path) -> None:
+    (outcome,), _ = asked(tmp_path, (200, completion(ANSWER, model=None)))
+    assert outcome.model == "loopback"
+
+
+def test_an_address_that_a_server_does_not_know_and_calls_a_success(tmp_path: Path) -> None:
+    said = {"error": "Unexpected endpoint or method. (POST /chat/completions). Returning 200 anyway"}
+    with pytest.raises(EndpointError, match=r"Unexpected endpoint.*mend model or base_url"):
+        asked(tmp_path, (200, said))
