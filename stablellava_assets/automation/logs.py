@@ -20,8 +20,10 @@ class _Readable(logging.Formatter):
             # What a step prints goes through a file, of which a busy machine may lose the end; this line does not.
             return f"{line}\n{failed.step_key}: {_reason(failed.step_failure_data.error)}"
         error = getattr(told, "error", None)
-        if error is None or not meta.get("step_key"):
+        if error is None:
             return line
+        if not meta.get("step_key"):
+            return f"{line}\n{_reason(error)}"
         return f"{line}\n{error.message if error.cls_name == 'Failure' else error.to_string()}"
 
 

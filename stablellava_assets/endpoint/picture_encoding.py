@@ -32,5 +32,5 @@ def picture_bytes(text: str) -> bytes:
 
 @cache
 def picture_reader_key() -> str:
-    """What pictures are read by; see :func:`~stablellava_assets.endpoint.replies.reader_key`."""
+    """What pictures are read by; see :func:`~stablellava_assets.endpoint.verdicts.reader_key`."""
     return content_key(Path(__file__).read_text(encoding="utf-8"))

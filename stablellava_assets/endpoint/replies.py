@@ -1,4 +1,4 @@
-"""Read what an endpoint sent back, and judge whether it answers the request."""
+"""Read what an endpoint sent back, as servers of all makes send it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from stablellava_assets.endpoint.complaints import Complaint, complaint_at, complaint_of, one_line
+from stablellava_assets.endpoint.complaints import Complaint, complaint_at, complaint_in, complaint_of, one_line
 from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.requests import ChatRequest, EndpointError, ImageRequest
+from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.streams import joined_stream
-from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.schemas import OF_ROW, OF_SETTING
+from stablellava_assets.endpoint.token_counts import TokenCounts
 
-_END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|reflection)>", re.IGNORECASE)
-_PROBLEMS_NAMED = 5
-_MOST_OBJECTS_TRIED = 50
-_CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "max_length"}
-_FILTERED = {"content_filter", "safety", "prohibited_content", "recitation", "blocklist", "spii", "sensitive"}
+END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|reflection)>", re.IGNORECASE)
+CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "max_length"}
+FILTERED = {"content_filter", "safety", "prohibited_content", "recitation", "blocklist", "spii", "sensitive"}
 _GAVE_UP = {
     "error",
     "abort",
@@ -35,7 +28,6 @@ _GAVE_UP = {
     "server_error",
     "load",
     "malformed_function_call",
-    "finish_reason_error",
 }
 """How an endpoint names, as the reason why an answer ended, that it is none."""
 
@@ -76,20 +68,6 @@ class Reply:
         return price.cost(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a reply answers its request: ``answer``, or else ``reason`` and whose ``fault`` that is.
-
-    ``repairable`` if asking again may help; ``is_empty`` if there was nothing to read.
-    """
-
-    answer: BaseModel | None
-    reason: str | None = None
-    fault: str | None = None
-    repairable: bool = False
-    is_empty: bool = False
-
-
 def read_reply(body: str) -> Reply:
     """A chat completion from the text of its response, sent whole or as a stream of events.
 
@@ -116,7 +94,7 @@ def reply_of(completion: Any) -> Reply:
         raise UnreadableReplyError(f"the response is JSON, but no chat completion: {_shown(completion)}")
     message = choice.get("message") or choice.get("delta") or {}
     message = message if isinstance(message, Mapping) else {"content": message}
-    usage = _Usage(completion.get("usage"))
+    usage = TokenCounts(completion.get("usage"))
     finish = _finish_reason(choice)
     text, refusal = _answer_in(choice, message, finish), _text(message.get("refusal"))
     if (complaint := _complaint_beside(completion, choice, message, finish, bool(text.strip() or refusal))) is not None:
@@ -157,7 +135,7 @@ def read_picture(body: str) -> Reply:
         )
     if not encoded and (complaint := complaint_at(entry) or complaint_of(response)) is not None:
         raise ComplaintError(complaint)
-    usage = _Usage(response.get("usage"))
+    usage = TokenCounts(response.get("usage"))
     return Reply(
         text=json.dumps({"b64_json": encoded, "revised_prompt": _text(entry.get("revised_prompt")) or None}),
         refusal=None,
@@ -169,55 +147,6 @@ def read_picture(body: str) -> Reply:
     )
 
 
-def judge(request: ChatRequest, reply: Reply) -> Verdict:
-    """Validate a reply against ``request.answer``."""
-    if reply.refusal is not None:
-        return Verdict(None, f"refused: {one_line(reply.refusal)}", OF_ROW)
-    try:
-        return Verdict(_parsed(request.answer, reply.text))
-    except ValidationError as error:
-        invalid = _problems(error)
-    finish = (reply.finish_reason or "").casefold()
-    if finish in _FILTERED:
-        return Verdict(None, "the endpoint's content filter withheld the answer", OF_ROW)
-    if finish in _CUT_OFF:
-        limit = f"{request.limit_setting} allows ({request.max_output_tokens} tokens for this request); raise it"
-        if request.limit_setting is None:
-            limit = f"max_output_tokens ({request.max_output_tokens})"
-        thinking = ", all of them spent on thinking" if not reply.text.strip() else ""
-        return Verdict(None, f"cut off: the answer is longer than {limit}{thinking}", OF_SETTING)
-    if isinstance(request, ImageRequest):
-        return Verdict(None, "the answer holds no picture", OF_SETTING)
-    if not reply.text.strip():
-        return Verdict(None, "the answer is empty", OF_SETTING, repairable=True, is_empty=True)
-    return Verdict(None, f"invalid answer: {invalid}", OF_SETTING, repairable=True)
-
-
-@cache
-def reader_key() -> str:
-    """What answers are read by: another version of it reads those again that this one could not."""
-    return content_key(Path(__file__).read_text(encoding="utf-8"))
-
-
-def repair_of(request: ChatRequest, reply: Reply, verdict: Verdict) -> ChatRequest:
-    """The request that shows the model its own answer and what is wrong with it."""
-    complaint = f"This cannot be used: {verdict.reason}.\nWrite the whole answer again, mended, as one JSON object and nothing else."
-    messages = [
-        *request.messages,
-        {"role": "assistant", "content": reply.text or "{}"},
-        {"role": "user", "content": complaint},
-    ]
-    return ChatRequest(
-        content_key("repair", request.request_id),
-        request.stage,
-        messages,
-        request.answer,
-        request.max_output_tokens,
-        repair_of=request.request_id,
-        limit_setting=request.limit_setting,
-    )
-
-
 def _document(body: str) -> Any:
     bare = body.strip().removeprefix("\ufeff").strip()
     try:
@@ -225,7 +154,8 @@ def _document(body: str) -> Any:
     except (ValueError, RecursionError):
         streamed = joined_stream(bare)
         if streamed is None:
-            raise UnreadableReplyError(f"the response is not JSON: {one_line(bare[:120]) or 'it is empty'}") from None
+            said = one_line(complaint_in(bare).message[:160]) if bare else "it is empty"
+            raise UnreadableReplyError(f"the response is not JSON: {said}") from None
         return streamed
 
 
@@ -251,11 +181,11 @@ def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: st
     for call in _tool_calls(message):
         if (arguments := _text(call.get("arguments"))).strip():
             return arguments
-    if finish in _CUT_OFF:
+    if finish in CUT_OFF:
         return text
     # Servers that follow a schema while the model is still to think file the JSON under its thoughts.
     for name in ("reasoning_content", "reasoning", "thinking"):
-        thought = _END_OF_THOUGHTS.split(_text(message.get(name)))[-1].strip()
+        thought = END_OF_THOUGHTS.split(_text(message.get(name)))[-1].strip()
         if thought.startswith(("{", "```")):
             return thought
     return text
@@ -285,35 +215,6 @@ def _complaint_beside(
     return complaint
 
 
-class _Usage:
-    """Token counts, by whatever name and as whatever kind of number they come."""
-
-    def __init__(self, sent: Any) -> None:
-        usage = sent if isinstance(sent, Mapping) else {}
-        self.prompt_tokens = _first_count(usage, "prompt_tokens", "input_tokens", "promptTokens")
-        self.completion_tokens = _first_count(usage, "completion_tokens", "output_tokens", "completionTokens")
-        total = _first_count(usage, "total_tokens", "totalTokens")
-        if self.prompt_tokens is not None and total is not None:
-            # Some count what was thought in the total alone; it is paid.
-            self.completion_tokens = max(self.completion_tokens or 0, total - self.prompt_tokens)
-        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-        details = details if isinstance(details, Mapping) else {}
-        cached = _first_count(details, "cached_tokens") or _first_count(usage, "prompt_cache_hit_tokens") or 0
-        self.cached_tokens = min(cached, self.prompt_tokens or 0)
-
-
-def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
-    return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
-
-
-def _count(value: Any) -> int | None:
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return int(number) if 0 <= number < 1e15 else None
-
-
 def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
     """The entries of an answer that may each hold a picture."""
     if not isinstance(response, Mapping):
@@ -331,50 +232,6 @@ def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
             address = address.get("url") if isinstance(address, Mapping) else address
             pictures.append({**entry, "b64_json": encoded, "url": address})
     return pictures
-
-
-def _parsed(answer: type[BaseModel], text: str) -> BaseModel:
-    try:
-        return answer.model_validate_json(text)
-    except ValidationError as error:
-        first = error
-    # Models without structured output like to think aloud first and to fence or introduce their JSON.
-    after_thoughts = _END_OF_THOUGHTS.split(text)[-1]
-    fitting: BaseModel | None = None
-    for document in _objects_in(after_thoughts if after_thoughts.strip() else text):
-        try:
-            fitting = answer.model_validate_json(json.dumps(document))  # Drafts come before what is meant.
-        except ValidationError as error:
-            first = error
-    if fitting is None:
-        raise first
-    return fitting
-
-
-def _objects_in(text: str) -> Iterator[Any]:
-    """The JSON objects that stand in a text one after the other, and what a single key of one holds."""
-    decoder, at, tried = json.JSONDecoder(strict=False), text.find("{"), 0
-    while at >= 0 and tried < _MOST_OBJECTS_TRIED:
-        tried += 1
-        try:
-            document, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            if len(document) == 1 and isinstance(inner := next(iter(document.values())), dict):
-                yield inner
-            yield document
-        at = text.find("{", end)
-
-
-def _problems(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False)
-    named = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'answer'}: {problem['msg']}"
-        for problem in found[:_PROBLEMS_NAMED]
-    ]
-    more = [f"and {len(found) - _PROBLEMS_NAMED} more"] if len(found) > _PROBLEMS_NAMED else []
-    return one_line("; ".join(named + more))
 
 
 def _text(value: Any) -> str:

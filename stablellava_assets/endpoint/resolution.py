@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from stablellava_assets.endpoint.ledger import Entry, Ledger
 from stablellava_assets.endpoint.meanings import RefusedError
-from stablellava_assets.endpoint.replies import judge, repair_of
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Refusal
+from stablellava_assets.endpoint.verdicts import judge, repair_of
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT
 
 

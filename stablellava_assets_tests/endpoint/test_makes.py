@@ -354,3 +354,9 @@ def test_an_address_that_a_server_does_not_know_and_calls_a_success(tmp_path: Pa
     said = {"error": "Unexpected endpoint or method. (POST /chat/completions). Returning 200 anyway"}
     with pytest.raises(EndpointError, match=r"Unexpected endpoint.*mend model or base_url"):
         asked(tmp_path, (200, said))
+
+
+def test_a_page_in_place_of_an_answer_is_told(tmp_path: Path) -> None:
+    (outcome,), sent = asked(tmp_path, (200, b"<html><body><h1>Sign in</h1> to the network</body></html>"))
+    assert (outcome.status, sent) == ("deferred", 2)
+    assert "the response is not JSON: a web page: Sign in to the network" in str(outcome.reason)

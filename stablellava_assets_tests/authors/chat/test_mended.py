@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.endpoint import failing, replies
+from stablellava_assets.endpoint import failing, verdicts
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio, total
@@ -110,7 +110,7 @@ def test_paid_answers_that_only_had_to_be_read_otherwise_are_not_paid_again(
     with raw_server(respond) as (url, bodies):
         studio = Studio(tmp_path, url)
         with monkeypatch.context() as earlier:
-            earlier.setattr(replies, "_objects_in", lambda text: iter(()))
+            earlier.setattr(verdicts, "_objects_in", lambda text: iter(()))
             earlier.setattr(failing, "reader_key", lambda: "an earlier version")
             first = studio.write_prompts("animal", "0001", 12)
         assert {(row["status"], row["fault"]) for row in first} == {("failed", "setting")}
