@@ -129,6 +129,26 @@ def query(sql: str) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
+@click.option("--rows", "most", default=20, show_default=True, type=click.IntRange(min=1), help="Rows to show of each.")
+def quarantine(name: str | None, most: int) -> None:
+    """List the partitions that gates refused; with NAME, show the rows of one with their reasons.
+
+    NAME is as in the list, or a beginning of it: images, images/animal-0001, or the path of a file.
+    """
+    from stablellava_assets.checks.quarantine import quarantine_list, quarantined_rows
+
+    kept = _workspace().quarantine
+    if name is None:
+        click.echo(quarantine_list(kept.entries()) or "Nothing lies in quarantine.")
+        return
+    found = kept.find(name)
+    if not found:
+        _fail(f"nothing in quarantine is called {name!r}; `stablellava quarantine` lists what there is")
+    click.echo("\n\n".join(quarantined_rows(entry, most) for entry in found))
+
+
+@main.command()
 def rebuild_warehouse() -> None:
     """Make the warehouse anew from the Parquet tables."""
     for table, partitions in _workspace().warehouse.rebuild().items():

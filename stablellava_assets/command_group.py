@@ -7,9 +7,6 @@ from typing import Any
 
 import click
 
-from stablellava_assets.endpoint.ledger import LedgerError
-from stablellava_assets.endpoint.local_server import LocalServerError
-from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
 
 
@@ -24,7 +21,7 @@ class CommandGroup(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except (ExplainedError, EndpointError, LedgerError, LocalServerError) as error:
+        except ExplainedError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
             if error.errno == errno.EPIPE or not is_of_the_system(error):

@@ -19,8 +19,8 @@ from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.planning.batch_plan import BatchPlan
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tables.rows import PlannedRow, Row
-from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
+from stablellava_assets.tables.rows import PlannedRow, Row, is_settled
+from stablellava_assets.tables.schemas import DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import Table
 
@@ -167,9 +167,12 @@ def _compare(
     columns = [name for name in table.schema.names if name != "image"]
     published = workspace.store.read(table, partition, columns)
     rows = {row[table.row_id]: row for row in (published.to_pylist() if published is not None else [])}
-    keys = {row.row_id: row.row_key for row in planned}
     kept = {
-        row_id: row for row_id, row in rows.items() if keys.get(row_id) == row["row_key"] and row["status"] != DEFERRED
+        plan.row_id: row
+        for plan in planned
+        if (row := rows.get(plan.row_id)) is not None
+        and row["row_key"] == plan.row_key
+        and is_settled(row["status"], row["fault"], row["settings_key"], plan.settings_key)
     }
     return [row for row in planned if row.row_id not in kept], kept
 

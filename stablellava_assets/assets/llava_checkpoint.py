@@ -51,7 +51,7 @@ def llava_checkpoint(
             checkpoint_id = pretrained_checkpoint_id(pair_keys, settings)
         else:
             checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
-        known = {row["checkpoint_id"]: row for row in history.to_pylist()}
+        known = {row["checkpoint_id"]: row for row in [*stage.finished(partition), *history.to_pylist()]}
         row = known.get(checkpoint_id)
         reused = row is not None and all(is_there(workspace.data, row[name]) for name in ("path", "base_path"))
         described: dict[str, Any] = {}
@@ -60,6 +60,7 @@ def llava_checkpoint(
                 row, described = tune_pretrained_checkpoint(context, workspace, settings, checkpoint_id, pairs, images)
             else:
                 row = _tune(context, workspace, settings, checkpoint_id, pairs, images)
+            stage.finish(partition, row)
         others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
         data = SUITE.table.from_rows([*others, row])
         counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}

@@ -11,8 +11,6 @@ import dagster as dg
 
 from stablellava_assets.assets.partitions import ability_batches
 from stablellava_assets.checks.gates import Suite
-from stablellava_assets.endpoint.ledger import LedgerError
-from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
@@ -55,7 +53,7 @@ def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments
     def told(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
         try:
             yield from stage(*arguments, **named)
-        except (ExplainedError, EndpointError, LedgerError) as error:
+        except ExplainedError as error:
             raise dg.Failure(description=str(error)) from error
         except OSError as error:
             if not is_of_the_system(error):

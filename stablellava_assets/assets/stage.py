@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
@@ -78,7 +77,7 @@ class Stage:
                 if all(result.passed for result in results[partition]):
                     self._publish(partition, made)
                 else:
-                    quarantined[partition] = self._quarantine(partition, made)
+                    quarantined[partition] = self._quarantine(partition, made, results[partition])
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
@@ -112,6 +111,17 @@ class Stage:
         with self._journal(table, partition) as journal:
             return refresh(table, planned, previous, journal, make, self._context.run_id, report)
 
+    def finished(self, partition: Partition) -> list[dict[str, Any]]:
+        """Rows that :meth:`finish` kept and that were not published since: a gate refused them, or the process died."""
+        with self._journal(self._table, partition) as journal:
+            rows: list[dict[str, Any]] = journal.rows().to_pylist()
+            return rows
+
+    def finish(self, partition: Partition, row: dict[str, Any]) -> None:
+        """Keep a row that took long to make until its partition is published."""
+        with self._journal(self._table, partition) as journal:
+            journal.append([row])
+
     def _journal(self, table: Table, partition: Partition) -> RowJournal:
         return RowJournal(self._workspace.data / "journal", table, partition)
 
@@ -135,12 +145,9 @@ class Stage:
             with self._journal(table, partition) as journal:
                 journal.discard()
 
-    def _quarantine(self, partition: Partition, made: Made) -> Path:
-        name = "-".join([*partition, self._context.run_id[:8]])
-        path = self._workspace.data / "quarantine" / self._table.name / f"{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(made.judged if made.judged is not None else made.data, path)
-        return path
+    def _quarantine(self, partition: Partition, made: Made, results: Sequence[GateResult]) -> Path:
+        judged = made.judged if made.judged is not None else made.data
+        return self._workspace.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
 
     def _describe(
         self, partition: Partition, made: Made, results: Sequence[GateResult], position: str
@@ -149,7 +156,8 @@ class Stage:
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
         verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
-        self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}")
+        why = f". {_findings(results)}" if failed else ""
+        self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}{why}")
         # The UI plots numbers over time, so what the gates measured goes along.
         measured = {result.gate: result.value for result in results if result.value is not None}
         rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
@@ -193,8 +201,10 @@ class Stage:
     ) -> dg.Failure:
         lines = []
         for partition, path in quarantined.items():
-            found = "; ".join(f"{result.gate}: {result.observed}" for result in results[partition] if not result.passed)
-            lines.append(f"{self._name(partition)}: {found}. Its rows lie in {path}.")
+            lines.append(
+                f"{self._name(partition)}: {_findings(results[partition])}. Its rows lie in {path}: "
+                f"`stablellava quarantine {self._table.name}/{path.stem}` shows them with their reasons."
+            )
         return dg.Failure(
             description=f"{self._table.name}: {len(lines)} of {len(results)} partitions failed their gates and were not "
             "published.\n" + "\n".join(lines),
@@ -233,6 +243,11 @@ def from_refreshed(
         run_metadata=run_metadata or {},
         waiting=waiting,
     )
+
+
+def _findings(results: Sequence[GateResult]) -> str:
+    """What the gates that failed found."""
+    return "; ".join(f"{result.gate}: {result.observed}" for result in results if not result.passed)
 
 
 def _cell(text: str) -> str:

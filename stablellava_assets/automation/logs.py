@@ -1,6 +1,7 @@
 """What a run prints: one short line an event that a person follows, warnings and errors in full."""
 
 import logging
+from typing import Any
 
 import dagster as dg
 
@@ -13,10 +14,26 @@ class _Readable(logging.Formatter):
         message = meta.get("orig_message") or record.getMessage()
         line = f"{self.formatTime(record, '%H:%M:%S')}  {step:<17} {message}"
         event = meta.get("dagster_event")
-        error = getattr(getattr(event, "event_specific_data", None), "error", None)
-        if error is None or not meta.get("step_key"):
-            return line  # The run's failure repeats its step's.
+        told = getattr(event, "event_specific_data", None)
+        failed = getattr(told, "first_step_failure_event", None)
+        if failed is not None:
+            # What a step prints goes through a file, of which a busy machine may lose the end; this line does not.
+            return f"{line}\n{failed.step_key}: {_reason(failed.step_failure_data.error)}"
+        error = getattr(told, "error", None)
+        if error is None:
+            return line
+        if not meta.get("step_key"):
+            return f"{line}\n{_reason(error)}"
         return f"{line}\n{error.message if error.cls_name == 'Failure' else error.to_string()}"
+
+
+def _reason(error: Any) -> str:
+    """What was raised at first, without where."""
+    if error is None:
+        return "no reason given"
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
 
 
 def _to_standard_error(context: dg.InitLoggerContext) -> logging.Logger:

@@ -44,6 +44,7 @@ SUITE = Suite(
             "Every item has its picture and question.",
             "ExpectColumnValuesToBeInSet",
             always(column="status", value_set=["made"]),
+            names_reasons=True,
         ),
         reasons_given(),
         Gate(

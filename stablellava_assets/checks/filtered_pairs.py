@@ -59,6 +59,7 @@ SUITE = Suite(
             "At least the profile's gates.min_kept_pairs of the pairs were kept.",
             "ExpectColumnValuesToBeInSet",
             lambda settings: {"column": "verdict", "value_set": ["kept"], "mostly": settings.min_kept_pairs},
+            names_reasons=True,
         ),
         Gate(
             "rejections_are_explained",

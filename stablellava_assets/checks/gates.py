@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import Field
 
+from stablellava_assets.checks.reasons import commonest_reasons, plain
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED
 from stablellava_assets.tables.table import IMAGE, Table
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST_EXAMPLE = 120
+_FEWEST_ANSWERS = 10
+"""Yes and no from which their balance can be told."""
 
 
 class GateSettings(Document):
@@ -64,7 +67,7 @@ class GateSettings(Document):
         0.25, ge=0, le=1, description="Share of the kept pairs whose answer guesses (filters.dialogue.hedges)."
     )
     max_yes_surplus: float = Field(
-        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be; 0.5 for a handful of questions."
+        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be, of 10 questions and more."
     )
 
 
@@ -77,6 +80,10 @@ class Gate:
     expectation: str
     arguments: Callable[[GateSettings], Mapping[str, Any]]
     measure: str | None = None
+    names_reasons: bool = False
+    """Whether it is about rows that say themselves why they are not as they should be."""
+    untold: str = "too few rows to tell"
+    """What its check says where there is too little to measure."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,29 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
         gx.ExpectationSuite(name=suite.table.name, expectations=expectations), result_format="SUMMARY"
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
-    return [_read(gate, results[gate.name]) if gate in gates else _untold(gate) for gate in suite.gates]
+    bounds = {gate.name: _bounds(given) for gate, given in zip(gates, arguments, strict=True)}
+    return [
+        _with_reasons(gate, _read(gate, results[gate.name], bounds[gate.name]), suite, data)
+        if gate in gates
+        else _untold(gate)
+        for gate in suite.gates
+    ]
+
+
+def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) -> GateResult:
+    """A refusal with the commonest reasons of the rows that it is about."""
+    reasons = commonest_reasons(suite.table, data) if gate.names_reasons and not result.passed else None
+    if reasons is None:
+        return result
+    counted = result.observed.partition(", for example")[0]
+    return replace(result, observed=f"{counted}; {reasons}")
+
+
+def _bounds(given: Mapping[str, Any]) -> str:
+    """What a number is held against, for people."""
+    least, most = given.get("min_value"), given.get("max_value")
+    named = [f"at least {plain(least)}"] if least is not None else []
+    return " and ".join([*named, *([f"at most {plain(most)}"] if most is not None else [])])
 
 
 def _looked_at(columns: Iterable[str], row_id: str, arguments: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -143,7 +172,7 @@ def _looked_at(columns: Iterable[str], row_id: str, arguments: Iterable[Mapping[
 
 
 def _untold(gate: Gate) -> GateResult:
-    return GateResult(gate.name, True, "too few rows to tell")
+    return GateResult(gate.name, True, gate.untold)
 
 
 def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +200,7 @@ def _frames(table: str) -> Any:
     return source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("rows")
 
 
-def _read(gate: Gate, result: Any) -> GateResult:
+def _read(gate: Gate, result: Any, bounds: str) -> GateResult:
     raised = result.exception_info
     # One exception is reported flat, exceptions of metrics under the metric's name.
     reports = [raised] if "raised_exception" in raised else list(raised.values())
@@ -183,9 +212,11 @@ def _read(gate: Gate, result: Any) -> GateResult:
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     number = round(float(value), 4) if is_number else None
     if "observed_value" in found:
-        observed = f"{value:.4g}" if isinstance(value, float) else str(value)
+        observed = plain(value)
+        if not result.success and bounds:
+            observed += f", and should be {bounds}"
     elif "unexpected_count" in found:
-        examples = ", ".join(str(value) for value in found.get("partial_unexpected_list", [])[:3])
+        examples = ", ".join(plain(value) for value in found.get("partial_unexpected_list", [])[:3])
         observed = f"{found['unexpected_count']} of {found['element_count']} rows"
         observed += f", for example {examples[:_LARGEST_EXAMPLE]}" if examples else ""
     else:
@@ -225,6 +256,7 @@ def enough_made(setting: str) -> Gate:
         f"At least the profile's gates.{setting} of the rows were made, those apart that wait for a larger budget.",
         "ExpectColumnValuesToBeInSet",
         lambda settings: {"column": "owed_status", "value_set": ["made"], "mostly": getattr(settings, setting)},
+        names_reasons=True,
     )
 
 
@@ -297,9 +329,9 @@ def yes_and_no_balance() -> Gate:
 
 
 def yes_surplus(answers: Sequence[Any]) -> float:
-    """The share of yes among the yes and no in ``answers``, less one half; 0 where there are none."""
+    """The share of yes among the yes and no in ``answers``, less one half; 0 where they are too few to tell."""
     yes, no = answers.count("yes"), answers.count("no")
-    return yes / (yes + no) - 0.5 if yes + no else 0.0
+    return yes / (yes + no) - 0.5 if yes + no >= _FEWEST_ANSWERS else 0.0
 
 
 def count_by_gate(results: Sequence[Sequence[GateResult]]) -> dict[str, list[GateResult]]:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.checks.gates import Gate, Suite, always, unique_ids
+from stablellava_assets.checks.gates import Gate, GateSettings, Suite, always, unique_ids
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+_FEWEST = 5
+"""Points of a curve from which it can be told where it goes; of fewer, the last may well lie above the first."""
+
+
+def _ends(curve: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """The first and the last loss; not a number, both of them, where the curve is too short to tell."""
+    first, last = float(curve[0]["loss"]), float(curve[-1]["loss"])
+    if not (isfinite(first) and isfinite(last)):
+        return first if isfinite(first) else 0.0, nan
+    return (first, last) if len(curve) >= _FEWEST else (nan, nan)
+
+
 def _loss(frame: pd.DataFrame) -> pd.DataFrame:
     """Adds ``first_loss`` and ``last_loss`` of the curve."""
-    return frame.assign(
-        first_loss=[curve[0]["loss"] for curve in frame["loss_curve"]],
-        last_loss=[curve[-1]["loss"] for curve in frame["loss_curve"]],
-    )
+    ends = [_ends(curve) for curve in frame["loss_curve"]]
+    return frame.assign(first_loss=[first for first, _ in ends], last_loss=[last for _, last in ends])
+
+
+def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
+    told = float(frame["first_loss"].notna().sum())
+    return {"told_curves": told or None}
 
 
 SUITE = Suite(
@@ -34,7 +51,10 @@ SUITE = Suite(
             "The training loss ended below where it began; a loss that is not a number fails too.",
             "ExpectColumnPairValuesAToBeGreaterThanB",
             always(column_A="first_loss", column_B="last_loss"),
+            "told_curves",
+            untold="too few steps to tell",
         ),
     ),
     _loss,
+    _measure,
 )

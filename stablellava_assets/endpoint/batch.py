@@ -16,24 +16,21 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from filelock import FileLock
-from openai.types import Batch
 
 from stablellava_assets.endpoint.batch_api import BatchApi, MissingBatchError, MissingFileError
 from stablellava_assets.endpoint.batch_ledger import BatchLedger, OpenBatch, Result, Unanswered
-from stablellava_assets.endpoint.batch_results import has_no_model, missing_from, results_of
+from stablellava_assets.endpoint.batch_results import ResultFiles, Standing, missing_from, read_results, told_of
 from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
 from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.meanings import RefusedError, UnavailableError
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError, body_of
-from stablellava_assets.endpoint.resolution import resolve, unanswered
+from stablellava_assets.endpoint.resolution import put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.transport import Transport, UnavailableError
-from stablellava_assets.tables.schemas import DEFERRED, FAILED
+from stablellava_assets.endpoint.transport import Transport
 
-_ENDED = {"completed", "failed", "expired", "cancelled"}
 _FILES_IN_MEMORY = 2
-_REFUSED_IN_A_ROW = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,6 @@ class BatchCall:
             LedgerError: the ledger could not be written.
         """
         source, more = iter(requests), True
-        self._progress.start()
         with BatchApi(self._settings, self._transport) as self._api:
             self._clear_up()
             while more or self._gathered or self._held_back or self._under_way:
@@ -119,7 +115,7 @@ class BatchCall:
             with suppress(UnavailableError, MissingBatchError):
                 batch_id = self._id_of(batch)
                 standing = self._api.look(batch_id) if batch_id is not None else None
-                if standing is not None and standing.status in _ENDED:
+                if standing is not None and standing.has_ended:
                     self._take_results(batch.key, standing)
 
     def _take(self, request: ChatRequest) -> None:
@@ -162,7 +158,7 @@ class BatchCall:
             self._held_back += refused
         else:
             for item in refused:
-                self._end(item, DEFERRED, f"{BUDGET_REACHED}: ${self._settings.budget_usd} (budget_usd)")
+                self._end(item, f"{BUDGET_REACHED}: ${self._settings.budget_usd} (budget_usd)")
 
     def _joined(self, item: _Item) -> bool:
         """Whether an item need not be submitted: an earlier process did, or another one."""
@@ -191,7 +187,7 @@ class BatchCall:
         except UnavailableError as error:
             # Whether it was created is found out by the next call.
             for item in self._under_way.pop(batch.key):
-                self._end(item, DEFERRED, f"endpoint unavailable: {error.reason}")
+                self._end(item, f"endpoint unavailable: {error.reason}")
 
     def _line(self, request: ChatRequest) -> bytes:
         line = {
@@ -213,10 +209,10 @@ class BatchCall:
                 ended = True
                 for item in self._under_way.pop(key):
                     self._continue(item.request)
-            elif (standing := self._look(key, batch_id)) is not None and standing.status in _ENDED:
+            elif (standing := self._look(key, batch_id)) is not None and standing.has_ended:
                 ended = True
                 taken = self._take_results(key, standing)
-                if has_no_model(standing):
+                if standing.has_no_model:
                     raise EndpointError(f"{self._settings.url}: {missing_from(standing).reason}; mend model")
                 self._finish(taken, self._under_way.pop(key))
         return ended
@@ -236,7 +232,7 @@ class BatchCall:
                 self._batches.created(now.key, batch_id)
             return batch_id
 
-    def _look(self, key: str, batch_id: str) -> Batch | None:
+    def _look(self, key: str, batch_id: str) -> Standing | None:
         """How a batch stands; None if that cannot be learned now. After many such looks its requests are deferred."""
         try:
             standing = self._api.look(batch_id)
@@ -244,23 +240,23 @@ class BatchCall:
             self._looks_in_vain += 1
             if self._looks_in_vain >= self._settings.attempts:
                 for item in self._under_way.pop(key):
-                    self._end(
-                        item, DEFERRED, f"endpoint unavailable while batch {batch_id} is under way: {error.reason}"
-                    )
+                    self._end(item, f"endpoint unavailable while batch {batch_id} is under way: {error.reason}")
             return None
         self._looks_in_vain = 0
         return standing
 
-    def _take_results(self, key: str, batch: Batch) -> dict[str, Result]:
+    def _take_results(self, key: str, batch: Standing) -> dict[str, Result]:
         """Enter the results of an ended batch into the ledger; nothing if another process has."""
-        results: dict[str, Result] = {}
-        missing = missing_from(batch)
-        try:
-            for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-                results |= results_of(self._api.lines(file_id), self._price)
-        except MissingFileError as error:
-            missing = Unanswered(f"the results of batch {batch.id} are lost: {error}", charged=True)
-        taken = self._batches.close(key, results, missing)
+        read = ResultFiles()
+        lost = None
+        for file_id in batch.files:
+            try:
+                read_results(read, self._api.lines(file_id), self._settings, self._price, file_id)
+            except MissingFileError as error:
+                lost = Unanswered(f"the results of batch {batch.batch_id} are lost: {error}", charged=True)
+        if read.unreadable:
+            self._report(f"batch {batch.batch_id}: {told_of(read.unreadable)}; what they are about is asked again")
+        taken = self._batches.close(key, read.results, lost or missing_from(batch, read.unreadable))
         for request_id, result in taken.items():
             if not isinstance(result, Unanswered):
                 self._paid.add(request_id)
@@ -269,26 +265,21 @@ class BatchCall:
         return taken
 
     def _finish(self, taken: Mapping[str, Result], items: Sequence[_Item]) -> None:
-        """Deliver what a batch answered; unusable answers go into the next one to be repaired.
-
-        Raises:
-            EndpointError: it refused all of many, so the settings are at fault and not the requests.
-        """
-        refused = [result.reason for result in taken.values() if isinstance(result, Unanswered) and result.for_good]
-        if len(refused) >= max(_REFUSED_IN_A_ROW, len(taken)):
-            raise EndpointError(
-                f"{self._settings.url} refuses every request: {refused[0]}. Mend the endpoint's settings: "
-                "structured_output, temperature, output_limit_field, extra_body"
-            )
+        """Deliver what a batch answered; unusable answers go into the next one to be repaired."""
         for item in items:
             result = taken.get(item.id)
-            if isinstance(result, Unanswered):
-                self._end(item, FAILED if result.for_good else DEFERRED, result.reason)
-            else:
+            if not isinstance(result, Unanswered):
                 self._continue(item.request)
+            elif result.refused is None:
+                self._end(item, result.reason)
+            else:
+                self._refuse(item, result.refused)
 
-    def _end(self, item: _Item, status: str, reason: str) -> None:
-        self._deliver(unanswered(self._ledger, item.request, status, reason, self._paid))
+    def _end(self, item: _Item, reason: str) -> None:
+        self._deliver(put_off(self._ledger, item.request, reason, self._paid))
+
+    def _refuse(self, item: _Item, error: RefusedError) -> None:
+        self._deliver(refused(self._ledger, item.request, error, self._paid))
 
     def _deliver(self, outcome: ChatOutcome, *, reused: bool = False) -> None:
         for copy in range(1 + self._same.pop(outcome.request_id)):

@@ -13,12 +13,14 @@ from typing import IO, Any, Self, TypeVar, cast
 
 import httpx2
 import openai
-from openai.types import Batch
 
 from stablellava_assets.endpoint.batch_ledger import OpenBatch
+from stablellava_assets.endpoint.batch_results import Standing, standing_of
+from stablellava_assets.endpoint.complaints import complaint_in
+from stablellava_assets.endpoint.meanings import RefusedError, UnavailableError, meaning_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.transport import RefusedError, Transport, UnavailableError
+from stablellava_assets.endpoint.transport import Transport
 from stablellava_assets.endpoint.waits import retry_after
 
 T = TypeVar("T")
@@ -61,7 +63,11 @@ class BatchApi:
 
         def once() -> str:
             file.seek(0)
-            return self._client.files.create(file=(name, file), purpose="batch").id
+            response = self._client.files.with_raw_response.create(file=(name, file), purpose="batch")
+            described = self._json(response.http_response, "uploaded file")
+            if not described.get("id"):
+                raise self._complaint(response.http_response, "uploaded file")
+            return str(described["id"])
 
         return self._tried(once)
 
@@ -72,12 +78,15 @@ class BatchApi:
         def once() -> str:
             nonlocal tries
             tries += 1
-            return (self._found(batch) if tries > 1 else None) or self._client.batches.create(
+            if tries > 1 and (found := self._found(batch)) is not None:
+                return found
+            response = self._client.batches.with_raw_response.create(
                 input_file_id=file_id,
                 endpoint=cast("Any", self.path),
                 completion_window="24h",
                 metadata={_KEY_IN_METADATA: batch.key},
-            ).id
+            )
+            return self._standing(response.http_response).batch_id
 
         return self._tried(once)
 
@@ -85,7 +94,7 @@ class BatchApi:
         """The id of a batch that may have been created; None if it was not."""
         return self._tried(lambda: self._found(batch))
 
-    def look(self, batch_id: str) -> Batch:
+    def look(self, batch_id: str) -> Standing:
         """The batch as it stands.
 
         Raises:
@@ -95,11 +104,14 @@ class BatchApi:
             f"{self._settings.url}: has no batch {batch_id}, which was submitted from here. Use the key of the account that "
             f"submitted it ({self._settings.api_key_variable}), or move the ledger away to start anew"
         )
-        found = self._tried(lambda: self._client.batches.retrieve(batch_id), missing)
-        return Batch.model_validate_json(self._transport.without_key(found.model_dump_json()))
 
-    def lines(self, file_id: str) -> Iterator[dict[str, Any]]:
-        """The lines of a file of results.
+        def once() -> Standing:
+            return self._standing(self._client.batches.with_raw_response.retrieve(batch_id).http_response)
+
+        return self._tried(once, missing)
+
+    def lines(self, file_id: str) -> Iterator[str]:
+        """The lines of a file of results, as they are but for the key.
 
         Raises:
             MissingFileError: the endpoint has deleted it.
@@ -108,7 +120,7 @@ class BatchApi:
             self._tried(lambda: self._download(file_id, file), MissingFileError(f"file {file_id} was deleted"))
             file.seek(0)
             for line in file:
-                yield json.loads(self._transport.without_key(line.decode()))
+                yield self._transport.without_key(line.decode(errors="replace"))
 
     def _download(self, file_id: str, file: IO[bytes]) -> None:
         file.seek(0)
@@ -118,12 +130,37 @@ class BatchApi:
                 file.write(part)
 
     def _found(self, batch: OpenBatch) -> str | None:
-        for other in self._client.batches.list(limit=100):
-            if (other.metadata or {}).get(_KEY_IN_METADATA) == batch.key:
-                return other.id
-            if other.created_at < batch.begun_at - _CLOCKS_DIFFER_S:  # The newest come first.
-                return None
+        for described in self._client.batches.list(limit=100):
+            other = standing_of(described.to_dict(mode="json"), _KEY_IN_METADATA)
+            if other is None:
+                continue
+            if other.key == batch.key:
+                return other.batch_id
+            if other.created_at is not None and other.created_at < batch.begun_at - _CLOCKS_DIFFER_S:
+                return None  # The newest come first.
         return None
+
+    def _standing(self, response: httpx2.Response) -> Standing:
+        standing = standing_of(self._json(response, "batch"), _KEY_IN_METADATA)
+        if standing is None:
+            raise self._complaint(response, "batch")
+        return standing
+
+    def _json(self, response: httpx2.Response, what: str) -> dict[str, Any]:
+        try:
+            document = json.loads(self._transport.without_key(response.text).lstrip("\ufeff"))
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise self._complaint(response, what)
+        return document
+
+    def _complaint(self, response: httpx2.Response, what: str) -> Exception:
+        """What it means that a success describes no such thing."""
+        complaint = complaint_in(self._transport.without_key(response.text))
+        if complaint.status is None:
+            return UnavailableError(f"the endpoint's answer describes no {what}: {complaint}", False)
+        return meaning_of(self._settings, None, complaint)
 
     def _tried(self, call: Callable[[], T], missing: Exception | None = None) -> T:
         """``missing`` says what HTTP 404 means."""
@@ -148,5 +185,10 @@ class BatchApi:
         except (openai.APIError, httpx2.TransportError) as error:
             meaning = self._transport.meaning_of(error)
             if isinstance(meaning, RefusedError):
-                meaning = EndpointError(f"{self._settings.url}: takes no batch: {meaning}")
+                raise self._takes_none(meaning) from None
             raise meaning from None
+        except RefusedError as error:
+            raise self._takes_none(error) from None
+
+    def _takes_none(self, refusal: RefusedError) -> EndpointError:
+        return EndpointError(f"{self._settings.url}: takes no batch: {refusal}. Mend the settings, or set mode: live")

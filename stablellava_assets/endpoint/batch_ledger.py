@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.meanings import RefusedError
 from stablellava_assets.endpoint.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
 
@@ -29,10 +30,10 @@ class OpenBatch:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """Why a request of a batch has no answer. ``for_good``: the endpoint refused it. ``charged``: perhaps it was paid."""
+    """Why a request of a batch has no answer. ``refused``: as the endpoint did. ``charged``: perhaps it was paid."""
 
     reason: str
-    for_good: bool = False
+    refused: RefusedError | None = None
     charged: bool = False
 
 
@@ -111,7 +112,7 @@ class BatchLedger:
                 if not isinstance(result, Unanswered):
                     self._ledger.settle(request_id, *result, worst)
                 elif not result.charged:
-                    self._ledger.release(request_id, worst, result.reason if result.for_good else None)
+                    self._ledger.release(request_id, worst, result.reason if result.refused else None)
             connection.execute("DELETE FROM batch_requests WHERE batch_key = ?", (key,))
             connection.execute("DELETE FROM batches WHERE batch_key = ?", (key,))
         return taken

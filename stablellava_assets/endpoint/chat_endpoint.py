@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablellava_assets.endpoint.doubts import Doubts
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.throttle import Throttle
+from stablellava_assets.tables.schemas import FAILED
 
 if TYPE_CHECKING:
     from stablellava_assets.endpoint.live import LiveCall
 
 _SECONDS_BETWEEN_REPORTS = 5.0
+
+Instead = Callable[[ChatOutcome], Iterable[ChatRequest] | None]
+"""The requests to ask in the place of one that failed; None for none."""
 
 
 class ChatEndpoint:
@@ -47,20 +53,21 @@ class ChatEndpoint:
         """See whether requests could be sent at all, without sending one.
 
         Raises:
-            EndpointError: the key's variable is not set, or there is a budget but no price to hold against it.
+            EndpointError: key, proxy or certificates cannot be used, or there is a budget but no price to hold against it.
         """
         if self.settings.budget_usd is not None and self.price is None:
             raise EndpointError(
                 f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file and "
                 "name that file in prices"
             )
-        self._transport.read_key()
+        self._transport.prepare()
 
     def ask(
         self,
         requests: Iterable[ChatRequest],
         report: Callable[[str], None] | None = None,
         progress: Progress | None = None,
+        instead: Instead | None = None,
     ) -> Iterator[ChatOutcome]:
         """Every request's outcome, once, in the order in which they finish; one call at a time.
 
@@ -68,21 +75,51 @@ class ChatEndpoint:
             requests: taken one by one, only as fast as they can be sent, in the calling thread.
             report: receives a progress line every few seconds, in the calling thread.
             progress: is filled as the call goes on.
+            instead: names the requests to ask, after all others, in the place of one that failed; the outcome of that one is
+                then not told.
 
         Raises:
-            EndpointError: no request can be answered with these settings; what was answered is in the ledger. At once
-                where :meth:`check` would raise it.
+            EndpointError: no request can be answered with these settings, or none was of those that were asked; what was
+                answered is in the ledger. At once where :meth:`check` would raise it.
             LedgerError: the ledger could not be written.
         """
         self.check()
         progress = progress if progress is not None else Progress()
+        progress.start()
+        doubts = Doubts(self.settings, self.ledger, progress)
+        return doubts.sift(self._with_replacements(requests, report or _silent, progress, instead, doubts))
+
+    def _with_replacements(
+        self,
+        requests: Iterable[ChatRequest],
+        report: Callable[[str], None],
+        progress: Progress,
+        instead: Instead | None,
+        doubts: Doubts,
+    ) -> Iterator[ChatOutcome]:
+        replacing: list[Iterable[ChatRequest]] = []
+        for outcome in self._outcomes(requests, report, progress):
+            doubts.note(outcome)
+            others = instead(outcome) if instead is not None and outcome.status == FAILED else None
+            if others is None:
+                yield outcome
+            else:
+                replacing.append(others)
+        if replacing:
+            for outcome in self._outcomes(chain.from_iterable(replacing), report, progress):
+                doubts.note(outcome)
+                yield outcome
+
+    def _outcomes(
+        self, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
+    ) -> Iterator[ChatOutcome]:
         if self.settings.mode == "batch":
             from stablellava_assets.endpoint.batch import BatchCall
 
-            batches = BatchCall(self.settings, self.ledger, self.price, self._transport, progress, report or _silent)
+            batches = BatchCall(self.settings, self.ledger, self.price, self._transport, progress, report)
             return batches.outcomes(requests)
         call = self._new_call(self.settings, self.ledger, self.price, self._transport, self._throttle, progress)
-        return _outcomes(call, requests, report or _silent, progress)
+        return _outcomes(call, requests, report, progress)
 
 
 def _silent(line: str) -> None:
@@ -93,7 +130,6 @@ def _outcomes(
     call: LiveCall, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
 ) -> Iterator[ChatOutcome]:
     source, more = iter(requests), True
-    progress.start()
     reported = time.monotonic()
     with call:
         while more or call.unfinished:
@@ -101,7 +137,6 @@ def _outcomes(
                 request = next(source, None)
                 if request is None:
                     more = False
-                    call.no_more()
                 else:
                     call.submit(request)
             outcome = call.next_outcome(timeout=1.0) if call.unfinished else None

@@ -19,6 +19,7 @@ from filelock import FileLock
 from stablellava_assets.endpoint.prices import PICO
 from stablellava_assets.endpoint.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
+from stablellava_assets.explained import ExplainedError
 
 _VERSION = 1
 _LONGEST_WAIT_S = 120.0
@@ -56,7 +57,7 @@ INSERT INTO totals VALUES (0, 0, 0);
 """
 
 
-class LedgerError(RuntimeError):
+class LedgerError(ExplainedError, RuntimeError):
     """The ledger cannot be opened or written; the message names the file and what to do."""
 
 
@@ -156,7 +157,8 @@ class Ledger:
         return True
 
     def settle(self, request_id: str, reply: Reply, cost: Decimal | None, worst: Decimal | None) -> None:
-        """Enter the answer to a reserved request. Of several answers to one request the first counts, but all are paid.
+        """Enter the answer to a reserved request. Of several answers to one request the first with a text counts, but all are
+        paid.
 
         An answer of unknown cost keeps what was reserved for it.
         """
@@ -166,8 +168,9 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
-                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, cost = ? "
-                "WHERE request_id = ? AND state <> 'answered'",
+                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
+                "cost = iif(state = 'answered', cost, 0) + ? "
+                "WHERE request_id = ? AND (state <> 'answered' OR trim(text) = '')",
                 (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
             )
             connection.execute(

@@ -70,10 +70,6 @@ class LiveCall:
         if self._sending.submit(request):
             self._tell(self._sending.wake)
 
-    def no_more(self) -> None:
-        """Nothing more will be submitted."""
-        self._tell(self._sending.no_more)
-
     def next_outcome(self, timeout: float) -> ChatOutcome | None:
         """The next outcome; None if there was none for ``timeout`` seconds.
 

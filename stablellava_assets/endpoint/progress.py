@@ -37,6 +37,8 @@ class Progress:
     paid_usd: Decimal = Decimal(0)
     unknown_costs: int = 0
     """Answers whose cost is not known, and is not in ``paid_usd``."""
+    answers: int = 0
+    """Answers that arrived in this call, usable or not."""
     sent: int = 0
     """Times a request was sent, each try counted."""
     timeline: list[Sample] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Progress:
 
     def paid(self, prompt_tokens: int | None, completion_tokens: int | None, cost: Decimal | None) -> None:
         """An answer arrived; None is unknown."""
+        self.answers += 1
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.paid_usd += cost or Decimal(0)

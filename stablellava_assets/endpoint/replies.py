@@ -1,27 +1,48 @@
-"""Read what an endpoint sent back, and judge whether it answers the request."""
+"""Read what an endpoint sent back, as servers of all makes send it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
+from stablellava_assets.endpoint.complaints import Complaint, complaint_at, complaint_in, complaint_of, one_line
 from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.requests import ChatRequest, EndpointError, ImageRequest
-from stablellava_assets.tables.identity import content_key
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.endpoint.streams import joined_stream
+from stablellava_assets.endpoint.token_counts import TokenCounts
 
-_THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
-_LONGEST_REASON = 300
-_PROBLEMS_NAMED = 5
+END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|reflection)>", re.IGNORECASE)
+CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "max_length"}
+FILTERED = {"content_filter", "safety", "prohibited_content", "recitation", "blocklist", "spii", "sensitive"}
+_GAVE_UP = {
+    "error",
+    "abort",
+    "aborted",
+    "cancelled",
+    "insufficient_system_resource",
+    "network_error",
+    "server_error",
+    "load",
+    "malformed_function_call",
+}
+"""How an endpoint names, as the reason why an answer ended, that it is none."""
 
 
 class UnreadableReplyError(ValueError):
     """What came back is not a chat completion: half of one, no JSON, or JSON of another shape."""
+
+
+class ComplaintError(ValueError):
+    """What came back is an error in the place of an answer. ``charged``: something was written, and may have to be paid."""
+
+    def __init__(self, complaint: Complaint, *, charged: bool = False) -> None:
+        super().__init__(str(complaint))
+        self.complaint = complaint
+        self.charged = charged
 
 
 @dataclass(frozen=True)
@@ -47,155 +68,190 @@ class Reply:
         return price.cost(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a reply answers its request: ``answer``, or else ``reason``; ``repairable`` if asking again may help."""
-
-    answer: BaseModel | None
-    reason: str | None = None
-    repairable: bool = False
-
-
 def read_reply(body: str) -> Reply:
-    """A chat completion from the text of its response.
+    """A chat completion from the text of its response, sent whole or as a stream of events.
 
     Raises:
+        ComplaintError: it is an error.
         UnreadableReplyError: it is none.
     """
-    try:
-        completion = json.loads(body)
-    except (ValueError, RecursionError):
-        raise UnreadableReplyError("the response is not JSON") from None
-    return reply_of(completion)
+    return reply_of(_document(body))
 
 
 def reply_of(completion: Any) -> Reply:
     """A chat completion from the JSON of its response.
 
     Raises:
+        ComplaintError: it is an error, or holds one where the answer should be.
         UnreadableReplyError: it is none.
     """
-    try:
-        choice = completion["choices"][0]
-        message = choice["message"]
-        text, refusal = message.get("content"), message.get("refusal")
-        usage = completion.get("usage") or {}
-        details = usage.get("prompt_tokens_details") or {}
-        return Reply(
-            text=_text(text) or "",
-            refusal=_text(refusal) or None,
-            finish_reason=_text(choice.get("finish_reason")),
-            model=_text(completion.get("model")),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
-            cached_tokens=_count(details.get("cached_tokens")) or 0,
-        )
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise UnreadableReplyError("the response is JSON, but no chat completion") from None
+    if isinstance(completion, str):
+        completion = _document(completion)
+    choice = _first_choice(completion)
+    if choice is None:
+        if (complaint := complaint_of(completion)) is not None:
+            raise ComplaintError(complaint)
+        raise UnreadableReplyError(f"the response is JSON, but no chat completion: {_shown(completion)}")
+    message = choice.get("message") or choice.get("delta") or {}
+    message = message if isinstance(message, Mapping) else {"content": message}
+    usage = TokenCounts(completion.get("usage"))
+    finish = _finish_reason(choice)
+    text, refusal = _answer_in(choice, message, finish), _text(message.get("refusal"))
+    if (complaint := _complaint_beside(completion, choice, message, finish, bool(text.strip() or refusal))) is not None:
+        raise ComplaintError(complaint, charged=bool(usage.completion_tokens))
+    return Reply(
+        text=text,
+        refusal=refusal or None,
+        finish_reason=finish,
+        model=_text(completion.get("model")) or None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cached_tokens=usage.cached_tokens,
+    )
 
 
 def read_picture(body: str) -> Reply:
     """An answer to a request for a picture, from the text of its response; its text is that of a ``PictureAnswer``.
 
     Raises:
+        ComplaintError: it is an error, or holds one where the picture should be.
         UnreadableReplyError: it is none.
         EndpointError: it holds an address where the picture should be.
     """
-    try:
-        response = json.loads(body)
-        (picture,) = response["data"]
-        usage = response.get("usage") or {}
-        encoded, address = _text(picture.get("b64_json")), picture.get("url")
-        if not encoded and address:
-            raise EndpointError(
-                "the endpoint answers with the address of a picture instead of the picture: set painter.response_format to "
-                "b64_json"
-            )
-        return Reply(
-            text=json.dumps({"b64_json": encoded or "", "revised_prompt": _text(picture.get("revised_prompt"))}),
-            refusal=None,
-            finish_reason=None,
-            model=_text(response.get("model")),
-            prompt_tokens=_count(usage.get("input_tokens")),
-            completion_tokens=_count(usage.get("output_tokens")),
-            pictures=1,
+    response = _document(body)
+    entries = _pictures_in(response)
+    if not entries:
+        if (complaint := complaint_of(response)) is not None:
+            raise ComplaintError(complaint)
+        raise UnreadableReplyError(f"the response is not JSON with a picture: {_shown(response)}")
+    entry = entries[0]
+    encoded, address = _text(entry.get("b64_json")) or "", _text(entry.get("url")) or ""
+    if not encoded and address.lstrip()[:5].lower() == "data:":
+        encoded, address = address, ""
+    if not encoded and address:
+        raise EndpointError(
+            "the endpoint answers with the address of a picture instead of the picture: set painter.response_format to "
+            "b64_json"
         )
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        raise UnreadableReplyError("the response is not JSON with one picture") from None
-
-
-def judge(request: ChatRequest, reply: Reply) -> Verdict:
-    """Validate a reply against ``request.answer``."""
-    if reply.refusal is not None:
-        return Verdict(None, f"refused: {one_line(reply.refusal)}")
-    try:
-        return Verdict(_parsed(request.answer, reply.text))
-    except ValidationError as error:
-        invalid = _problems(error)
-    if reply.finish_reason == "content_filter":
-        return Verdict(None, "the endpoint's content filter withheld the answer")
-    if reply.finish_reason == "length":
-        return Verdict(None, f"cut off: the answer is longer than max_output_tokens ({request.max_output_tokens})")
-    if isinstance(request, ImageRequest):
-        return Verdict(None, "the answer holds no picture")
-    if not reply.text.strip():
-        return Verdict(None, "the answer is empty", repairable=True)
-    return Verdict(None, f"invalid answer: {invalid}", repairable=True)
-
-
-def repair_of(request: ChatRequest, reply: Reply, verdict: Verdict) -> ChatRequest:
-    """The request that shows the model its own answer and what is wrong with it."""
-    complaint = f"This cannot be used: {verdict.reason}.\nWrite the whole answer again, mended, as one JSON object and nothing else."
-    messages = [
-        *request.messages,
-        {"role": "assistant", "content": reply.text or "{}"},
-        {"role": "user", "content": complaint},
-    ]
-    repair_id = content_key("repair", request.request_id)
-    return ChatRequest(
-        repair_id, request.stage, messages, request.answer, request.max_output_tokens, request.request_id
+    if not encoded and (complaint := complaint_at(entry) or complaint_of(response)) is not None:
+        raise ComplaintError(complaint)
+    usage = TokenCounts(response.get("usage"))
+    return Reply(
+        text=json.dumps({"b64_json": encoded, "revised_prompt": _text(entry.get("revised_prompt")) or None}),
+        refusal=None,
+        finish_reason=None,
+        model=_text(response.get("model")) or None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        pictures=len(entries),
     )
 
 
-def one_line(text: str) -> str:
-    """Foreign text as a short line that is safe to log: no control characters, no line breaks."""
-    printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _LONGEST_REASON])
-    line = " ".join(printable.split())
-    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."
-
-
-def _parsed(answer: type[BaseModel], text: str) -> BaseModel:
+def _document(body: str) -> Any:
+    bare = body.strip().removeprefix("\ufeff").strip()
     try:
-        return answer.model_validate_json(text)
-    except ValidationError:
-        # Models without structured output like to think aloud first and to fence or introduce their JSON.
-        bare = _THOUGHTS.sub("", text)
-        start, end = bare.find("{"), bare.rfind("}")
-        if start < 0 or end < start or (bare := bare[start : end + 1]) == text.strip():
-            raise
-        return answer.model_validate_json(bare)
+        return json.loads(bare)
+    except (ValueError, RecursionError):
+        streamed = joined_stream(bare)
+        if streamed is None:
+            said = one_line(complaint_in(bare).message[:160]) if bare else "it is empty"
+            raise UnreadableReplyError(f"the response is not JSON: {said}") from None
+        return streamed
 
 
-def _problems(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False)
-    named = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'answer'}: {problem['msg']}"
-        for problem in found[:_PROBLEMS_NAMED]
-    ]
-    more = [f"and {len(found) - _PROBLEMS_NAMED} more"] if len(found) > _PROBLEMS_NAMED else []
-    return one_line("; ".join(named + more))
+def _first_choice(completion: Any) -> Mapping[str, Any] | None:
+    choices = completion.get("choices") if isinstance(completion, Mapping) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    return choice if isinstance(choice, Mapping) else None
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
+def _finish_reason(choice: Mapping[str, Any]) -> str | None:
+    """Why the answer ended, lower case, as all kinds of servers write it."""
+    reason = choice.get("finish_reason")
+    if isinstance(reason, Mapping):
+        reason = reason.get("type")
+    return reason.casefold().removeprefix("finishreason.") if isinstance(reason, str) else None
+
+
+def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: str | None) -> str:
+    """The text of an answer: the content, or where that is empty the JSON that stands in its place."""
+    text = _text(message.get("content")) or _text(choice.get("text"))
+    if text.strip():
+        return text
+    for call in _tool_calls(message):
+        if (arguments := _text(call.get("arguments"))).strip():
+            return arguments
+    if finish in CUT_OFF:
+        return text
+    # Servers that follow a schema while the model is still to think file the JSON under its thoughts.
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        thought = END_OF_THOUGHTS.split(_text(message.get(name)))[-1].strip()
+        if thought.startswith(("{", "```")):
+            return thought
+    return text
+
+
+def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    for function in [*functions, message.get("function_call")]:
+        if isinstance(function, Mapping):
+            yield function
+
+
+def _complaint_beside(
+    completion: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    message: Mapping[str, Any],
+    finish: str | None,
+    is_answered: bool,
+) -> Complaint | None:
+    """What an answer that was given up says of that; what was written of it until then does not count."""
+    complaint = complaint_at(choice)
+    if complaint is None and not is_answered:
+        complaint = complaint_at(message) or complaint_of(completion)
+    if complaint is None and finish in _GAVE_UP:
+        complaint = Complaint(f"the answer was given up (finish_reason {finish!r})", None, 503)
+    return complaint
+
+
+def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
+    """The entries of an answer that may each hold a picture."""
+    if not isinstance(response, Mapping):
+        return []
+    found = next((response[key] for key in ("data", "images", "image", "output") if response.get(key)), None)
+    entries = found if isinstance(found, list) else [found]
+    pictures: list[Mapping[str, Any]] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            is_address = entry.lstrip()[:4].lower() == "http"
+            pictures.append({"url": entry} if is_address else {"b64_json": entry})
+        elif isinstance(entry, Mapping):
+            encoded = next((entry[key] for key in ("b64_json", "base64", "b64", "image") if entry.get(key)), None)
+            address = entry.get("url") or entry.get("image_url")
+            address = address.get("url") if isinstance(address, Mapping) else address
+            pictures.append({**entry, "b64_json": encoded, "url": address})
+    return pictures
+
+
+def _text(value: Any) -> str:
+    """Text as it is; of a list of parts those that are no thoughts; of an object where text is due its JSON."""
+    if value is None or value is False:
+        return ""
     if isinstance(value, list):
-        value = "".join(part["text"] for part in value if isinstance(part, Mapping) and part.get("type") == "text")
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} instead of text")
+        return "".join(
+            _text(part.get("text") if isinstance(part, Mapping) else part) for part in value if not _is_thought(part)
+        )
+    if isinstance(value, Mapping):
+        return _text(value.get("text")) if "text" in str(value.get("type")) else json.dumps(value)
     # JSON may hold half a character (a lone surrogate), which no file can.
-    return value.encode(errors="replace").decode()
+    return str(value).encode(errors="replace").decode()
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def _is_thought(part: Any) -> bool:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return kind is not None and str(kind) not in ("text", "output_text")
+
+
+def _shown(document: Any) -> str:
+    return one_line(json.dumps(document, ensure_ascii=False)[:120])

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from stablellava_assets.endpoint.schemas import json_schema_of
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 
 BUDGET_REACHED = "budget reached"
@@ -21,7 +22,7 @@ Message = Mapping[str, Any]
 """As the protocol has it: ``{"role": ..., "content": text or a list of parts}``."""
 
 
-class EndpointError(RuntimeError):
+class EndpointError(ExplainedError, RuntimeError):
     """A fault of the whole stage, such as a wrong key; the message names the setting to mend, and never the key."""
 
 
@@ -30,7 +31,8 @@ class ChatRequest:
     """A request whose answer is to be an ``answer``. Make one with :func:`chat_request`.
 
     ``stage`` says in the ledger what it was for; measured averages are kept by stage and model.
-    ``repair_of`` is the request whose unusable answer this one shows to the model.
+    ``repair_of`` is the request whose unusable answer this one shows to the model. ``limit_setting`` names the setting of a
+    profile that ``max_output_tokens`` comes from.
     """
 
     request_id: str
@@ -39,9 +41,14 @@ class ChatRequest:
     answer: type[BaseModel]
     max_output_tokens: int
     repair_of: str | None = None
+    limit_setting: str | None = None
 
     path: ClassVar[str] = "/chat/completions"
     """Where it is sent, below the endpoint's address."""
+    mended_by: ClassVar[str] = (
+        "mend the endpoint's settings: structured_output, temperature, output_limit_field, extra_body"
+    )
+    """What to do where all requests of the kind are refused."""
 
 
 class PictureAnswer(BaseModel):
@@ -61,13 +68,26 @@ class ImageRequest(ChatRequest):
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     path: ClassVar[str] = "/images/generations"
+    mended_by: ClassVar[str] = (
+        "mend the painter's settings: response_format, quality, width and height, seed_field, negative_prompt_field, "
+        "endpoint.extra_body"
+    )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that the endpoint refused by its status: in which ``stage``, and what to ``mend`` if it refuses all."""
+
+    stage: str
+    mend: str
 
 
 @dataclass(frozen=True)
 class ChatOutcome:
     """How a request ended.
 
-    MADE has an ``answer``. FAILED would fail again with the same inputs; DEFERRED is worth another try in the next run.
+    MADE has an ``answer``. FAILED would fail again with the same inputs and settings, and ``fault`` says which of the two it
+    is; DEFERRED is worth another try in the next run. ``refused`` is how the endpoint refused it, if it did.
     Tokens and ``cost_usd`` cover everything that was paid for this request, its repair included, now or in an earlier
     run; None is unknown. ``paid_usd`` is the part that this call paid: zero for an answer that the ledger had.
     """
@@ -82,6 +102,8 @@ class ChatOutcome:
     cost_usd: Decimal | None
     paid_usd: Decimal | None
     attempts: int
+    fault: str | None = None
+    refused: Refusal | None = None
 
 
 def chat_request(
@@ -92,14 +114,16 @@ def chat_request(
     answer: type[BaseModel],
     max_output_tokens: int,
     sample: str = "",
+    limit_setting: str | None = None,
 ) -> ChatRequest:
     """A request; its id is a hash of all that shapes the answer: endpoint, model, messages, schema, settings.
 
     ``sample`` tells apart requests that are otherwise the same but should be answered anew; it is not sent.
+    ``limit_setting`` names where ``max_output_tokens`` is set, for whoever has to raise it.
     """
     unnamed = ChatRequest("", stage, messages, answer, max_output_tokens)
     key = content_key("chat request", settings.url, body_of(settings, unnamed), sample)
-    return ChatRequest(key, stage, messages, answer, max_output_tokens)
+    return replace(unnamed, request_id=key, limit_setting=limit_setting)
 
 
 def image_request(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 
 from pydantic import BaseModel
 
 from stablellava_assets.endpoint.ledger import Entry, Ledger
-from stablellava_assets.endpoint.replies import judge, repair_of
-from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
-from stablellava_assets.tables.schemas import FAILED, MADE
+from stablellava_assets.endpoint.meanings import RefusedError
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Refusal
+from stablellava_assets.endpoint.verdicts import judge, repair_of
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT
 
 
 def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()) -> ChatOutcome | ChatRequest:
     """The outcome of a request, or the request to send for it: itself, or the repair of its unusable answer.
+
+    An answer without a text is none, unless this call has paid it.
 
     ``paid_now`` names the requests that this call has paid, as opposed to an earlier one.
     """
@@ -30,17 +34,30 @@ def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()
             return repair
         entries[repair.request_id] = second
         verdict = judge(repair, second.reply)
+    if verdict.is_empty and request.request_id not in paid_now:
+        return request  # An earlier run was sent nothing; whoever asks again has mended something since.
     status = FAILED if verdict.answer is None else MADE
     reason = f"{verdict.reason}, also after its repair" if verdict.reason and len(entries) > 1 else verdict.reason
-    return _outcome(request, status, verdict.answer, reason, entries, paid_now)
+    return _outcome(request, status, verdict.answer, reason, verdict.fault, entries, paid_now)
 
 
-def unanswered(
-    ledger: Ledger, request: ChatRequest, status: str, reason: str, paid_now: Collection[str] = ()
-) -> ChatOutcome:
-    """The outcome of a request that could not be answered; an unusable first answer may have been paid all the same."""
+def put_off(ledger: Ledger, request: ChatRequest, reason: str, paid_now: Collection[str] = ()) -> ChatOutcome:
+    """The outcome of a request that was not answered this time; an unusable first answer may have been paid all the same."""
+    return _outcome(request, DEFERRED, None, reason, OF_ENDPOINT, _first_entry(ledger, request), paid_now)
+
+
+def refused(ledger: Ledger, request: ChatRequest, error: RefusedError, paid_now: Collection[str] = ()) -> ChatOutcome:
+    """The outcome of a request that the endpoint refused."""
+    entries = _first_entry(ledger, request)
+    return replace(
+        _outcome(request, FAILED, None, error.reason, error.fault, entries, paid_now),
+        refused=Refusal(request.stage, error.mend or request.mended_by),
+    )
+
+
+def _first_entry(ledger: Ledger, request: ChatRequest) -> dict[str, Entry]:
     first = ledger.find(request.request_id)
-    return _outcome(request, status, None, reason, {} if first is None else {request.request_id: first}, paid_now)
+    return {} if first is None else {request.request_id: first}
 
 
 def _outcome(
@@ -48,6 +65,7 @@ def _outcome(
     status: str,
     answer: BaseModel | None,
     reason: str | None,
+    fault: str | None,
     entries: dict[str, Entry],
     paid_now: Collection[str],
 ) -> ChatOutcome:
@@ -64,6 +82,7 @@ def _outcome(
         cost_usd=_dollars([entry.cost for entry in answered.values()]),
         paid_usd=_dollars([entry.cost for key, entry in answered.items() if key in paid_now]),
         attempts=sum(entry.attempts for entry in entries.values()),
+        fault=fault,
     )
 
 

@@ -13,24 +13,23 @@ import openai
 
 from stablellava_assets.endpoint.attempts import Attempt
 from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.meanings import RefusedError, UnavailableError, meaning_of
 from stablellava_assets.endpoint.outgoing import Item, Outgoing
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets.endpoint.replies import Reply, UnreadableReplyError, read_picture, read_reply
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError, ImageRequest
-from stablellava_assets.endpoint.resolution import resolve, unanswered
+from stablellava_assets.endpoint.replies import ComplaintError, Reply, UnreadableReplyError, read_picture, read_reply
+from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, ImageRequest
+from stablellava_assets.endpoint.resolution import put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.throttle import Throttle
-from stablellava_assets.endpoint.transport import RefusedError, Response, Transport, UnavailableError
+from stablellava_assets.endpoint.transport import Response, Transport
 from stablellava_assets.endpoint.waits import retry_after, wait_for_capacity
-from stablellava_assets.tables.schemas import DEFERRED, FAILED
 
 _BUILT_AHEAD = 16
 _LAST_ANSWERS_S = 30.0
 _FAILED_IN_A_ROW = 10
 """Tries without an answer between them, after which nothing new is sent until one of these is answered or given up."""
 _GIVEN_UP_IN_A_ROW = 10
-_REFUSED_IN_A_ROW = 8
 _LONGEST_PAUSE = 10
 
 
@@ -59,7 +58,6 @@ class Sending:
         self._progress = progress
         self._deliver = deliver
         self._outgoing = Outgoing(settings, ledger, price, lambda known: self._finished.append((known, True)))
-        self._no_more = False
         self._stopping = False
         self._fault: BaseException | None = None
         self._wake = asyncio.Event()
@@ -68,7 +66,6 @@ class Sending:
         self._arrivals: deque[Attempt] = deque()
         self._settled: list[Item] = []
         self._finished: list[tuple[ChatOutcome, bool]] = []
-        self._suspects: list[ChatOutcome] = []
         self._answers = 0
         self._failed_in_a_row = 0
         self._given_up_in_a_row = 0
@@ -82,11 +79,6 @@ class Sending:
 
     def wake(self) -> None:
         """Something was submitted."""
-        self._wake.set()
-
-    def no_more(self) -> None:
-        """Nothing more will be submitted."""
-        self._no_more = True
         self._wake.set()
 
     def stop(self) -> None:
@@ -170,8 +162,6 @@ class Sending:
         attempt = self._next_attempt(client, now)
         if attempt is None:
             at = self._outgoing.next_again
-            if at is None and not self._under_way and self._no_more:
-                self._clear_suspects()
             return None if at is None else max(1e-3, at - now)
         item = attempt.item
         if self._unavailable is not None:
@@ -210,7 +200,7 @@ class Sending:
 
     def _give_up(self, attempt: Attempt, reason: str) -> None:
         attempt.cancel()
-        self._end(attempt.item, DEFERRED, reason)
+        self._end(attempt.item, reason)
 
     def _heed_one(self) -> bool:
         """Enter into the ledger what came back, and see to what follows for other requests."""
@@ -221,22 +211,33 @@ class Sending:
         self._progress.in_flight = len(self._under_way)
         item, result = attempt.item, attempt.result
         try:
-            if isinstance(result, Response):
-                read = read_picture if isinstance(item.to_send, ImageRequest) else read_reply
-                self._answered(item, read(result.body), result)
-            elif isinstance(result, UnavailableError):
-                self._again(attempt, result)
-            elif isinstance(result, RefusedError):
-                self._refused(item, str(result))
-            elif isinstance(result, BaseException):
+            read = self._read(item, result) if isinstance(result, Response) else result
+            if isinstance(read, Reply):
+                assert isinstance(result, Response)
+                self._answered(item, read, result)
+            elif isinstance(read, UnavailableError):
+                self._again(attempt, read)
+            elif isinstance(read, RefusedError):
+                self._refused(item, read)
+            elif isinstance(read, BaseException):
                 self._ledger.release(item.to_send.request_id, item.worst)
-                raise result
-        except UnreadableReplyError as error:
-            self._again(attempt, UnavailableError(str(error), may_be_charged=True))
+                raise read
         except Exception as error:
             self._fault = self._fault or error
             self._stopping = True
         return True
+
+    def _read(self, item: Item, response: Response) -> Reply | BaseException:
+        """The answer that a response holds, or what it means that it holds none."""
+        read = read_picture if isinstance(item.to_send, ImageRequest) else read_reply
+        try:
+            reply = read(response.body)
+            return replace(reply, model=reply.model or self._settings.model)
+        except ComplaintError as error:
+            headers, charged = response.headers, error.charged
+            return meaning_of(self._settings, None, error.complaint, headers=headers, charged=charged)
+        except UnreadableReplyError as error:
+            return UnavailableError(str(error), may_be_charged=True)
 
     def _answered(self, item: Item, reply: Reply, response: Response) -> None:
         cost = reply.cost(self._price)
@@ -271,40 +272,28 @@ class Sending:
         item.pauses += 1
         if asked > longest:
             self._unavailable = f"it asks to wait {asked:.0f} s"
-            self._end(item, DEFERRED, f"endpoint unavailable: {self._unavailable}")
+            self._end(item, f"endpoint unavailable: {self._unavailable}")
         elif item.tries >= settings.attempts:
             self._given_up_in_a_row += 1
             if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
                 self._unavailable = error.reason
-            self._end(item, DEFERRED, f"no answer in {item.tries} tries, the last: {error.reason}")
+            self._end(item, f"no answer in {item.tries} tries, the last: {error.reason}")
         else:
             backoff = min(settings.backoff_s * 2.0 ** min(item.pauses - 1, 20), settings.max_backoff_s)
             self._outgoing.put_again(item, now + max(asked, backoff * random.uniform(0.5, 1)))
 
-    def _refused(self, item: Item, reason: str) -> None:
-        """The request is at fault, unless nothing at all is answered: then the settings are."""
-        self._ledger.release(item.to_send.request_id, item.worst, reason)
+    def _refused(self, item: Item, error: RefusedError) -> None:
+        self._ledger.release(item.to_send.request_id, item.worst, error.reason)
         self._failed_in_a_row = 0
-        self._suspects.append(unanswered(self._ledger, item.request, FAILED, reason, item.paid))
-        if self._answers:
-            self._clear_suspects()
-        elif len(self._suspects) >= _REFUSED_IN_A_ROW:
-            raise EndpointError(
-                f"{self._settings.url} refuses every request: {reason}. Mend the endpoint's settings: structured_output, "
-                "temperature, output_limit_field, extra_body"
-            )
+        self._throttle.took(item.likely_tokens, 0)
+        self._finished.append((refused(self._ledger, item.request, error, item.paid), False))
 
-    def _clear_suspects(self) -> None:
-        self._finished += [(outcome, False) for outcome in self._suspects]
-        self._suspects.clear()
-
-    def _end(self, item: Item, status: str, reason: str) -> None:
-        self._finished.append((unanswered(self._ledger, item.request, status, reason, item.paid), False))
+    def _end(self, item: Item, reason: str) -> None:
+        self._finished.append((put_off(self._ledger, item.request, reason, item.paid), False))
 
     def _follow_up(self) -> None:
         """See what the answers mean for their own requests, and hand out what is finished."""
         for item in self._settled:
-            self._clear_suspects()
             step = resolve(self._ledger, item.request, item.paid)
             if isinstance(step, ChatRequest):
                 repair = replace(self._outgoing.item(item.request, step), paid=item.paid)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
+import ssl
 from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,16 +13,13 @@ import aiohttp
 import httpx2
 import openai
 
-from stablellava_assets.endpoint.replies import one_line
+from stablellava_assets.endpoint.complaints import complaint_in, one_line
+from stablellava_assets.endpoint.connecting import key_from_environment, prove_proxies, tls_context, tls_mistake
+from stablellava_assets.endpoint.meanings import UnavailableError, meaning_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 
-_REFUSED = {400, 413, 422}
-_OVERLOADED = {429, 503, 529}
-_TRANSIENT = {408, 409, 425, *_OVERLOADED}
-_MAY_BE_CHARGED = {408, 504}
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, httpx2.ConnectError, httpx2.ConnectTimeout)
-_NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 _TURN: ContextVar[Awaitable[None]] = ContextVar("_TURN")
 
 
@@ -35,38 +31,31 @@ class Response:
     headers: Mapping[str, str]
 
 
-class RefusedError(Exception):
-    """The endpoint will not answer this request, however often it is sent."""
-
-
-@dataclass
-class UnavailableError(Exception):
-    """No answer this time. ``may_be_charged``: the endpoint may have written one that was lost on the way."""
-
-    reason: str
-    may_be_charged: bool
-    overloaded: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 class Transport:
     """How an endpoint is reached, and what its responses mean."""
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
         self._key: str | None = None
-        self._tls = httpx2.create_ssl_context(verify=urlsplit(settings.url).scheme == "https")
+        self._tls: ssl.SSLContext | None = None
 
-    def read_key(self) -> None:
-        """Take the key from the environment.
+    def prepare(self) -> None:
+        """Take key, certificates and proxies from the environment, and see that a client can be made of them.
 
         Raises:
-            EndpointError: it is not there, and the endpoint wants one.
+            EndpointError: it cannot; the message names the variable to mend.
         """
-        name = self._settings.api_key_variable
-        self._key = os.environ.get(name, "").strip() or None if name else None
-        if name and self._key is None and self._settings.is_official:
-            raise EndpointError(f"set the environment variable {name} to the key of {self._settings.url}")
+        settings = self._settings
+        self._key = key_from_environment(settings)
+        self._tls = self._tls or tls_context(settings.url)
+        if self._is_outside:
+            prove_proxies()
+        try:
+            self.blocking_client().close()
+        except Exception as error:
+            raise EndpointError(
+                f"{settings.url}: no client can be made for this address: {self.clean(str(error))}"
+            ) from None
 
     def client(self) -> openai.AsyncOpenAI:
         """A client without connections yet, for one event loop; close it there."""
@@ -112,7 +101,15 @@ class Transport:
     def meaning_of(self, error: Exception) -> Exception:
         """One of the errors that :meth:`post` raises, for one that a client raised."""
         if isinstance(error, openai.APIStatusError):
-            return self._meaning(error.status_code, error.response)
+            response = error.response
+            complaint = complaint_in(self.without_key(response.text))
+            if 300 <= error.status_code < 400:
+                complaint = replace(
+                    complaint, message=f"redirected to {self.clean(response.headers.get('location', '?'))}"
+                )
+            return meaning_of(
+                self._settings, error.status_code, complaint, headers=response.headers, has_key=self._key is not None
+            )
         return self._lost(error)
 
     def clean(self, text: str) -> str:
@@ -121,12 +118,18 @@ class Transport:
 
     def without_key(self, text: str) -> str:
         """Some servers repeat what they were sent."""
-        return text.replace(self._key, "[key]") if self._key else text
+        if self._key is None:
+            return text
+        # JSON may write a slash as an escape.
+        return text.replace(self._key, "[key]").replace(self._key.replace("/", "\\/"), "[key]")
+
+    @property
+    def _is_outside(self) -> bool:
+        """Whether the endpoint is on another machine: a proxy for the outside world does not lead to this one."""
+        return urlsplit(self._settings.url).hostname not in ("localhost", "127.0.0.1", "::1")
 
     def _connecting(self) -> dict[str, Any]:
-        # A proxy for the outside world does not lead to this machine.
-        outside = urlsplit(self._settings.url).hostname not in ("localhost", "127.0.0.1", "::1")
-        return {"verify": self._tls, "follow_redirects": False, "trust_env": outside}
+        return {"verify": self._tls, "follow_redirects": False, "trust_env": self._is_outside}
 
     def _common(self, timeout: float | None) -> dict[str, Any]:
         settings = self._settings
@@ -135,34 +138,13 @@ class Transport:
             where = {"azure_endpoint": settings.url, "api_version": settings.api_version}
         return {"api_key": self._key or "none", "max_retries": 0, "timeout": timeout, **where}
 
-    def _meaning(self, status: int, response: httpx2.Response) -> Exception:
-        """What an HTTP status other than success means for the request, or for all of them."""
-        code, message = _error_of(response.text)
-        said = self.clean(message)
-        settings = self._settings
-        if status == 429 and code in _NO_CREDIT:
-            return EndpointError(f"{settings.url}: the account has no credit left ({code}); add some and run again")
-        if status in _REFUSED:
-            return RefusedError(f"HTTP {status}: {said}")
-        if status in _TRANSIENT or status >= 500:
-            return UnavailableError(
-                f"HTTP {status}: {said}",
-                may_be_charged=status in _MAY_BE_CHARGED,
-                overloaded=status in _OVERLOADED,
-                headers=response.headers,
-            )
-        mend = {
-            401: f"the key is not accepted; mend the environment variable {settings.api_key_variable}",
-            403: f"the key may not use model {settings.model!r}; mend model, or {settings.api_key_variable}",
-            404: f"there is no model {settings.model!r} or no such address; mend model or base_url",
-        }.get(status, f"unexpected answer ({said}); mend base_url")
-        return EndpointError(f"{settings.url}: HTTP {status}: {mend}")
-
-    def _lost(self, error: BaseException) -> UnavailableError:
+    def _lost(self, error: BaseException) -> UnavailableError | EndpointError:
         """What a broken connection means: only if none was made is it certain that the endpoint wrote nothing."""
         causes = [error]
         while (cause := causes[-1].__cause__) is not None:
             causes.append(cause)
+        if (mend := tls_mistake(causes)) is not None:
+            return EndpointError(f"{self._settings.url}: {mend}")
         # Where aiohttp connects, what httpx says is a translation, in which a lost connection was never made.
         own = [cause for cause in causes if isinstance(cause, aiohttp.ClientError)] or causes
         sent = not any(isinstance(cause, _NEVER_CONNECTED) for cause in own)
@@ -174,12 +156,3 @@ class Transport:
 
 async def _wait_for_turn(request: httpx2.Request) -> None:
     await _TURN.get()
-
-
-def _error_of(body: str) -> tuple[str | None, str]:
-    """Code and message of an error response."""
-    try:
-        error = json.loads(body)["error"]
-        return error.get("code"), str(error.get("message") or body)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, body

@@ -8,23 +8,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_EPOCH_FROM = 1e9
+"""Seconds that are a moment and no duration: thirty years."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds or an HTTP date); None if neither makes sense."""
+    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds, a duration or a date); None if neither makes sense."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     given = headers.get("retry-after")
-    seconds = _number(given)
+    seconds = _duration(given)
     if seconds is not None or given is None:
         return seconds
     try:
-        at = parsedate_to_datetime(given)
-    except ValueError:
+        return _until(parsedate_to_datetime(given))
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
 
 
 def wait_for_capacity(headers: Mapping[str, str], tokens: int) -> float:
@@ -56,10 +57,21 @@ def _number(text: str | None) -> float | None:
 
 
 def _duration(text: str | None) -> float | None:
-    """Seconds of ``6m0s``, ``20ms`` or a bare number."""
+    """Seconds of ``6m0s``, ``20ms`` or a bare number; until a moment that is given in seconds since the epoch or as ISO 8601."""
     if text is None:
         return None
     parts = _PART.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text.strip():
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return _number(text)
+    number = _number(text)
+    if number is not None:
+        return number if number < _EPOCH_FROM else max(0.0, number - datetime.now(UTC).timestamp())
+    try:
+        return _until(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        return None
+
+
+def _until(moment: datetime) -> float:
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, chat_request
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
-from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT
 
 _INSTRUCTIONS = """\
 You grade answers to questions about a picture that you do not see. You are given the question, one or more reference \
@@ -45,11 +46,13 @@ def plan_judgements(answers: Iterable[Mapping[str, Any]], settings: JudgeSetting
     """A judgement of every ``ability_answers`` row whose kind the judge grades."""
     endpoint = settings.endpoint
     judge = content_key("judge", endpoint.model, endpoint.temperature, endpoint.extra_body, PROMPT_VERSION)
+    failing = failing_key(endpoint, settings.max_output_tokens)
     return [
         PlannedRow(
             content_key("judgement", row["answer_id"], endpoint.model),
             content_key("judgement row", judge, row["question"], row["accepted"], row["answer"], row["correct"]),
             {"answer": row},
+            failing,
         )
         for row in answers
         if row["question_kind"] in settings.kinds
@@ -94,6 +97,7 @@ def ungraded(planned: Iterable[PlannedRow], reason: str) -> Iterator[Row]:
         cost_usd=None,
         paid_usd=None,
         attempts=0,
+        fault=OF_ENDPOINT,
     )
     return (_judgement(row, outcome, first=True) for row in planned)
 
@@ -110,6 +114,7 @@ def _request(answer: Mapping[str, Any], settings: JudgeSettings) -> ChatRequest:
         messages=[{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": asked}],
         answer=Grade,
         max_output_tokens=settings.max_output_tokens,
+        limit_setting="benchmark.judge.max_output_tokens",
     )
 
 
@@ -139,4 +144,5 @@ def _judgement(row: PlannedRow, outcome: ChatOutcome, *, first: bool) -> Row:
         "row_key": row.row_key,
         "status": outcome.status,
         "reason": outcome.reason,
+        "fault": outcome.fault,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.authors.usage import Forecast
 from stablellava_assets.decoding import upright
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.failing import failing_key
+from stablellava_assets.endpoint.picture_encoding import picture_bytes, picture_reader_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.painters.api_forecast import picture_forecast
 from stablellava_assets.painters.emphasis import without_brackets
@@ -23,6 +24,7 @@ from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.painters.signing import PictureSigner, signer_of
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.schemas import OF_SETTING
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -114,12 +116,19 @@ class ApiPainter:
         own = settings.model_dump(mode="json", exclude={"endpoint", "retries", "picture_tokens", "response_format"})
         return content_key(_VERSION, own, settings.endpoint.model, settings.endpoint.extra_body)
 
+    @cached_property
+    def _failing_key(self) -> str:
+        settings = self._settings
+        others = (settings.response_format, settings.picture_tokens, settings.retries)
+        return failing_key(settings.endpoint, picture_reader_key(), *others)
+
     def _plan(self, spec: Row) -> PlannedRow:
         inputs = {name: spec[name] for name in (*INPUTS, "negative_prompt", "seed")}
         return PlannedRow(
             content_key("image", spec["spec_id"], self.name),
             content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"]),
             inputs,
+            self._failing_key,
         )
 
     def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[Row]:
@@ -141,7 +150,7 @@ class ApiPainter:
                     again.append(_Try(tried.row, tried.number + 1, tried.cost_with(outcome)))
                 else:
                     count = f", in {tried.number + 1} tries" if tried.number else ""
-                    yield self._unpainted(tried, outcome, None, f"{error}{count}")
+                    yield self._unpainted(tried, outcome, None, f"{error}{count}", OF_SETTING)
 
     def _request(self, tried: _Try) -> ImageRequest:
         settings, inputs = self._settings, tried.row.inputs
@@ -164,7 +173,7 @@ class ApiPainter:
 
     def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
         if not isinstance(outcome.answer, PictureAnswer):
-            return self._unpainted(tried, outcome, outcome.status, outcome.reason)
+            return self._unpainted(tried, outcome, outcome.status, outcome.reason, outcome.fault)
         encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
         inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
         prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
@@ -181,7 +190,9 @@ class ApiPainter:
             cost_usd=tried.cost_with(outcome),
         )
 
-    def _unpainted(self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None) -> Row:
+    def _unpainted(
+        self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None, fault: str | None
+    ) -> Row:
         return image_row(
             tried.row,
             None,
@@ -191,6 +202,7 @@ class ApiPainter:
             cost_usd=tried.cost_with(outcome),
             status=status,
             reason=reason,
+            fault=fault,
         )
 
     def _sent_seed(self, tried: _Try) -> int | None:
@@ -207,7 +219,7 @@ def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
     import numpy as np
 
     try:
-        encoded = base64.b64decode(sent, validate=True)
+        encoded = picture_bytes(sent)
         picture = upright(encoded)
     except ValueError as error:  # Of base64, or of the picture.
         raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None

@@ -58,6 +58,7 @@ def image_row(
     cost_usd: Decimal | None = None,
     status: str | None = None,
     reason: str | None = None,
+    fault: str | None = None,
 ) -> Row:
     """The row of a picture, or of none, which is failed unless ``status`` says otherwise."""
     described: dict[str, Any] = {name: row.inputs[name] for name in INPUTS if name != "prompt"}
@@ -83,4 +84,5 @@ def image_row(
         "row_key": row.row_key,
         "status": status or (FAILED if painted is None else MADE),
         "reason": reason,
+        "fault": fault,
     }

@@ -9,6 +9,7 @@ from typing import assert_never
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.gallery.folder import Gallery
@@ -83,6 +84,11 @@ class Workspace:
     def image_ledger(self) -> Path:
         """The ledger of what image models were paid for, with the pictures; made when the first is asked."""
         return self.data / "image_ledger.sqlite"
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The rows that gates refused."""
+        return Quarantine(self.data / "quarantine")
 
     @property
     def gallery(self) -> Gallery:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT, OF_ROW, OF_SETTING
 from stablellava_assets.tables.table import Table
 
 if TYPE_CHECKING:
@@ -22,20 +22,31 @@ _ROWS_KEPT_TOGETHER = 256
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` is what making it needs."""
+    """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` is what making it needs.
+
+    ``settings_key`` hashes what does not shape the row and may yet make it fail; None where there is no such thing.
+    """
 
     row_id: str
     row_key: str
     inputs: Mapping[str, Any]
+    settings_key: str | None = None
 
 
 Make = Callable[[Sequence[PlannedRow]], Iterable[Row]]
 """Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished, or
 returns a list where no row waits for anything.
 
-A row that cannot be made is yielded as failed (or deferred) with its reason; an exception is a fault of the whole
-stage.
+A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` where that is a
+setting's; an exception is a fault of the whole stage.
 """
+
+
+def is_settled(status: str, fault: str | None, settings_key: str | None, planned_settings_key: str | None) -> bool:
+    """Whether a row of the planned id and key stays as it is: made, or failed in a way that nothing has mended since."""
+    if status == FAILED and fault == OF_SETTING:
+        return settings_key == planned_settings_key
+    return status in (MADE, FAILED)
 
 
 @dataclass(frozen=True)
@@ -93,17 +104,19 @@ def refresh(
     """
     published = previous if previous is not None else table.schema.empty_table()
     finished = journal.rows()
-    at = _index(table, published)
-    resumed_at = {key: index + published.num_rows for key, index in _index(table, finished).items() if key not in at}
+    at = _index(table, published, planned)
+    resumed = _index(table, finished, planned)
+    resumed_at = {key: index + published.num_rows for key, index in resumed.items() if key not in at}
     known = at | resumed_at
 
     missing = [row for row in planned if (row.row_id, row.row_key) not in known]
     made = _make_missing(table, missing, journal, make, run_id, report)
     everything = pa.concat_tables([published, finished, made])
     offset = published.num_rows + finished.num_rows
-    known |= {key: offset + index for key, index in _index(table, made, DEFERRED).items()}
-
     keys = [(row.row_id, row.row_key) for row in planned]
+    new_ids = zip(made.column(table.row_id).to_pylist(), made.column("row_key").to_pylist(), strict=True)
+    known |= {key: offset + index for index, key in enumerate(new_ids)}
+
     data = everything.take(pa.array([known[key] for key in keys], pa.int64()))
     statuses = data.column("status").to_pylist()
     return Refreshed(
@@ -117,15 +130,25 @@ def refresh(
     )
 
 
-def _index(table: Table, data: pa.Table, *also: str) -> dict[tuple[str, str], int]:
-    """Where the rows that need not be made again stand, by (id, key); deferred ones are among them if ``also`` says so."""
-    columns = (data.column(name).to_pylist() for name in (table.row_id, "row_key", "status"))
-    settled = {MADE, FAILED, *also}
+def _index(table: Table, data: pa.Table, planned: Sequence[PlannedRow]) -> dict[tuple[str, str], int]:
+    """Where the rows that need not be made again stand, by (id, key)."""
+    settings = {(row.row_id, row.row_key): row.settings_key for row in planned}
+    blame = ("fault", "settings_key") if table.tells_faults else ()
+    rows = data.select([table.row_id, "row_key", "status", *blame]).to_pylist()
+    keyed = ((index, row, (row[table.row_id], row["row_key"])) for index, row in enumerate(rows))
     return {
-        (row_id, row_key): index
-        for index, (row_id, row_key, status) in enumerate(zip(*columns, strict=True))
-        if status in settled
+        key: index
+        for index, row, key in keyed
+        if is_settled(row["status"], row.get("fault"), row.get("settings_key"), settings.get(key))
     }
+
+
+def _blame(table: Table, row: Row, settings_key: str | None) -> None:
+    """Fill in whose fault it is that a row is not made, and the settings to blame."""
+    if table.tells_faults:
+        default = {FAILED: OF_ROW, DEFERRED: OF_ENDPOINT}.get(row["status"])
+        row["fault"] = default if row["status"] != FAILED else row.get("fault") or default
+        row["settings_key"] = settings_key if row["fault"] == OF_SETTING else None
 
 
 def _make_missing(
@@ -136,16 +159,18 @@ def _make_missing(
     run_id: str,
     report: Callable[[str], None],
 ) -> pa.Table:
-    wanted = {row.row_id: row.row_key for row in missing}
+    wanted = {row.row_id: row for row in missing}
     if len(wanted) != len(missing):
         raise ValueError(f"{table.name}: the plan holds an id twice")
     made: list[pa.RecordBatch] = []
     started = reported = time.monotonic()
     for rows in _finished_together(make(missing)) if missing else ():
         for row in rows:
-            if wanted.pop(row[table.row_id], None) != row["row_key"]:
+            asked_for = wanted.pop(row[table.row_id], None)
+            if asked_for is None or asked_for.row_key != row["row_key"]:
                 raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
             row["run_id"] = run_id
+            _blame(table, row, asked_for.settings_key)
         made.append(journal.append(rows))
         now = time.monotonic()
         if now - reported > _SECONDS_BETWEEN_REPORTS:

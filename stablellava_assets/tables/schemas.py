@@ -11,6 +11,11 @@ MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 
 STATUSES = (MADE, FAILED, DEFERRED)
 
+OF_ROW, OF_SETTING, OF_ENDPOINT = "row", "setting", "endpoint"
+"""Whose fault it is that a row was not made. ``row``: it would fail again. ``setting``: it may be made once a setting is
+changed. ``endpoint``: it may be made next time.
+"""
+
 _ABILITY = column("ability", pa.string(), "Ability the row belongs to; the catalog has one YAML file an ability.")
 _BATCH = column("batch", pa.string(), "Batch within the ability, four digits from 0001.")
 _ROW_KEY = column(
@@ -22,6 +27,21 @@ _STATUS = column(
 _REASON = column("reason", pa.string(), "Why a row is failed or deferred; null when made.")
 _RUN_ID = column("run_id", pa.string(), "Run that computed the row; rows taken over keep the run that made them.")
 _TAIL = (_ROW_KEY, _STATUS, _REASON, _RUN_ID)
+_BLAME = (
+    column(
+        "fault",
+        pa.string(),
+        "Whose fault it is that the row is not made: row (it stays failed), setting (tried again once the settings are changed) "
+        "or endpoint (tried again next run); null when made, and in rows of earlier versions.",
+    ),
+    column(
+        "settings_key",
+        pa.string(),
+        "Hash of the settings with which a row failed by a setting; null otherwise.",
+    ),
+)
+"""Why asking an endpoint came to nothing, for programs."""
+_BLAMED = frozenset(field.name for field in _BLAME)
 
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
@@ -66,7 +86,10 @@ PROMPT_SPECS = Table(
         ),
         *_ASKED,
         *_TAIL,
+        *_BLAME,
     ),
+    added=_BLAMED,
+    optional=_BLAMED,
 )
 
 IMAGES = Table(
@@ -118,8 +141,10 @@ IMAGES = Table(
             "asked, the price is unknown, or it was painted before this was recorded.",
         ),
         *_TAIL,
+        *_BLAME,
     ),
-    added=frozenset({"cost_usd", "digital_source_type", "negative_prompt", "scheduler", "software"}),
+    added=frozenset({"cost_usd", "digital_source_type", "negative_prompt", "scheduler", "software"}) | _BLAMED,
+    optional=_BLAMED,
 )
 
 DIALOGUES = Table(
@@ -150,7 +175,10 @@ DIALOGUES = Table(
             "Whether the chat model saw the picture, not its prompt alone; null where none was asked.",
         ),
         *_TAIL,
+        *_BLAME,
     ),
+    added=_BLAMED,
+    optional=_BLAMED,
 )
 
 _VERDICT_COLUMNS = (
@@ -333,7 +361,10 @@ ANSWER_JUDGEMENTS = Table(
         column("prompt_version", pa.string(), "Version of the judge's instructions, with a hash of their text."),
         *_ASKED[:-1],
         *_TAIL,
+        *_BLAME,
     ),
+    added=_BLAMED,
+    optional=_BLAMED,
 )
 
 ABILITY_SCORES = Table(

@@ -27,6 +27,8 @@ class Table:
     columns: tuple[pa.Field, ...]
     added: frozenset[str] = frozenset()
     """Columns that files of earlier versions lack; they are read as null there."""
+    optional: frozenset[str] = frozenset()
+    """Columns that a row may leave out; they are null then."""
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -34,6 +36,11 @@ class Table:
         return pa.schema(
             self.columns, metadata={"huggingface": json.dumps({"info": {"features": dict(self._features())}})}
         )
+
+    @property
+    def tells_faults(self) -> bool:
+        """Whether its rows say whose fault it is that they were not made."""
+        return "fault" in self.schema.names
 
     def _features(self) -> Iterator[tuple[str, Any]]:
         for column in self.columns:
@@ -59,12 +66,13 @@ class Table:
         return pa.RecordBatch.from_pylist(rows, schema=self.schema)
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
-        expected = set(self.schema.names)
+        known = set(self.schema.names)
+        needed = known - self.optional
         for row in rows:
-            if row.keys() != expected:
+            if not needed <= row.keys() <= known:
                 raise ValueError(
-                    f"{self.name}: row {row.get(self.row_id)!r}: missing {sorted(expected - row.keys())}, "
-                    f"unknown {sorted(row.keys() - expected)}"
+                    f"{self.name}: row {row.get(self.row_id)!r}: missing {sorted(needed - row.keys())}, "
+                    f"unknown {sorted(row.keys() - known)}"
                 )
 
 

@@ -192,6 +192,10 @@ def test_in_no_minute_more_than_the_cap() -> None:
         ({"retry-after": "-4"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "1m30s"}, 90),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "2020-01-01T00:00:00Z"}, 0),
+        ({"retry-after": "1577836800"}, 0),
     ],
 )
 def test_retry_after_is_read(headers: dict[str, str], seconds: float | None) -> None:
@@ -214,6 +218,8 @@ def test_retry_after_may_be_a_date() -> None:
         ("0", "7", None, 7),
         ("0", "whenever", None, 0),
         ("none", "1s", None, 0),
+        ("0", "1577836800", None, 0),
+        ("0", "2020-01-01T00:00:00Z", None, 0),
     ],
 )
 def test_rate_limit_headers_are_read(remaining: str, reset: str, most: str | None, seconds: float) -> None:

@@ -19,6 +19,7 @@ from stablellava_assets.tables.rows import Refreshed, refresh
 from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
 from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY, priced
+from stablellava_assets_tests.endpoint.raw_server import Sent, completion, raw_server
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +126,20 @@ def test_other_instructions_or_answers_are_graded_anew() -> None:
     changed = [{**row, "answer": "blue"} for row in ANSWERS]
     assert not keys & {row.row_key for row in plan_judgements(changed, settings)}
     assert plan_judgements([{**ANSWERS[0], "question_kind": "what"}], settings) == []
+
+
+def test_a_judge_that_was_cut_off_is_asked_again_with_more_room(tmp_path: Path) -> None:
+    def respond(body: dict[str, Any], number: int) -> Sent:
+        if body["max_tokens"] < 500:
+            return 200, completion({"content": None, "reasoning": "Let me see"}, finish="length")
+        return 200, completion(_grade(body))
+
+    with raw_server(respond) as (url, bodies):
+        first = _judge(tmp_path, JudgeSettings(endpoint=priced(tmp_path, url), max_output_tokens=100))
+        assert {row["fault"] for row in first.data.to_pylist()} == {"setting"}
+        assert "benchmark.judge.max_output_tokens" in first.data["reason"][0].as_py()
+        sent = len(bodies)
+        same = _judge(tmp_path, JudgeSettings(endpoint=priced(tmp_path, url), max_output_tokens=100), first)
+        assert (same.unchanged, len(bodies)) == (True, sent)
+        second = _judge(tmp_path, JudgeSettings(endpoint=priced(tmp_path, url), max_output_tokens=600), same)
+    assert [row["grade"] for row in second.data.to_pylist()] == [1.0, 1.0, 0.4, 1.0]

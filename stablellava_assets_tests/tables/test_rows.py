@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row, refresh
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, PROMPT_SPECS
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_ROW, OF_SETTING, PROMPT_SPECS
+from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.rows_of import spec
 
 PARTITION = ("animal", "0001")
@@ -126,3 +128,54 @@ def test_a_killed_process_loses_only_the_row_in_flight(tmp_path: Path) -> None:
     assert (finished.resumed, finished.computed) == (13, 7)
     undisturbed = bring_up_to_date(tmp_path / "other", plan(20))
     assert finished.data.drop(["run_id"]).equals(undisturbed.data.drop(["run_id"]))
+
+
+def failing(count: int, fault: str, settings_key: str) -> list[PlannedRow]:
+    """Rows that fail by such a fault, planned with such settings."""
+    rows = [{**spec(index, status=FAILED), "fault": fault} for index in range(count)]
+    return [PlannedRow(row["spec_id"], row["row_key"], row, settings_key) for row in rows]
+
+
+def test_what_failed_by_a_setting_is_tried_again_when_settings_change_and_only_then(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, failing(3, OF_SETTING, "small"))
+    assert first.data["fault"].to_pylist() == [OF_SETTING] * 3
+    assert first.data["settings_key"].to_pylist() == ["small"] * 3
+    again = bring_up_to_date(tmp_path, failing(3, OF_SETTING, "small"), first.data)
+    assert (again.reused, again.computed, again.unchanged) == (3, 0, True)
+    mended = [PlannedRow(row.row_id, row.row_key, spec(at), "large") for at, row in enumerate(failing(3, "", ""))]
+    second = bring_up_to_date(tmp_path, mended, first.data)
+    assert (second.reused, second.computed, second.failed) == (0, 3, 0)
+    assert second.data["fault"].null_count == second.data["settings_key"].null_count == 3
+
+
+def test_what_failed_by_itself_stays_failed_whatever_the_settings(tmp_path: Path) -> None:
+    first = bring_up_to_date(tmp_path, failing(3, OF_ROW, "small"))
+    assert first.data["settings_key"].null_count == 3
+    assert bring_up_to_date(tmp_path, failing(3, OF_ROW, "large"), first.data).reused == 3
+
+
+def test_a_killed_or_refused_run_keeps_apart_what_a_setting_made_fail(tmp_path: Path) -> None:
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
+        refresh(PROMPT_SPECS, failing(3, OF_SETTING, "small"), None, journal, write, "run", print)
+        unchanged = refresh(PROMPT_SPECS, failing(3, OF_SETTING, "small"), None, journal, write, "run", print)
+        assert (unchanged.resumed, unchanged.computed) == (3, 0)
+        mended = [PlannedRow(row.row_id, row.row_key, spec(at), "large") for at, row in enumerate(failing(3, "", ""))]
+        tried = refresh(PROMPT_SPECS, mended, None, journal, write, "run", print)
+        assert (tried.resumed, tried.computed, tried.failed) == (0, 3, 0)
+        kept = refresh(PROMPT_SPECS, mended, None, journal, write, "run", print)
+        assert (kept.resumed, kept.computed, kept.failed) == (3, 0, 0)
+
+
+def test_made_and_failed_rows_of_earlier_versions_are_taken_over(tmp_path: Path) -> None:
+    store = ParquetStore(str(tmp_path / "tables"))
+    old = PROMPT_SPECS.from_rows(
+        [{**spec(0), "run_id": "old"}, {**spec(1, status=FAILED), "run_id": "old"}]
+    ).drop_columns(["fault", "settings_key"])
+    path = Path(store.path(PROMPT_SPECS, PARTITION))
+    path.parent.mkdir(parents=True)
+    pq.write_table(old, path)
+    previous = store.read(PROMPT_SPECS, PARTITION)
+    rows = [spec(0), spec(1, status=FAILED)]
+    planned = [PlannedRow(row["spec_id"], row["row_key"], row, "any") for row in rows]
+    refreshed = bring_up_to_date(tmp_path, planned, previous)
+    assert (refreshed.reused, refreshed.unchanged) == (2, True)

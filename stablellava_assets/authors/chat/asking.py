@@ -17,7 +17,7 @@ from stablellava_assets.authors.usage import Spent, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
-from stablellava_assets.tables.schemas import DEFERRED, FAILED
+from stablellava_assets.tables.schemas import DEFERRED
 
 
 class Bundle(Protocol):
@@ -60,41 +60,33 @@ def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str
         wanted: ids of the rows to answer; the others of a bundle were finished before.
         usage: receives what this call pays.
     """
-    failed: list[tuple[Bundle, Share]] = []
-    for bundle, outcome in _outcomes(endpoint, bundles, usage):
-        for row_id, share in zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True):
-            if row_id not in wanted:
-                continue
-            if outcome.status == FAILED and len(bundle.row_ids) > 1:
-                failed.append((bundle.alone(row_id), share))
-            else:
-                yield _answered(bundle, row_id, outcome, share)
-    taken = {single.row_ids[0]: share for single, share in failed}
-    for single, outcome in _outcomes(endpoint, (single for single, _ in failed), usage):
-        ((row_id, share),) = zip(single.row_ids, shares_of(outcome, 1), strict=True)
-        yield _answered(single, row_id, outcome, share.plus(taken[row_id]))
-
-
-def _answered(bundle: Bundle, row_id: str, outcome: ChatOutcome, share: Share) -> Answered:
-    written = None if outcome.answer is None else bundle.written(outcome.answer, row_id)
-    return Answered(row_id, written, outcome, share)
-
-
-def _outcomes(endpoint: ChatEndpoint, bundles: Iterable[Bundle], usage: Usage) -> Iterator[tuple[Bundle, ChatOutcome]]:
     waiting: dict[str, Bundle] = {}
+    taken: dict[str, Share] = {}
 
-    def requests() -> Iterator[ChatRequest]:
+    def requests(bundles: Iterable[Bundle]) -> Iterator[ChatRequest]:
         for bundle in bundles:
             request = bundle.chat_request()
             waiting[request.request_id] = bundle
             yield request
 
+    def row_by_row(outcome: ChatOutcome) -> Iterable[ChatRequest] | None:
+        if len(waiting[outcome.request_id].row_ids) == 1:
+            return None
+        bundle = waiting.pop(outcome.request_id)
+        shares = zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True)
+        taken.update({row_id: share for row_id, share in shares if row_id in wanted})
+        return requests(bundle.alone(row_id) for row_id in bundle.row_ids if row_id in wanted)
+
     progress, before = Progress(), Spent()
-    for outcome in endpoint.ask(requests(), progress=progress):
+    for outcome in endpoint.ask(requests(bundles), progress=progress, instead=row_by_row):
         so_far = _paid(progress)
         usage.add(int(time.time()), so_far.less(before))
         before = so_far
-        yield waiting.pop(outcome.request_id), outcome
+        bundle = waiting.pop(outcome.request_id)
+        for row_id, share in zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True):
+            if row_id in wanted:
+                written = None if outcome.answer is None else bundle.written(outcome.answer, row_id)
+                yield Answered(row_id, written, outcome, share.plus(taken[row_id]) if row_id in taken else share)
 
 
 def _paid(progress: Progress) -> Spent:

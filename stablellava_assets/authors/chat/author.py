@@ -26,6 +26,7 @@ from stablellava_assets.authors.chat.row_keys import KeyOf, key_rows
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.authors.usage import Forecast, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.rows import PlannedRow, Row
 from stablellava_assets.tables.schemas import DIALOGUES, FAILED, MADE, PROMPT_SPECS
@@ -37,7 +38,8 @@ class ChatAuthor:
     """Asks for prompts by the block and for all dialogues about a picture at once.
 
     A row's key covers its own subject or picture, what the model was told, the examples it saw, model and sampling. It
-    covers neither the endpoint's address nor which rows were asked for together, since neither makes it another row.
+    covers neither the endpoint's address nor which rows were asked for together, since neither makes it another row. What
+    does not shape a row and may yet make it fail is in its settings key: mended, the row is asked for again.
 
     Args:
         settings: the profile's.
@@ -76,7 +78,8 @@ class ChatAuthor:
             for spec_id, slot in slots.items()
         }
         known = cache(partial(known_prompts, self._store, ability, batch))
-        keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples)
+        failing = failing_key(settings.endpoint, settings.tokens_per_prompt)
+        keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples, failing)
         requests: dict[str, PromptRequest] = {}
         for row_ids, examples in keyed.blocks(lambda spec_id: slots[spec_id].index // settings.prompts_per_request):
             request = PromptRequest(settings, ability, batch, {row_id: slots[row_id] for row_id in row_ids}, examples)
@@ -93,6 +96,7 @@ class ChatAuthor:
                     "example_ids": keyed.example_ids[spec_id],
                     "request": requests.get(spec_id),
                 },
+                failing,
             )
             for spec_id, slot in slots.items()
         ]
@@ -123,7 +127,8 @@ class ChatAuthor:
             for pair_id, (picture, part) in parts.items()
         }
         known = cache(partial(known_dialogues, self._store, ability, partition[1]))
-        keyed = key_rows(self._store, DIALOGUES, partition, key_of, known, settings.examples)
+        failing = failing_key(settings.endpoint, settings.tokens_per_answer)
+        keyed = key_rows(self._store, DIALOGUES, partition, key_of, known, settings.examples, failing)
         encoded = Pictures(self._store, partition).encoded
         requests: dict[str, DialogueRequest] = {}
         for row_ids, examples in keyed.blocks(lambda pair_id: parts[pair_id][0].spec_id):
@@ -142,6 +147,7 @@ class ChatAuthor:
                     "example_ids": keyed.example_ids[pair_id],
                     "request": requests.get(pair_id),
                 },
+                failing,
             )
             for pair_id, (picture, part) in parts.items()
         ]
@@ -239,7 +245,7 @@ def _asked(row: PlannedRow, answered: Answered) -> Row:
 def _result(answered: Answered, columns: Callable[[BaseModel], Mapping[str, Any]]) -> Row:
     """Status and reason of a row, and the columns that hold what was written if it can be used."""
     if answered.written is None:
-        return {"status": answered.outcome.status, "reason": answered.outcome.reason}
+        return {"status": answered.outcome.status, "reason": answered.outcome.reason, "fault": answered.outcome.fault}
     try:
         return {**columns(answered.written), "status": MADE, "reason": None}
     except UnusableTextError as error:

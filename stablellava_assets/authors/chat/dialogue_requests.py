@@ -202,6 +202,7 @@ class DialogueRequest:
             messages=[{"role": "system", "content": _SYSTEM}, {"role": "user", "content": content}],
             answer=_answer_model(parts),
             max_output_tokens=_ENVELOPE_TOKENS + self.settings.tokens_per_answer * self._questions,
+            limit_setting="author.tokens_per_answer",
         )
 
     @property

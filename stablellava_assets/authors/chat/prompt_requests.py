@@ -118,6 +118,7 @@ class PromptRequest:
             ],
             answer=_answer_model(len(self.slots), self.settings.subjects),
             max_output_tokens=_ENVELOPE_TOKENS + self.settings.tokens_per_prompt * len(self.slots),
+            limit_setting="author.tokens_per_prompt",
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from stablellava_assets.authors.chat.examples import Example, Known
-from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.rows import is_settled
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table
 
@@ -49,6 +49,7 @@ def key_rows(
     key_of: Mapping[str, KeyOf],
     known: Callable[[], Known],
     most_examples: int,
+    settings_key: str,
 ) -> KeyedRows:
     """Key the planned rows of a partition.
 
@@ -62,16 +63,18 @@ def key_rows(
         key_of: the planned rows, by id.
         known: reads the texts that may serve as examples; not called when every row is published.
         most_examples: how many to choose.
+        settings_key: that of the planned rows, see PlannedRow.
     """
     seen: dict[str, tuple[str, ...]] = {}
-    deferred: set[str] = set()
-    published = store.read(table, partition, [table.row_id, "row_key", "status", "example_ids"])
-    for row_id, row_key, status, ids in _columns(published):
+    unsettled: set[str] = set()
+    columns = [table.row_id, "row_key", "example_ids", "status", "fault", "settings_key"]
+    published = store.read(table, partition, columns)
+    for row_id, row_key, ids, status, fault, key_then in _columns(published):
         if row_id in key_of and ids is not None and key_of[row_id](ids) == row_key:
             seen[row_id] = tuple(ids)
-            if status == DEFERRED:
-                deferred.add(row_id)
-    open_rows = [row_id for row_id in key_of if row_id not in seen or row_id in deferred]
+            if not is_settled(status, fault, key_then, settings_key):
+                unsettled.add(row_id)
+    open_rows = [row_id for row_id in key_of if row_id not in seen or row_id in unsettled]
     shown: Mapping[str, Example] = {}
     if open_rows:
         texts = known()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from stablellava_assets.decoding import UndecodablePictureError, upright
+from stablellava_assets.endpoint.picture_encoding import picture_bytes
 from stablellava_assets.evaluation.suites.items import SuiteError
-
-_DATA_URI = re.compile(r"\A\s*data:[^,]*;base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,17 +52,11 @@ class Pictures:
         """
         if text not in self._known:
             try:
-                encoded = base64.b64decode(_bare(text), validate=True)
-            except binascii.Error as error:
+                encoded = picture_bytes(text)
+            except ValueError as error:
                 raise SuiteError(f"{where}: image: is not base64: {error}") from error
             self._known[text] = _checked(encoded, f"{where}: image:")
         return self._known[text]
-
-
-def _bare(text: str) -> str:
-    """Base64 without the head of a data URI, line breaks, and with the signs at its end that some programs leave out."""
-    bare = "".join(_DATA_URI.sub("", text).split())
-    return bare + "=" * (-len(bare) % 4)
 
 
 def _checked(encoded: bytes, what: str) -> Picture:

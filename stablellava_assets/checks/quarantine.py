@@ -1,0 +1,132 @@
+"""Where the rows of a refused partition are kept, with what the gates found, for people to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stablellava_assets.checks.gates import GateResult
+from stablellava_assets.checks.reasons import commonest_reasons, reasons_of
+from stablellava_assets.tables.schemas import TABLES
+from stablellava_assets.tables.store import Partition, StoreError
+from stablellava_assets.tables.table import IMAGE, Table
+
+_FOUND = b"stablellava_gates"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refused partition: its file, how many rows it holds, and what the gates found; None where that was not kept."""
+
+    path: Path
+    table: str
+    rows: int
+    refused_at: datetime
+    found: Mapping[str, str] | None
+
+    @property
+    def name(self) -> str:
+        """By which :meth:`Quarantine.find` knows it."""
+        return f"{self.table}/{self.path.stem}"
+
+
+class Quarantine:
+    """A folder of Parquet files, one a refused partition and run, a folder a table."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(
+        self, table: Table, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
+    ) -> Path:
+        """Write down the rows of a partition that the gates refused. Returns the file."""
+        path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = json.dumps({result.gate: result.observed for result in results if not result.passed})
+        pq.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), _FOUND: found.encode()}), path)
+        return path
+
+    def entries(self) -> list[Refused]:
+        """All of them, the newest first.
+
+        Raises:
+            StoreError: a file is damaged.
+        """
+        found = [self._entry(path) for path in self._folder.glob("*/*.parquet") if path.is_file()]
+        return sorted(found, key=lambda entry: entry.refused_at, reverse=True)
+
+    def find(self, name: str) -> list[Refused]:
+        """Those that a path, a name as in ``images/animal-0001-1f2e3d4c``, or the beginning of one means; the newest first."""
+        wanted = name.removesuffix(".parquet").replace("|", "-")
+        return [
+            entry
+            for entry in self.entries()
+            if wanted in {str(entry.path.with_suffix("")), entry.path.stem, entry.name}
+            or entry.name.startswith(wanted)
+            or entry.path.stem.startswith(wanted)
+            or str(entry.path.with_suffix("")).endswith(f"/{wanted}")
+        ]
+
+    def _entry(self, path: Path) -> Refused:
+        try:
+            described = pq.ParquetFile(path).metadata
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"{path}: damaged Parquet file ({error}); delete it") from error
+        found = (described.metadata or {}).get(_FOUND)
+        refused_at = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        told = None if found is None else json.loads(found)
+        return Refused(path, path.parent.name, described.num_rows, refused_at, told)
+
+
+def quarantine_list(entries: Sequence[Refused]) -> str:
+    """The entries as text: file, rows, time and findings."""
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry.name}  {entry.rows} rows, refused {entry.refused_at:%Y-%m-%d %H:%M}")
+        found = entry.found or {"reasons": _reasons(entry) or "not kept; these rows were refused by an earlier version"}
+        lines += [f"    {gate}: {observed}" for gate, observed in found.items()]
+    return "\n".join(lines)
+
+
+def quarantined_rows(entry: Refused, most: int) -> str:
+    """The rows of an entry that were not made, or were rejected, with their reasons; the others are counted."""
+    table = _table_of(entry)
+    rows = _read(entry, table).to_pylist()
+    blamed = [(row, reasons) for row in rows if (reasons := reasons_of(row))]
+    lines = [quarantine_list([entry]), f"    file: {entry.path}", ""]
+    for row, reasons in blamed[:most]:
+        about = next((str(row[name]) for name in ("prompt", "subject", "question_kind") if row.get(name)), "")
+        standing = row.get("status") or "rejected"
+        lines.append(f"{row[table.row_id]}  {standing}{f'  {about}' if about else ''}")
+        lines += [f"    {reason}" for reason in reasons]
+    if len(blamed) > most:
+        lines.append(f"... and {len(blamed) - most} rows more; --rows says how many to show")
+    lines.append(f"{len(rows) - len(blamed)} of the {len(rows)} rows have no reason against them.")
+    return "\n".join(lines)
+
+
+def _reasons(entry: Refused) -> str | None:
+    table = _table_of(entry)
+    return commonest_reasons(table, _read(entry, table))
+
+
+def _table_of(entry: Refused) -> Table:
+    table = next((table for table in TABLES if table.name == entry.table), None)
+    if table is None:
+        raise StoreError(f"{entry.path}: {entry.table} is no table of this project; move the file away")
+    return table
+
+
+def _read(entry: Refused, table: Table) -> pa.Table:
+    plain = {column.name for column in table.columns if column.type != IMAGE}
+    try:
+        file = pq.ParquetFile(entry.path)
+        return file.read(columns=[name for name in file.schema_arrow.names if name in plain])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"{entry.path}: damaged Parquet file ({error}); delete it") from error

@@ -1,0 +1,93 @@
+"""The commonest reasons why rows are not as they should be, for whoever reads of a gate that refused them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from stablellava_assets.endpoint.requests import BUDGET_REACHED
+from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.table import Table
+
+_REASONS_NAMED = 3
+_EXAMPLES = 2
+_LONGEST_REASON = 200
+_OF_ONE_ROW = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
+_NEEDED = ("status", "reason", "reasons", "explanations")
+_TELLING = ("subject", "prompt", "question_kind", "spec_id")
+"""Columns of which the first that a row has says what the row is about."""
+
+
+def reasons_of(row: Mapping[str, Any]) -> list[str]:
+    """Why a row was not made, or was rejected; empty if neither. A rejected row tells each rule with its explanation."""
+    if row.get("reasons"):
+        explanations = row.get("explanations") or []
+        told = [*explanations, *[None] * (len(row["reasons"]) - len(explanations))]
+        return [f"{rule}: {said}" if said else str(rule) for rule, said in zip(row["reasons"], told, strict=False)]
+    if row.get("status", MADE) != MADE:
+        return [str(row.get("reason") or "no reason given")]
+    return []
+
+
+def commonest_reasons(table: Table, data: pa.Table) -> str | None:
+    """The commonest reasons of the rows with their counts, and two rows as examples; None where no row has a reason.
+
+    Reasons that differ in a number, a name or a quotation alone are counted together.
+    """
+    columns = [name for name in data.column_names if name in {table.row_id, *_NEEDED, *_TELLING}]
+    told = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
+    blamed = [(row, reasons) for row, reasons in told if reasons and not reasons[0].startswith(BUDGET_REACHED)]
+    if not blamed:
+        return None
+    counts: Counter[str] = Counter()
+    wording: dict[str, str] = {}
+    for _, reasons in blamed:
+        for kind, reason in {_kind_of(reason): reason for reason in reasons}.items():
+            counts[kind] += 1
+            wording.setdefault(kind, reason)
+    common = [
+        f"{count} {'row' if count == 1 else 'rows'}: {_short(wording[kind])}"
+        for kind, count in counts.most_common(_REASONS_NAMED)
+    ]
+    more = [f"and {len(counts) - _REASONS_NAMED} reasons more"] if len(counts) > _REASONS_NAMED else []
+    examples = ", ".join(_named(table, row) for row, _ in blamed[:_EXAMPLES])
+    return f"{'; '.join([*common, *more])}; for example {examples}"
+
+
+def plain(value: Any) -> str:
+    """A value of a frame as people write it: plain numbers, however they are wrapped."""
+    if isinstance(value, str | bytes | bool) or value is None:
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {plain(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "(" + ", ".join(plain(part) for part in value) + ")"
+    bare = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(bare, list):
+        return plain(bare)
+    if not isinstance(bare, float):
+        return str(bare)
+    return str(int(bare)) if bare.is_integer() else f"{bare:.4g}"
+
+
+def _kind_of(reason: str) -> str:
+    return _OF_ONE_ROW.sub("#", reason.partition(": ")[0] if _is_rule(reason) else reason)
+
+
+def _is_rule(reason: str) -> bool:
+    """Whether it begins with the name of a filter's rule, whose explanation differs from row to row."""
+    return re.match(r"[a-z]+(?:_[a-z]+)+: ", reason) is not None
+
+
+def _named(table: Table, row: Mapping[str, Any]) -> str:
+    about = next((str(row[name]) for name in _TELLING if row.get(name) and name != table.row_id), None)
+    return f"{str(row[table.row_id])[:12]} ({_short(about, 40)})" if about else str(row[table.row_id])[:12]
+
+
+def _short(text: str, longest: int = _LONGEST_REASON) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."

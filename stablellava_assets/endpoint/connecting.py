@@ -1,0 +1,139 @@
+"""What the environment gives to reach an endpoint with: its key, proxies, certificates; each is looked at before it is used."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import httpx2
+
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.endpoint.settings import EndpointSettings
+
+_PROXY_SCHEMES = ("http", "https")
+_QUOTES = "\"'`"
+
+
+def key_from_environment(settings: EndpointSettings) -> str | None:
+    """The endpoint's key; None where none is set and none is needed.
+
+    Raises:
+        EndpointError: it is not there and the endpoint wants one, or no header can carry it. The key is not shown.
+    """
+    name = settings.api_key_variable
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        if settings.is_official:
+            raise EndpointError(f"set the environment variable {name} to the key of {settings.url}")
+        return None
+    if (mistake := _mistake_in(key)) is not None:
+        raise EndpointError(
+            f"the environment variable {name} cannot be a key: {mistake}; set it to the bare key of {settings.url}"
+        )
+    return key
+
+
+def tls_context(url: str) -> ssl.SSLContext:
+    """How certificates are looked at.
+
+    Raises:
+        EndpointError: the certificates that the environment names cannot be read.
+    """
+    is_tls = urlsplit(url).scheme == "https"
+    file, folder = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if is_tls and file and not Path(file).is_file():
+        raise EndpointError(
+            f"the environment variable SSL_CERT_FILE names {file}, and there is no such file; unset it, or name a file of "
+            "certificates (PEM)"
+        )
+    if is_tls and folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep)):
+        raise EndpointError(
+            f"the environment variable SSL_CERT_DIR names {folder}, and there is no such folder; unset it, or name a folder of "
+            "certificates"
+        )
+    try:
+        return httpx2.create_ssl_context(verify=is_tls)
+    except OSError as error:  # ssl.SSLError is one.
+        named = " and ".join(
+            f"{name} ({value})" for name, value in (("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)) if value
+        )
+        raise EndpointError(
+            f"the certificates to trust cannot be read ({error}); mend or unset the environment variable {named or 'SSL_CERT_FILE'}"
+        ) from None
+
+
+def prove_proxies() -> None:
+    """See that the proxies that the environment names can be used.
+
+    Raises:
+        EndpointError: one cannot; its variable is named.
+    """
+    found = getproxies()
+    if "*" in found.get("no", "").replace(" ", "").split(","):
+        return
+    # A client is made with all of them, so that another scheme's is no less in the way.
+    for name in ("http", "https", "all"):
+        address = found.get(name)
+        if address and (mistake := _mistake_in_proxy(address)) is not None:
+            variable = next(
+                (known for known in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(known)),
+                f"{name.upper()}_PROXY",
+            )
+            raise EndpointError(
+                f"the environment variable {variable} names a proxy that cannot be used: {mistake}. Set it to an address such as "
+                f"http://proxy.example.org:3128, or unset it"
+            )
+
+
+def tls_mistake(causes: Iterable[BaseException]) -> str | None:
+    """What is to be mended where a connection failed by its certificate or for want of TLS; None where it failed otherwise."""
+    for cause in causes:
+        for error in (getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause):
+            if isinstance(error, ssl.SSLCertVerificationError):
+                why = getattr(error, "verify_message", None) or str(error)
+                return (
+                    f"its certificate is not trusted ({why}); name the file of the authority that issued it in the environment "
+                    "variable SSL_CERT_FILE, or mend base_url"
+                )
+            if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
+                return "it does not speak TLS; write http:// in base_url, or mend the port"
+    return None
+
+
+def _mistake_in(key: str) -> str | None:
+    """Why no header can carry a key; nothing of the key is told but the character at fault."""
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
+        return "it stands in quotation marks"
+    if key.casefold().startswith("bearer "):
+        return "it begins with 'Bearer', which is added when it is sent"
+    for place, character in enumerate(key, 1):
+        if character in "\r\n":
+            return f"it holds a line break (character {place})"
+        if character.isspace():
+            return f"it holds a blank (character {place})"
+        if not character.isascii() or not character.isprintable():
+            return f"character {place} is U+{ord(character):04X}, which no key has"
+    if key.startswith(("${", "$(", "<")):
+        return "it is a placeholder that nothing has filled in"
+    return None
+
+
+def _mistake_in_proxy(address: str) -> str | None:
+    try:
+        proxy = urlsplit(address if "://" in address else f"http://{address}")
+        host, _ = proxy.hostname, proxy.port
+    except ValueError as error:
+        return f"{_without_password(address)!r} is no address ({error})"
+    if proxy.scheme not in _PROXY_SCHEMES:
+        return f"{proxy.scheme}:// is not supported, {' and '.join(f'{name}://' for name in _PROXY_SCHEMES)} are"
+    return None if host else f"{_without_password(address)!r} names no machine"
+
+
+def _without_password(address: str) -> str:
+    return address.rpartition("@")[2]
