@@ -99,7 +99,8 @@ class Gallery:
             names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: cannot be listed ({said_by_the_system(error)}); choose another folder, or {remedy_of(error)}"
+                f"{self._folder}: the gallery cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or choose another "
+                "folder."
             ) from error
         own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
         if names - own or ("batches" in names and "gallery.js" not in names):
