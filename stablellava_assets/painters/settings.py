@@ -88,7 +88,7 @@ class DiffusionPainterSettings(Document):
         ge=0,
         le=20,
         description="Times a blank, uniform or broken picture is painted again, with the next seed. Changing this repaints "
-        "nothing.",
+        "no picture, and tries again those that there are none of.",
     )
     min_spread: float = Field(
         2.0,
@@ -144,7 +144,8 @@ class ApiPainterSettings(Document):
         0,
         ge=0,
         le=20,
-        description="Times a uniform or broken picture is paid again, with the next seed. Changing this repaints nothing.",
+        description="Times a uniform or broken picture is paid again, with the next seed. Changing this repaints no picture, and "
+        "asks again for those that there are none of.",
     )
     min_spread: float = Field(
         2.0,

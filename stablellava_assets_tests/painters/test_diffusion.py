@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import imagehash
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.diffusion.prompt_encoding import PromptEncoder
+from stablellava_assets.tables.journal import RowJournal
+from stablellava_assets.tables.rows import Refreshed, refresh
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.checkpoints import (
     Watched,
@@ -227,6 +230,26 @@ def test_other_faults_are_not_taken_for_lack_of_memory(sdxl: Path) -> None:
 
     with pytest.raises(RuntimeError, match="Half"):
         painted_by(painter_of(sdxl, Watched(before=broken), batch_size=4), spec("koala"))
+
+
+def test_what_no_try_painted_is_tried_again_once_there_are_more_tries(sdxl: Path, tmp_path: Path) -> None:
+    def spoil(seeds: list[int], images: Any) -> None:
+        for index, seed in enumerate(seeds):
+            if seed == 10:
+                images[index] = 0.5
+
+    def brought_up_to_date(retries: int, previous: Any) -> Refreshed:
+        painter = painter_of(sdxl, Watched(after=spoil), retries=retries)
+        planned = painter.plan([spec("koala", 10), spec("koala", 20)])
+        with RowJournal(tmp_path, IMAGES, (str(retries), uuid4().hex)) as journal:
+            return refresh(IMAGES, planned, previous, journal, painter.paint, "run", lambda line: None)
+
+    first = brought_up_to_date(0, None)
+    assert (first.computed, first.failed) == (2, 1)
+    again = brought_up_to_date(0, first.data)
+    assert (again.computed, again.failed) == (0, 1)
+    mended = brought_up_to_date(1, again.data)
+    assert (mended.computed, mended.reused, mended.failed) == (1, 1, 0)
 
 
 def test_a_bad_picture_is_painted_again_with_the_next_seed(sdxl: Path) -> None:

@@ -107,6 +107,7 @@ class DiffusionPainter:
             image_id,
             content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed),
             {**inputs, "negative_prompt": negative, "seed": seed, "job_id": job_id, "prompt_id": prompt_id},
+            content_key("diffusion tries", self._settings.retries),
         )
 
     def _job(self, row: PlannedRow) -> Job:
@@ -135,6 +136,7 @@ class DiffusionPainter:
             scheduler=self._studio.scheduler,
             negative_prompt=self._painted_against(row),
             reason=result.reason,
+            fault=result.fault,
         )
 
     def _painted_against(self, row: PlannedRow) -> str | None:

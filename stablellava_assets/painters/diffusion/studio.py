@@ -25,6 +25,7 @@ from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.painters.signing import PictureSigner
+from stablellava_assets.tables.schemas import OF_ROW, OF_SETTING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +52,12 @@ class Job:
 
 
 class Result(NamedTuple):
-    """A job with its picture, or with the reason why there is none."""
+    """A job with its picture, or with the reason why there is none and whose ``fault`` that is."""
 
     job: Job
     painted: Painted | None
     reason: str | None
+    fault: str | None = None
 
 
 class _Prepared(NamedTuple):
@@ -67,6 +69,8 @@ class _Shown(NamedTuple):
     job: Job
     pixels: np.ndarray[Any, np.dtype[np.uint8]] | None
     reason: str | None
+    fault: str = OF_SETTING
+    """Of a picture that is no good: more tries (``painter.retries``) may paint one."""
 
 
 class Studio:
@@ -205,7 +209,7 @@ class _Queue:
         try:
             conditioning = self._encoder.encode(job.prompt, job.negative_prompt)
         except PromptTooLongError as error:
-            self._refused.append(_Shown(job, None, str(error)))
+            self._refused.append(_Shown(job, None, str(error), OF_ROW))
             return
         except Exception as error:
             if not is_out_of_memory(error):
@@ -219,7 +223,7 @@ class _Queue:
 def _finished(shown: _Shown, signer: PictureSigner | None) -> Result:
     if shown.pixels is None:
         tries = f", in {shown.job.tries + 1} tries" if shown.job.tries else ""
-        return Result(shown.job, None, f"{shown.reason}{tries}")
+        return Result(shown.job, None, f"{shown.reason}{tries}", shown.fault)
     from PIL import Image
 
     parameters = {**shown.job.provenance.parameters, "Seed": shown.job.seed_now}
