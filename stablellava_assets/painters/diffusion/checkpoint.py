@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stablellava_assets.explained import said_by_the_system
 from stablellava_assets.folders import files_below
-from stablellava_assets.hub_models import causes_of, hub_fault, is_folder, kinds_of, place_of, summary_of
+from stablellava_assets.hub_models import (
+    causes_of,
+    folder_fingerprints,
+    hub_fault,
+    is_folder,
+    kinds_of,
+    place_of,
+    summary_of,
+)
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.painters.base import PainterError
@@ -28,7 +34,6 @@ _WEIGHTS = re.compile(
 )
 """As in diffusion_pytorch_model.fp16-00001-of-00002.safetensors."""
 _LOG = logging.getLogger(__name__)
-_SAMPLES, _SAMPLE_BYTES = 64, 65_536
 _SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
     "dpm++_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
@@ -68,7 +73,7 @@ def checkpoint_identity(settings: DiffusionPainterSettings) -> Identity:
             f"painter.model: {folder} holds no {_INDEX}, so it is no checkpoint in diffusers' layout; convert it with "
             "diffusers' scripts, or name another"
         )
-    key = content_key(list(_fingerprints(folder)), settings.variant)
+    key = content_key(folder_fingerprints(folder), settings.variant)
     return Identity(f"{folder.resolve().name}@{key[:12]}", key)
 
 
@@ -170,25 +175,6 @@ def dtype_of(settings: DiffusionPainterSettings, device: str) -> Any:
 def denoiser_of(pipeline: Any) -> Any:
     """The part that works at every step."""
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
-
-
-def _fingerprints(folder: Path) -> Iterator[tuple[str, int, str]]:
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield name, path.stat().st_size, _sampled(path)
-
-
-def _sampled(path: Path) -> str:
-    digest, size = hashlib.blake2b(digest_size=16), path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _SAMPLES * _SAMPLE_BYTES:
-            digest.update(file.read())
-        else:
-            for number in range(_SAMPLES):
-                file.seek(number * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-                digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()
 
 
 def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: str) -> None:
