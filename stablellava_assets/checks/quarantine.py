@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stablellava_assets.checks.gates import GateResult
-from stablellava_assets.checks.reasons import commonest_reasons, reasons_of
+from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
+from stablellava_assets.explained import is_of_the_system, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, Table
@@ -22,13 +23,17 @@ _FOUND = b"stablellava_gates"
 
 @dataclass(frozen=True)
 class Refused:
-    """A refused partition: its file, how many rows it holds, and what the gates found; None where that was not kept."""
+    """A refused partition: its file, how many rows it holds, and what the gates found; None where that was not kept.
+
+    ``unreadable`` says why nothing more can be said of a file.
+    """
 
     path: Path
     table: str
     rows: int
     refused_at: datetime
     found: Mapping[str, str] | None
+    unreadable: str | None = None
 
     @property
     def name(self) -> str:
@@ -53,17 +58,16 @@ class Quarantine:
         return path
 
     def entries(self) -> list[Refused]:
-        """All of them, the newest first.
-
-        Raises:
-            StoreError: a file is damaged.
-        """
-        found = [self._entry(path) for path in self._folder.glob("*/*.parquet") if path.is_file()]
+        """All of them, the newest first, those that cannot be read included."""
+        files = [path for path in self._folder.glob("*/*.parquet") if path.is_file() and not path.name.startswith(".")]
+        found = [self._entry(path) for path in files]
         return sorted(found, key=lambda entry: entry.refused_at, reverse=True)
 
     def find(self, name: str) -> list[Refused]:
         """Those that a path, a name as in ``images/animal-0001-1f2e3d4c``, or the beginning of one means; the newest first."""
-        wanted = name.removesuffix(".parquet").replace("|", "-")
+        wanted = name.strip().removesuffix(".parquet").replace("|", "-")
+        if not wanted:
+            return []
         return [
             entry
             for entry in self.entries()
@@ -74,20 +78,24 @@ class Quarantine:
         ]
 
     def _entry(self, path: Path) -> Refused:
+        refused_at = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        if path.parent.name not in {table.name for table in TABLES}:
+            why = f"{path.parent.name} is no table of this project; move the file away"
+            return Refused(path, path.parent.name, 0, refused_at, None, why)
         try:
             described = pq.ParquetFile(path).metadata
         except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"{path}: damaged Parquet file ({error}); delete it") from error
-        found = (described.metadata or {}).get(_FOUND)
-        refused_at = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-        told = None if found is None else json.loads(found)
-        return Refused(path, path.parent.name, described.num_rows, refused_at, told)
+            return Refused(path, path.parent.name, 0, refused_at, None, _why_unreadable(error))
+        return Refused(path, path.parent.name, described.num_rows, refused_at, _found_in(described.metadata))
 
 
 def quarantine_list(entries: Sequence[Refused]) -> str:
     """The entries as text: file, rows, time and findings."""
     lines = []
     for entry in entries:
+        if entry.unreadable is not None:
+            lines += [f"{entry.name}  cannot be read", f"    {entry.path}: {entry.unreadable}"]
+            continue
         lines.append(f"{entry.name}  {entry.rows} rows, refused {entry.refused_at:%Y-%m-%d %H:%M}")
         found = entry.found or {"reasons": _reasons(entry) or "not kept; these rows were refused by an earlier version"}
         lines += [f"    {gate}: {observed}" for gate, observed in found.items()]
@@ -96,6 +104,8 @@ def quarantine_list(entries: Sequence[Refused]) -> str:
 
 def quarantined_rows(entry: Refused, most: int) -> str:
     """The rows of an entry that were not made, or were rejected, with their reasons; the others are counted."""
+    if entry.unreadable is not None:
+        return quarantine_list([entry])
     table = _table_of(entry)
     rows = _read(entry, table).to_pylist()
     blamed = [(row, reasons) for row in rows if (reasons := reasons_of(row))]
@@ -103,8 +113,8 @@ def quarantined_rows(entry: Refused, most: int) -> str:
     for row, reasons in blamed[:most]:
         about = next((str(row[name]) for name in ("prompt", "subject", "question_kind") if row.get(name)), "")
         standing = row.get("status") or "rejected"
-        lines.append(f"{row[table.row_id]}  {standing}{f'  {about}' if about else ''}")
-        lines += [f"    {reason}" for reason in reasons]
+        lines.append(f"{row.get(table.row_id)}  {standing}{f'  {on_one_line(about)}' if about else ''}")
+        lines += [f"    {on_one_line(reason)}" for reason in reasons]
     if len(blamed) > most:
         lines.append(f"... and {len(blamed) - most} rows more; --rows says how many to show")
     lines.append(f"{len(rows) - len(blamed)} of the {len(rows)} rows have no reason against them.")
@@ -117,10 +127,7 @@ def _reasons(entry: Refused) -> str | None:
 
 
 def _table_of(entry: Refused) -> Table:
-    table = next((table for table in TABLES if table.name == entry.table), None)
-    if table is None:
-        raise StoreError(f"{entry.path}: {entry.table} is no table of this project; move the file away")
-    return table
+    return next(table for table in TABLES if table.name == entry.table)
 
 
 def _read(entry: Refused, table: Table) -> pa.Table:
@@ -129,4 +136,19 @@ def _read(entry: Refused, table: Table) -> pa.Table:
         file = pq.ParquetFile(entry.path)
         return file.read(columns=[name for name in file.schema_arrow.names if name in plain])
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"{entry.path}: damaged Parquet file ({error}); delete it") from error
+        raise StoreError(f"{entry.path}: {_why_unreadable(error)}") from error
+
+
+def _found_in(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, str] | None:
+    """What the gates found, as :meth:`Quarantine.keep` left it; None where something else stands there."""
+    try:
+        found = json.loads((metadata or {}).get(_FOUND, b"null"))
+    except ValueError:
+        return None
+    return {str(gate): str(observed) for gate, observed in found.items()} if isinstance(found, dict) else None
+
+
+def _why_unreadable(error: Exception) -> str:
+    if isinstance(error, OSError) and is_of_the_system(error):
+        return f"{error.strerror or said_by_the_system(error)}; {remedy_of(error)}"
+    return f"damaged Parquet file ({on_one_line(str(error))}); delete it"

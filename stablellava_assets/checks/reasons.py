@@ -58,6 +58,11 @@ def commonest_reasons(table: Table, data: pa.Table) -> str | None:
     return f"{'; '.join([*common, *more])}; for example {examples}"
 
 
+def on_one_line(text: str) -> str:
+    """Text of a row as one line for a terminal: nothing in it moves the cursor or breaks the line."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
 def plain(value: Any) -> str:
     """A value of a frame as people write it: plain numbers, however they are wrapped."""
     if isinstance(value, str | bytes | bool) or value is None:
@@ -89,5 +94,5 @@ def _named(table: Table, row: Mapping[str, Any]) -> str:
 
 
 def _short(text: str, longest: int = _LONGEST_REASON) -> str:
-    line = " ".join(text.split())
+    line = on_one_line(text)
     return line if len(line) <= longest else f"{line[: longest - 3]}..."

@@ -21,7 +21,6 @@ from stablellava_assets.checks.reasons import commonest_reasons, plain
 from stablellava_assets.cli import main
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, PROMPT_SPECS
-from stablellava_assets.tables.store import StoreError
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.rows_of import spec
@@ -133,8 +132,35 @@ def test_a_file_of_an_earlier_version_and_a_damaged_one(tmp_path: Path) -> None:
     (entry,) = Quarantine(tmp_path).entries()
     assert "5 rows: the answer is empty" in quarantine_list([entry])
     (folder / "bad.parquet").write_bytes(b"no Parquet")
-    with pytest.raises(StoreError, match=r"bad\.parquet: damaged"):
-        Quarantine(tmp_path).entries()
+    (folder / "._old.parquet").write_bytes(b"of another system")
+    listed = quarantine_list(Quarantine(tmp_path).entries())
+    assert "bad.parquet: damaged Parquet file" in listed
+    assert "5 rows: the answer is empty" in listed, "one file that cannot be read hides no other"
+    assert "._old" not in listed
+    (bad,) = Quarantine(tmp_path).find("prompt_specs/bad")
+    assert "bad.parquet: damaged Parquet file" in quarantined_rows(bad, 5)
+    assert Quarantine(tmp_path).find(" ") == []
+
+
+@pytest.mark.parametrize("found", [b"no JSON", b"[1]", b"null"])
+def test_findings_that_somebody_else_wrote_do_not_end_the_command(tmp_path: Path, found: bytes) -> None:
+    import pyarrow.parquet as pq
+
+    (tmp_path / "prompt_specs").mkdir()
+    pq.write_table(
+        DATA.replace_schema_metadata({b"stablellava_gates": found}), tmp_path / "prompt_specs" / "odd.parquet"
+    )
+    (entry,) = Quarantine(tmp_path).entries()
+    assert "reasons: 5 rows: the answer is empty" in quarantined_rows(entry, 1)
+
+
+def test_reasons_move_nothing_on_a_terminal(tmp_path: Path) -> None:
+    data = PROMPT_SPECS.from_rows([failed(0, "HTTP 400:\x1b[2J no\r\nway")])
+    kept = Quarantine(tmp_path)
+    kept.keep(PROMPT_SPECS, ("animal", "0001"), "run", data, [GateResult("enough_rows_made", False, "1 of 1 rows")])
+    shown = quarantined_rows(kept.entries()[0], 1)
+    assert "HTTP 400: [2J no way" in shown
+    assert "\x1b" not in shown
 
 
 def test_the_run_the_error_and_the_command_name_reason_and_file(
