@@ -203,18 +203,27 @@ class BatchCall:
         opened = {batch.key: batch for batch in self._batches.open_batches()}
         ended = False
         for key in list(self._under_way):
-            batch_id = self._id_of(opened[key]) if key in opened else None
-            if batch_id is None:
-                # Another process has taken its results, or had not submitted it when it died.
+            try:
+                batch_id = self._id_of(opened[key]) if key in opened else None
+                if batch_id is None:
+                    # Another process has taken its results, or had not submitted it when it died.
+                    ended = True
+                    for item in self._under_way.pop(key):
+                        self._continue(item.request)
+                elif (standing := self._look(key, batch_id)) is not None and standing.has_ended:
+                    ended = True
+                    taken = self._take_results(key, standing)
+                    if standing.has_no_model:
+                        raise EndpointError(f"{self._settings.url}: {missing_from(standing).reason}; mend model")
+                    self._finish(taken, self._under_way.pop(key))
+            except UnavailableError as error:
+                # It stays open, and what it answered is taken by a later call.
                 ended = True
                 for item in self._under_way.pop(key):
-                    self._continue(item.request)
-            elif (standing := self._look(key, batch_id)) is not None and standing.has_ended:
-                ended = True
-                taken = self._take_results(key, standing)
-                if standing.has_no_model:
-                    raise EndpointError(f"{self._settings.url}: {missing_from(standing).reason}; mend model")
-                self._finish(taken, self._under_way.pop(key))
+                    self._end(
+                        item,
+                        f"endpoint unavailable, and what a batch answered is fetched by a later run: {error.reason}",
+                    )
         return ended
 
     def _id_of(self, batch: OpenBatch) -> str | None:
@@ -237,16 +246,26 @@ class BatchCall:
         try:
             standing = self._api.look(batch_id)
         except UnavailableError as error:
-            self._looks_in_vain += 1
-            if self._looks_in_vain >= self._settings.attempts:
-                for item in self._under_way.pop(key):
-                    self._end(item, f"endpoint unavailable while batch {batch_id} is under way: {error.reason}")
-            return None
-        self._looks_in_vain = 0
-        return standing
+            why = f"endpoint unavailable while batch {batch_id} is under way: {error.reason}"
+        else:
+            if standing.has_ended or standing.is_under_way:
+                self._looks_in_vain = 0
+                return standing
+            why = (
+                f"batch {batch_id} stands at {standing.status!r}, neither under way nor over; the next run looks again"
+            )
+        self._looks_in_vain += 1
+        if self._looks_in_vain >= self._settings.attempts:
+            for item in self._under_way.pop(key):
+                self._end(item, why)
+        return None
 
     def _take_results(self, key: str, batch: Standing) -> dict[str, Result]:
-        """Enter the results of an ended batch into the ledger; nothing if another process has."""
+        """Enter the results of an ended batch into the ledger; nothing if another process has.
+
+        Raises:
+            UnavailableError: they cannot be fetched now; the batch stays open.
+        """
         read = ResultFiles()
         lost = None
         for file_id in batch.files:
@@ -254,6 +273,10 @@ class BatchCall:
                 read_results(read, self._api.lines(file_id), self._settings, self._price, file_id)
             except MissingFileError as error:
                 lost = Unanswered(f"the results of batch {batch.batch_id} are lost: {error}", charged=True)
+        if read.complaint is not None and not read.results:
+            raise UnavailableError(
+                f"batch {batch.batch_id}: in place of results: {read.complaint}", may_be_charged=False
+            )
         if read.unreadable:
             self._report(f"batch {batch.batch_id}: {told_of(read.unreadable)}; what they are about is asked again")
         taken = self._batches.close(key, read.results, lost or missing_from(batch, read.unreadable))

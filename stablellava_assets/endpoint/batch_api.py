@@ -108,7 +108,7 @@ class BatchApi:
         def once() -> Standing:
             return self._standing(self._client.batches.with_raw_response.retrieve(batch_id).http_response)
 
-        return self._tried(once, missing)
+        return self._tried(once, missing, f"batch {batch_id} cannot be looked at")
 
     def lines(self, file_id: str) -> Iterator[str]:
         """The lines of a file of results, as they are but for the key.
@@ -117,10 +117,13 @@ class BatchApi:
             MissingFileError: the endpoint has deleted it.
         """
         with tempfile.TemporaryFile() as file:
-            self._tried(lambda: self._download(file_id, file), MissingFileError(f"file {file_id} was deleted"))
+            missing = MissingFileError(f"file {file_id} was deleted")
+            self._tried(
+                lambda: self._download(file_id, file), missing, f"the results in file {file_id} cannot be fetched"
+            )
             file.seek(0)
             for line in file:
-                yield self._transport.without_key(line.decode(errors="replace"))
+                yield self._transport.answer_without_key(line.decode(errors="replace"))
 
     def _download(self, file_id: str, file: IO[bytes]) -> None:
         file.seek(0)
@@ -130,8 +133,8 @@ class BatchApi:
                 file.write(part)
 
     def _found(self, batch: OpenBatch) -> str | None:
-        for described in self._client.batches.list(limit=100):
-            other = standing_of(described.to_dict(mode="json"), _KEY_IN_METADATA)
+        for described in self._listed():
+            other = standing_of(described, _KEY_IN_METADATA)
             if other is None:
                 continue
             if other.key == batch.key:
@@ -139,6 +142,15 @@ class BatchApi:
             if other.created_at is not None and other.created_at < batch.begun_at - _CLOCKS_DIFFER_S:
                 return None  # The newest come first.
         return None
+
+    def _listed(self) -> Iterator[Any]:
+        try:
+            for described in self._client.batches.list(limit=100):
+                yield described.to_dict(mode="json")
+        except (ValueError, TypeError, AttributeError) as error:  # The client trusts that it is sent a list.
+            raise UnavailableError(
+                f"the endpoint's list of batches cannot be read: {type(error).__name__}", False
+            ) from None
 
     def _standing(self, response: httpx2.Response) -> Standing:
         standing = standing_of(self._json(response, "batch"), _KEY_IN_METADATA)
@@ -162,12 +174,12 @@ class BatchApi:
             return UnavailableError(f"the endpoint's answer describes no {what}: {complaint}", False)
         return meaning_of(self._settings, None, complaint)
 
-    def _tried(self, call: Callable[[], T], missing: Exception | None = None) -> T:
-        """``missing`` says what HTTP 404 means."""
+    def _tried(self, call: Callable[[], T], missing: Exception | None = None, paid: str | None = None) -> T:
+        """``missing`` says what HTTP 404 and 410 mean; ``paid`` what cannot be done with a batch that was paid already."""
         settings = self._settings
         for attempt in range(settings.attempts):
             try:
-                with self._in_our_words(missing):
+                with self._in_our_words(missing, paid):
                     return call()
             except UnavailableError as error:
                 last = error
@@ -176,19 +188,22 @@ class BatchApi:
         raise last
 
     @contextmanager
-    def _in_our_words(self, missing: Exception | None) -> Iterator[None]:
+    def _in_our_words(self, missing: Exception | None, paid: str | None) -> Iterator[None]:
         try:
             yield
-        except openai.NotFoundError:
-            no_batches = EndpointError(f"{self._settings.url}: has no Batch API; mend base_url, or set mode: live")
-            raise missing or no_batches from None
-        except (openai.APIError, httpx2.TransportError) as error:
+        except (openai.APIError, httpx2.RequestError) as error:
+            if isinstance(error, openai.APIStatusError) and error.status_code in (404, 410):
+                no_batches = EndpointError(f"{self._settings.url}: has no Batch API; mend base_url, or set mode: live")
+                raise missing or no_batches from None
             meaning = self._transport.meaning_of(error)
             if isinstance(meaning, RefusedError):
-                raise self._takes_none(meaning) from None
+                raise self._takes_none(meaning, paid) from None
             raise meaning from None
         except RefusedError as error:
-            raise self._takes_none(error) from None
+            raise self._takes_none(error, paid) from None
 
-    def _takes_none(self, refusal: RefusedError) -> EndpointError:
+    def _takes_none(self, refusal: RefusedError, paid: str | None) -> EndpointError:
+        if paid is not None:
+            mend = f"mend {self._settings.api_key_variable or 'the endpoint'} and run again: what was answered is paid and kept there"
+            return EndpointError(f"{self._settings.url}: {paid}: {refusal}; {mend}")
         return EndpointError(f"{self._settings.url}: takes no batch: {refusal}. Mend the settings, or set mode: live")

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stablellava_assets.endpoint.batch_ledger import Result, Unanswered
-from stablellava_assets.endpoint.complaints import Complaint, complaint_of, one_line
+from stablellava_assets.endpoint.complaints import Complaint, complaint_in, complaint_of, one_line
 from stablellava_assets.endpoint.meanings import RefusedError, meaning_of
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.replies import ComplaintError, UnreadableReplyError, reply_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 
-_COMPLETED = {"completed", "complete", "succeeded", "success", "done", "finished", "ended"}
-_FAILED = {"failed", "failure", "error", "errored"}
+_COMPLETED = {
+    *("completed", "complete", "succeeded", "success", "done", "finished", "ended"),
+    *(
+        "partially_completed",
+        "partially_succeeded",
+        "partial_success",
+        "completed_with_errors",
+        "completed_with_failures",
+    ),
+}
+_FAILED = {"failed", "failure", "error", "errored", "rejected", "invalid", "deleted", "terminated", "killed"}
 _GIVEN_UP = {"expired", "cancelled", "canceled", "timeout", "timeout_exceeded", "aborted"}
+_UNDER_WAY = {
+    *(
+        "validating",
+        "in_progress",
+        "finalizing",
+        "cancelling",
+        "canceling",
+        "cancellation_requested",
+        "queued",
+        "running",
+    ),
+    *(
+        "pending",
+        "processing",
+        "preprocessing",
+        "postprocessing",
+        "created",
+        "submitted",
+        "accepted",
+        "scheduled",
+        "starting",
+    ),
+    *("started", "active", "waiting"),
+}
 _EXAMPLES = 2
 
 
@@ -39,6 +73,11 @@ class Standing:
         return self.status in _COMPLETED | _FAILED | _GIVEN_UP
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether it says that more will come of it."""
+        return self.status in _UNDER_WAY
+
+    @property
     def has_no_model(self) -> bool:
         """Whether it failed because there is no such model."""
         return self.complaint is not None and self.complaint.code == "model_not_found"
@@ -50,6 +89,8 @@ class ResultFiles:
 
     results: dict[str, Result] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    complaint: Complaint | None = None
+    """What stands in a file in the place of results: an error or a page."""
 
 
 def standing_of(document: Any, key_in_metadata: str) -> Standing | None:
@@ -58,7 +99,8 @@ def standing_of(document: Any, key_in_metadata: str) -> Standing | None:
         return None
     files = [document.get(name) for name in ("output_file_id", "error_file_id", "output_file", "error_file")]
     named = tuple(dict.fromkeys(str(file) for file in files if isinstance(file, str | int) and file))
-    status = str(document.get("status") or "").casefold().rpartition(".")[2].removeprefix("batch_state_")
+    status = "_".join(re.split(r"[\s_-]+", str(document.get("status") or "").casefold().rpartition(".")[2].strip()))
+    status = status.removeprefix("batch_state_").removeprefix("job_state_")
     metadata = document.get("metadata")
     created = document.get("created_at")
     return Standing(
@@ -109,14 +151,19 @@ def read_results(
             document = json.loads(bare)
         except (ValueError, RecursionError):
             into.unreadable.append(f"{name}, line {number}: no JSON: {bare[:60]!r}")
+            if bare.startswith("<"):
+                into.complaint = into.complaint or complaint_in(bare)
             continue
-        request_id = document.get("custom_id") if isinstance(document, Mapping) else None
-        if not isinstance(request_id, str | int):
-            into.unreadable.append(f"{name}, line {number}: no custom_id: {bare[:60]!r}")
-            continue
-        known = into.results.get(str(request_id))
-        if known is None or isinstance(known, Unanswered):
-            into.results[str(request_id)] = _result(document, settings, price)
+        for result in document if isinstance(document, list) else [document]:
+            request_id = result.get("custom_id") if isinstance(result, Mapping) else None
+            if not isinstance(request_id, str | int):
+                into.unreadable.append(f"{name}, line {number}: no custom_id: {bare[:60]!r}")
+                if isinstance(result, Mapping) and not result.keys() & {"id", "response"}:
+                    into.complaint = into.complaint or complaint_of(result)
+                continue
+            known = into.results.get(str(request_id))
+            if known is None or isinstance(known, Unanswered):
+                into.results[str(request_id)] = _result(result, settings, price)
 
 
 def _errors_in(document: Mapping[str, Any]) -> Any:

@@ -65,8 +65,23 @@ _MODERATION = re.compile(
     r"|\bblocked by (?:our|the|content|safety|moderation)|blocked_?reason|prohibited[_ ]content|usage polic|data_?inspection_?failed|inappropriate|sensitive (?:content|word|information)|harmful",
     re.IGNORECASE,
 )
+_OF_A_FIELD = re.compile(
+    r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|invalid)[_ ](?:\w+[_ ]){0,2}(?:parameters?|params?|fields?|arguments?|keywords?|names?"
+    r"|keys?|propert(?:y|ies))\b|extra inputs\b|invalid value\b|(?:does|do) not support",
+    re.IGNORECASE,
+)
+"""Of a field of the request, which may well be called after moderation: a setting, and no verdict on what is asked."""
+_BAD_KEY = re.compile(
+    r"\b(?:invalid|incorrect|expired|missing|wrong|no)[_ ](?:\w+[_ ])?api[_ -]?key|api[_ -]?key[_ ](?:is[_ ])?(?:not[_ ](?:valid|found)|invalid|expired|missing)",
+    re.IGNORECASE,
+)
+_NO_MODEL = re.compile(
+    r"model[_ ]not[_ ](?:found|exist|available)|no such model|(?:invalid|unknown)[_ ]model\b|not a valid model|deploymentnotfound"
+    r"|\bmodel\b.{0,80}\b(?:does not exist|(?:was |is )?not (?:found|available))",
+    re.IGNORECASE | re.DOTALL,
+)
 _NO_CREDIT = re.compile(
-    r"insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
+    r"insufficient[_ ](?:\w+[_ ])?(?:quota|balance|credits?|funds)|(?:quota|credits?) (?:is|are) not enough|billing[_ ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
     r"|(?:not enough|out of|requires more|no remaining|negative) credits?|payment required|exceeded_current_quota|key limit exceeded"
     r"|spending limit|balance is (?:not enough|insufficient|too low)",
     re.IGNORECASE,
@@ -86,12 +101,27 @@ class Complaint:
     @property
     def is_moderation(self) -> bool:
         """Whether it is about what this request holds, so that no setting mends it."""
-        return _MODERATION.search(f"{self.code} {self.message}") is not None
+        if self.code is not None and _MODERATION.search(self.code):
+            return True
+        return self._says(_MODERATION) and not self._says(_OF_A_FIELD)
 
     @property
     def is_about_money(self) -> bool:
         """Whether the account has no credit left."""
-        return _NO_CREDIT.search(f"{self.code} {self.message}") is not None
+        return self._says(_NO_CREDIT)
+
+    @property
+    def is_about_the_key(self) -> bool:
+        """Whether the key is not accepted, whatever the status says."""
+        return self._says(_BAD_KEY)
+
+    @property
+    def is_about_the_model(self) -> bool:
+        """Whether there is no model of this name."""
+        return self._says(_NO_MODEL)
+
+    def _says(self, what: re.Pattern[str]) -> bool:
+        return what.search(f"{self.code} {self.message}") is not None
 
     def __str__(self) -> str:
         named = self.code and not self.code.isdigit() and self.code.casefold() not in self.message.casefold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -99,11 +100,19 @@ def tls_mistake(causes: Iterable[BaseException]) -> str | None:
                 why = getattr(error, "verify_message", None) or str(error)
                 return (
                     f"its certificate is not trusted ({why}); name the file of the authority that issued it in the environment "
-                    "variable SSL_CERT_FILE, or mend base_url"
+                    f"variable SSL_CERT_FILE{_trusted_now()}, or mend base_url"
                 )
             if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
                 return "it does not speak TLS; write http:// in base_url, or mend the port"
     return None
+
+
+def _trusted_now() -> str:
+    names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    if names:
+        return f" (now {' and '.join(f'{name} names {os.environ[name]}' for name in names)})"
+    others = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)]
+    return f" ({others[0]} is not heeded here)" if others else ""
 
 
 def _mistake_in(key: str) -> str | None:
@@ -119,17 +128,29 @@ def _mistake_in(key: str) -> str | None:
             return f"it holds a blank (character {place})"
         if not character.isascii() or not character.isprintable():
             return f"character {place} is U+{ord(character):04X}, which no key has"
-    if key.startswith(("${", "$(", "<")):
+    if "=" in key and re.match(r"[A-Z][A-Z0-9_]*_KEY=", key):
+        return "it begins with the name of a variable"
+    if key.startswith(("$", "<", "{{")) or re.fullmatch(r"%\w+%", key):
         return "it is a placeholder that nothing has filled in"
     return None
 
 
 def _mistake_in_proxy(address: str) -> str | None:
+    if not address.strip():
+        return None  # Taken for none.
+    if address[0] in _QUOTES or address[-1] in _QUOTES:
+        return "it stands in quotation marks"
+    if any(character.isspace() for character in address):
+        return "it holds a blank or a line break"
     try:
         proxy = urlsplit(address if "://" in address else f"http://{address}")
         host, _ = proxy.hostname, proxy.port
     except ValueError as error:
-        return f"{_without_password(address)!r} is no address ({error})"
+        # Python names what it took for the port, which may be a part of the password.
+        why = "characters such as / # ? @ of a password are written %2F %23 %3F %40" if "@" in address else error
+        return f"{_without_password(address)!r} is no address ({why})"
+    if "://" not in address and proxy.path.strip("/"):
+        return f"{_without_password(address)!r} is no address"
     if proxy.scheme not in _PROXY_SCHEMES:
         return f"{proxy.scheme}:// is not supported, {' and '.join(f'{name}://' for name in _PROXY_SCHEMES)} are"
     return None if host else f"{_without_password(address)!r} names no machine"

@@ -78,5 +78,5 @@ class Doubts:
 
     def _fault_of_settings(self, refusal: Refusal) -> EndpointError:
         return EndpointError(
-            f"{self._settings.url} refuses every request: {self._refused[0]}. {refusal.mend[0].upper()}{refusal.mend[1:]}"
+            f"{self._settings.url} refuses every request: {self._refused[0].rstrip('.')}. {refusal.mend[0].upper()}{refusal.mend[1:]}"
         )

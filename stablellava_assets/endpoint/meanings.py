@@ -65,9 +65,11 @@ def meaning_of(
     said = f"{complaint}" if status is None else f"HTTP {status}: {complaint}"
     if inside:
         said = f"an error in place of an answer: {said}"
-    if status == 402 or (complaint.is_about_money and status in (400, 403, 429)):
+    if status == 402 or (
+        complaint.is_about_money and (status is None or status in (400, 401, 403, 429) or status >= 500)
+    ):
         return EndpointError(f"{settings.url}: the account has no credit left ({said}); add some and run again")
-    if status == 401:
+    if status == 401 or (complaint.is_about_the_key and status in (None, 400, 403)):
         return EndpointError(f"{settings.url}: {said}: {_wants_a_key(settings, has_key)}")
     if status == 407:
         return EndpointError(
@@ -78,7 +80,7 @@ def meaning_of(
     if status == 451:
         return RefusedError(said, OF_ROW)
     if status in _REFUSED:
-        return RefusedError(said)
+        return RefusedError(said, mend=_mend_access(settings, 404) if complaint.is_about_the_model else None)
     if status in _OF_ACCESS:
         return RefusedError(said, mend=_mend_access(settings, status))
     if status is None or status in _TRANSIENT or status >= 500:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,9 +12,9 @@ from stablellava_assets.endpoint.complaints import Complaint, complaint_at, comp
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.streams import joined_stream
+from stablellava_assets.endpoint.thoughts import answer_beside_thoughts
 from stablellava_assets.endpoint.token_counts import TokenCounts
 
-END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|reflection)>", re.IGNORECASE)
 CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "max_length"}
 FILTERED = {"content_filter", "safety", "prohibited_content", "recitation", "blocklist", "spii", "sensitive"}
 _GAVE_UP = {
@@ -96,7 +95,7 @@ def reply_of(completion: Any) -> Reply:
     message = message if isinstance(message, Mapping) else {"content": message}
     usage = TokenCounts(completion.get("usage"))
     finish = _finish_reason(choice)
-    text, refusal = _answer_in(choice, message, finish), _text(message.get("refusal"))
+    text, refusal = _answer_in(choice, message, finish), _refusal_in(message)
     if (complaint := _complaint_beside(completion, choice, message, finish, bool(text.strip() or refusal))) is not None:
         raise ComplaintError(complaint, charged=bool(usage.completion_tokens))
     return Reply(
@@ -111,7 +110,8 @@ def reply_of(completion: Any) -> Reply:
 
 
 def read_picture(body: str) -> Reply:
-    """An answer to a request for a picture, from the text of its response; its text is that of a ``PictureAnswer``.
+    """An answer to a request for a picture, from the text of its response; its text is that of a ``PictureAnswer``, or
+    empty where it holds no picture.
 
     Raises:
         ComplaintError: it is an error, or holds one where the picture should be.
@@ -137,7 +137,9 @@ def read_picture(body: str) -> Reply:
         raise ComplaintError(complaint)
     usage = TokenCounts(response.get("usage"))
     return Reply(
-        text=json.dumps({"b64_json": encoded, "revised_prompt": _text(entry.get("revised_prompt")) or None}),
+        text=json.dumps({"b64_json": encoded, "revised_prompt": _text(entry.get("revised_prompt")) or None})
+        if encoded
+        else "",
         refusal=None,
         finish_reason=None,
         model=_text(response.get("model")) or None,
@@ -185,10 +187,18 @@ def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: st
         return text
     # Servers that follow a schema while the model is still to think file the JSON under its thoughts.
     for name in ("reasoning_content", "reasoning", "thinking"):
-        thought = END_OF_THOUGHTS.split(_text(message.get(name)))[-1].strip()
+        thought = answer_beside_thoughts(_text(message.get(name))).strip()
         if thought.startswith(("{", "```")):
             return thought
     return text
+
+
+def _refusal_in(message: Mapping[str, Any]) -> str:
+    """Why the model will not, beside its content or as a part of it."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    said = [part.get("refusal") for part in parts if isinstance(part, Mapping)]
+    return _text(message.get("refusal")) or "".join(map(_text, said))
 
 
 def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

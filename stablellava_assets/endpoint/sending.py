@@ -234,8 +234,8 @@ class Sending:
             reply = read(response.body)
             return replace(reply, model=reply.model or self._settings.model)
         except ComplaintError as error:
-            headers, charged = response.headers, error.charged
-            return meaning_of(self._settings, None, error.complaint, headers=headers, charged=charged)
+            complaint = replace(error.complaint, message=self._transport.without_key(error.complaint.message))
+            return meaning_of(self._settings, None, complaint, headers=response.headers, charged=error.charged)
         except UnreadableReplyError as error:
             return UnavailableError(str(error), may_be_charged=True)
 

@@ -35,7 +35,9 @@ def _joined(chunks: list[Mapping[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         joined |= {key: value for key, value in chunk.items() if key != "choices" and value is not None}
         part = _choice(chunk)
-        for name, value in (part.get("message") or part.get("delta") or {}).items():
+        written = part.get("message") or part.get("delta") or {}
+        written = written if isinstance(written, Mapping) else {"content": written}
+        for name, value in written.items():
             both_text = isinstance(value, str) and isinstance(message.get(name), str) and name != "role"
             message[name] = message[name] + value if both_text else value if value is not None else message.get(name)
         choice |= {key: value for key, value in part.items() if key not in ("message", "delta") and value is not None}

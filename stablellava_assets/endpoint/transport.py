@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
@@ -20,6 +21,8 @@ from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, httpx2.ConnectError, httpx2.ConnectTimeout)
+_SHORTEST_SECRET = 8
+"""Characters. Shorter keys are what servers that want none are given (EMPTY, none, x): words that answers may hold."""
 _TURN: ContextVar[Awaitable[None]] = ContextVar("_TURN")
 
 
@@ -96,13 +99,13 @@ class Transport:
             response = await client.post(path, body=dict(body), cast_to=httpx2.Response)
         except (openai.APIError, aiohttp.ClientError) as error:
             raise self.meaning_of(error) from None
-        return Response(self.without_key(response.text), response.headers)
+        return Response(self.answer_without_key(_text_of(response)), response.headers)
 
     def meaning_of(self, error: Exception) -> Exception:
         """One of the errors that :meth:`post` raises, for one that a client raised."""
         if isinstance(error, openai.APIStatusError):
             response = error.response
-            complaint = complaint_in(self.without_key(response.text))
+            complaint = complaint_in(self.without_key(_text_of(response)))
             if 300 <= error.status_code < 400:
                 complaint = replace(
                     complaint, message=f"redirected to {self.clean(response.headers.get('location', '?'))}"
@@ -117,8 +120,14 @@ class Transport:
         return one_line(self.without_key(text))
 
     def without_key(self, text: str) -> str:
-        """Some servers repeat what they were sent."""
-        if self._key is None:
+        """An error's text: some servers repeat what they were sent."""
+        if self._key is None or len(self._key) >= _SHORTEST_SECRET:
+            return self.answer_without_key(text)
+        return re.sub(rf"(?<![A-Za-z0-9]){re.escape(self._key)}(?![A-Za-z0-9])", "[key]", text)
+
+    def answer_without_key(self, text: str) -> str:
+        """An answer's text, of which nothing is taken but what is a secret."""
+        if self._key is None or len(self._key) < _SHORTEST_SECRET:
             return text
         # JSON may write a slash as an escape.
         return text.replace(self._key, "[key]").replace(self._key.replace("/", "\\/"), "[key]")
@@ -152,6 +161,14 @@ class Transport:
         # The client's own error says nothing, and the system's lacks the address.
         said = causes[min(2, len(causes) - 1)]
         return UnavailableError(f"{what}: {self.clean(str(said) or type(said).__name__)}", may_be_charged=sent)
+
+
+def _text_of(response: httpx2.Response) -> str:
+    """JSON is UTF-8, whatever a server's header says of its encoding."""
+    try:
+        return response.content.decode()
+    except UnicodeDecodeError:
+        return response.text
 
 
 async def _wait_for_turn(request: httpx2.Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,13 +13,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stablellava_assets.endpoint.complaints import one_line
-from stablellava_assets.endpoint.replies import CUT_OFF, END_OF_THOUGHTS, FILTERED, Reply
+from stablellava_assets.endpoint.replies import CUT_OFF, FILTERED, Reply
 from stablellava_assets.endpoint.requests import ChatRequest, ImageRequest
+from stablellava_assets.endpoint.thoughts import answer_beside_thoughts
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import OF_ROW, OF_SETTING
 
 _PROBLEMS_NAMED = 5
 _MOST_OBJECTS_TRIED = 50
+_IN_NO_JSON = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+"""What models write into JSON that is none of it: comments, and commas before a bracket; texts are kept whole."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,22 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
     """Validate a reply against ``request.answer``."""
     if reply.refusal is not None:
         return Verdict(None, f"refused: {one_line(reply.refusal)}", OF_ROW)
+    finish = (reply.finish_reason or "").casefold()
     try:
-        return Verdict(_parsed(request.answer, reply.text))
+        return Verdict(_parsed(request.answer, reply.text, cut_off=finish in CUT_OFF))
     except ValidationError as error:
         invalid = _problems(error)
-    finish = (reply.finish_reason or "").casefold()
     if finish in FILTERED:
         return Verdict(None, "the endpoint's content filter withheld the answer", OF_ROW)
     if finish in CUT_OFF:
         limit = f"{request.limit_setting} allows ({request.max_output_tokens} tokens for this request); raise it"
         if request.limit_setting is None:
             limit = f"max_output_tokens ({request.max_output_tokens})"
-        thinking = ", all of them spent on thinking" if not reply.text.strip() else ""
+        unanswered = not answer_beside_thoughts(reply.text, cut_off=True).strip()
+        thinking = ", all of them spent on thinking" if unanswered else ""
         return Verdict(None, f"cut off: the answer is longer than {limit}{thinking}", OF_SETTING)
     if isinstance(request, ImageRequest):
-        return Verdict(None, "the answer holds no picture", OF_SETTING)
+        return Verdict(None, "the answer holds no picture", OF_SETTING, is_empty=not reply.text.strip())
     if not reply.text.strip():
         return Verdict(None, "the answer is empty", OF_SETTING, repairable=True, is_empty=True)
     return Verdict(None, f"invalid answer: {invalid}", OF_SETTING, repairable=True)
@@ -62,7 +67,8 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
 @cache
 def reader_key() -> str:
     """What answers are read by: another version of it reads those again that this one could not."""
-    return content_key(Path(__file__).read_text(encoding="utf-8"))
+    here = Path(__file__)
+    return content_key(*(path.read_text(encoding="utf-8") for path in (here, here.with_name("thoughts.py"))))
 
 
 def repair_of(request: ChatRequest, reply: Reply, verdict: Verdict) -> ChatRequest:
@@ -84,22 +90,34 @@ def repair_of(request: ChatRequest, reply: Reply, verdict: Verdict) -> ChatReque
     )
 
 
-def _parsed(answer: type[BaseModel], text: str) -> BaseModel:
+def _parsed(answer: type[BaseModel], text: str, *, cut_off: bool) -> BaseModel:
     try:
         return answer.model_validate_json(text)
     except ValidationError as error:
         first = error
     # Models without structured output like to think aloud first and to fence or introduce their JSON.
-    after_thoughts = END_OF_THOUGHTS.split(text)[-1]
-    fitting: BaseModel | None = None
-    for document in _objects_in(after_thoughts if after_thoughts.strip() else text):
-        try:
-            fitting = answer.model_validate_json(json.dumps(document))  # Drafts come before what is meant.
-        except ValidationError as error:
-            first = error
-    if fitting is None:
-        raise first
-    return fitting
+    text = _unquoted(answer_beside_thoughts(text, cut_off=cut_off))
+    for reading in (text, _IN_NO_JSON.sub(r"\1", text)):
+        fitting: BaseModel | None = None
+        for document in _objects_in(reading):
+            # Half a character (a lone surrogate) is none that a file can hold.
+            whole = json.dumps(document, ensure_ascii=False).encode(errors="replace")
+            try:
+                fitting = answer.model_validate_json(whole)  # Drafts come before what is meant.
+            except ValidationError as error:
+                first = error
+        if fitting is not None:
+            return fitting
+    raise first
+
+
+def _unquoted(text: str) -> str:
+    """A text that is JSON of a text: that one."""
+    try:
+        inner = json.loads(text) if text.lstrip().startswith('"') else None
+    except (ValueError, RecursionError):
+        return text
+    return inner if isinstance(inner, str) else text
 
 
 def _objects_in(text: str) -> Iterator[Any]:

@@ -13,7 +13,8 @@ import pytest
 from stablellava_assets.endpoint.batch_api import BatchApi
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets_tests.endpoint.batch_server import batch_server
+from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets_tests.endpoint.batch_server import _Handler, batch_server
 from stablellava_assets_tests.endpoint.questions import ask, questions
 from stablellava_assets_tests.endpoint.test_batch import batched
 
@@ -151,6 +152,15 @@ DESCRIBED: dict[str, Callable[[dict[str, Any]], Mapping[str, Any]]] = {
         **batch,
         "status": {"completed": "SUCCEEDED", "in_progress": "RUNNING"}.get(batch["status"], "QUEUED"),
     },
+    "a status as Google has it": lambda batch: {
+        **batch,
+        "status": {"completed": "JOB_STATE_SUCCEEDED"}.get(batch["status"], "JOB_STATE_RUNNING"),
+    },
+    "a status with blanks": lambda batch: {**batch, "status": f"{batch['status'].replace('_', ' ').title()} "},
+    "a status of an end with errors": lambda batch: {
+        **batch,
+        "status": batch["status"].replace("completed", "completed_with_errors"),
+    },
     "times as text": lambda batch: {**batch, "created_at": "2026-01-01T00:00:00Z", "request_counts": None},
     "an error that is a list": lambda batch: {**batch, "errors": []},
 }
@@ -194,3 +204,67 @@ def test_why_a_batch_failed_is_told_whatever_its_form(
         outcomes = ask(batched(tmp_path, url), tmp_path, 2)
     assert {outcome.status for outcome in outcomes} == {"deferred"}
     assert "Enqueued token limit reached" in str(outcomes[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "words"),
+    [
+        (500, b'{"error": {"message": "not now"}}', "not now"),
+        (429, b"", "HTTP 429"),
+        (200, b"<html><h1>Sign in</h1></html>", "a web page: Sign in"),
+        (200, b'{"error": {"message": "not now"}}', "in place of results: not now"),
+    ],
+)
+def test_results_that_cannot_be_fetched_now_are_fetched_by_the_next_call_and_not_paid_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, content: bytes, words: str
+) -> None:
+    original = _Handler._content
+    with batch_server() as (url, held):
+        settings = batched(tmp_path, url, attempts=2, backoff_s=0.01, max_backoff_s=0.02)
+        with monkeypatch.context() as for_now:
+            for_now.setattr(_Handler, "_content", lambda self, file_id: self._send(status, content))
+            outcomes = ask(settings, tmp_path, COUNT)
+        assert {(outcome.status, outcome.fault) for outcome in outcomes} == {("deferred", "endpoint")}
+        assert words in str(outcomes[0].reason)
+        assert _Handler._content is original
+        assert Counter(outcome.status for outcome in ask(settings, tmp_path, COUNT)) == {"made": COUNT}
+        assert set(held.executed.values()) == {1}
+
+
+def test_results_that_are_not_to_be_had_name_the_key_and_not_another_way_to_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Handler, "_content", lambda self, file_id: self._send(403, b"not yours"))
+    with (
+        batch_server() as (url, _),
+        pytest.raises(
+            EndpointError, match=r"cannot be fetched: HTTP 403: not yours; mend OPENAI_API_KEY and run again"
+        ),
+    ):
+        ask(batched(tmp_path, url), tmp_path, 2)
+
+
+def test_a_file_that_is_one_list_is_read(tmp_path: Path) -> None:
+    with batch_server() as (url, held):
+        held.contents = Odd(lambda lines: [b"[" + b",".join(line.rstrip() for line in lines) + b"]"])
+        assert Counter(outcome.status for outcome in ask(batched(tmp_path, url), tmp_path, COUNT)) == {"made": COUNT}
+
+
+def test_a_batch_that_stands_at_what_nobody_knows_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = BatchApi._json
+
+    def described(self: BatchApi, response: Any, what: str) -> dict[str, Any]:
+        document = original(self, response, what)
+        return {**document, "status": "paused"} if what == "batch" else document
+
+    with batch_server() as (url, held):
+        settings = batched(tmp_path, url, attempts=3)
+        with monkeypatch.context() as for_now:
+            for_now.setattr(BatchApi, "_json", described)
+            outcomes = ask(settings, tmp_path, 2)
+        assert {outcome.status for outcome in outcomes} == {"deferred"}
+        assert "stands at 'paused'" in str(outcomes[0].reason)
+        assert Counter(outcome.status for outcome in ask(settings, tmp_path, 2)) == {"made": 2}
+        assert set(held.executed.values()) == {1}

@@ -42,6 +42,9 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ('"sk-abc"', "quotation marks"),
         ("Bearer sk-abc", "'Bearer'"),
         ("${OPENAI_API_KEY}", "a placeholder"),
+        ("$OPENAI_API_KEY", "a placeholder"),
+        ("%OPENAI_API_KEY%", "a placeholder"),
+        ("OPENAI_API_KEY=sk-abc", "the name of a variable"),
     ],
 )
 def test_a_key_that_no_header_carries_names_its_variable_and_is_not_shown(
@@ -66,6 +69,12 @@ def test_a_key_with_blanks_around_it_is_taken(tmp_path: Path, monkeypatch: pytes
         ("socks5://127.0.0.1:1080", "socks5:// is not supported"),
         ("http://user:secret@proxy.example:port", "is no address"),
         ("http://", "names no machine"),
+        ("http://user:secret/1@proxy.example:3128", "of a password are written %2F"),
+        ("http://user:secret#1@proxy.example:3128", "of a password are written %2F"),
+        ('"http://user:secret@proxy.example:3128"', "quotation marks"),
+        ("http://proxy.example:3128\n", "a line break"),
+        (" http://proxy.example:3128", "a blank"),
+        ("http:/proxy.example:3128", "is no address"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named(
@@ -114,13 +123,19 @@ def test_a_server_that_speaks_no_tls_ends_the_call(tmp_path: Path) -> None:
         ask(settings_of(url.replace("http://", "https://")), tmp_path)
 
 
-def test_a_certificate_that_nobody_trusts_ends_the_call_and_names_the_variable(tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_trusts_ends_the_call_and_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/bundle.pem")
     files = signing_files(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(files.certificate, files.private_key)
     with (
         raw_server(lambda body, number: (200, completion("{}")), tls) as (url, bodies),
-        pytest.raises(EndpointError, match=r"its certificate is not trusted .*SSL_CERT_FILE"),
+        pytest.raises(
+            EndpointError,
+            match=r"its certificate is not trusted .*SSL_CERT_FILE \(REQUESTS_CA_BUNDLE is not heeded here\)",
+        ),
     ):
         ask(settings_of(url), tmp_path)
     assert bodies == []

@@ -74,6 +74,19 @@ ANSWERS: dict[str, Any] = {
     "an ending by another name": completion(ANSWER, finish="end_turn"),
     "an ending that is an object": completion(ANSWER, finish={"type": "stop", "matched": 2}),
     "a stream": STREAM,
+    "thoughts of several beginnings": of_text(
+        f'<think>{{"text": "a"}}</think>hm<think>{{"text": "b"}}</think>{ANSWER}'
+    ),
+    "thoughts after the answer": of_text(f'{ANSWER}<think>is {{"text": "a draft"}} better?</think>'),
+    "thoughts as Mistral marks them": of_text(f'[THINK]{{"text": "a draft"}}[/THINK]{ANSWER}'),
+    "thoughts in channels": of_text(
+        f'<|channel|>analysis<|message|>{{"text": "a draft"}}<|end|><|start|>assistant<|channel|>final<|message|>{ANSWER}'
+    ),
+    "all of it between the marks of thoughts": of_text(f"<think>{ANSWER}</think>"),
+    "a comma too many": of_text('```json\n{"text": "well",}\n```'),
+    "comments": of_text('{/* as asked */ "text": "well" // so\n}'),
+    "JSON of JSON": of_text(json.dumps(ANSWER)),
+    "a stream whose parts are texts": b'data: {"choices": [{"delta": "{\\"text\\": \\"well\\"}"}]}\n\ndata: [DONE]\n\n',
     "a byte order mark": b"\xef\xbb\xbf" + json.dumps(of_text(ANSWER)).encode(),
     "blank lines before it": b"\n\n  \n" + json.dumps(of_text(ANSWER)).encode(),
 }
@@ -83,6 +96,45 @@ ANSWERS: dict[str, Any] = {
 def test_an_answer_is_read_wherever_it_stands(tmp_path: Path, name: str) -> None:
     (outcome,), sent = asked(tmp_path, (200, ANSWERS[name]))
     assert (outcome.status, outcome.answer, sent) == ("made", Echo(text="well"), 1), outcome.reason
+
+
+UNANSWERED: dict[str, Any] = {
+    "thoughts without an end": '<think>perhaps {"text": "a draft"}, but',
+    "an answer that is none behind thoughts": '[THINK]{"text": "a draft"}[/THINK]I do not know.',
+    "thoughts in a channel, and no other": '<|channel|>analysis<|message|>{"text": "a draft"} hm<|end|>',
+}
+
+
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_a_draft_among_thoughts_is_no_answer(tmp_path: Path, name: str) -> None:
+    (outcome,), _ = asked(tmp_path, (200, of_text(UNANSWERED[name])))
+    assert (outcome.status, outcome.fault) == ("failed", "setting")
+    (tmp_path / "mended").mkdir()
+    (outcome,), sent = asked(tmp_path / "mended", (200, of_text(UNANSWERED[name])), (200, of_text(ANSWER)))
+    assert (outcome.answer, sent) == (Echo(text="well"), 2)
+
+
+@pytest.mark.parametrize("text", ['<think>perhaps {"text": "a draft"}, but', '<think>{"text": "a draft"}</think>'])
+def test_thoughts_that_used_up_the_tokens_are_no_answer(tmp_path: Path, text: str) -> None:
+    (outcome,), sent = asked(tmp_path, (200, completion(text, finish="length")))
+    assert (outcome.status, outcome.fault, sent) == ("failed", "setting", 1)
+    assert "spent on thinking" in str(outcome.reason)
+
+
+def test_commas_and_slashes_inside_texts_stay(tmp_path: Path) -> None:
+    (outcome,), _ = asked(tmp_path, (200, of_text('{"text": "a // b, } /* c */ \\" ,]",}')))
+    assert outcome.answer == Echo(text='a // b, } /* c */ " ,]')
+
+
+def test_a_refusal_among_the_parts_is_one(tmp_path: Path) -> None:
+    (outcome,), sent = asked(tmp_path, (200, completion({"content": [{"type": "refusal", "refusal": "I cannot"}]})))
+    assert (outcome.status, outcome.fault, outcome.reason, sent) == ("failed", "row", "refused: I cannot", 1)
+
+
+def test_json_is_utf_8_whatever_the_header_says(tmp_path: Path) -> None:
+    body = json.dumps(of_text('{"text": "Größe"}'), ensure_ascii=False).encode()
+    (outcome,), _ = asked(tmp_path, (200, body, {"Content-Type": "text/plain; charset=iso-8859-1"}))
+    assert outcome.answer == Echo(text="Größe")
 
 
 @pytest.mark.parametrize(
@@ -236,6 +288,17 @@ def test_the_endpoints_own_words_are_in_the_reason(tmp_path: Path, body: Any, wo
         (404, {"detail": "Not Found"}, "HTTP 404: Not Found.*mend model or base_url"),
         (405, {"detail": "Method Not Allowed"}, "HTTP 405: Method Not Allowed.*mend base_url"),
         (501, {"error": {"message": "not supported here"}}, "HTTP 501: not supported here"),
+        (
+            400,
+            [{"error": {"code": 400, "message": "API key not valid."}}],
+            "the key is not accepted; mend .* OPENAI_API_KEY",
+        ),
+        (403, {"error": {"message": "no", "code": "insufficient_user_quota"}}, "no credit left"),
+        (200, {"error": "Insufficient credits"}, "no credit left"),
+        (400, {"error": {"message": "Model Not Exist"}}, "no model 'loopback'.*mend model"),
+        (400, {"error": {"message": "x/y is not a valid model ID"}}, "no model 'loopback'.*mend model"),
+        (400, {"error": {"message": "Unknown parameter: 'moderation'.", "code": "unknown_parameter"}}, "extra_body"),
+        (422, {"detail": [{"loc": ["body", "moderation"], "msg": "Extra inputs are not permitted"}]}, "extra_body"),
         (407, b"Proxy Authentication Required", "HTTP 407: Proxy Auth.*proxy wants"),
     ],
 )

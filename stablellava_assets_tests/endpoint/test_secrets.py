@@ -34,6 +34,18 @@ def test_the_key_is_in_no_log_outcome_or_ledger(tmp_path: Path, caplog: pytest.L
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 
+@pytest.mark.parametrize("key", ["EMPTY", "none", "x", "text"])
+def test_a_key_that_is_a_mere_word_takes_no_words_out_of_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    said = f"an EMPTY text, none like x: {key}"
+    with loopback(Script(), answer=lambda body: json.dumps({"text": said})) as (url, _):
+        (outcome,) = ask(settings_of(url), tmp_path)
+    assert outcome.answer is not None
+    assert outcome.answer.model_dump() == {"text": said}
+
+
 @pytest.mark.parametrize(
     "script",
     [Script(key="another"), Script(key=KEY, fault_share=1, faults=("400",))],

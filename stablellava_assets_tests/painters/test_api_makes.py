@@ -92,6 +92,15 @@ def test_a_field_that_the_endpoint_does_not_know_stops_the_stage_and_without_it_
         assert brought_up_to_date(tmp_path, url).failed == 0
 
 
+def test_an_answer_without_a_picture_is_asked_for_again_once_a_setting_is_mended(tmp_path: Path) -> None:
+    nothing = {"data": [{"b64_json": None, "url": None}]}
+    with raw_server(lambda body, number: (200, nothing if number < 3 else PICTURES["both"])) as (url, bodies):
+        assert brought_up_to_date(tmp_path, url).failed == 3
+        assert brought_up_to_date(tmp_path, url).computed == 0
+        again = brought_up_to_date(tmp_path, url, picture_tokens=9000)
+    assert (again.computed, again.failed, len(bodies)) == (3, 0, 6)
+
+
 def test_pictures_that_only_had_to_be_read_otherwise_are_not_paid_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
