@@ -6,39 +6,18 @@ So that one refused subject, or one answer that a small model cannot form, does 
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import BaseModel
 
+from stablellava_assets.authors.chat.bundles import Bundle, as_paid
 from stablellava_assets.authors.chat.shares import Share, shares_of
 from stablellava_assets.authors.usage import Spent, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
 from stablellava_assets.tables.schemas import DEFERRED
-
-
-class Bundle(Protocol):
-    """What one request asks for: pieces, each of them a row, known by the row's id."""
-
-    @property
-    def row_ids(self) -> Sequence[str]:
-        """The rows that are asked for, in order."""
-        ...
-
-    def chat_request(self) -> ChatRequest:
-        """The request as it is sent; made when it is needed, since it may hold a picture."""
-        ...
-
-    def alone(self, row_id: str) -> Bundle:
-        """The request for one row by itself."""
-        ...
-
-    def written(self, answer: BaseModel, row_id: str) -> BaseModel:
-        """What an answer says for a row."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,10 +54,13 @@ def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str
         bundle = waiting.pop(outcome.request_id)
         shares = zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True)
         taken.update({row_id: share for row_id, share in shares if row_id in wanted})
-        return requests(bundle.alone(row_id) for row_id in bundle.row_ids if row_id in wanted)
+        return requests(bundle.only([row_id]) for row_id in bundle.row_ids if row_id in wanted)
 
+    paid_before = (
+        part for bundle in bundles for part in as_paid(bundle, endpoint.ledger, lambda part: part.chat_request())
+    )
     progress, before = Progress(), Spent()
-    for outcome in endpoint.ask(requests(bundles), progress=progress, instead=row_by_row):
+    for outcome in endpoint.ask(requests(paid_before), progress=progress, instead=row_by_row):
         so_far = _paid(progress)
         usage.add(int(time.time()), so_far.less(before))
         before = so_far

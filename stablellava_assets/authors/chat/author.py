@@ -82,7 +82,8 @@ class ChatAuthor:
         keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples, failing)
         requests: dict[str, PromptRequest] = {}
         for row_ids, examples in keyed.blocks(lambda spec_id: slots[spec_id].index // settings.prompts_per_request):
-            request = PromptRequest(settings, ability, batch, {row_id: slots[row_id] for row_id in row_ids}, examples)
+            wanted = {row_id: slots[row_id] for row_id in row_ids}
+            request = PromptRequest(settings, ability, batch, wanted, examples, keyed.failed)
             requests |= dict.fromkeys(row_ids, request)
         return [
             PlannedRow(
@@ -133,8 +134,9 @@ class ChatAuthor:
         requests: dict[str, DialogueRequest] = {}
         for row_ids, examples in keyed.blocks(lambda pair_id: parts[pair_id][0].spec_id):
             picture = parts[row_ids[0]][0]
-            wanted = {row_id: parts[row_id][1] for row_id in row_ids}
-            requests |= dict.fromkeys(row_ids, DialogueRequest(settings, ability, picture, wanted, examples, encoded))
+            asked = {row_id: parts[row_id][1] for row_id in row_ids}
+            talk = DialogueRequest(settings, ability, picture, asked, examples, encoded, keyed.failed)
+            requests |= dict.fromkeys(row_ids, talk)
         return [
             PlannedRow(
                 pair_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -163,6 +163,7 @@ class DialogueRequest:
     examples: tuple[Example, ...]
     encoded: Callable[[str], tuple[bytes, str]]
     """Bytes and file name of the picture with an image id; called when the model is to see it."""
+    failed_before: Container[str] = frozenset()
 
     @property
     def row_ids(self) -> Sequence[str]:
@@ -174,9 +175,9 @@ class DialogueRequest:
         """A guess of how long the answer is."""
         return _LIKELY_TOKENS * self._questions
 
-    def alone(self, row_id: str) -> DialogueRequest:
-        """The request for one conversation by itself."""
-        return replace(self, parts={row_id: self.parts[row_id]})
+    def only(self, row_ids: Sequence[str]) -> DialogueRequest:
+        """The request for some of the conversations."""
+        return replace(self, parts={row_id: self.parts[row_id] for row_id in row_ids})
 
     def written(self, answer: BaseModel, row_id: str) -> BaseModel:
         """What an answer says for a row."""

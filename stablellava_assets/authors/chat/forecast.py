@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from stablellava_assets.authors.chat.bundles import as_paid
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
 from stablellava_assets.authors.chat.pictures import MissingPictureError
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest
@@ -29,7 +30,10 @@ def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[Bu
     ledger = Ledger(ledger_path) if ledger_path.exists() else None
     try:
         unanswered = [
-            (bundle, request) for bundle in bundles if not _is_answered(ledger, request := _chat_request(bundle))
+            (part, request)
+            for bundle in bundles
+            for part in as_paid(bundle, ledger, _chat_request)
+            if not _is_answered(ledger, request := _chat_request(part))
         ]
         averages = ledger.usage(unanswered[0][1].stage, settings.model) if ledger and unanswered else None
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
@@ -79,6 +79,7 @@ class PromptRequest:
     slots: Mapping[str, Slot]
     """By the id of the row that a slot becomes."""
     examples: tuple[Example, ...]
+    failed_before: Container[str] = frozenset()
 
     @property
     def row_ids(self) -> Sequence[str]:
@@ -90,9 +91,9 @@ class PromptRequest:
         """A guess of how long the answer is."""
         return _LIKELY_TOKENS * len(self.slots)
 
-    def alone(self, row_id: str) -> PromptRequest:
-        """The request for one prompt by itself."""
-        return replace(self, slots={row_id: self.slots[row_id]})
+    def only(self, row_ids: Sequence[str]) -> PromptRequest:
+        """The request for some of the prompts."""
+        return replace(self, slots={row_id: self.slots[row_id] for row_id in row_ids})
 
     def written(self, answer: BaseModel, row_id: str) -> BaseModel:
         """What an answer says for a row."""

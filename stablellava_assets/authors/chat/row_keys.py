@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from stablellava_assets.authors.chat.examples import Example, Known
 from stablellava_assets.tables.rows import is_settled
+from stablellava_assets.tables.schemas import FAILED
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table
 
@@ -22,12 +23,16 @@ KeyOf = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True)
 class KeyedRows:
-    """Keys and example ids by row id, in the order of the plan; ``shown`` holds the examples of the rows that are open."""
+    """Keys and example ids by row id, in the order of the plan; ``shown`` holds the examples of the rows that are open.
+
+    ``failed`` are those open ones that were asked for before, in vain.
+    """
 
     keys: Mapping[str, str]
     example_ids: Mapping[str, tuple[str, ...]]
     open_rows: Sequence[str]
     shown: Mapping[str, Example]
+    failed: frozenset[str]
 
     def blocks(self, block_of: Callable[[str], Hashable]) -> Iterator[tuple[list[str], tuple[Example, ...]]]:
         """The open rows that share block and examples, with those examples.
@@ -66,14 +71,14 @@ def key_rows(
         settings_key: that of the planned rows, see PlannedRow.
     """
     seen: dict[str, tuple[str, ...]] = {}
-    unsettled: set[str] = set()
+    unsettled: dict[str, str] = {}
     columns = [table.row_id, "row_key", "example_ids", "status", "fault", "settings_key"]
     published = store.read(table, partition, columns)
     for row_id, row_key, ids, status, fault, key_then in _columns(published):
         if row_id in key_of and ids is not None and key_of[row_id](ids) == row_key:
             seen[row_id] = tuple(ids)
             if not is_settled(status, fault, key_then, settings_key):
-                unsettled.add(row_id)
+                unsettled[row_id] = status
     open_rows = [row_id for row_id in key_of if row_id not in seen or row_id in unsettled]
     shown: Mapping[str, Example] = {}
     if open_rows:
@@ -85,7 +90,8 @@ def key_rows(
             if row_id not in seen or not texts.has(seen[row_id]):
                 seen[row_id] = chosen
     keys = {row_id: of(seen[row_id]) for row_id, of in key_of.items()}
-    return KeyedRows(keys, seen, open_rows, shown)
+    failed = frozenset(row_id for row_id, status in unsettled.items() if status == FAILED)
+    return KeyedRows(keys, seen, open_rows, shown, failed)
 
 
 def _columns(published: pa.Table | None) -> Iterator[tuple[Any, ...]]:

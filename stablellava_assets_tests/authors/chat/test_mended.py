@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,32 @@ def test_paid_answers_that_only_had_to_be_read_otherwise_are_not_paid_again(
     assert len(bodies) == sent
     assert {row["status"] for row in second} == {"made"}
     assert total(second, "cost_usd") > 0
+
+
+def test_answers_that_rows_had_by_themselves_are_read_again_and_not_asked_for_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def respond(body: dict[str, Any], number: int) -> Sent:
+        (numbers,) = re.findall(r"prompts ([\d, ]+):", str(body["messages"]))
+        odd = {"1", "2", "3"} & set(numbers.split(", "))
+        return 200, completion(f"{'Here: ' if odd else ''}{write(body)}")
+
+    with raw_server(respond) as (url, bodies):
+        studio = Studio(tmp_path, url)
+        studio.settings = {"prompts_per_request": 5}
+        with monkeypatch.context() as earlier:
+            earlier.setattr(verdicts, "_objects_in", lambda text: iter(()))
+            earlier.setattr(failing, "reader_key", lambda: "an earlier version")
+            first = studio.write_prompts("animal", "0001", 10)
+        assert sum(row["status"] == "failed" for row in first) == 3
+        sent = len(bodies)
+        author = studio.author()
+        planned = author.plan_prompts(studio.ability("animal"), "0001", 10)
+        assert author.forecast([row for row in planned if row.inputs["request"]]).spent.requests == 0
+        second = studio.write_prompts("animal", "0001", 10)
+    assert len(bodies) == sent
+    assert {row["status"] for row in second} == {"made"}
+    assert [row for row in second if row in first] == [row for row in first if row["status"] == "made"]
 
 
 def test_errors_inside_answers_are_worth_another_try_in_the_next_run(tmp_path: Path) -> None:
