@@ -8,8 +8,9 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx2
 
 from stablellava_assets.endpoint.requests import EndpointError
@@ -82,17 +83,32 @@ def prove_proxies() -> None:
     for name in ("http", "https", "all"):
         address = found.get(name)
         if address and (mistake := _mistake_in_proxy(address)) is not None:
-            variable = next(
-                (known for known in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(known)),
-                f"{name.upper()}_PROXY",
-            )
             raise EndpointError(
-                f"the environment variable {variable} names a proxy that cannot be used: {mistake}. Set it to an address such as "
+                f"the environment variable {_variable_of(name)} names a proxy that cannot be used: {mistake}. Set it to an address such as "
                 f"http://proxy.example.org:3128, or unset it"
             )
 
 
-def tls_mistake(causes: Iterable[BaseException]) -> str | None:
+def proxy_in_use(url: str) -> str | None:
+    """The environment variable whose proxy leads to an address; None where none does."""
+    where = urlsplit(url)
+    if proxy_bypass(where.netloc):
+        return None
+    found = getproxies()
+    return next((_variable_of(name) for name in (where.scheme, "all") if found.get(name)), None)
+
+
+def proxy_status(causes: Iterable[BaseException]) -> int | None:
+    """The status by which a proxy refused to lead on; None where none did."""
+    for cause in causes:
+        if isinstance(cause, aiohttp.ClientHttpProxyError):
+            return cause.status
+        if isinstance(cause, httpx2.ProxyError) and (found := re.match(r"(\d{3})\b", str(cause))):
+            return int(found[1])
+    return None
+
+
+def tls_mistake(causes: Iterable[BaseException], proxy: str | None) -> str | None:
     """What is to be mended where a connection failed by its certificate or for want of TLS; None where it failed otherwise."""
     for cause in causes:
         for error in (getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause):
@@ -103,8 +119,15 @@ def tls_mistake(causes: Iterable[BaseException]) -> str | None:
                     f"variable SSL_CERT_FILE{_trusted_now()}, or mend base_url"
                 )
             if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
+                if proxy is not None and os.environ.get(proxy, "").startswith("https:"):
+                    return f"the proxy does not speak TLS; write http:// in the environment variable {proxy}, or mend its port"
                 return "it does not speak TLS; write http:// in base_url, or mend the port"
     return None
+
+
+def _variable_of(proxy: str) -> str:
+    variables = (f"{proxy}_proxy", f"{proxy.upper()}_PROXY")
+    return next((known for known in variables if os.environ.get(known)), variables[1])
 
 
 def _trusted_now() -> str:

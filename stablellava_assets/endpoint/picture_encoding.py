@@ -6,7 +6,7 @@ import base64
 import re
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from stablellava_assets.tables.identity import content_key
 
@@ -19,14 +19,20 @@ def picture_bytes(text: str) -> bytes:
     Raises:
         ValueError: it is nothing of the kind.
     """
-    text = text.strip()
+    text = text.strip().strip("\"'")
     uri = _DATA_URI.match(text)
     if uri is not None:
         text = text[uri.end() :]
         if not uri["base64"]:
             return unquote_to_bytes(text)
-        text = text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
-    bare = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        text = unquote(text)
+    # Line breaks and quotation marks that were written as JSON once too often.
+    bare = (
+        "".join(text.replace("\\r", "").replace("\\n", "").strip("\"'").split())
+        .rstrip("=")
+        .replace("-", "+")
+        .replace("_", "/")
+    )
     return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
 
 

@@ -124,8 +124,10 @@ def read_picture(body: str) -> Reply:
         if (complaint := complaint_of(response)) is not None:
             raise ComplaintError(complaint)
         raise UnreadableReplyError(f"the response is not JSON with a picture: {_shown(response)}")
-    entry = entries[0]
+    entry = next((entry for entry in entries if entry.get("b64_json") or entry.get("url")), entries[0])
     encoded, address = _text(entry.get("b64_json")) or "", _text(entry.get("url")) or ""
+    if encoded.startswith(("http://", "https://")):
+        encoded, address = "", encoded
     if not encoded and address.lstrip()[:5].lower() == "data:":
         encoded, address = address, ""
     if not encoded and address:
@@ -133,7 +135,7 @@ def read_picture(body: str) -> Reply:
             "the endpoint answers with the address of a picture instead of the picture: set painter.response_format to "
             "b64_json"
         )
-    if not encoded and (complaint := complaint_at(entry) or complaint_of(response)) is not None:
+    if not encoded and (complaint := complaint_at(entry) or complaint_of(response) or _withheld(entry)) is not None:
         raise ComplaintError(complaint)
     usage = TokenCounts(response.get("usage"))
     return Reply(
@@ -242,6 +244,17 @@ def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
             address = address.get("url") if isinstance(address, Mapping) else address
             pictures.append({**entry, "b64_json": encoded, "url": address})
     return pictures
+
+
+def _withheld(entry: Mapping[str, Any]) -> Complaint | None:
+    """That a filter took a picture away, where an entry says no more than that."""
+    results = entry.get("content_filter_results")
+    found = results.items() if isinstance(results, Mapping) else ()
+    kinds = ", ".join(str(kind) for kind, said in found if isinstance(said, Mapping) and said.get("filtered"))
+    if not kinds and _finish_reason(entry) not in FILTERED:
+        return None
+    what = "the endpoint's content filter withheld the picture"
+    return Complaint(f"{what} ({kinds})" if kinds else what, "content_filter")
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,14 @@ import httpx2
 import openai
 
 from stablellava_assets.endpoint.complaints import complaint_in, one_line
-from stablellava_assets.endpoint.connecting import key_from_environment, prove_proxies, tls_context, tls_mistake
+from stablellava_assets.endpoint.connecting import (
+    key_from_environment,
+    prove_proxies,
+    proxy_in_use,
+    proxy_status,
+    tls_context,
+    tls_mistake,
+)
 from stablellava_assets.endpoint.meanings import UnavailableError, meaning_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
@@ -152,7 +159,10 @@ class Transport:
         causes = [error]
         while (cause := causes[-1].__cause__) is not None:
             causes.append(cause)
-        if (mend := tls_mistake(causes)) is not None:
+        proxy = proxy_in_use(self._settings.url) if self._is_outside else None
+        if proxy is not None and (status := proxy_status(causes)) is not None:
+            return self._turned_away(proxy, status)
+        if (mend := tls_mistake(causes, proxy)) is not None:
             return EndpointError(f"{self._settings.url}: {mend}")
         # Where aiohttp connects, what httpx says is a translation, in which a lost connection was never made.
         own = [cause for cause in causes if isinstance(cause, aiohttp.ClientError)] or causes
@@ -160,7 +170,17 @@ class Transport:
         what = "the connection broke" if sent else "no connection"
         # The client's own error says nothing, and the system's lacks the address.
         said = causes[min(2, len(causes) - 1)]
-        return UnavailableError(f"{what}: {self.clean(str(said) or type(said).__name__)}", may_be_charged=sent)
+        through = "" if proxy is None else f" (through the proxy of {proxy})"
+        return UnavailableError(f"{what}{through}: {self.clean(str(said) or type(said).__name__)}", may_be_charged=sent)
+
+    def _turned_away(self, proxy: str, status: int) -> UnavailableError | EndpointError:
+        """What it means that a proxy does not lead to the endpoint."""
+        said = f"the proxy of {proxy} answers HTTP {status} and leads nowhere"
+        if status == 407:
+            return EndpointError(f"{self._settings.url}: {said}: it wants a name and a password; mend {proxy}")
+        if status in (408, 429) or status >= 500:
+            return UnavailableError(said, may_be_charged=False)
+        return EndpointError(f"{self._settings.url}: {said}; mend {proxy}, or name the endpoint in NO_PROXY")
 
 
 def _text_of(response: httpx2.Response) -> str:

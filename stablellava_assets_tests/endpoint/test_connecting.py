@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -139,3 +143,51 @@ def test_a_certificate_that_nobody_trusts_ends_the_call_and_names_the_variable(
     ):
         ask(settings_of(url), tmp_path)
     assert bodies == []
+
+
+@contextmanager
+def proxy_answering(status: str) -> Iterator[str]:
+    """A proxy that answers whatever it is asked with this status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the terminal clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield f"http://user:hunter22@127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("mode", ["live", "batch"])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("407 Proxy Authentication Required", "wants a name and a password; mend HTTPS_PROXY"),
+        ("403 Forbidden", "mend HTTPS_PROXY, or name the endpoint in NO_PROXY"),
+    ],
+)
+def test_a_proxy_that_leads_nowhere_ends_the_call_and_names_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, status: str, words: str
+) -> None:
+    with proxy_answering(status) as address:
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        with pytest.raises(EndpointError, match=f"HTTP {status[:3]} and leads nowhere.*{words}") as raised:
+            ask(settings_of(FAR, mode=mode), tmp_path)
+    assert "hunter22" not in str(raised.value)
+
+
+def test_a_proxy_that_fails_for_now_defers_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy_answering("502 Bad Gateway") as address:
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        (outcome,) = ask(settings_of(FAR, attempts=2), tmp_path)
+        assert (outcome.status, outcome.fault) == ("deferred", "endpoint")
+        assert "the proxy of HTTPS_PROXY answers HTTP 502" in str(outcome.reason)
+        monkeypatch.setenv("HTTPS_PROXY", address.replace("http:", "https:"))
+        with pytest.raises(EndpointError, match=r"the proxy does not speak TLS; write http:// in .* HTTPS_PROXY"):
+            ask(settings_of(FAR, attempts=2), tmp_path)

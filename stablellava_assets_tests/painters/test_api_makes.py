@@ -35,6 +35,12 @@ PICTURES: dict[str, Any] = {
     "a list of texts": {"images": [PLAIN]},
     "a list of data URIs": {"images": [{"url": f"data:image/jpeg;base64,{PLAIN}"}]},
     "one text": {"image": PLAIN},
+    "percent signs": {
+        "data": [{"url": f"data:image/jpeg;base64,{PLAIN.replace('+', '%2b').replace('/', '%2f').replace('=', '%3d')}"}]
+    },
+    "line breaks as JSON writes them": {"data": [{"b64_json": BROKEN.replace("\n", "\\n")}]},
+    "quotation marks": {"data": [{"b64_json": f'"{PLAIN}"'}]},
+    "none, then one": {"data": [{"b64_json": None}, {"b64_json": PLAIN}]},
     "usage that is null": {"data": [{"b64_json": PLAIN}], "usage": None, "model": None},
     "usage as text": {"data": [{"b64_json": PLAIN}], "usage": {"prompt_tokens": "5", "completion_tokens": "9.0"}},
 }
@@ -57,6 +63,12 @@ BLOCKED = {"code": "moderation_blocked", "message": "rejected by the safety syst
         ((400, {"error": BLOCKED}), "failed", "row", "rejected by the safety system"),
         ((200, {"data": [{"error": BLOCKED}]}), "failed", "row", "rejected by the safety system"),
         ((200, {"data": [{"b64_json": None, "revised_prompt": "x"}]}), "failed", "setting", "holds no picture"),
+        (
+            (200, {"data": [{"content_filter_results": {"violence": {"filtered": True}}}]}),
+            "failed",
+            "row",
+            "(violence)",
+        ),
         ((200, {"data": []}), "deferred", "endpoint", "not JSON with a picture"),
         ((200, {"error": {"code": 503, "message": "loading"}}), "deferred", "endpoint", "loading"),
         ((200, {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}), "failed", "setting", "is no picture"),
