@@ -247,7 +247,7 @@ def from_refreshed(
 
 def _findings(results: Sequence[GateResult]) -> str:
     """What the gates that failed found."""
-    return "; ".join(f"{result.gate}: {result.observed}" for result in results if not result.passed)
+    return "; ".join(f"{result.gate}: {result.told}" for result in results if not result.passed)
 
 
 def _cell(text: str) -> str:

@@ -25,7 +25,7 @@ class Balance(NamedTuple):
 
 def subject_balance(subjects: Iterable[str | None]) -> Balance:
     """The balance of the subjects of prompts, upper and lower case being the same; those without one do not count."""
-    counts = Counter(subject.casefold() for subject in subjects if subject)
+    counts = Counter(subject.casefold() for subject in subjects if isinstance(subject, str) and subject)
     total = counts.total()
     if total < _FEWEST:
         return Balance(len(counts), 1.0, None, 0.0)

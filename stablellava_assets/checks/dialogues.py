@@ -30,11 +30,11 @@ _IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
 def _turns(frame: pd.DataFrame) -> pd.DataFrame:
     """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``yes_surplus``."""
     conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
-    marks = [sum(turn["value"].count("<image>") for turn in turns) for turns in conversations]
+    marks = [sum((turn["value"] or "").count("<image>") for turn in turns) for turns in conversations]
     pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]
     return frame.assign(
         surplus_marks=[a - b for a, b in zip(marks, pictures, strict=True)],
-        speakers=["".join(turn["from"][0] for turn in turns) for turns in conversations],
+        speakers=["".join((turn["from"] or "?")[0] for turn in turns) for turns in conversations],
         yes_surplus=yes_surplus(frame["expected"].where(frame["question_kind"] == "yes_no").tolist()),
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import Field
 
-from stablellava_assets.checks.reasons import commonest_reasons, plain
+from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, plain
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED
 from stablellava_assets.tables.table import IMAGE, Table
@@ -22,7 +22,8 @@ from stablellava_assets.yaml_documents import Document
 if TYPE_CHECKING:
     import pandas as pd
 
-_LARGEST_EXAMPLE = 120
+_LONGEST_VALUE = 60
+_EXAMPLES = 2
 _FEWEST_ANSWERS = 10
 """Yes and no from which their balance can be told."""
 
@@ -107,6 +108,12 @@ class GateResult:
     passed: bool
     observed: str
     value: float | None = None
+    description: str = ""
+
+    @property
+    def told(self) -> str:
+        """What was found of a gate that refuses, and what it asks, with the setting that it comes from."""
+        return f"{self.observed} ({self.description.rstrip('.')})" if self.description else self.observed
 
 
 class GateError(RuntimeError):
@@ -134,12 +141,13 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     frame = frame[_looked_at(frame.columns, suite.table.row_id, arguments)]
     batch = _frames(suite.table.name).get_batch(batch_parameters={"dataframe": frame})
     outcome = batch.validate(
-        gx.ExpectationSuite(name=suite.table.name, expectations=expectations), result_format="SUMMARY"
+        gx.ExpectationSuite(name=suite.table.name, expectations=expectations),
+        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [suite.table.row_id]},
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
     bounds = {gate.name: _bounds(given) for gate, given in zip(gates, arguments, strict=True)}
     return [
-        _with_reasons(gate, _read(gate, results[gate.name], bounds[gate.name]), suite, data)
+        _with_reasons(gate, _read(gate, results[gate.name], bounds[gate.name], suite.table.row_id), suite, data)
         if gate in gates
         else _untold(gate)
         for gate in suite.gates
@@ -200,7 +208,7 @@ def _frames(table: str) -> Any:
     return source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("rows")
 
 
-def _read(gate: Gate, result: Any, bounds: str) -> GateResult:
+def _read(gate: Gate, result: Any, bounds: str, row_id: str) -> GateResult:
     raised = result.exception_info
     # One exception is reported flat, exceptions of metrics under the metric's name.
     reports = [raised] if "raised_exception" in raised else list(raised.values())
@@ -216,12 +224,24 @@ def _read(gate: Gate, result: Any, bounds: str) -> GateResult:
         if not result.success and bounds:
             observed += f", and should be {bounds}"
     elif "unexpected_count" in found:
-        examples = ", ".join(plain(value) for value in found.get("partial_unexpected_list", [])[:3])
+        rows = found.get("partial_unexpected_index_list") or []
+        examples = ", ".join(list(dict.fromkeys(_named(row, row_id) for row in rows))[:_EXAMPLES])
         observed = f"{found['unexpected_count']} of {found['element_count']} rows"
-        observed += f", for example {examples[:_LARGEST_EXAMPLE]}" if examples else ""
+        observed += f", for example {examples}" if examples else ""
     else:
         observed = "as expected" if result.success else "not as expected"
-    return GateResult(gate.name, bool(result.success), observed, number)
+    return GateResult(gate.name, bool(result.success), observed, number, gate.description)
+
+
+def _named(row: Mapping[str, Any], row_id: str) -> str:
+    """A row by its id, with what is wrong in it."""
+    wrong = ", ".join(_shown(name, value) for name, value in row.items() if name != row_id)
+    return f"{str(row[row_id])[:12]} ({wrong})" if wrong else str(row[row_id])[:12]
+
+
+def _shown(name: str, value: Any) -> str:
+    is_missing = value is None or value != value or value == ""  # Not a number is unlike itself.
+    return f"no {name}" if is_missing else f"{name} {on_one_line(plain(value))[:_LONGEST_VALUE]}"
 
 
 def always(**arguments: Any) -> Callable[[GateSettings], Mapping[str, Any]]:

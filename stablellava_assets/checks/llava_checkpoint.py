@@ -17,9 +17,11 @@ _FEWEST = 5
 """Points of a curve from which it can be told where it goes; of fewer, the last may well lie above the first."""
 
 
-def _ends(curve: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _ends(curve: Sequence[Mapping[str, Any]] | None) -> tuple[float, float]:
     """The first and the last loss; not a number, both of them, where the curve is too short to tell."""
-    first, last = float(curve[0]["loss"]), float(curve[-1]["loss"])
+    if curve is None or not len(curve):
+        return nan, nan
+    first, last = (nan if curve[end]["loss"] is None else float(curve[end]["loss"]) for end in (0, -1))
     if not (isfinite(first) and isfinite(last)):
         return first if isfinite(first) else 0.0, nan
     return (first, last) if len(curve) >= _FEWEST else (nan, nan)

@@ -24,9 +24,14 @@ def most_frequent_share(kinds: Sequence[str]) -> float | None:
     return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
 
 
-def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]]]) -> list[int]:
+def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]] | None]) -> list[int]:
     """The number of words of every answer."""
-    return [len(turn["value"].split()) for turns in conversations for turn in turns if turn["from"] == "gpt"]
+    return [
+        len((turn["value"] or "").split())
+        for turns in conversations
+        for turn in (turns if turns is not None else ())
+        if turn["from"] == "gpt"
+    ]
 
 
 def length_spread(words: Sequence[int]) -> float | None:

@@ -53,7 +53,7 @@ class Quarantine:
         """Write down the rows of a partition that the gates refused. Returns the file."""
         path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = json.dumps({result.gate: result.observed for result in results if not result.passed})
+        found = json.dumps({result.gate: result.told for result in results if not result.passed})
         pq.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), _FOUND: found.encode()}), path)
         return path
 

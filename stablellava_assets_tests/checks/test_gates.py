@@ -264,3 +264,34 @@ def test_rows_may_share_pictures_as_far_as_the_profile_says(share: float, passed
     }
     assert results.pop("pictures_differ") is passed
     assert set(results.values()) == {True}
+
+
+def test_rows_that_a_gate_refuses_are_named_with_what_is_wrong_in_them() -> None:
+    rows = [dialogue(0, "what", "koala"), *(dialogue(index, "what", "koala", "What is it?") for index in (1, 2, 3))]
+    found = {result.gate: result for result in validate(dialogues.SUITE, DIALOGUES.from_rows(rows), GateSettings())}
+    assert found["image_marks_match"].observed == (
+        "3 of 4 rows, for example 1 (surplus_marks -1), 2 (surplus_marks -1)"
+    )
+    assert found["image_marks_match"].told.endswith("(A conversation has one <image> mark a picture)")
+
+
+def test_what_a_gate_asks_names_its_setting() -> None:
+    data = PROMPT_SPECS.from_rows([{**spec(index), "run_id": "run"} for index in range(20)])
+    found = {result.gate: result.told for result in validate(prompt_specs.SUITE, data, GateSettings())}
+    assert "and should be at most 0.5 (" in found["no_subject_dominates"]
+    assert "gates.max_top_subject_share" in found["no_subject_dominates"]
+
+
+@pytest.mark.parametrize(
+    "conversations", [None, [], [{"from": None, "value": "x"}], [{"from": "", "value": None}]], ids=range(4)
+)
+def test_conversations_that_are_none_are_refused_and_no_error(conversations: Any) -> None:
+    assert "turns_alternate" in failed_dialogue_gates(
+        [dialogue(0, "what", "koala"), {**dialogue(1, "what", "koala"), "conversations": conversations}]
+    )
+
+
+def test_prompts_without_a_subject_are_refused_and_no_error() -> None:
+    assert failed_gates([*specs(20), {**spec(20), "subject": ""}, {**spec(21), "subject": None}]) == {
+        "subjects_are_named"
+    }

@@ -94,7 +94,7 @@ def tuned(*losses: float) -> dict[str, Any]:
         ((6.0, float("inf")), False, "1 of 1 rows"),
         ((float("nan"),) * 9, False, "1 of 1 rows"),
         ((6.0, 5.0, 4.0, 3.0, 2.0), True, "0 of 1 rows"),
-        ((2.0, 3.0, 4.0, 5.0, 6.0), False, "1 of 1 rows, for example (2, 6)"),
+        ((2.0, 3.0, 4.0, 5.0, 6.0), False, "1 of 1 rows, for example c (first_loss 2, last_loss 6)"),
     ],
 )
 def test_a_tuning_of_few_steps_is_not_refused_for_its_curve(losses: tuple[float, ...], passed: bool, told: str) -> None:
