@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,19 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NAMES = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "utf-32-le": "UTF-32", "utf-32-be": "UTF-32"}
+_KINDS = (
+    (b"\x1f\x8b", "a file packed by gzip; unpack it"),
+    (b"PK\x03\x04", "a ZIP archive, or a table of Excel; unpack it, or save it as text"),
+    (b"BZh", "a file packed by bzip2; unpack it"),
+    (b"\xfd7zXZ", "a file packed by xz; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by zstd; unpack it"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it"),
+    (b"PAR1", "a Parquet table; save it as text"),
+    (b"ARROW1", "an Arrow table; save it as text"),
+    (b"SQLite format 3", "an SQLite database; save its table as text"),
+)
+"""What files of other kinds begin with, and what is to be done with them."""
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _HEAD = 4096
 _LONGEST_CELL = 2**31 - 1
 
@@ -55,6 +69,10 @@ def read_bytes(path: Path) -> bytes:
 
 def decode_text(content: bytes, name: str) -> str:
     """As :func:`read_text`, of bytes; ``name`` is what errors call them."""
+    if kind := next((kind for mark, kind in _KINDS if content.startswith(mark)), None):
+        raise TextFileError(f"{name}:1: is not text but {kind}")
+    if content.startswith(_POINTER):
+        raise TextFileError(f"{name}:1: is what Git LFS keeps in a file's place; fetch the file itself (git lfs pull)")
     mark, encoding = next(((mark, named) for mark, named in _MARKS if content.startswith(mark)), (b"", "utf-8"))
     body = content[len(mark) :]
     if encoding == "utf-8" and b"\0" in body[:_HEAD]:
@@ -105,8 +123,15 @@ def json_value_of(text: str, name: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise TextFileError(f"{name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise TextFileError(f"{name}:1: not JSON: it is nested too deeply") from error
+    except (RecursionError, ValueError) as error:
+        raise TextFileError(f"{name}:1: {_unreadable(error)}") from error
+
+
+def _unreadable(error: Exception) -> str:
+    """Why Python does not read what may well be JSON."""
+    if isinstance(error, RecursionError):
+        return "not JSON: it is nested too deeply"
+    return f"not JSON: a number has more than {sys.get_int_max_str_digits()} digits"
 
 
 def json_lines(text: str) -> Iterator[JsonEntry]:
@@ -117,8 +142,8 @@ def json_lines(text: str) -> Iterator[JsonEntry]:
                 yield JsonEntry(number, json.loads(line))
             except json.JSONDecodeError as error:
                 yield JsonEntry(number, line.rstrip("\r"), f"not JSON: {error.msg} at column {error.colno}")
-            except RecursionError:
-                yield JsonEntry(number, line.rstrip("\r"), "not JSON: it is nested too deeply")
+            except (RecursionError, ValueError) as error:
+                yield JsonEntry(number, line.rstrip("\r"), _unreadable(error))
 
 
 def json_values(path: Path) -> list[JsonEntry]:
@@ -133,8 +158,20 @@ def json_values(path: Path) -> list[JsonEntry]:
         return [JsonEntry(1, value) for value in values]
     lines = list(json_lines(text))
     if lines and not any(isinstance(line.value, dict) for line in lines):
+        if (keys := _keys_of_one_object(text)) is not None:
+            raise TextFileError(
+                f"{path}:1: is one JSON object over several lines, not an array or an object a line; its keys are {keys}"
+            )
         raise TextFileError(f"{path}:{lines[0].line}: {lines[0].mistake or 'not a JSON object'}")
     return lines
+
+
+def _keys_of_one_object(text: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except (RecursionError, ValueError):
+        return None
+    return (", ".join(map(repr, list(value)[:10])) or "none") if isinstance(value, dict) else None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from stablellava_assets.evaluation.final_answer import final_answer
+from stablellava_assets.evaluation.final_answer import final_answer, normalized
 from stablellava_assets.evaluation.keywords import find_affirmed, find_keyword
 
 MOST_OPTIONS = len(ascii_uppercase)
@@ -27,23 +27,30 @@ _NOT_RULED_OUT = (
 )
 _IS = r"[ \t]+(?:is|was|(?:would|should|must|will)[ \t]+be)\b(?:[ \t]+\w+ly\b)?"
 _ABOUT = r"(?:[ \t]+(?:to|for|from|of|here)\b[^.,;:!?\n]{0,60}?)?"
-_NOT_A_NEGATION = r"(?!(?:no|not|não|non|nicht|ne|pas|kein\w*|niet|ikke|inte|nie|не|ليس\w*|bukan|değil|không|नहीं)\b)"
+_NEGATED = r"(?:no|not|não|non|nicht|ne|pas|kein\w*|niet|ikke|inte|nie|не|ليس\w*|bukan|değil|không|नहीं)\b"
+_NOT_A_NEGATION = rf"(?!{_NEGATED})"
 # "Die richtige Antwort ist B.", "La respuesta correcta es la opción B", "Đáp án: B", "Jawabannya adalah B."
 _ANSWER = (
-    r"\b(?:antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź|válasz|răspuns(?:ul)?"
+    r"\b(?:alternativa|opción|opção|opzione|optie|вариант|seçenek|pilihan|phương[ \t]+án"
+    r"|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź|válasz|răspuns(?:ul)?"
     r"|cevap|yanıt|jawaban(?:nya)?|đáp[ \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
 )
 _SOME_WORDS = rf"(?:[ \t]+{_NOT_A_NEGATION}(?:[^\W\d_]{{2,}}|[éèàáa]\b)){{0,4}}?"
 _LINK = r"(?:[ \t]*[:=\-–—][ \t]*|[ \t]+)(?:(?:la|l[’']|el|die|de|o|a|der)[ \t]*)?"
 # "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; after Chinese signs a blank has been put.
 _CHINESE = r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?[ \t]*:?[ \t]*"
-_CHINESE_ENDS = r"(?=[ \t]*(?:是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
+_CHINESE_ENDS = r"(?=[ \t]*(?:[項项]|가|이|是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
 _SIGN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _CHOOSING = r"I(?:[’'](?:d|ll)|[ \t]+would|[ \t]+will)?[ \t]+(?:choose|pick|select|say|take|go[ \t]+with)"
-# The clearest first: the first that reads a letter decides.
+_RULED_OUT = r"(?-i:[A-Z])\b(?![’'-]\w)"
+_SURELY = r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)|(?:it[ \t]+)?looks[ \t]+like"
+# The clearest first: the first that reads a letter decides. Their letters have the same forms as those of answers.
 _READINGS = [
-    re.compile(reading, re.IGNORECASE)
+    re.compile(normalized(reading), re.IGNORECASE)
     for reading in (
+        # "Not A, but B", "不是A，是B"
+        rf"\bnot[ \t]+(?:option[ \t]+)?{_RULED_OUT}\W{{0,2}}[ \t]*(?:but|it(?:[’']s|[ \t]+is))[ \t]+(?:rather[ \t]+)?(?:option[ \t]+)?{_CAPITAL}{_ENDS}",
+        rf"(?:不是|不选|不選|并非|並非)[ \t]*{_RULED_OUT}[ \t]*,?[ \t]*而?(?:是|选|選)[ \t]*{_CAPITAL}{_ENDS}",
         # "Answer: B", "The correct choice would be B", "The answer to this question is B because"
         rf"\b(?:answer|option|choice|correct[ \t]+letter){_ABOUT}(?:{_IS}[\s:*]*|[\s*]*[-:=][\s*]*)"
         rf"(?:letter )?{_LETTER}{_NO_WORD}",
@@ -52,7 +59,19 @@ _READINGS = [
         # "Option B is correct."
         rf"(?<!not )(?<!n[’']t )\b(?:answer|option|choice)[ \t]+{_LETTER}{_NO_WORD}{_NOT_RULED_OUT}",
         rf"{_ANSWER}{_SOME_WORDS}{_LINK}(?:letter |lettre |letra |lettera |option |opción |opção |opzione )?{_CAPITAL}(?:{_ENDS}|{_CHINESE_ENDS})",
-        # "Ans: B", "My pick is B", "Correct: B"
+        # "Doğru cevap B'dir."
+        rf"{_ANSWER}{_SOME_WORDS}{_LINK}{_OPENING}((?-i:[A-Z]))(?=[’'][dt][ıiuü]r\b)",
+        # "La opción B es correcta."
+        rf"\b(?:alternativa|opción|opção|opzione|optie)[ \t]+{_CAPITAL}(?![ \t]+{_NEGATED})",
+        # "Ans: b", "Ans. B"
+        rf"\bans\b[ \t]*[.:=]?[ \t]*{_LETTER}{_NO_WORD}",
+        # "Therefore, B is correct."
+        rf"(?:[,:;.!?\n][ \t]*|\b(?:so|thus|hence|therefore|that)[ \t]+){_CAPITAL}{_IS}[ \t]+(?:the[ \t]+)?(?:most[ \t]+)?"
+        r"(?:correct|right|best|answer)\b",
+        # "So B.", "Probably B."
+        rf"\b(?:so|thus|hence|therefore)[ \t]*[,:]?[ \t]+{_CAPITAL}{_ENDS}",
+        rf"\A\W*(?:{_SURELY})[ \t]*[,:]?[ \t]+(?:option[ \t]+)?{_CAPITAL}{_ENDS}",
+        # "My pick is B", "Correct: B"
         rf"\b(?:ans|pick|selection|guess|correct|best)(?:[ \t]+one)?(?:{_IS}|[ \t]*[:=])[ \t]*{_CAPITAL}{_ENDS}",
         rf"(?<![不非别別])(?<!不是){_CHINESE}{_CAPITAL}(?:{_ENDS}|(?=[ \t]*[^\w\s]|[ \t]+[^\W\d_a-z]))",
         rf"\A\s*{_CAPITAL}{_CHINESE_ENDS}",
@@ -67,6 +86,9 @@ _READINGS = [
 ]
 _MARKUP = re.compile(r"[*`$#]+|(?<![^\W_])_+(?=[A-Za-z]\b|[A-Za-z]_)|(?<=[A-Za-z])_+(?![^\W_])|\\[()\[\]]")
 _FRAMED = re.compile(r"\A\s*[{<]\s*([A-Z])\s*[}>]\W*\Z")
+_ARROW = re.compile(r"[-=]+>|[→⇒➜➡]")
+# What begins a list or decorates a line, signs of feeling included.
+_BULLET = re.compile(r"\A(?:[\s\-–—•·▪●>:]|[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])+(?=\S)")
 _STOPS = str.maketrans(
     {"。": ".", "、": ",", **dict.fromkeys("【「『《〈〔", "("), **dict.fromkeys("】」』》〉〕", ")")}
 )
@@ -118,6 +140,7 @@ def _letters(answer: str, count: int) -> set[str]:
 def _plain(answer: str) -> str:
     """An answer without what makes letters bold or mathematics, and with Chinese stops as English ones, blanks around letters."""
     plain = _FRAMED.sub(r"\1", _MARKUP.sub("", answer)).translate(_STOPS)
+    plain = _BULLET.sub("", _ARROW.sub(":", plain))
     return _BETWEEN_SCRIPTS.sub(" ", plain)
 
 

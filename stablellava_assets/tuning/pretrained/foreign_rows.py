@@ -42,7 +42,7 @@ def described(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "an infinite number"
     if isinstance(value, int | float):
-        return f"the number {value}"
+        return f"the number {str(value)[:_SHOWN]}"
     if isinstance(value, str):
         return f"the text {value[:_SHOWN]!r}" + ("..." if len(value) > _SHOWN else "")
     return "a list" if isinstance(value, list) else "an object"
@@ -111,7 +111,7 @@ def _turn(number: int, turn: Any) -> dict[str, str]:
     speaker, value = turn["from"], turn["value"]
     if not isinstance(speaker, str):
         raise ValueError(f"no conversation in LLaVA's layout: turn {number} is from {described(speaker)}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and math.isfinite(value)):
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"a turn is not text: turn {number}, from {speaker}, is {described(value)}")
