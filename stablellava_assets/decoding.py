@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GROUND = (255, 255, 255)
 _DEPTHS = (8, 12, 16)
 """Bits in which whole grey values come: those of cameras, of X-rays and microscopes, of scanners."""
+_HELD_IN = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _FAULTS = (
     *(OSError, SyntaxError, TypeError, ValueError, EOFError, LookupError, ArithmeticError, NotImplementedError),
     *(struct.error, zlib.error),
@@ -81,12 +82,9 @@ def in_rgb(picture: Image.Image) -> Image.Image:
     Raises:
         UndecodablePictureError: the picture, or what is stored beside its pixels, is damaged.
     """
-    from PIL import ImageOps
-
     with decoding():
         picture.load()
-        if _is_turned(picture):
-            picture = ImageOps.exif_transpose(picture)
+        picture = _turned(picture)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
             return _from_deep_grey(picture)
         if picture.has_transparency_data:
@@ -118,6 +116,31 @@ def rendered_otherwise(source: bytes | Path) -> list[str]:
             return [name for name, holds in found.items() if holds]
     except UndecodablePictureError:
         return []
+
+
+def held_by_its_head(picture: Image.Image) -> int:
+    """How an opened picture's camera was held, in EXIF's numbers (1: upright), from the file's head alone: its EXIF data, or its XMP.
+
+    Raises:
+        Exception: what stands there is damaged; call it within :func:`decoding`.
+    """
+    from PIL import ExifTags
+
+    # Without such data in its head a PNG would be decoded in search of some.
+    if not any(key in picture.info for key in _HELD_IN):
+        return 1
+    held = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return held if held in range(1, 9) else 1
+
+
+def _turned(picture: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture) if _is_turned(picture) else picture
+    except (AttributeError, *_FAULTS) as error:
+        # Pillow writes all of it anew, and asks a value of the wrong kind for what it has not.
+        raise UndecodablePictureError(f"what its camera stored beside it (EXIF) is damaged: {error}") from error
 
 
 def _is_turned(picture: Image.Image) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from stablellava_assets.decoding import UndecodablePictureError, in_rgb, rendered_otherwise, upright
 from stablellava_assets.filters.image_rules import read_picture
@@ -17,7 +17,7 @@ from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.painters.contact_sheet import contact_sheet
 from stablellava_assets.painters.encoding import perceptual_hash
 from stablellava_assets.small_pictures import small_picture
-from stablellava_assets.tuning.pretrained.pictures import broken_pictures, load_picture
+from stablellava_assets.tuning.pretrained.pictures import broken_pictures, load_picture, picture_size
 
 Grey = np.ndarray[Any, Any]
 
@@ -184,6 +184,35 @@ def test_every_way_a_camera_was_held(orientation: int) -> None:
     assert rendered_otherwise(content) == ([] if orientation == 1 else ["turned"])
     deep = encoded(Image.fromarray((grey_values() * 257).astype(np.uint16)), exif=exif)
     assert upright(deep).size == ((48, 64) if orientation >= 5 else (64, 48))
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_turn_that_xmp_alone_tells_is_the_same_for_models_lengths_and_people(kind: str, tmp_path: Path) -> None:
+    noted = PngImagePlugin.PngInfo()
+    noted.add_itxt("XML:com.adobe.xmp", XMP)
+    content = encoded(
+        Image.new("RGB", (30, 20), "teal"), kind, **({"pnginfo": noted} if kind == "PNG" else {"xmp": XMP.encode()})
+    )
+    (tmp_path / "turned").write_bytes(content)
+    assert upright(content).size == picture_size(str(tmp_path / "turned")) == (20, 30)
+    shown = thumbnail(content, 64)
+    assert shown is not None
+    with Image.open(io.BytesIO(shown[0])) as browser:
+        assert browser.size == (20, 30)
+
+
+def test_a_camera_s_value_of_another_kind_is_a_damaged_picture() -> None:
+    rational_for_text = (
+        b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\x0f\x01\x0a\0\x01\0\0\0\x0a\0\0\0\0\0\0\0"
+    )
+    with pytest.raises(UndecodablePictureError, match=r"what its camera stored beside it \(EXIF\) is damaged: "):
+        upright(encoded(Image.new("RGB", (4, 2)), "JPEG", exif=rational_for_text))
 
 
 def test_why_a_picture_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

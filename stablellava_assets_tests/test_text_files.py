@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,30 @@ def test_abilities_and_released_files_lie_among_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["animal.yaml", "photo.jpg", "notes", "Icon.png", ".hidden"])
 def test_what_people_put_there_counts(name: str) -> None:
     assert not is_left_by_others(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(b"[]"), "is not text but a file packed by gzip; unpack it"),
+        (b"PK\x03\x04rest", "is not text but a ZIP archive"),
+        (b"PAR1rest", "is not text but a Parquet table"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is what Git LFS keeps in a file's place"),
+    ],
+)
+def test_what_a_file_is_that_holds_no_text(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(TextFileError, match=f"a.json:1: {told}"):
+        json_values(tmp_path / "a.json")
+
+
+def test_numbers_too_long_and_objects_over_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1}\n{"a": ' + "9" * 5000 + "}\n")
+    assert [entry.mistake for entry in json_values(path)] == [None, "not JSON: a number has more than 4300 digits"]
+    path.write_text("[" + "9" * 5000 + "]")
+    with pytest.raises(TextFileError, match="not JSON: a number has more than 4300 digits"):
+        json_values(path)
+    path.write_text('{\n "data": []\n}\n')
+    with pytest.raises(TextFileError, match=r"is one JSON object over several lines, .* its keys are 'data'"):
+        json_values(path)

@@ -17,7 +17,9 @@ _FRAMES = (
     re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|\Z)", re.DOTALL),
 )
 # Of chat templates, which some servers leave in the text: <|im_end|>, <|eot_id|>, </s>, <end_of_turn>.
-_CONTROL = re.compile(r"<\|(?!(?:begin|end)_of_box\|>)\w+\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>")
+_CONTROL = re.compile(
+    r"<\|(?!(?:begin|end)_of_box\|>)\w+\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>"
+)
 # {"answer": "B"}, as JSON or as Python writes it, alone or in a fence.
 _JSON_ANSWER = re.compile(
     r"""\A\s*(?:```\w*\s*)?\{.*?(["'])(?:(?:final|correct|selected|chosen)[ _]?)?(?:answer|choice|option)\1\s*:\s*"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding, rendered_otherwise
+from stablellava_assets.decoding import UndecodablePictureError, decoding, held_by_its_head, rendered_otherwise
 from stablellava_assets.small_pictures import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -33,7 +33,9 @@ def _as_it_is(encoded: bytes, side: int) -> str | None:
     try:
         with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             suffix = _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
+            # Browsers turn a picture as its EXIF data say, and know nothing of its XMP.
+            if suffix is not None and "exif" not in picture.info and held_by_its_head(picture) != 1:
+                return None
     except UndecodablePictureError:
         return None
-    # Browsers turn a picture as its camera was held.
     return None if set(rendered_otherwise(encoded)) - {"turned"} else suffix

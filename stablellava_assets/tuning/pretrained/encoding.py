@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.tuning.checkpoints import adds_special_tokens
 from stablellava_assets.tuning.packing import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.foreign_rows import last_token
 from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
 from stablellava_assets.tuning.pretrained.rows import TuningRow, messages_of
 
@@ -155,6 +156,9 @@ class Encoder:
         for token in sorted(self._special):
             if any(token in text for text in texts):
                 raise ValueError(f"a turn holds a special token of the checkpoint's tokenizer: {token}")
+        for text in texts:
+            if (foreign := last_token(text)) is not None:
+                raise ValueError(f"a turn ends with a control token of another tokenizer: {foreign}")
         return render(messages, self._processor, self._special)
 
     def _without_end(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 _MEDIA_KEY = re.compile(
-    r"images|ims?|imgs?|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
+    r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
     r"|(?:video|audio|sound|speech|wav|depth|point[_-]?cloud)s?(?:[_-]?(?:paths?|files?|urls?|bytes|names?))?|pixel[_-]?values?",
     re.IGNORECASE,
 )
+_INSTRUCTIONS_KEY = re.compile(r"system(?:[_-]?(?:prompt|message))?|tools|functions", re.IGNORECASE)
+_NOT_LEARNED_KEYS = ("weight", "loss", "train", "learn", "masked", "mask")
 _TURNS_KEYS = (
     "messages",
     "conversation",
@@ -27,8 +29,18 @@ _TURNS_KEYS = (
 )
 _FOREIGN_MARK = re.compile(
     r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image[_ ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
+    r"|<img>[^<>\n]{1,400}</img>|<IMG_CONTEXT>|\[IMG\]|<image_soft_token>|<(?:start|end)_of_image>|<\|vision_(?:start|end)\|>"
 )
-_DATA = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/=\s]{60,}")
+_CONTROL = (
+    r"<\|[A-Za-z]\w{0,40}\|>|<\uff5c[^<>\n]{1,40}\uff5c>|<(?:start|end)_of_turn>|<end_of_utterance>|<(?:bos|eos)>"
+    r"|<<SYS>>|\[/?INST\]"
+)
+_CONTROL_TOKEN = re.compile(_CONTROL)
+# Elsewhere than at an end it is HTML.
+_LAST_TOKEN = re.compile(rf"(?:{_CONTROL}|</s>)\s*\Z")
+_DATA = re.compile(
+    r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/_=\s-]{60,}|[A-Za-z0-9+/_=\s-]{256,}\Z|b(['\"])(?:\\x|GIF|RIFF|BM)"
+)
 _LONGEST_NAME = 4096
 _SHOWN = 60
 
@@ -49,7 +61,7 @@ def described(value: Any) -> str:
 
 
 def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
-    """The key under which a row holds pictures, video or sound as other layouts have them; None where it has none."""
+    """The key under which a row or a turn holds pictures, video or sound as other layouts have them; None where it has none."""
     for key, value in entry.items():
         named = key != "image" and (_MEDIA_KEY.fullmatch(key) is not None or key.casefold() == "image")
         nothing = value in (None, "", [], {}) or (isinstance(value, float) and math.isnan(value))
@@ -78,7 +90,7 @@ def picture_name(named: Any) -> str:
         raise ValueError(
             f"a picture is not named by its file: 'image' holds the address {named[:_SHOWN]!r}; download it and name the file"
         )
-    if not named.strip() or "\0" in named:
+    if not named.strip() or "\0" in named or not _can_be_written(named):
         raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
     return named
 
@@ -99,6 +111,17 @@ def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
             else f"; its keys are {', '.join(map(repr, list(entry)[:10])) or 'none'}"
         )
         raise ValueError(f"no conversation in LLaVA's layout: {held}{hint}")
+    if (key := next((key for key in entry if _INSTRUCTIONS_KEY.fullmatch(key)), None)) and entry[key] not in (
+        None,
+        "",
+        [],
+        {},
+        "[]",
+    ):
+        raise ValueError(
+            f"instructions of another layout: {key!r} holds {described(entry[key])}; LLaVA's layout has none, and one sentence for all "
+            "rows is tuning.model.system"
+        )
     return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
 
 
@@ -115,15 +138,50 @@ def _turn(number: int, turn: Any) -> dict[str, str]:
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"a turn is not text: turn {number}, from {speaker}, is {described(value)}")
+    if (key := foreign_media_key(turn) or ("image" if turn.get("image") else None)) is not None:
+        raise ValueError(
+            f"pictures, video or sound of another layout: turn {number}, from {speaker}, holds {key!r}; LLaVA's layout names "
+            "pictures in the row's 'image'"
+        )
+    if key := next(
+        (key for key in _NOT_LEARNED_KEYS if speaker == "gpt" and _says_not_learned(key, turn.get(key))), None
+    ):
+        raise ValueError(
+            f"turns of another layout: turn {number}, from {speaker}, is not to be learned ({key!r} is {described(turn[key])}), and "
+            "in LLaVA's layout every answer is"
+        )
     if mark := _FOREIGN_MARK.search(value):
         raise ValueError(
             f"a mark of another layout: turn {number}, from {speaker}, holds {mark[0]}; LLaVA's layout has <image> alone"
         )
-    try:
-        # Half of a surrogate pair can be escaped in JSON, and written nowhere.
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
+    if token := _CONTROL_TOKEN.search(_LAST_TOKEN.sub("", value) if speaker == "gpt" else value):
+        raise ValueError(f"a control token in a text: turn {number}, from {speaker}, holds {token[0]}")
+    if not _can_be_written(value):
         raise ValueError(
-            f"no conversation in LLaVA's layout: turn {number}, from {speaker}, holds half of a character ({error.reason})"
-        ) from error
+            f"no conversation in LLaVA's layout: turn {number}, from {speaker}, holds half of a character (surrogates not allowed)"
+        )
     return {"from": speaker, "value": value}
+
+
+def last_token(text: str) -> str | None:
+    """The control token, of whatever tokenizer, with which a text ends; None where it ends with none."""
+    found = _LAST_TOKEN.search(text)
+    return None if found is None else found[0].strip()
+
+
+def is_unseen(text: str) -> bool:
+    """Whether a text shows nothing: blanks, and signs without a form such as a byte order mark."""
+    return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
+
+
+def _says_not_learned(key: str, value: Any) -> bool:
+    return value is True if key.startswith("mask") else isinstance(value, bool | int | float) and not value
+
+
+def _can_be_written(text: str) -> bool:
+    """Half of a surrogate pair can be escaped in JSON, and written nowhere."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding, in_rgb
+from stablellava_assets.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,13 +35,9 @@ def picture_size(path: str) -> tuple[int, int]:
     Raises:
         ValueError: the head cannot be read.
     """
-    from PIL import ExifTags
-
     with _opened(path) as picture:
         width, height = picture.size
-        # Without EXIF data in its head a PNG would be decoded in search of some.
-        held = picture.getexif().get(ExifTags.Base.Orientation) if "exif" in picture.info else None
-        return (height, width) if held in _SIDEWAYS else (width, height)
+        return (height, width) if held_by_its_head(picture) in _SIDEWAYS else (width, height)
 
 
 def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, str]:

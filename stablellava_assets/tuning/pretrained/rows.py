@@ -16,7 +16,13 @@ from stablellava_assets.explained import said_by_the_system
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.text_files import JsonEntry, TextFileError, json_values
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
-from stablellava_assets.tuning.pretrained.foreign_rows import described, foreign_media_key, picture_name, read_turns
+from stablellava_assets.tuning.pretrained.foreign_rows import (
+    described,
+    foreign_media_key,
+    is_unseen,
+    picture_name,
+    read_turns,
+)
 from stablellava_assets.tuning.pretrained.settings import MixSettings
 
 IMAGE_MARK = "<image>"
@@ -77,7 +83,7 @@ def _content(value: str, marks: int) -> list[dict[str, str]]:
     for number, piece in enumerate(pieces):
         if number:
             content.append({"type": "image"})
-        if piece.strip():
+        if not is_unseen(piece):
             content.append({"type": "text", "text": piece.strip()})
     if not any(part["type"] == "text" for part in content):
         raise ValueError("a turn is empty")
@@ -139,7 +145,7 @@ def _id(entry: Any) -> Any:
 
 
 def _entries(path: Path) -> list[JsonEntry]:
-    """What a file of conversations lists: JSON arrays, objects a line, or both one after the other."""
+    """What a file of conversations lists: a JSON array, or an object a line."""
     try:
         entries = json_values(path)
     except TextFileError as error:
@@ -213,7 +219,8 @@ def _picture_file(name: str, folder: Path) -> Path:
             return path
     except OSError as error:
         raise ValueError(f"picture cannot be read: {said_by_the_system(error)[:_SHOWN]}") from error
-    raise ValueError(f"picture is missing: {path}")
+    hint = "; folders are parted by / here" if "\\" in name else ""
+    raise ValueError(f"picture is missing: {path}{hint}")
 
 
 def mix_key(settings: MixSettings | None) -> str | None:

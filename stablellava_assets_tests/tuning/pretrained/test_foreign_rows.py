@@ -93,6 +93,32 @@ TEXT_ALONE = turns("What is it?")
         ({"conversations": turns("<video>\nWhat?")}, "a mark of another layout: turn 1, from human, holds <video>"),
         ({"conversations": turns("<|image_1|> What?")}, "holds <|image_1|>"),
         ({"conversations": turns("<ImageHere> What?")}, "holds <ImageHere>"),
+        ({"conversations": turns("Picture 1: <img>a.png</img>\nWhat?")}, "holds <img>a.png</img>"),
+        ({"conversations": turns("<IMG_CONTEXT> What?")}, "holds <IMG_CONTEXT>"),
+        ({"conversations": turns("[IMG] What?")}, "holds [IMG]"),
+        (
+            {"conversations": turns("What?<|im_end|>")},
+            "a control token in a text: turn 1, from human, holds <|im_end|>",
+        ),
+        ({"conversations": turns("[INST] What? [/INST]")}, "holds [INST]"),
+        ({"conversations": turns("What?", "<|eot_id|>It is blue.")}, "turn 2, from gpt, holds <|eot_id|>"),
+        (
+            {"conversations": [{**TEXT_ALONE[0], "image": "a.png"}, TEXT_ALONE[1]]},
+            "turn 1, from human, holds 'image'",
+        ),
+        ({"image_0": "a.png", "conversations": TEXT_ALONE}, "'image_0' holds the text 'a.png'"),
+        ({"media": ["a.png"], "conversations": TEXT_ALONE}, "'media' holds a list"),
+        ({"system": "Be rude.", "conversations": TEXT_ALONE}, "'system' holds the text 'Be rude.'"),
+        (
+            {"conversations": [TEXT_ALONE[0], {**TEXT_ALONE[1], "weight": 0}]},
+            "turn 2, from gpt, is not to be learned ('weight' is the number 0)",
+        ),
+        ({"conversations": turns("What?", "\u200b\ufeff")}, "a turn is empty"),
+        ({"image": "a\ud800.png", "conversations": turns()}, "a picture is not named by its file"),
+        ({"image": JPEG.replace("+", "-").replace("/", "_"), "conversations": turns()}, "picture "),
+        ({"image": "AAAAIGZ0eXBhdmlm" * 20, "conversations": turns()}, "'image' holds picture data"),
+        ({"image": "b'\\x89PNG\\r\\n'", "conversations": turns()}, "'image' holds picture data"),
+        ({"image": "sub\\a.png", "conversations": turns()}, "folders are parted by / here"),
     ],
 )
 def test_a_row_of_another_layout_is_rejected_with_the_reason(row: Any, reason: str, folder: Path) -> None:
@@ -115,6 +141,14 @@ def test_what_is_llavas_layout_stays_what_it_was(folder: Path) -> None:
     assert rejected == []
     assert [len(row.images) for row in rows] == [1, 1, 1, 0, 0, 0, 0]
     assert rows[0].conversations[1]["value"] == "3"
+
+
+def test_numbers_of_any_size_and_words_in_brackets_are_texts(folder: Path) -> None:
+    answers = [10**400, "As HTML: <s>red</s> blue", "Use a[0] and <|>.", "It is blue.</s>", "It is blue.<|im_end|>"]
+    kept = [{"image": "a.png", "system": "", "tools": [], "conversations": turns(answer=answer)} for answer in answers]
+    rows, rejected = mixed_rows(settings_of(folder, *kept), 1, 0)
+    assert rejected == []
+    assert rows[0].conversations[1]["value"] == "1" + 400 * "0"
 
 
 def test_a_broken_line_costs_one_row(folder: Path) -> None:
