@@ -65,6 +65,8 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TextFileError(f"{path}: cannot be read ({error.strerror or said_by_the_system(error)})") from error
+    except ValueError as error:  # A byte of zero, or half of a character.
+        raise TextFileError(f"{str(path)!r}: is no name of a file") from error
 
 
 def decode_text(content: bytes, name: str) -> str:
@@ -99,6 +101,15 @@ def _could_be_latin(body: bytes) -> bool:
     return controls == 0
 
 
+def can_be_written(text: str) -> bool:
+    """Whether a text is whole: half of a surrogate pair can be escaped in JSON, and written nowhere."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class JsonEntry:
     """A value of a file of JSON values and the line on which it begins; where it is no JSON, ``mistake`` says why."""
@@ -124,11 +135,11 @@ def json_value_of(text: str, name: str) -> Any:
     except json.JSONDecodeError as error:
         raise TextFileError(f"{name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
     except (RecursionError, ValueError) as error:
-        raise TextFileError(f"{name}:1: {_unreadable(error)}") from error
+        raise TextFileError(f"{name}:1: {unreadable_json(error)}") from error
 
 
-def _unreadable(error: Exception) -> str:
-    """Why Python does not read what may well be JSON."""
+def unreadable_json(error: Exception) -> str:
+    """Why Python does not read what may well be JSON: what it raised but for ``JSONDecodeError``."""
     if isinstance(error, RecursionError):
         return "not JSON: it is nested too deeply"
     return f"not JSON: a number has more than {sys.get_int_max_str_digits()} digits"
@@ -143,7 +154,7 @@ def json_lines(text: str) -> Iterator[JsonEntry]:
             except json.JSONDecodeError as error:
                 yield JsonEntry(number, line.rstrip("\r"), f"not JSON: {error.msg} at column {error.colno}")
             except (RecursionError, ValueError) as error:
-                yield JsonEntry(number, line.rstrip("\r"), _unreadable(error))
+                yield JsonEntry(number, line.rstrip("\r"), unreadable_json(error))
 
 
 def json_values(path: Path) -> list[JsonEntry]:

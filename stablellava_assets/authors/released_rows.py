@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from stablellava_assets.explained import ExplainedError
 from stablellava_assets.filters.prompt_rules import keywords_of
 from stablellava_assets.folders import files_of
-from stablellava_assets.text_files import TextFileError, json_value
+from stablellava_assets.text_files import TextFileError, can_be_written, json_value
 
 IMAGE_MARK = "<image>"
 FIELDS = ("id", "image", "prompt", "question", "answer")
@@ -106,6 +106,8 @@ def problem_of(row: Any) -> str | None:
             return f"the row has no {field!r}"
         if not isinstance(row[field], str):
             return f"{field!r} is a {type(row[field]).__name__}, not text"
+        if not can_be_written(row[field]):
+            return f"{field!r} holds half of a character"
     if not parse_prompt(row["prompt"]).subject:
         return f"the prompt {row['prompt']!r} names no subject"
     marks = row["question"].count(IMAGE_MARK)

@@ -13,10 +13,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stablellava_assets.explained import ExplainedError
-from stablellava_assets.text_files import CsvRow, TextFileError, csv_rows, header_of, json_lines, read_text
+from stablellava_assets.text_files import (
+    CsvRow,
+    TextFileError,
+    can_be_written,
+    csv_rows,
+    header_of,
+    json_lines,
+    read_text,
+)
 
 Decision = Literal["keep", "reject"]
 _MOST_MISTAKES = 20
+_SEPARATOR_LINE = "sep="
 
 
 class ReviewError(ExplainedError, ValueError):
@@ -24,7 +33,14 @@ class ReviewError(ExplainedError, ValueError):
 
 
 def _one_line(value: Any) -> Any:
+    if isinstance(value, str) and not can_be_written(value):
+        raise ValueError("must be text without halves of characters")
     return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _as_written_anywhere(value: Any) -> Any:
+    """Spreadsheets and people write Keep, and blanks beside it."""
+    return value.strip().casefold() if isinstance(value, str) else value
 
 
 _Line = Annotated[str, BeforeValidator(_one_line)]
@@ -36,7 +52,7 @@ class Review(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pair_id: Annotated[_Line, Field(min_length=1)]
-    decision: Decision
+    decision: Annotated[Decision, BeforeValidator(_as_written_anywhere)]
     reviewer: Annotated[_Line, Field(min_length=1)]
     note: _Line = ""
 
@@ -82,7 +98,8 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
 def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     header: list[str] | None = None
     for row in csv_rows(text, str(path), _separator(text)):
-        if not any(cell.strip() for cell in row.cells):
+        # Excel's own first line says what parts the cells.
+        if not any(cell.strip() for cell in row.cells) or (header is None and row.cells[0].startswith(_SEPARATOR_LINE)):
             continue
         if header is None:
             header = _header(row, path)
@@ -95,7 +112,8 @@ def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
 
 def _header(row: CsvRow, path: Path) -> list[str]:
     names = [
-        name.casefold() if name.casefold() in Review.model_fields else name for name in header_of(row.cells, str(path))
+        name.casefold() if name.casefold() in Review.model_fields else name or f"column {at}"
+        for at, name in enumerate(header_of(row.cells, str(path)), 1)
     ]
     if missing := [name for name, field in Review.model_fields.items() if field.is_required() and name not in names]:
         raise ReviewError(
@@ -108,6 +126,8 @@ def _header(row: CsvRow, path: Path) -> list[str]:
 def _separator(text: str) -> str:
     """What stands between the header's names: spreadsheets of many countries write semicolons."""
     first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.startswith(_SEPARATOR_LINE):
+        return "\t" if first.endswith("\t") else first.rstrip()[len(_SEPARATOR_LINE) :][:1] or ","
     return max(",;\t", key=first.count) if first.count(",") == 0 else ","
 
 

@@ -13,7 +13,7 @@ OptionT = TypeVar("OptionT")
 def content_key(*parts: Any) -> str:
     """A 128-bit hex digest of JSON-able ``parts``; the same on every machine and Python version."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def pairs_key(row_keys: Iterable[str]) -> str:

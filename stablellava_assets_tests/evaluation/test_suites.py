@@ -166,6 +166,20 @@ def test_mmvet(tmp_path: Path) -> None:
         ("mmbench", "\t1\town", "\t\town", r"row 3, index 2: image: '' is neither a picture nor the index"),
         ("mmbench", "\t1\town", "\t2\town", r"row 3, index 2: image: '2' is neither a picture nor the index"),
         ("mmbench", "iVBOR", "?VBOR", r"row 2, index 1: image: is not base64"),
+        ("pope", '"red.png"', '"red\\u0000.png"', r"random\.json:1: '.*' is no name of a picture's file"),
+        ("pope", '"red.png"', '"\\ud800.png"', r"random\.json:1: image: holds half of a character"),
+        ("pope", "the image?", "the \\ud800?", r"random\.json:1: text: holds half of a character"),
+        ("pope", '"question_id": 1', '"question_id": true', r"random\.json:1: question_id: must be a number or text"),
+        (
+            "pope",
+            '"question_id": 1',
+            '"question_id": ' + "9" * 5000,
+            r"random\.json:1: not JSON: a number has more than",
+        ),
+        ("mmvet", '"red",', "true,", r"item v1_0: answer: must be text, not True"),
+        ("mmvet", '"red",', "NaN,", r"item v1_0: answer: must be text, not nan"),
+        ("mmbench", "left\tright", "left\t", r"row 3, index 2: A, B: there are not two options to choose from"),
+        ("mmbench", "\tattribute_recognition", "\t ", r"row 2, index 1: category: is missing"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, suite: str, old: str, new: str, complaint: str) -> None:

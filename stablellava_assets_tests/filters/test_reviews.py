@@ -43,6 +43,18 @@ def test_the_later_line_and_the_later_file_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "pair_id,decision,reviewer\none, Keep ,Ada\n",
+        "sep=;\npair_id;decision;reviewer\none;keep;Ada\n",
+        "sep=,\r\npair_id,decision,reviewer\r\none,KEEP,Ada\r\n",
+    ],
+)
+def test_decisions_as_spreadsheets_and_people_write_them(tmp_path: Path, text: str) -> None:
+    assert read_reviews([written(tmp_path, "a.csv", text)])["one"].decision == "keep"
+
+
+@pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         (
@@ -65,6 +77,12 @@ def test_the_later_line_and_the_later_file_hold(tmp_path: Path) -> None:
             "a.jsonl",
             '{"pair_id": 7, "decision": "keep", "reviewer": "Ada"}\n',
             ":1: pair_id: input should be a valid string, not 7",
+        ),
+        ("a.csv", ",pair_id,decision,reviewer\n0,one,keep,Ada\n", ":2: column 1: is none of pair_id, decision"),
+        (
+            "a.jsonl",
+            '{"pair_id": "\\ud800", "decision": "keep", "reviewer": "Ada"}\n',
+            ":1: pair_id: value error, must be text without halves of characters",
         ),
         ("a.txt", "one keep\n", "decisions are read from .csv and .jsonl files"),
     ],

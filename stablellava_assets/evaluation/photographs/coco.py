@@ -91,6 +91,11 @@ def _categories(
         name, sort = row.get("name"), row.get("supercategory")
         if not isinstance(name, str) or not name.strip() or _id(row.get("id")) is None:
             raise PhotographsError(f"{annotations}: categories: {dict(row)!r} lacks an id or a name")
+        if names.get(_id(row["id"]), name.strip().casefold()) != name.strip().casefold():
+            raise PhotographsError(
+                f"{annotations}: categories: the id {row['id']!r} stands for {names[_id(row['id'])]!r} and for {name.strip()!r}; give each "
+                "an id of its own"
+            )
         names[_id(row["id"])] = name.strip().casefold()
         # What tools without such a tree write for it.
         sorts[name.strip().casefold()] = sort if isinstance(sort, str) and sort.casefold() not in ("", "none") else None
@@ -111,7 +116,14 @@ def _file(named: Any, images: Path) -> Path | None:
     if not isinstance(named, str) or "\0" in named:
         return None
     for written in dict.fromkeys(
-        (named, unquote(named), named.partition("?d=")[2], unquote(named.partition("?d=")[2]))
+        (
+            named,
+            unquote(named),
+            named.partition("?")[0],
+            unquote(named.partition("?")[0]),
+            named.partition("?d=")[2],
+            unquote(named.partition("?d=")[2]),
+        )
     ):
         parts = [part for part in PurePosixPath(written.replace("\\", "/")).parts if part not in ("/", "..", ".")]
         for start in range(len(parts)):

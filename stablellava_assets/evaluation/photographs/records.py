@@ -16,7 +16,7 @@ from stablellava_assets.evaluation.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
 from stablellava_assets.evaluation.kinds import AskedKind
 from stablellava_assets.folders import files_of
-from stablellava_assets.text_files import TextFileError, read_text
+from stablellava_assets.text_files import TextFileError, read_text, unreadable_json
 from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -171,6 +171,8 @@ def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
         return [f"{path}:{number}: {'.'.join(map(str, error.key))}: {error}"]
     except ValidationError as error:
         return [f"{path}:{number}: {_describe(problem)}" for problem in error.errors()]
+    except (RecursionError, ValueError) as error:
+        return [f"{path}:{number}: {unreadable_json(error)}"]
     return Listed(number, photograph, path.parent / photograph.image)
 
 
@@ -210,11 +212,15 @@ def _problems(
 def undecodable(path: Path) -> str | None:
     """Why a file is no picture that can be asked about; None if it is one."""
     try:
-        upright(path.read_bytes())
+        encoded = path.read_bytes()
     except FileNotFoundError:
         return f"there is no file {path}"
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
+    except ValueError:
+        return f"{str(path)!r} is no name of a file"
+    try:
+        upright(encoded)
     except UndecodablePictureError as error:
         return f"{path} cannot be decoded: {error}"
     return None

@@ -11,7 +11,7 @@ from stablellava_assets.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import Row
 from stablellava_assets.tables.schemas import MADE
-from stablellava_assets.text_files import TextFileError
+from stablellava_assets.text_files import TextFileError, can_be_written
 from stablellava_assets.text_files import read_text as text_of
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def text_at(key: str, value: Any, where: str) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         raise SuiteError(f"{where}: {key}: must be text, not {value!r}")
+    if not can_be_written(value):
+        raise SuiteError(f"{where}: {key}: holds half of a character: {value!r}")
     return value
 
 

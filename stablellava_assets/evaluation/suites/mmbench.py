@@ -13,6 +13,7 @@ from stablellava_assets.text_files import TextFileError, csv_rows, header_of
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
 _LETTERS = "ABCDEFGH"
 _FIRST_ROTATION = 1_000_000
+_FEWEST_OPTIONS = 2
 _LONGEST_REFERENCE = 64
 
 
@@ -36,8 +37,10 @@ def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> lis
     items: list[Row] = []
     for line, row in enumerate(rows, 2):
         where = f"{file}: row {line}, index {row['index']}"
-        if row["index"].isdigit() and int(row["index"]) >= _FIRST_ROTATION:
+        if row["index"].isdecimal() and int(row["index"]) >= _FIRST_ROTATION:
             continue
+        if blank := [column for column in ("index", "question", "category") if not row[column].strip()]:
+            raise SuiteError(f"{where}: {blank[0]}: is missing")
         options = _options(row, where)
         hint = row.get("hint", "").strip()
         items.append(
@@ -83,6 +86,8 @@ def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
         first = next(other for other, same in options.items() if same == option)
         if first != letter:
             raise SuiteError(f"{where}: {letter}: is the same option as {first}, {option!r}")
+    if len(options) < _FEWEST_OPTIONS:
+        raise SuiteError(f"{where}: A, B: there are not two options to choose from")
     return options
 
 

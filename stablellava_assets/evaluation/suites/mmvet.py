@@ -36,7 +36,10 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
         where = f"{file}: item {number}"
         image, question, answer, capabilities = values_at(_NEEDED, row, where)
         # A number is as good an answer as its digits.
-        answer = str(answer) if isinstance(answer, int | float) else answer
+        is_number = isinstance(answer, int | float) and not isinstance(answer, bool) and answer == answer
+        answers = [
+            part.strip() for part in text_at("answer", str(answer) if is_number else answer, where).split(_ALTERNATIVES)
+        ]
         if not isinstance(capabilities, list) or not capabilities:
             raise SuiteError(f"{where}: capability: must name at least one, in a list")
         items.append(
@@ -47,7 +50,7 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
                 kind="open",
                 question=text_at("question", question, where),
                 picture=pictures.in_file(images / text_at("imagename", image, where), where),
-                accepted=[part.strip() for part in text_at("answer", answer, where).split(_ALTERNATIVES)],
+                accepted=[part for part in answers if part] or answers,
             )
         )
     return items

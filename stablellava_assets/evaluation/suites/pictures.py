@@ -41,6 +41,8 @@ class Pictures:
                 encoded = path.read_bytes()
             except OSError as error:
                 raise SuiteError(f"{where}: no picture {path} ({error.strerror}); see images in the profile") from error
+            except ValueError as error:
+                raise SuiteError(f"{where}: {str(path)!r} is no name of a picture's file") from error
             self._known[path] = _checked(encoded, f"{where}: picture {path}")
         return self._known[path]
 

@@ -34,7 +34,7 @@ def read_pope(
         if entry.mistake is not None:
             raise SuiteError(f"{where}: {entry.mistake}")
         question_id, image, text, label = values_at(_NEEDED, entry.value, where)
-        if not isinstance(question_id, int | str):
+        if not isinstance(question_id, int | str) or isinstance(question_id, bool):
             raise SuiteError(f"{where}: question_id: must be a number or text, not {question_id!r}")
         if not isinstance(label, str) or label not in _OPPOSITE:
             raise SuiteError(f"{where}: label: must be yes or no, not {label!r}")

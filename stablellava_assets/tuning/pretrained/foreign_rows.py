@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from stablellava_assets.text_files import can_be_written
+
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
     r"|(?:video|audio|sound|speech|wav|depth|point[_-]?cloud)s?(?:[_-]?(?:paths?|files?|urls?|bytes|names?))?|pixel[_-]?values?",
@@ -90,7 +92,7 @@ def picture_name(named: Any) -> str:
         raise ValueError(
             f"a picture is not named by its file: 'image' holds the address {named[:_SHOWN]!r}; download it and name the file"
         )
-    if not named.strip() or "\0" in named or not _can_be_written(named):
+    if not named.strip() or "\0" in named or not can_be_written(named):
         raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
     return named
 
@@ -156,7 +158,7 @@ def _turn(number: int, turn: Any) -> dict[str, str]:
         )
     if token := _CONTROL_TOKEN.search(_LAST_TOKEN.sub("", value) if speaker == "gpt" else value):
         raise ValueError(f"a control token in a text: turn {number}, from {speaker}, holds {token[0]}")
-    if not _can_be_written(value):
+    if not can_be_written(value):
         raise ValueError(
             f"no conversation in LLaVA's layout: turn {number}, from {speaker}, holds half of a character (surrogates not allowed)"
         )
@@ -176,12 +178,3 @@ def is_unseen(text: str) -> bool:
 
 def _says_not_learned(key: str, value: Any) -> bool:
     return value is True if key.startswith("mask") else isinstance(value, bool | int | float) and not value
-
-
-def _can_be_written(text: str) -> bool:
-    """Half of a surrogate pair can be escaped in JSON, and written nowhere."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
