@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 
@@ -9,11 +11,24 @@ def aligned(table: pa.Table) -> str:
     """A table as aligned text; whole numbers stay whole also where some are missing, and what is missing is None."""
     import pandas as pd
 
+    if table.num_rows == 0:
+        return f"{'  '.join(table.column_names)}\n(no rows)"
     columns = {}
     for number, (column, kind) in enumerate(zip(table.columns, table.schema.types, strict=True)):
         # Pandas makes floats of whole numbers beside a null, and so NumPy does in lists.
         is_plain = pa.types.is_floating(kind) or pa.types.is_temporal(kind)
-        columns[number] = column.to_pandas() if is_plain else pd.Series(column.to_pylist(), dtype=object)
+        try:
+            columns[number] = column.to_pandas() if is_plain else pd.Series(column.to_pylist(), dtype=object)
+        except (ValueError, OverflowError):
+            columns[number] = pd.Series([_shown(value) for value in column], dtype=object)
     shown = pd.DataFrame(columns)
     shown.columns = pd.Index(table.column_names)
     return shown.to_string(index=False)
+
+
+def _shown(value: pa.Scalar) -> Any:
+    """A value, in words where Python has none: DuckDB's dates reach beyond the year 9999, to infinity."""
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):
+        return "beyond 9999"

@@ -34,6 +34,9 @@ _OF_THE_FILE = re.compile(
 )
 
 
+_NOT_IN_ARROW = re.compile(r"\b(?:UHUGEINT|BIGNUM|VARINT|BIT)\b")
+
+
 class WarehouseError(ExplainedError, RuntimeError):
     """The warehouse cannot be read or written now; the message says why and what to do. The tables are untouched."""
 
@@ -118,7 +121,7 @@ class Warehouse:
                     found = connection.sql(sql)
                     if found is None:
                         raise QueryError("there is no query in it; write one, as in SELECT * FROM ability_scores")
-                    result: pa.Table = found.to_arrow_table()
+                    result = _in_arrow(found)
                 except duckdb.Error as error:
                     if _OF_THE_FILE.search(str(error)) or isinstance(error, duckdb.FatalException):
                         raise
@@ -230,6 +233,18 @@ class Warehouse:
             f"CREATE OR REPLACE VIEW {table.name}_pictures AS SELECT {table.row_id}, image "
             f"FROM read_parquet([{listed}], hive_partitioning = false)"
         )
+
+
+def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
+    """A result as a table; of types that Arrow has not, or that DuckDB writes otherwise into it, their text."""
+    texts = [number for number, kind in enumerate(found.types, 1) if _NOT_IN_ARROW.search(str(kind))]
+    names = found.columns
+    if texts:
+        found = found.project(
+            ", ".join(f"#{number}::VARCHAR" if number in texts else f"#{number}" for number in range(1, len(names) + 1))
+        )
+    table: pa.Table = found.to_arrow_table()
+    return table.rename_columns(names)
 
 
 def _make_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
