@@ -173,7 +173,13 @@ def inspect_released(folder: Path) -> None:
 
 
 @main.command()
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where it answers on this machine.")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Where it answers on this machine.",
+)
 @click.option("--slots", default=LocalServerOptions.slots, show_default=True, help="Requests answered at once.")
 @click.option("--threads", default=LocalServerOptions.threads, show_default=True, help="Processor threads.")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A GGUF file instead of SmolLM2.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES, load_catalog
 from stablellava_assets.authors.released_rows import ReleasedDataError, read_released, released_files
+from stablellava_assets.evaluation.photographs.records import list_file
 from stablellava_assets.filters.reviews import ReviewError, read_reviews
 from stablellava_assets.folders import entries, files_below, files_of, is_left_by_others
 from stablellava_assets.text_files import TextFileError, csv_rows, json_values, read_text
@@ -186,6 +188,21 @@ def test_what_a_file_is_that_holds_no_text(content: bytes, told: str, tmp_path: 
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(TextFileError, match=f"a.json:1: {told}"):
         json_values(tmp_path / "a.json")
+
+
+def test_files_in_folders_that_may_not_be_looked_into_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(ReleasedDataError, match="Permission denied"):
+        released_files(tmp_path / "x")
+    with pytest.raises(ReleasedDataError, match="Permission denied"):
+        read_released(tmp_path / "x.json")
+    with pytest.raises(DocumentError, match=r"Permission denied.*benchmark\.photographs"):
+        list_file(tmp_path / "x.jsonl")
 
 
 def test_numbers_too_long_and_objects_over_several_lines(tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ def released_files(folder: Path) -> list[Path]:
     Raises:
         ReleasedDataError: there is no such folder, or it holds none.
     """
-    if not folder.is_dir():
-        raise ReleasedDataError(f"{folder}: no such folder; download StableLLaVA's JSON files into it")
     try:
+        if not folder.is_dir():
+            raise ReleasedDataError(f"{folder}: no such folder; download StableLLaVA's JSON files into it")
         paths = files_of(folder, ".json")
     except OSError as error:
         raise ReleasedDataError(f"{folder}: cannot be listed ({error.strerror}); see to its permissions") from error
@@ -62,6 +62,8 @@ def read_released(path: Path) -> Sequence[Any]:
             f"{path}: no such file, so {path.stem!r} has no released data; select other abilities or add the file "
             f"(the folder has {present})"
         ) from None
+    except OSError as error:
+        raise ReleasedDataError(f"{path}: cannot be read ({error.strerror}); see to its permissions") from error
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
 

@@ -111,11 +111,11 @@ def list_file(given: Path) -> Path:
     Raises:
         DocumentError: there is none, or more than one.
     """
-    if not given.is_dir():
-        if not given.exists():
-            raise DocumentError(f"{given}: no such file or folder (benchmark.photographs)")
-        return given
     try:
+        if not given.is_dir():
+            if not given.exists():
+                raise DocumentError(f"{given}: no such file or folder (benchmark.photographs)")
+            return given
         found = files_of(given, ".jsonl")
     except OSError as error:
         raise DocumentError(f"{given}: cannot be listed ({error.strerror}) (benchmark.photographs)") from error

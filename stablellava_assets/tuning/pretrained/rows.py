@@ -232,8 +232,11 @@ def mix_key(settings: MixSettings | None) -> str | None:
     if settings is None:
         return None
     entries = [entry.value for entry in _entries(settings.conversations)]
-    if not settings.images.is_dir():
-        raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
+    try:
+        if not settings.images.is_dir():
+            raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
+    except OSError as error:
+        raise PretrainedTuningError(f"tuning.mix.images: cannot be looked at ({said_by_the_system(error)})") from error
     listed = [_named_pictures(entry) for entry in entries if isinstance(entry, dict)]
     names = sorted({name for names in listed for name in names if isinstance(name, str)})
     sizes = [_size(settings.images / name) for name in names]
