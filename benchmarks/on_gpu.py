@@ -159,11 +159,11 @@ class _Run:
     def _step(self, name: str) -> None:
         step = STEPS[name]
         if lacking := _lacking(step.needs):
-            self._add(failed(step.group, name, f"left out: {' and '.join(lacking)} not installed"))
+            self._tell(failed(step.group, name, f"left out: {' and '.join(lacking)} not installed"))
             return
         seconds = min(step.seconds, self._ends - time.monotonic())
         if seconds < min(LEAST_SECONDS, step.seconds):
-            self._add(
+            self._tell(
                 failed(step.group, name, f"left out: the {self._options.minutes:g} minutes of --minutes were used up")
             )
             return
@@ -177,7 +177,9 @@ class _Run:
         with log.open("w") as file, _started(command, threads, seconds) as lines:
             for line in lines:
                 if line.startswith(ROW):
-                    self._add(Measurement(**json.loads(line.removeprefix(ROW))))
+                    row = Measurement(**json.loads(line.removeprefix(ROW)))
+                    self._incomplete |= row.figure is None
+                    self._tell(row)
                 else:
                     file.write(line)
         took = time.monotonic() - started
@@ -185,10 +187,10 @@ class _Run:
             said = _last_line(log)
             why = f"ended after its {seconds:.0f} s" if took >= seconds else f"failed: {said}"
             self._incomplete = True
-            self._add(failed(step.group, f"{name}, the rest", f"{why} ({log.name})"))
+            self._tell(failed(step.group, f"{name}, the rest", f"{why} ({log.name})"))
         print(f"{name}: {took:.0f} s", flush=True)
 
-    def _add(self, row: Measurement) -> None:
+    def _tell(self, row: Measurement) -> None:
         with self._telling:
             self._rows.append(row)
             print(table([row]).splitlines()[-1], flush=True)

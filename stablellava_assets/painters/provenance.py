@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from xml.etree import ElementTree
 
 GENERATED = "trainedAlgorithmicMedia"
@@ -75,8 +75,11 @@ def is_signed(encoded: bytes) -> bool:
 
 @cache
 def software() -> str:
-    """This software and its version."""
-    return f"stablellava-assets {version('stablellava-assets')}"
+    """This software and its version, which a checkout that is not installed does not know."""
+    try:
+        return f"stablellava-assets {version('stablellava-assets')}"
+    except PackageNotFoundError:
+        return "stablellava-assets"
 
 
 def _printable(text: str) -> str:
