@@ -254,7 +254,7 @@ def test_the_callers_own_errors_pass_through(tmp_path: Path) -> None:
 
 
 def test_progress_is_counted_told_and_kept(tmp_path: Path) -> None:
-    with loopback(Script(latency_s=0.05)) as (url, _):
+    with loopback(Script(latency_s=0.2)) as (url, _):
         settings = priced(tmp_path, url, initial_in_flight=8, max_in_flight=8)
         lines: list[str] = []
         progress = Progress()

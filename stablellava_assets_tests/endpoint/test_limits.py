@@ -91,7 +91,7 @@ def test_a_server_that_only_queues_is_not_asked_for_more() -> None:
 
 
 def test_it_finds_what_an_endpoint_takes_at_once(tmp_path: Path) -> None:
-    with loopback(Script(latency_s=0.05, most_at_once=24)) as (url, counts):
+    with loopback(Script(latency_s=0.15, most_at_once=24)) as (url, counts):
         outcomes = ask(settings_of(url, initial_in_flight=4, max_in_flight=256, attempts=20), tmp_path, 1000)
     assert {outcome.status for outcome in outcomes} == {"made"}
     assert counts.faults["429"] < 0.1 * counts.arrived.total()
