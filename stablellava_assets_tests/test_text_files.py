@@ -178,7 +178,7 @@ def test_what_people_put_there_counts(name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (gzip.compress(b"[]"), "is not text but a file packed by gzip; unpack it"),
+        (gzip.compress(b"[]", mtime=0), "is not text but a file packed by gzip; unpack it"),
         (b"PK\x03\x04rest", "is not text but a ZIP archive"),
         (b"PAR1rest", "is not text but a Parquet table"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is what Git LFS keeps in a file's place"),
