@@ -233,14 +233,18 @@ FULL_SIZE: dict[str, dict[str, Part]] = {
 Qwen/Qwen2.5-VL-7B-Instruct: the bytes of their safetensors files by those of a weight."""
 
 
+def _networks(model: str, device: str, dtype: torch.dtype) -> dict[str, Any]:
+    with built_on(device, dtype):
+        return {name: part.build() for name, part in FULL_SIZE[model].items()}
+
+
 def sdxl(tiny: bool, device: str, dtype: torch.dtype) -> Any:
     """A Stable Diffusion XL pipeline on ``device``; its tokenizer makes a token of each character."""
     if tiny:
         return assemble_sdxl()
     from diffusers import StableDiffusionXLPipeline
 
-    with built_on(device, dtype):
-        networks = {name: part.build() for name, part in FULL_SIZE["SDXL base 1.0"].items()}
+    networks = _networks("SDXL base 1.0", device, dtype)
     return StableDiffusionXLPipeline(
         **networks, scheduler=scheduler(), tokenizer=tokenizer(), tokenizer_2=tokenizer(), add_watermarker=False
     )
@@ -252,8 +256,7 @@ def flux(tiny: bool, device: str, dtype: torch.dtype) -> Any:
         return assemble_flux()
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
-    with built_on(device, dtype):
-        networks = {name: part.build() for name, part in FULL_SIZE["FLUX.1-dev"].items()}
+    networks = _networks("FLUX.1-dev", device, dtype)
     return FluxPipeline(
         **networks,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
@@ -264,5 +267,4 @@ def flux(tiny: bool, device: str, dtype: torch.dtype) -> Any:
 
 def llava_1_5(device: str, dtype: torch.dtype) -> Any:
     """LLaVA-1.5-7B on ``device``."""
-    with built_on(device, dtype):
-        return FULL_SIZE["LLaVA-1.5-7B"]["model"].build()
+    return _networks("LLaVA-1.5-7B", device, dtype)["model"]
