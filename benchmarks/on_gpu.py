@@ -1,6 +1,7 @@
 """One command on a GPU: painting beside the paper's loop, tuning a 7B model beside TRL, scoring.
 
-    python benchmarks/on_gpu.py                # on a card of 80 GB: under 8 minutes, nothing to download
+    python benchmarks/on_gpu.py                # on a card of 80 GB: 8 minutes, nothing to download
+    python benchmarks/on_gpu.py --minutes 12   # with the compiled tuning, which comes last
     python benchmarks/on_gpu.py --steps painting --minutes 4
     python benchmarks/on_gpu.py --tiny         # every step in small on the processor, in under a minute: does it run?
     python benchmarks/on_gpu.py --outline      # what is built at full size, and what memory it is expected to take
@@ -103,6 +104,7 @@ STEPS = {
     "scoring": Step("scoring LLaVA-1.5-7B", 100, (), _scoring),
     "qwen": Step("tuning Qwen2.5-VL-7B", 70, ("peft",), _qwen),
     "flux": Step("FLUX", 90, _PAINTER, _flux),
+    "tuning-compiled": Step("tuning LLaVA-1.5-7B", 200, ("peft",), partial(_llava, "compiled")),
 }
 
 

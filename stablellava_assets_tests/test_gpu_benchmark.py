@@ -21,9 +21,9 @@ from stablellava_assets_tests.project import ROOT
 
 SCRIPT = ROOT / "benchmarks/on_gpu.py"
 FIGURES = {
-    "SDXL": 5,
+    "SDXL": 4,
     "SDXL, one step": 1,
-    "tuning LLaVA-1.5-7B": 2,
+    "tuning LLaVA-1.5-7B": 3,
     "scoring LLaVA-1.5-7B": 4,
     "tuning Qwen2.5-VL-7B": 1,
     "FLUX": 2,

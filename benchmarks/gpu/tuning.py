@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from stablellava_assets.tuning.pretrained.rows import TuningRow
     from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
-CONTENDERS = ("ours", "original", "trl")
+CONTENDERS = ("ours", "compiled", "original", "trl")
 _MICRO_BATCH = {"original": 16, "trl": 8}
 _WORDS = ("red", "blue", "tree", "house", "a", "the", "stands", "near", "it", "is", "old", "small")
 
 
 @dataclass(frozen=True)
 class Course:
-    """What a training did: rows a second without its first step, and rows in memory at once."""
+    """What a training did: rows a second after its warm-up, and rows in memory at once."""
 
     rate: float
     micro_batch: int
@@ -55,7 +55,8 @@ def settings_of(
                 "device": device,
                 "micro_batch": min(_MICRO_BATCH.get(contender, micro_batch), batch),
                 "workers": 0 if device == "cpu" else 8,
-                "gradient_checkpointing": contender != "ours",
+                "gradient_checkpointing": contender in _MICRO_BATCH,
+                "compile": contender == "compiled",
                 "save_every": 1_000_000,
             },
         }
@@ -87,8 +88,12 @@ def train(
     rows: Sequence[TuningRow],
     lengths: Sequence[int],
     settings: PretrainedTuningSettings,
+    warm_up: int = 1,
 ) -> Course:
-    """Tune ``model`` by our code, with half as many rows at once whenever memory runs out, as a tuning process would."""
+    """Tune ``model`` by our code, with half as many rows at once whenever memory runs out, as a tuning process would.
+
+    The first ``warm_up`` steps are left out of the rate.
+    """
     import torch
 
     from stablellava_assets.models.memory import is_out_of_memory
@@ -106,7 +111,8 @@ def train(
         with tempfile.TemporaryDirectory() as job, _step_ends() as ticks:
             try:
                 train_phase(tuned, encoder, phase, now, JobFolder(Path(job)), device, print)
-                return Course(settings.stage.batch_size * (len(ticks) - 1) / (ticks[-1] - ticks[0]), micro)
+                timed = ticks[warm_up - 1 :]
+                return Course(settings.stage.batch_size * (len(timed) - 1) / (timed[-1] - timed[0]), micro)
             except Exception as error:
                 if micro == 1 or not is_out_of_memory(error):
                     raise
@@ -116,6 +122,7 @@ def train(
         tuned.zero_grad(set_to_none=True)
         gc.collect()
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def train_with_trl(model: Any, processor: Any, rows: Sequence[TuningRow], settings: PretrainedTuningSettings) -> Course:

@@ -106,7 +106,7 @@ class JobFolder:
 
 def _of_memory(settings: PretrainedTuningSettings) -> dict[str, Any]:
     """The settings of the machine by which memory holds more or less."""
-    names = {"device", "processes", "micro_batch", "attention", "gradient_checkpointing"}
+    names = {"device", "processes", "micro_batch", "attention", "gradient_checkpointing", "compile"}
     return settings.machine.model_dump(mode="json", include=names)
 
 

@@ -124,6 +124,8 @@ def train_phase(
         )
     order = list(row_order(phase, settings.seed))
     loss = LearnedTokensLoss(model)
+    if settings.machine.compile:
+        _compile_layers(model)
 
     class _Trainer(Trainer):  # type: ignore[misc]
         def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
@@ -136,7 +138,8 @@ def train_phase(
 
         def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *rest: Any, **options: Any) -> Any:
             with loss.of(inputs["labels"]):
-                return super().compute_loss(model, inputs, *rest, **options)
+                # Nothing is generated: a cache would copy every layer's keys and values, and keep them.
+                return super().compute_loss(model, {**inputs, "use_cache": False}, *rest, **options)
 
     with holding_the_model():
         trainer = _Trainer(
@@ -176,8 +179,7 @@ def row_order(phase: Phase, seed: int) -> Iterator[int]:
 def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
     """What moves, by part and by whether it decays: vectors do not."""
     bare = getattr(model, "module", model)
-    inner = bare.get_base_model() if hasattr(bare, "get_base_model") else bare
-    parts = Parts(inner)
+    parts = Parts(_inner(bare))
     rates = {
         "language": settings.learning_rate,
         "projector": settings.projector_learning_rate,
@@ -192,6 +194,20 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
         {"params": members, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
         for (part, decays), members in sorted(groups.items())
     ]
+
+
+def _inner(model: Any) -> Any:
+    """The model itself, inside of its adapters if it has any."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _compile_layers(model: Any) -> None:
+    """Compile the layer that the language model repeats, once for all its copies and for rows of every length."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for module in _inner(model).get_decoder().modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.compile(dynamic=True)
 
 
 def _mark_complete() -> Any:

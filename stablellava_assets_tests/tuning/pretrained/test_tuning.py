@@ -173,6 +173,26 @@ def test_memory_that_holds_no_row_says_what_to_change(
     assert set(seen) == {4}
 
 
+def test_compiled_layers_learn_the_same_and_no_layer_keeps_a_cache(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("nothing is generated, so that nothing is to be kept for the next token")
+
+    monkeypatch.setattr(transformers.DynamicCache, "update", never)
+    results = []
+    for compiled in (False, True):
+        machine = {"device": "cpu", "workers": 0, "micro_batch": 4, "compile": compiled}
+        model = {"lora": {"rank": 4, "alpha": 8, "dropout": 0}}
+        results.append(tuned(settings_for(base, model, machine=machine), tmp_path / f"tuned-{compiled}"))
+    plain, compiled_too = (weights(result.path) for result in results)
+    assert plain.keys() == compiled_too.keys()
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled_too[name], weight, rtol=0, atol=1e-5)
+    layers = [name for name in moved(base, results[1]) if "layers" in name]
+    assert layers
+
+
 def test_memory_that_does_not_hold_the_model_is_no_matter_of_the_micro_batch(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
