@@ -57,7 +57,7 @@ BASE_TRAINING = (
 
 
 def code_of(*names: str) -> str:
-    """A digest of what modules do: of their words and signs, without comments and docstrings, on any version of Python."""
+    """A digest of what modules do: of their words and signs, without imports, comments and docstrings, on any version of Python."""
     return content_key([_bare((ROOT / "stablellava_assets" / name).read_text()) for name in names])
 
 
@@ -68,7 +68,10 @@ def _bare(source: str) -> list[str]:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        is_docstring = (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
+        if is_docstring or isinstance(node, ast.Import | ast.ImportFrom):
             assert node.end_lineno is not None
             for row in range(node.lineno, node.end_lineno + 1):
                 lines[row - 1] = ""
