@@ -14,8 +14,8 @@ from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.abilities.questions import Question, absent_subjects, training_question
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.tuning.training import TrainingExample
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tuning.embedded.training import TrainingExample
 
 Kept: TypeAlias = tuple[Row, TrainingExample]
 """A ``filtered_pairs`` row, or a ``dialogues`` row with its prompt's subject, and the same as the trainer takes it."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from ablation_designs import looks
 from embedded_experiment import Answers, Experiment, accuracy, by_seed, difference
 
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.tuning.training import TrainingExample
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tuning.embedded.training import TrainingExample
 
 BASE = "the base, not tuned"
 EVERY = "all"

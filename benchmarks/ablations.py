@@ -23,13 +23,13 @@ from arguments import positive
 from embedded_experiment import Experiment, examples_of
 from released_dialogues import released_dialogues
 
-from stablellava_assets.authors.released import ReleasedAuthor
-from stablellava_assets.authors.released_rows import ReleasedDataError
+from stablellava_assets.authors.released.author import ReleasedAuthor
+from stablellava_assets.authors.released.rows import ReleasedDataError
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 _WRONG = 0.2
 _FIRST_BATCH = 8

@@ -22,14 +22,14 @@ import numpy as np
 
 from stablellava_assets.abilities.catalog import Ability, Subject
 from stablellava_assets.abilities.questions import absent_subjects
-from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import choose, derive_seed
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 _CHOOSING, _REPORTING = "0002", "0007"

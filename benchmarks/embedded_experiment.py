@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stablellava_assets.authors.base import Author
-from stablellava_assets.authors.embedded import EmbeddedAuthor
-from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
+from stablellava_assets.evaluation.answers.answering import Asked, answer
 from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
-from stablellava_assets.evaluation.scoring import is_correct
-from stablellava_assets.evaluation.statistics import wilson_interval
+from stablellava_assets.evaluation.scores.scoring import is_correct
+from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
@@ -29,11 +29,11 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
+from stablellava_assets.tuning.embedded.training import TrainingExample, TuningResult, tune
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.settings import TuningSettings
-from stablellava_assets.tuning.training import TrainingExample, TuningResult, tune
 
 _Z = 1.96
 _ANSWERED_AT_ONCE = 256

@@ -22,15 +22,15 @@ import numpy as np
 from PIL import Image
 
 from stablellava_assets.abilities.catalog import Ability, load_catalog
-from stablellava_assets.authors.released import ReleasedAuthor
-from stablellava_assets.authors.released_rows import released_files
+from stablellava_assets.authors.released.author import ReleasedAuthor
+from stablellava_assets.authors.released.rows import released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE
 from stablellava_assets.tables.store import ParquetStore
 

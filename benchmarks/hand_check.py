@@ -16,8 +16,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from stablellava_assets.evaluation.statistics import wilson_interval
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.evaluation.scores.statistics import wilson_interval
+from stablellava_assets.tables.row import Row
 
 _DRAWN = {"kept": 100, "rejected": 100, "rejected for a rarer reason": 60}
 _COLUMNS = ("sample", "pair_id", "ability", "reasons", "judgement", "remark")

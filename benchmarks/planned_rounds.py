@@ -24,7 +24,7 @@ from stablellava_assets.planning.batch_plan import plan_batch
 from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.settings import PlanningSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 UNIFORM, PLANNED = "uniform", "planned"
 

@@ -8,14 +8,14 @@ from embedded_experiment import Experiment, examples_of
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.questions import keywords
-from stablellava_assets.authors.released import ReleasedAuthor
-from stablellava_assets.evaluation.scoring import is_correct
+from stablellava_assets.authors.released.author import ReleasedAuthor
+from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
-from stablellava_assets.tuning.training import TrainingExample
+from stablellava_assets.tuning.embedded.training import TrainingExample
 
 _FIRST_BATCH = "0001"
 _HELD_OUT = 0.2

@@ -17,7 +17,7 @@ from typing import Any
 
 from embedded_experiment import Experiment
 
-from stablellava_assets.evaluation.scoring import ALL, score_answers
+from stablellava_assets.evaluation.scores.scoring import ALL, score_answers
 
 
 def main() -> None:

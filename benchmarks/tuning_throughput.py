@@ -18,14 +18,14 @@ import torch
 from embedded_experiment import embedded_tuning
 
 from stablellava_assets.abilities.catalog import load_catalog
-from stablellava_assets.authors.embedded import EmbeddedAuthor
-from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
+from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import load_profile
-from stablellava_assets.tuning.base import prepare_base
-from stablellava_assets.tuning.checkpoints import load_checkpoint
-from stablellava_assets.tuning.training import TrainingExample, train
-from stablellava_assets.tuning.training_set import prepare
+from stablellava_assets.tuning.embedded.base import prepare_base
+from stablellava_assets.tuning.embedded.training import TrainingExample, train
+from stablellava_assets.tuning.embedded.training_set import prepare
 
 _ROUNDS = 3
 _ROWS_A_PICTURE = 4

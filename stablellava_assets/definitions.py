@@ -1,5 +1,5 @@
 """What Dagster loads."""
 
-from stablellava_assets.automation.definitions import build_definitions
+from stablellava_assets.defs.automation.definitions import build_definitions
 
 defs = build_definitions()

@@ -8,9 +8,9 @@ from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.reviews import Review
+from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table

@@ -12,10 +12,10 @@ import pytest
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES, Catalog, load_catalog
 from stablellava_assets.abilities.questions import absent_subjects
-from stablellava_assets.authors.embedded import EmbeddedAuthor
-from stablellava_assets.evaluation.statistics import paired_difference
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
+from stablellava_assets.evaluation.scores.statistics import paired_difference
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.tuning.training import TrainingExample
+from stablellava_assets.tuning.embedded.training import TrainingExample
 from stablellava_assets_tests.project import ROOT
 
 PICTURES = 20

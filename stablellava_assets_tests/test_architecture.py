@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,20 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "stablellava_assets"
 
-# Each package may import those after it, and itself.
-LAYERS = [
-    {"definitions", "cli", "demo", "ask_command", "export_commands", "photograph_commands", "spending_plan"},
-    {"command_group", "query_output"},
-    {"automation"},
-    {"assets"},
-    {"profiles"},
-    {"checks", "authors", "painters", "filters", "tuning", "evaluation", "gallery", "exports", "planning", "report"},
-    {"endpoint"},
-    {"abilities", "tables"},
-    {"small_pictures"},
-    {"decoding", "folders", "hub_models", "models", "yaml_documents"},
-    {"text_files"},
-    {"explained"},
-]
-KNOWS_DAGSTER = {"definitions", "automation", "assets"}
+LAYERS = (
+    ("definitions",),
+    ("cli",),
+    ("defs",),
+    ("profiles",),
+    ("report", "gallery", "exports", "checks", "planning"),
+    ("evaluation", "tuning"),
+    ("authors", "painters", "filters"),
+    ("endpoint", "abilities"),
+    ("tables", "models", "pictures", "text"),
+    ("inputs",),
+)
+"""A package imports from those of the lines below it, and from no other of its own line."""
+KNOWS_DAGSTER = {"definitions", "defs"}
 HEAVY = {
     "torch",
     "transformers",
@@ -49,34 +48,60 @@ HEAVY = {
 }
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def modules() -> dict[str, Path]:
+    """Every file of the package by its dotted name below it."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path != PACKAGE / "__init__.py"
+    }
 
 
 def imported(path: Path) -> set[str]:
+    """What a file imports, wherever in it: modules, and names that may be modules."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
-def part(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def own_imports() -> dict[str, set[str]]:
+    """The files of the package that each file imports."""
+    files = modules()
+    return {
+        name: {found for each in imported(path) if (found := each.removeprefix("stablellava_assets.")) in files}
+        - {name}
+        for name, path in files.items()
+    }
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path: Path) -> None:
-    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    if path.parent == PACKAGE and path.name == "__init__.py":
-        return
-    for name in imported(path):
-        if name.startswith("stablellava_assets."):
-            assert level[name.split(".")[1]] >= level[part(path)], f"{path} imports {name}, which is above it"
-        if name.split(".")[0] == "dagster":
-            assert part(path) in KNOWS_DAGSTER, f"{path} must not know Dagster"
+def test_imports_point_one_way() -> None:
+    level = {package: number for number, line in enumerate(LAYERS) for package in line}
+    assert {name.split(".")[0] for name in modules()} == level.keys(), "a package has no place in LAYERS"
+    wrong = [
+        f"{name} imports {other}, which is {'beside' if level[there] == level[here] else 'above'} it"
+        for name, others in own_imports().items()
+        for other in sorted(others)
+        if (here := name.split(".")[0]) != (there := other.split(".")[0]) and level[there] <= level[here]
+    ]
+    assert not wrong, "\n".join(["imports that do not point downwards:", *wrong])
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    try:
+        TopologicalSorter(own_imports()).prepare()
+    except CycleError as error:
+        pytest.fail(f"these files import each other in a circle: {' <- '.join(error.args[1])}")
+
+
+def test_only_the_dagster_layer_knows_dagster() -> None:
+    knowing = {
+        name for name, path in modules().items() if any(each.split(".")[0] == "dagster" for each in imported(path))
+    }
+    assert {name.split(".")[0] for name in knowing} <= KNOWS_DAGSTER
 
 
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python", "huggingface_hub": "huggingface-hub"}
@@ -93,7 +118,7 @@ def test_every_imported_package_is_declared() -> None:
     optional = project["optional-dependencies"]
     declared = names(project["dependencies"])
     extras = names([each for extra, asked in optional.items() if extra != "dev" for each in asked])
-    used = {name.split(".")[0] for path in modules() for name in imported(path)}
+    used = {name.split(".")[0] for path in modules().values() for name in imported(path)}
     used = {DISTRIBUTIONS.get(name, name) for name in used - set(sys.stdlib_module_names) - {"stablellava_assets"}}
     assert used <= declared | extras
     # Named in no import: run as commands, found by their data, or loaded by another package where it is there.

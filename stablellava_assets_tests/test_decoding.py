@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from stablellava_assets.decoding import UndecodablePictureError, in_rgb, rendered_otherwise, upright
-from stablellava_assets.filters.image_rules import read_picture
+from stablellava_assets.filters.rules.image_rules import read_picture
 from stablellava_assets.gallery.thumbnails import thumbnail
-from stablellava_assets.painters.contact_sheet import contact_sheet
-from stablellava_assets.painters.encoding import perceptual_hash
-from stablellava_assets.small_pictures import small_picture
+from stablellava_assets.pictures.contact_sheet import contact_sheet
+from stablellava_assets.pictures.decoding import UndecodablePictureError, in_rgb, rendered_otherwise, upright
+from stablellava_assets.pictures.encoding import perceptual_hash
+from stablellava_assets.pictures.thumbnails import small_picture
 from stablellava_assets.tuning.pretrained.pictures import broken_pictures, load_picture, picture_size
 
 Grey = np.ndarray[Any, Any]

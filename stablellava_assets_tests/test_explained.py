@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from stablellava_assets.cli import main
-from stablellava_assets.command_group import CommandGroup
-from stablellava_assets.explained import ExplainedError, is_of_the_system
+from stablellava_assets.cli.command_group import CommandGroup
+from stablellava_assets.cli.main import main
+from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.profiles.profile import Profile, load_profile
-from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.tuning.tiny import picture
 
 PROFILE = """
@@ -195,4 +195,9 @@ def test_nothing_else_makes_rgb_of_pictures() -> None:
         if '.convert("RGB")' in path.read_text() or "exif_transpose" in path.read_text()
     ]
     # Charts, and colours that the embedded painter mixes itself.
-    assert sorted(makers) == ["decoding.py", "evaluation/plots.py", "painters/effects.py", "painters/lights.py"]
+    assert sorted(makers) == [
+        "painters/embedded/effects.py",
+        "painters/embedded/lights.py",
+        "pictures/decoding.py",
+        "report/plots.py",
+    ]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.yaml_documents import Document
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN_PROFILES.glob("*.yaml")))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stablellava_assets.query_output import aligned
+from stablellava_assets.cli.query_output import aligned
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
 

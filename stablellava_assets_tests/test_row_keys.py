@@ -13,14 +13,14 @@ from pathlib import Path
 
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.authors.chat.author import ChatAuthor
-from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.evaluation.benchmark import plan_items
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.painters.api import ApiPainter
-from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.painters.api.painter import ApiPainter
+from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import ApiPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow

@@ -8,8 +8,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from stablellava_assets.gallery.thumbnails import thumbnail
-from stablellava_assets.painters.contact_sheet import contact_sheet
-from stablellava_assets.small_pictures import small_picture
+from stablellava_assets.pictures.contact_sheet import contact_sheet
+from stablellava_assets.pictures.thumbnails import small_picture
 
 
 def _held_sideways() -> bytes:

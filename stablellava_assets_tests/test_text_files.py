@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES, load_catalog
-from stablellava_assets.authors.released_rows import ReleasedDataError, read_released, released_files
+from stablellava_assets.authors.released.rows import ReleasedDataError, read_released, released_files
 from stablellava_assets.evaluation.photographs.records import list_file
-from stablellava_assets.filters.reviews import ReviewError, read_reviews
-from stablellava_assets.folders import entries, files_below, files_of, is_left_by_others
-from stablellava_assets.text_files import TextFileError, csv_rows, json_values, read_text
-from stablellava_assets.yaml_documents import Document as Anything
-from stablellava_assets.yaml_documents import DocumentError, load_document
+from stablellava_assets.filters.review.reviews import ReviewError, read_reviews
+from stablellava_assets.inputs.folders import entries, files_below, files_of, is_left_by_others
+from stablellava_assets.inputs.text_files import TextFileError, csv_rows, json_values, read_text
+from stablellava_assets.inputs.yaml_documents import Document as Anything
+from stablellava_assets.inputs.yaml_documents import DocumentError, load_document
 
 TEXT = "größe: 猫\r\n"
 

@@ -21,16 +21,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stablellava_assets.filters import examine
 from stablellava_assets.filters.alignment import alignment
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.rules import examine
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.painters import api, embedded
+from stablellava_assets.painters.api import painter as api
 from stablellava_assets.painters.diffusion import painter as diffusion
-from stablellava_assets.painters.encoding import perceptual_hash
+from stablellava_assets.painters.embedded import painter as embedded
+from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tuning import base
+from stablellava_assets.tuning.embedded import base
 from stablellava_assets_tests.filters.pairs import candidate, noise_png
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
@@ -51,8 +52,15 @@ SCENES = (
 )
 SCORING = ("filters/alignment/scorers.py", "filters/alignment/likelihoods.py")
 BASE_TRAINING = (
-    *("alignment", "base", "batches", "conversations", "depthwise", "embedded_model", "muon", "optimization"),
-    *("optimizing", "packing", "reading", "replicas", "tokenizer", "vision_pretraining"),
+    "abilities/captions.py",
+    *(f"tuning/{name}.py" for name in ("batches", "conversations", "packing")),
+    *(
+        f"tuning/embedded/{name}.py"
+        for name in (
+            *("alignment", "base", "depthwise", "embedded_model", "muon", "optimization", "optimizing"),
+            *("reading", "replicas", "tokenizer", "vision_pretraining"),
+        )
+    ),
 )
 
 
@@ -71,7 +79,7 @@ def _bare(source: str) -> list[str]:
         is_docstring = (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         )
-        if is_docstring or isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.stmt) and (is_docstring or isinstance(node, ast.Import | ast.ImportFrom)):
             assert node.end_lineno is not None
             for row in range(node.lineno, node.end_lineno + 1):
                 lines[row - 1] = ""
@@ -104,7 +112,7 @@ def assert_same(found: Any, name: str, version: int, remedy: str, *, is_code: bo
 def test_scenes_of_sprites_are_painted_as_this_version_painted_them() -> None:
     rows = painted(*(spec(prompt, 7) for prompt in SCENES))
     assert [row["reason"] for row in rows] == [None] * len(SCENES)
-    assert_pictures(rows, "embedded_painter", embedded._VERSION, "painters/embedded.py")
+    assert_pictures(rows, "embedded_painter", embedded._VERSION, "painters/embedded/painter.py")
 
 
 def test_a_diffusion_checkpoint_paints_as_this_version_painted(tmp_path: Path) -> None:
@@ -123,7 +131,7 @@ def test_what_an_endpoint_sends_becomes_the_picture_it_became() -> None:
         _, decoded = api._decoded(base64.b64encode(buffer.getvalue()).decode(), 2.0)
         small = np.asarray(decoded.resize((4, 4), Image.Resampling.BOX)).reshape(-1, 3)
         found[name] = {"looks": perceptual_hash(decoded), "colors": (small // 16).tolist()}
-    remedy = "pictures of endpoints come out otherwise: raise _VERSION in painters/api.py, then record"
+    remedy = "pictures of endpoints come out otherwise: raise _VERSION in painters/api/painter.py, then record"
     assert_same(found, "api_painter", api._VERSION, remedy)
 
 
@@ -143,7 +151,7 @@ def test_the_row_rules_say_of_pairs_what_this_version_said() -> None:
         row["pair_id"]: {"reasons": row["reasons"], "notes": [_rule(note) for note in row["notes"]]} for row in rows
     }
     assert len({reason for row in rows for reason in row["reasons"]}) >= 12
-    remedy = "a row rule judges otherwise: raise _VERSION in filters/examine.py, or put what tells such pairs into their keys; then record"
+    remedy = "a row rule judges otherwise: raise _VERSION in filters/rules/examine.py, or put what tells such pairs into their keys; then record"
     assert_same(found, "row_rules", examine._VERSION, remedy)
 
 
@@ -201,7 +209,7 @@ def _flat() -> bytes:
     ("name", "version", "modules", "module"),
     [
         ("alignment_scores", alignment._VERSION, SCORING, "filters/alignment/alignment.py"),
-        ("base", base._VERSION, tuple(f"tuning/{name}.py" for name in BASE_TRAINING), "tuning/base.py"),
+        ("base", base._VERSION, BASE_TRAINING, "tuning/embedded/base.py"),
     ],
 )
 def test_code_whose_outcome_depends_on_the_processor_is_what_it_was(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from stablellava_assets.yaml_documents import Document, DocumentError, load_document
+from stablellava_assets.inputs.yaml_documents import Document, DocumentError, load_document
 
 
 class Inner(Document):

@@ -12,12 +12,12 @@ from typing import Any
 
 from processor_time import processor_seconds
 
-from stablellava_assets.filters.collection import without_collection
-from stablellava_assets.filters.duplicates import KeptPairs
-from stablellava_assets.filters.kept_index import KeptIndex
+from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
+from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 BATCH = 10_000
 SMALL_BATCH = 100

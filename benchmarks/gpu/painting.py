@@ -15,12 +15,12 @@ from gpu.measurement import Measurement
 from gpu.shapes import flux, sdxl
 
 from stablellava_assets.abilities.catalog import load_catalog
-from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.painters.diffusion.checkpoint import denoiser_of, device_of, dtype_of, prepare
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
-from stablellava_assets.painters.encoding import encode_png
 from stablellava_assets.painters.settings import DiffusionPainterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.pictures.encoding import encode_png
+from stablellava_assets.tables.row import Row
 
 Report = Callable[[Measurement], None]
 _PROMPT_CHARACTERS = 70

@@ -19,12 +19,12 @@ from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "WANDB_MODE": "disabled"}
 
-from stablellava_assets.evaluation.asking import ask_model, plan_answers
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.suites.pope import read_pope
+from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tuning.checkpoints import load_checkpoint
 
 FIGURES = ("accuracy", "precision", "recall", "f1_score", "yes_ratio")
 TOKENS = 32

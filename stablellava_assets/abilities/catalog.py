@@ -6,7 +6,6 @@ author and painter know, and how the ability is asked about in training and in t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from stablellava_assets.folders import files_of
-from stablellava_assets.yaml_documents import Document, DocumentError, KeyPath, MistakeAtKeyError, load_document
+from stablellava_assets.abilities.prompt_format import is_well_formed
+from stablellava_assets.inputs.folders import files_of
+from stablellava_assets.inputs.yaml_documents import Document, DocumentError, KeyPath, MistakeAtKeyError, load_document
 
 BUILT_IN_ABILITIES = Path(__file__).parent
 
@@ -180,7 +180,7 @@ class ChatGuidance(Document):
     @classmethod
     def _examples_bracket_their_subject(cls, examples: list[str]) -> list[str]:
         for example in examples:
-            if not re.match(r"^\(\([^()]+\)\)(, [^,()]+)+$", example):
+            if not is_well_formed(example):
                 raise ValueError(f"example {example!r} is not of the form ((subject)), keyword, keyword")
         return examples
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, Subject
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
+from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.tables.identity import choose, ranked
 
 _DETAILS_A_PROMPT = 2
@@ -20,7 +21,7 @@ def draw_prompt(ability: Ability, *parts: Any) -> dict[str, Any]:
     details = ranked(ability.prompts.details, *parts, "details")[:_DETAILS_A_PROMPT] if ability.prompts.details else []
     keywords = [*chosen.values(), *details]
     return {
-        "prompt": ", ".join([f"(({subject.name}))", *keywords]),
+        "prompt": prompt_of(subject.name, keywords),
         "negative_prompt": ability.negative_prompt,
         "subject": subject.name,
         "keywords": keywords,

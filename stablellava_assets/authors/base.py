@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.authors.usage import Usage
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.endpoint.usage import Usage
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 
 NOT_ASKED: Mapping[str, Any] = dict.fromkeys(
     ("model", "prompt_tokens", "completion_tokens", "cost_usd", "request_id", "example_ids")

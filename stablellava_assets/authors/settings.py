@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueKind
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import Document, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, UserPath
 
 Quota = Annotated[float, Field(ge=0, le=4)]
 

@@ -15,9 +15,9 @@ from pydantic import Field
 
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, plain
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
+from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.tables.schemas import DEFERRED
 from stablellava_assets.tables.table import IMAGE, Table
-from stablellava_assets.yaml_documents import Document
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
-from stablellava_assets.explained import is_of_the_system, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import is_of_the_system, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, Table

@@ -12,9 +12,9 @@ from stablellava_assets.endpoint.doubts import Doubts
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.progress import Progress
+from stablellava_assets.endpoint.rate_limits.throttle import Throttle
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.throttle import Throttle
 from stablellava_assets.tables.schemas import FAILED
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ChatEndpoint:
         self, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
     ) -> Iterator[ChatOutcome]:
         if self.settings.mode == "batch":
-            from stablellava_assets.endpoint.batch import BatchCall
+            from stablellava_assets.endpoint.batch.batch import BatchCall
 
             batches = BatchCall(self.settings, self.ledger, self.price, self._transport, progress, report)
             return batches.outcomes(requests)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stablellava_assets.endpoint.replies.verdicts import reader_key
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.verdicts import reader_key
 from stablellava_assets.tables.identity import content_key
 
 _PACE_AND_MONEY = {

@@ -17,9 +17,9 @@ from typing import Any
 from filelock import FileLock
 
 from stablellava_assets.endpoint.prices import PICO
-from stablellava_assets.endpoint.replies import Reply
+from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.inputs.explained import ExplainedError
 
 _VERSION = 1
 _LONGEST_WAIT_S = 120.0

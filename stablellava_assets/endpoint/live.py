@@ -13,10 +13,10 @@ from typing import Self
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
+from stablellava_assets.endpoint.rate_limits.throttle import Throttle
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
 from stablellava_assets.endpoint.sending import Sending
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.throttle import Throttle
 from stablellava_assets.endpoint.transport import Transport
 
 _READY_BESIDES = 16

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.inputs.explained import ExplainedError
 
 LOCAL_MODEL = "smollm2-135m-instruct"
 """What the server calls its model, and what a profile's ``endpoint.model`` asks for."""

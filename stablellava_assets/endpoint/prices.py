@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field, RootModel
 
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import Document, load_document
+from stablellava_assets.inputs.yaml_documents import Document, load_document
 
 BUILT_IN_PRICES = Path(__file__).parent / "prices.yaml"
 PICO = Decimal("0.000000000001")

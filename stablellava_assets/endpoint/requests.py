@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from stablellava_assets.endpoint.schemas import json_schema_of
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 
 BUDGET_REACHED = "budget reached"

@@ -13,17 +13,23 @@ import openai
 
 from stablellava_assets.endpoint.attempts import Attempt
 from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.meanings import RefusedError, UnavailableError, meaning_of
 from stablellava_assets.endpoint.outgoing import Item, Outgoing
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets.endpoint.replies import ComplaintError, Reply, UnreadableReplyError, read_picture, read_reply
+from stablellava_assets.endpoint.rate_limits.retry_after import retry_after, wait_for_capacity
+from stablellava_assets.endpoint.rate_limits.throttle import Throttle
+from stablellava_assets.endpoint.replies.meanings import RefusedError, UnavailableError, meaning_of
+from stablellava_assets.endpoint.replies.replies import (
+    ComplaintError,
+    Reply,
+    UnreadableReplyError,
+    read_picture,
+    read_reply,
+)
 from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, ImageRequest
 from stablellava_assets.endpoint.resolution import put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.throttle import Throttle
 from stablellava_assets.endpoint.transport import Response, Transport
-from stablellava_assets.endpoint.waits import retry_after, wait_for_capacity
 
 _BUILT_AHEAD = 16
 _LAST_ANSWERS_S = 30.0

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 OPENAI_URL = "https://api.openai.com/v1"
 

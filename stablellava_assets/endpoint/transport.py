@@ -14,7 +14,6 @@ import aiohttp
 import httpx2
 import openai
 
-from stablellava_assets.endpoint.complaints import complaint_in, one_line
 from stablellava_assets.endpoint.connecting import (
     key_from_environment,
     prove_proxies,
@@ -23,7 +22,8 @@ from stablellava_assets.endpoint.connecting import (
     tls_context,
     tls_mistake,
 )
-from stablellava_assets.endpoint.meanings import UnavailableError, meaning_of
+from stablellava_assets.endpoint.replies.complaints import complaint_in, one_line
+from stablellava_assets.endpoint.replies.meanings import UnavailableError, meaning_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 

@@ -10,7 +10,8 @@ from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import benchmark_question
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 
 PAINTED = "ai"
 """Name of the benchmark whose pictures the profile's painter paints."""

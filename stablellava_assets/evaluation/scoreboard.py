@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
-from stablellava_assets.evaluation.agreement import agreement
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
-from stablellava_assets.evaluation.verdicts import ALL
+from stablellava_assets.evaluation.scores.agreement import agreement
+from stablellava_assets.evaluation.scores.verdicts import ALL
 
 Line = tuple[str, ...]
 NO_PHOTOGRAPHS = (

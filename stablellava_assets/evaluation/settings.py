@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 _TAKEN = ("ai", "photos")
 

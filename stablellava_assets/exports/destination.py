@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
-from stablellava_assets.folders import entries, is_left_by_others
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.folders import entries, is_left_by_others
 from stablellava_assets.tables.whole_folders import whole_folder
 
 CHECKSUMS = "SHA256SUMS"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stablellava_assets.explained import ExplainedError
-from stablellava_assets.painters.encoding import picture_suffix
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.pictures.encoding import picture_suffix
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table

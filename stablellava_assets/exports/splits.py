@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.abilities.prompt_format import normalized_prompt
 from stablellava_assets.exports.selection import Pair
-from stablellava_assets.filters.candidates import normalized_prompt
+from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import derive_seed
 
 TRAIN = "train"

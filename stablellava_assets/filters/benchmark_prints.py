@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from stablellava_assets.filters.candidates import normalized_prompt, normalized_text, subject_of
-from stablellava_assets.filters.near_images import NearImages
-from stablellava_assets.filters.near_texts import NearTexts
+from stablellava_assets.abilities.prompt_format import normalized_prompt, subject_of
+from stablellava_assets.filters.near_duplicates.near_images import NearImages
+from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
+from stablellava_assets.text.normalized import normalized_text
 
 BENCHMARK_COLUMNS = ("item_id", "benchmark", "prompt", "question", "image", "perceptual_hash")
 """The columns of ``ability_benchmark`` that pairs are compared with."""

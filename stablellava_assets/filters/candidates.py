@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.text.normalized import normalized_text
 
 EARLIER_COLUMNS = (
     "pair_id",
@@ -70,13 +69,6 @@ class Candidate:
         return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "gpt"]
 
 
-@lru_cache(maxsize=32_768)
-def normalized_prompt(prompt: str) -> str:
-    """A prompt less what does not change its picture: case, brackets, spacing, and the order of what follows the subject."""
-    subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")
-    return ", ".join([subject.strip(), *sorted({keyword.strip(" .") for keyword in keywords} - {""})])
-
-
 def answered(pair: Mapping[str, Any]) -> str:
     """What the assistant of a pair says, all turns together, normalized."""
     return normalized_text(" ".join(turn["value"] for turn in pair["conversations"] if turn["from"] == "gpt"))
@@ -86,13 +78,3 @@ def asked(pair: Mapping[str, Any]) -> tuple[str, ...]:
     """The pictures of a pair and what the human asks about them, normalized."""
     questions = [normalized_text(turn["value"]) for turn in pair["conversations"] if turn["from"] == "human"]
     return (*pair["image_ids"], "", *questions)
-
-
-def subject_of(prompt: str) -> str:
-    """The subject of a prompt that begins with it, in lower case."""
-    return normalized_prompt(prompt).partition(",")[0]
-
-
-def normalized_text(text: str) -> str:
-    """Text in lower case, single-spaced."""
-    return " ".join(text.casefold().split())

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.collection import without_collection
-from stablellava_assets.filters.duplicates import KeptPairs
-from stablellava_assets.filters.examine import add_finding, examine
+from stablellava_assets.filters.embeddings.meanings import Meanings
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.meanings import Meanings
-from stablellava_assets.filters.overrule import overrule
-from stablellava_assets.filters.reviews import Review
+from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
+from stablellava_assets.filters.review.overrule import overrule
+from stablellava_assets.filters.review.reviews import Review
+from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 
 class Judged(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stablellava_assets.filters.findings import RuleName
-from stablellava_assets.yaml_documents import Document, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, UserPath
 
 
 class PromptRuleSettings(Document):

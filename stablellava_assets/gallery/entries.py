@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stablellava_assets.filters.overrule import was_overruled, was_reviewed
-from stablellava_assets.gallery.borderline import Score, is_borderline
+from stablellava_assets.filters.review.borderline import Score, is_borderline
+from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
 
 
 def entry(

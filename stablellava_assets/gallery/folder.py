@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.filters.review.borderline import SCORE_COLUMNS, is_borderline, scores_of
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.folders import entries
-from stablellava_assets.gallery.borderline import SCORE_COLUMNS, is_borderline, scores_of
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS

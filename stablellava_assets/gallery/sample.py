@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stablellava_assets.filters.overrule import was_reviewed
+from stablellava_assets.filters.review.overrule import was_reviewed
 from stablellava_assets.gallery.entries import names_of
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding, held_by_its_head, rendered_otherwise
-from stablellava_assets.small_pictures import small_picture
+from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, rendered_otherwise
+from stablellava_assets.pictures.thumbnails import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from stablellava_assets.explained import ExplainedError
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 
 
 class PainterError(ExplainedError, RuntimeError):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.painters.encoding import encode_png, perceptual_hash, picture_suffix
 from stablellava_assets.painters.provenance import GENERATED, Provenance, software, xmp_packet
 from stablellava_assets.painters.signing import PictureSigner
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.pictures.encoding import encode_png, perceptual_hash, picture_suffix
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 
 class EmbeddedPainterSettings(Document):

@@ -146,6 +146,6 @@ def _installed() -> ModuleType:
 def _one_pixel() -> bytes:
     from PIL import Image
 
-    from stablellava_assets.painters.encoding import encode_png
+    from stablellava_assets.pictures.encoding import encode_png
 
     return encode_png(Image.new("RGB", (1, 1)))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from stablellava_assets.evaluation.scoring import ALL
-from stablellava_assets.evaluation.statistics import wilson_interval
+from stablellava_assets.evaluation.scores.scoring import ALL
+from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tables.store import ParquetStore
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stablellava_assets.yaml_documents import Document
+from stablellava_assets.inputs.yaml_documents import Document
 
 
 class PlanningSettings(Document):

@@ -15,11 +15,7 @@ from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.settings import GallerySettings
-from stablellava_assets.painters.settings import PainterSettings
-from stablellava_assets.planning.settings import PlanningSettings
-from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets.tuning.settings import AnyTuningSettings
-from stablellava_assets.yaml_documents import (
+from stablellava_assets.inputs.yaml_documents import (
     Document,
     DocumentError,
     MistakeAtKeyError,
@@ -27,6 +23,10 @@ from stablellava_assets.yaml_documents import (
     expanded,
     load_document,
 )
+from stablellava_assets.painters.settings import PainterSettings
+from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tuning.settings import AnyTuningSettings
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"

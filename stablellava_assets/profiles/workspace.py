@@ -13,6 +13,8 @@ from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.gallery.folder import Gallery
+from stablellava_assets.inputs.yaml_documents import DocumentError
+from stablellava_assets.models.names import located
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.planning.recorded import BatchPlans
@@ -22,8 +24,6 @@ from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
-from stablellava_assets.tuning.model_names import located
-from stablellava_assets.yaml_documents import DocumentError
 
 
 class Workspace:
@@ -107,11 +107,11 @@ class Workspace:
         """Who writes prompts and dialogues."""
         settings = self.profile.author
         if isinstance(settings, EmbeddedAuthorSettings):
-            from stablellava_assets.authors.embedded import EmbeddedAuthor
+            from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 
             return EmbeddedAuthor()
         if isinstance(settings, ReleasedAuthorSettings):
-            from stablellava_assets.authors.released import ReleasedAuthor
+            from stablellava_assets.authors.released.author import ReleasedAuthor
 
             return ReleasedAuthor(settings)
         if isinstance(settings, ChatAuthorSettings):
@@ -125,7 +125,7 @@ class Workspace:
         """Who paints."""
         settings = self.profile.painter
         if isinstance(settings, EmbeddedPainterSettings):
-            from stablellava_assets.painters.embedded import EmbeddedPainter
+            from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 
             return EmbeddedPainter(settings, self.catalog)
         if isinstance(settings, DiffusionPainterSettings):
@@ -133,7 +133,7 @@ class Workspace:
 
             return DiffusionPainter(settings, self.data / "batch_sizes.json")
         if isinstance(settings, ApiPainterSettings):
-            from stablellava_assets.painters.api import ApiPainter
+            from stablellava_assets.painters.api.painter import ApiPainter
 
             return ApiPainter(settings, self.image_ledger)
         assert_never(settings)

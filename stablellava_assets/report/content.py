@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 from stablellava_assets.evaluation.scoreboard import judge_line
-from stablellava_assets.evaluation.statistics import BETTER, UNDECIDED, WORSE
-from stablellava_assets.evaluation.verdicts import ALL
+from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
+from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
 from stablellava_assets.report.lineage import Lineage, lineage_of
 from stablellava_assets.report.outcomes import Outcomes, outcomes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stablellava_assets.evaluation.scoring import answer_verdicts
+from stablellava_assets.evaluation.scores.scoring import answer_verdicts
 from stablellava_assets.tables.identity import content_key
 
 FIXED, BROKEN, STILL_RIGHT, STILL_WRONG = "fixed", "broken", "still right", "still wrong"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.evaluation.scoreboard import p_value_text
-from stablellava_assets.evaluation.verdicts import ALL
+from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report import radar
 from stablellava_assets.report.content import Content, Measured
 from stablellava_assets.report.outcomes import BROKEN, FIXED, shortened

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import NamedTuple
 
-from stablellava_assets.evaluation.verdicts import ALL
+from stablellava_assets.evaluation.scores.verdicts import ALL
 
 
 class Reported(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stablellava_assets.small_pictures import small_picture
+from stablellava_assets.pictures.thumbnails import small_picture
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore
 

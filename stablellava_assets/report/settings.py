@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from stablellava_assets.yaml_documents import Document
+from stablellava_assets.inputs.yaml_documents import Document
 
 
 class ReportSettings(Document):

@@ -11,7 +11,7 @@ from typing import Self
 import pyarrow as pa
 
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import Table
 

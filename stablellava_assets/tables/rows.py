@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT, OF_ROW, OF_SETTING
 from stablellava_assets.tables.table import Table
 
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal
 
-Row = dict[str, Any]
 _SECONDS_BETWEEN_REPORTS = 5.0
 _ROWS_KEPT_TOGETHER = 256
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.explained import ExplainedError, is_of_the_system, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, said_by_the_system
 from stablellava_assets.tables.table import Table
 
 Partition = tuple[str, ...]

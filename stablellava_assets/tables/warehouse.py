@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from filelock import FileLock
 
-from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, Table

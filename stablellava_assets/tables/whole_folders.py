@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stablellava_assets.folders import entries
+from stablellava_assets.inputs.folders import entries
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _HELD = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM}

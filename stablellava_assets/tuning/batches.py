@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tuning.packing import IGNORED, PackedRows
+from stablellava_assets.tuning.conversations import IGNORED
+from stablellava_assets.tuning.packing import PackedRows
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.tuning.packing import IGNORED
+IGNORED = -100
+"""The label of a token that is not learned, as in transformers."""
+
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin

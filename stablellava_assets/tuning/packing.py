@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stablellava_assets.tuning.conversations import IGNORED
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
     from stablellava_assets.tuning.conversations import TokenizedRow
-
-IGNORED = -100
-"""The label of a token that is not learned, as in transformers."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.yaml_documents import Document
 
 
 class StageSettings(Document):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, load_catalog
-from stablellava_assets.painters.sprites import sprite_files
+from stablellava_assets.painters.embedded.sprites import sprite_files
 
 CATALOG = load_catalog()
 ABILITIES = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stablellava_assets.abilities.catalog import load_catalog
-from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets.inputs.yaml_documents import DocumentError
 
 SHAPES = """\
 ability: shapes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stablellava_assets.abilities.catalog import Ability, load_catalog
-from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 
 
 def versions(ability: Ability) -> set[str]:

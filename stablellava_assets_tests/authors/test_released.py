@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from stablellava_assets.abilities.catalog import Ability, load_catalog
-from stablellava_assets.authors.released import ReleasedAuthor
-from stablellava_assets.authors.released_rows import ReleasedDataError, parse_prompt
+from stablellava_assets.abilities.prompt_format import parse_prompt
+from stablellava_assets.authors.released.author import ReleasedAuthor
+from stablellava_assets.authors.released.rows import ReleasedDataError
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DIALOGUES, MADE, PROMPT_SPECS
 from stablellava_assets_tests.authors.conftest import Counts
 

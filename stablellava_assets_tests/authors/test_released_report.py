@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets.authors.released_report import inspect_released, released_table
-from stablellava_assets.authors.released_rows import ReleasedDataError
+from stablellava_assets.authors.released.rows import ReleasedDataError
+from stablellava_assets.cli.released_report import inspect_released, released_table
 from stablellava_assets_tests.authors.conftest import Counts
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.execution.api import execute_run
 
-from stablellava_assets.assets.project import FOLLOW_UPSTREAM
+from stablellava_assets.defs.project import FOLLOW_UPSTREAM
 
 FIRST, SECOND = "animal", "color"
 REFUSED = "refused"

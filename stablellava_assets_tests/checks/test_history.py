@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 
 from stablellava_assets.abilities.catalog import Ability
-from stablellava_assets.assets.prompt_specs import prompt_specs
-from stablellava_assets.assets.published import PublishedTables
-from stablellava_assets.authors.embedded import EmbeddedAuthor
+from stablellava_assets.authors.embedded.author import EmbeddedAuthor
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.published import PublishedTables
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stablellava_assets.assets.prompt_specs import prompt_specs as prompt_specs_asset
-from stablellava_assets.assets.published import PublishedTables
-from stablellava_assets.automation.logs import readable_log
 from stablellava_assets.checks import llava_checkpoint, prompt_specs
 from stablellava_assets.checks.gates import GateResult, GateSettings, validate
 from stablellava_assets.checks.quarantine import Quarantine, quarantine_list, quarantined_rows
 from stablellava_assets.checks.reasons import commonest_reasons, plain
-from stablellava_assets.cli import main
+from stablellava_assets.cli.main import main
+from stablellava_assets.defs.automation.logs import readable_log
+from stablellava_assets.defs.prompt_specs import prompt_specs as prompt_specs_asset
+from stablellava_assets.defs.published import PublishedTables
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL

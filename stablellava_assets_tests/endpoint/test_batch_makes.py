@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.endpoint.batch_api import BatchApi
+from stablellava_assets.endpoint.batch.api import BatchApi
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.requests import EndpointError

@@ -11,7 +11,7 @@ import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger, LedgerError, Spending
-from stablellava_assets.endpoint.replies import Reply
+from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import BUDGET_REACHED, EndpointError
 from stablellava_assets_tests.endpoint import asker
 from stablellava_assets_tests.endpoint.loopback import Script, loopback

@@ -9,10 +9,10 @@ from time import monotonic
 
 import pytest
 
-from stablellava_assets.endpoint.adaptive import AdaptiveLimit
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
-from stablellava_assets.endpoint.pacing import Pace
-from stablellava_assets.endpoint.waits import retry_after, wait_for_capacity
+from stablellava_assets.endpoint.rate_limits.adaptive import AdaptiveLimit
+from stablellava_assets.endpoint.rate_limits.pacing import Pace
+from stablellava_assets.endpoint.rate_limits.retry_after import retry_after, wait_for_capacity
 from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import ask, priced, questions, settings_of
 

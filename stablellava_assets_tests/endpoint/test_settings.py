@@ -13,7 +13,7 @@ from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
 from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.requests import body_of, chat_request
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.yaml_documents import DocumentError
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets_tests.endpoint.questions import Echo, question
 
 

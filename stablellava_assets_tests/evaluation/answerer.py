@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stablellava_assets.evaluation.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers
 from stablellava_assets.evaluation.suites.items import suite_item
 from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row, refresh
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS
 from stablellava_assets_tests.tuning.tiny import COLORS, picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from stablellava_assets.evaluation.agreement import agreement
+from stablellava_assets.evaluation.scores.agreement import agreement
 
 
 def _rows(judge: str, keywords: str) -> list[dict[str, object]]:

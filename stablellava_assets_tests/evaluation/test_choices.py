@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.evaluation.choices import choice_question, chosen_option, rotated
-from stablellava_assets.evaluation.keywords import holds_keyword
-from stablellava_assets.evaluation.scoring import score_answers
-from stablellava_assets.evaluation.yes_no import verdict_of
+from stablellava_assets.evaluation.answers.choices import choice_question, chosen_option, rotated
+from stablellava_assets.evaluation.scores.scoring import score_answers
+from stablellava_assets.evaluation.scores.yes_no import verdict_of
+from stablellava_assets.text.keywords import holds_keyword
 
 OPTIONS = ["a cat", "a dog", "a cat tree", "houses"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
-from stablellava_assets.evaluation.judging import PROMPT_VERSION, judge_answers, plan_judgements
 from stablellava_assets.evaluation.scoreboard import judge_line
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.scores.judging import PROMPT_VERSION, judge_answers, plan_judgements
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Refreshed, refresh

@@ -12,13 +12,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from stablellava_assets.assets.ability_benchmark import ability_benchmark
-from stablellava_assets.assets.ability_scores import ability_scores
-from stablellava_assets.assets.published import PublishedTables
-from stablellava_assets.demo import current_scores
+from stablellava_assets.cli.demo import current_scores
+from stablellava_assets.cli.spending import budget_lines
+from stablellava_assets.defs.ability_benchmark import ability_benchmark
+from stablellava_assets.defs.ability_scores import ability_scores
+from stablellava_assets.defs.published import PublishedTables
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
+from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.spending_plan import budget_lines
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
@@ -26,7 +27,6 @@ from stablellava_assets.tables.schemas import (
     ANSWER_JUDGEMENTS,
     LLAVA_CHECKPOINT,
 )
-from stablellava_assets.tuning.checkpoints import save_checkpoint
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY

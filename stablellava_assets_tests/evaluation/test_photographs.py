@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stablellava_assets.abilities.catalog import load_catalog
-from stablellava_assets.cli import main
+from stablellava_assets.cli.main import main
 from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
 from stablellava_assets.evaluation.photographs.writing import write_folder
-from stablellava_assets.evaluation.scoring import is_correct
+from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.filters.benchmark_prints import BENCHMARK_COLUMNS, BenchmarkPrints
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
-from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.evaluation.suite_files import damaged_pictures
 from stablellava_assets_tests.tuning.tiny import picture
 

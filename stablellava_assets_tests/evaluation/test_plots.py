@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stablellava_assets.evaluation.plots import loss_chart, radar_chart, scores_chart
+from stablellava_assets.report.plots import loss_chart, radar_chart, scores_chart
 from stablellava_assets_tests.evaluation.suite_files import MMBENCH_CATEGORIES
 
 _MOST_BYTES = 75_000

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS
-from stablellava_assets.tuning.checkpoints import save_checkpoint
 from stablellava_assets_tests.evaluation import answerer
 from stablellava_assets_tests.project import ROOT
 from stablellava_assets_tests.tuning.tiny import model_and_processor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets_tests.evaluation.answers import answers
 
 

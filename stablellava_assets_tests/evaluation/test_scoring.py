@@ -8,7 +8,7 @@ import pytest
 
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.abilities.questions import absent_subjects, keywords
-from stablellava_assets.evaluation.scoring import is_correct, score_answers
+from stablellava_assets.evaluation.scores.scoring import is_correct, score_answers
 from stablellava_assets_tests.evaluation.answers import answers
 
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from stablellava_assets.evaluation.statistics import (
+from stablellava_assets.evaluation.scores.statistics import (
     design_effect,
     holm,
     paired_difference,

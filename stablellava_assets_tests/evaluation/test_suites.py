@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from stablellava_assets.evaluation.settings import BenchmarkSettings
-from stablellava_assets.evaluation.suites.items import SuiteError
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
-from stablellava_assets.evaluation.suites.pictures import Pictures
+from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.evaluation.suites.suites import read_suites
-from stablellava_assets.yaml_documents import DocumentError, load_document
+from stablellava_assets.inputs.yaml_documents import DocumentError, load_document
 from stablellava_assets_tests.evaluation.suite_files import damaged_pictures, write_mmbench, write_mmvet, write_pope
 from stablellava_assets_tests.tuning.tiny import picture
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets_tests.evaluation.answers import answers
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.evaluation.yes_no import verdict_of, yes_no_figures
+from stablellava_assets.evaluation.scores.yes_no import verdict_of, yes_no_figures
 
 
 @pytest.mark.parametrize(

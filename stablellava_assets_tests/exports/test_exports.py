@@ -187,7 +187,7 @@ def store_partitions(store: ParquetStore) -> list[tuple[str, ...]]:
 
 
 def test_what_people_decided_goes_along(tmp_path: Path) -> None:
-    from stablellava_assets.filters.reviews import Review
+    from stablellava_assets.filters.review.reviews import Review
 
     decided = {"koala": Review(pair_id="koala", decision="keep", reviewer="Ada", note="fine")}
     store = publish(tmp_path / "tables", [animal("koala", answer="A tram stops.")], decided)

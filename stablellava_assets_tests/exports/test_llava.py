@@ -12,7 +12,7 @@ from PIL import Image
 from stablellava_assets.exports.export import export_pairs
 from stablellava_assets.exports.selection import chosen_partitions
 from stablellava_assets.exports.splits import Splits, read_splits
-from stablellava_assets.filters.reviews import Review
+from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish

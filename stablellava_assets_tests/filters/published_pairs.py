@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.earlier import EarlierPairs
 from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate

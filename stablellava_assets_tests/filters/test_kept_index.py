@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.filters.examine import settings_key
-from stablellava_assets.filters.kept_index import KeptIndexError
+from stablellava_assets.filters.near_duplicates.kept_index import KeptIndexError
+from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.store import ParquetStore

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stablellava_assets.filters.key_runs import SCHEMA, KeyRuns
+from stablellava_assets.filters.near_duplicates.key_runs import SCHEMA, KeyRuns
 
 EVERY_OWNER = [(0, 2**32)]
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from stablellava_assets.filters.near_images import NearImages
-from stablellava_assets.filters.near_texts import NearTexts
+from stablellava_assets.filters.near_duplicates.near_images import NearImages
+from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
 
 WORDS = [f"{first}{second}" for first in ("bright", "calm", "dusty", "early") for second in ("field", "lane", "moor")]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stablellava_assets.filters.examine import settings_key
 from stablellava_assets.filters.judge import Judged, judge
-from stablellava_assets.filters.overrule import was_overruled, was_reviewed
-from stablellava_assets.filters.reviews import Decision, Review
+from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
+from stablellava_assets.filters.review.reviews import Decision, Review
+from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.filters.prompt_rules import check_prompt, keywords_of
+from stablellava_assets.abilities.prompt_format import keywords_of
+from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.settings import PromptRuleSettings
 
 

@@ -13,7 +13,7 @@ from stablellava_assets.evaluation.suites.prints import suite_prints
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, Print
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.conftest import SMALL

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets.filters.reviews import Review, ReviewError, read_reviews
+from stablellava_assets.filters.review.reviews import Review, ReviewError, read_reviews
 
 
 def written(folder: Path, name: str, text: str) -> Path:

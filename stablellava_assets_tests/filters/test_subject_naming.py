@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.filters.subject_naming import missing_words
+from stablellava_assets.text.word_forms import missing_words
 from stablellava_assets_tests.filters.pairs import candidate, judged, reasons
 
 NAMED = [

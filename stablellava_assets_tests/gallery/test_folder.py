@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stablellava_assets.filters.reviews import Review
+from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.entries import names_of
 from stablellava_assets.gallery.folder import GalleryError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stablellava_assets.filters.reviews import Review, read_reviews
+from stablellava_assets.filters.review.reviews import Review, read_reviews
 from stablellava_assets_tests.browsing import CONTRAST, chromium
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import animal, publish

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
-from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 SIZE = 72
 CATALOG: Catalog = load_catalog()

@@ -15,9 +15,9 @@ from PIL import Image
 
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.requests import BUDGET_REACHED, EndpointError
-from stablellava_assets.painters.api import ApiPainter
+from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets.painters import api
+from stablellava_assets.painters.api import painter as api
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Refreshed, refresh
 from stablellava_assets.tables.schemas import IMAGES

@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from stablellava_assets.assets.spending import picture_spending
+from stablellava_assets.cli.spending import budget_lines, spending_plan, spending_table
+from stablellava_assets.defs.spending import picture_spending
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.spending_plan import budget_lines, spending_plan, spending_table
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.painters.image_server import image_server

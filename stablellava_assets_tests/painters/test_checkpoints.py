@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, save_sdxl

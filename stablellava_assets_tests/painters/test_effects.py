@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stablellava_assets.painters.effects import EFFECTS
-from stablellava_assets.painters.lights import LIGHTS
+from stablellava_assets.painters.embedded.effects import EFFECTS
+from stablellava_assets.painters.embedded.lights import LIGHTS
 from stablellava_assets_tests.painters.specs import painted, painter, spec
 
 

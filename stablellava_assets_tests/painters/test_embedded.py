@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.painters.lexicon import Lexicon, LexiconError
+from stablellava_assets.painters.embedded.lexicon import Lexicon, LexiconError
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.specs import CATALOG, SIZE, painted, painter, spec
 

@@ -1,6 +1,6 @@
 import pytest
 
-from stablellava_assets.painters.emphasis import fragments_of, without_brackets
+from stablellava_assets.abilities.prompt_format import fragments_of, without_brackets
 
 
 def test_brackets_put_weight_on_what_they_hold() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets.painters.painting import Order, PaintingPool
-from stablellava_assets.painters.scene_plan import ScenePlan, SpriteLayer
+from stablellava_assets.painters.embedded.painting import Order, PaintingPool
+from stablellava_assets.painters.embedded.scene_plan import ScenePlan, SpriteLayer
 from stablellava_assets_tests.painters.specs import painted, painter, spec
 
 ORDERS = [
@@ -19,7 +19,7 @@ ORDERS = [
 
 SCRIPT = """
 import multiprocessing, sys
-from stablellava_assets.painters.painting import PaintingPool
+from stablellava_assets.painters.embedded.painting import PaintingPool
 from stablellava_assets_tests.painters.test_painting import ORDERS
 painting = PaintingPool(2).paint(ORDERS)
 next(painting)
@@ -71,7 +71,7 @@ def test_workers_neither_run_the_main_script_nor_outlive_it(tmp_path: Path) -> N
 
 def test_a_worker_loads_only_what_drawing_needs() -> None:
     code = (
-        "import sys; from stablellava_assets.painters import painting, composition, encoding;"
+        "import sys; from stablellava_assets.painters.embedded import painting, composition; from stablellava_assets.pictures import encoding;"
         "print(' '.join(name.split('.')[0] for name in sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

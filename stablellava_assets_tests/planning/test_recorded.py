@@ -13,10 +13,10 @@ import dagster as dg
 import pytest
 import yaml
 
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
-from stablellava_assets.yaml_documents import DocumentError
 from stablellava_assets_tests.planning.known import publish_pairs, publish_scores
 from stablellava_assets_tests.project import BIN
 from stablellava_assets_tests.tables.rows_of import spec
@@ -138,7 +138,7 @@ def test_published_files_are_not_cut_into_batches_of_different_sizes(tmp_path: P
 
 
 def materialize(made: Workspace, partition: str) -> dict[str, Any]:
-    from stablellava_assets.assets.prompt_specs import prompt_specs
+    from stablellava_assets.defs.prompt_specs import prompt_specs
 
     done = dg.materialize([prompt_specs], partition_key=partition, resources={"workspace": made})
     (event,) = done.asset_materializations_for_node("prompt_specs")
@@ -241,7 +241,7 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
 
 def planned_by_schedule(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> dict[str | None, str]:
     """The prompts that one tick tags its runs with, by partition."""
-    from stablellava_assets.automation import backfills
+    from stablellava_assets.defs.automation import backfills
 
     monkeypatch.setattr(backfills, "WORKSPACE", made)
     tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC))

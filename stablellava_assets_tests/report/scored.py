@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.tables.identity import pairs_key
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,

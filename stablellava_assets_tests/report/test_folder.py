@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import ExifTags, Image
 
-from stablellava_assets.cli import main
-from stablellava_assets.evaluation.scoring import score_answers
+from stablellava_assets.cli.main import main
+from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_SCORES,

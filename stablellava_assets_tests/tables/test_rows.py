@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import PlannedRow, Refreshed, Row, refresh
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_ROW, OF_SETTING, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.rows_of import spec

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
-from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
-from stablellava_assets.tables.rows import PlannedRow, Row
-from stablellava_assets.tuning.alignment import AlignmentCorpus
-from stablellava_assets.tuning.base import prepare_base
-from stablellava_assets.tuning.checkpoints import load_checkpoint
-from stablellava_assets.tuning.reading import reading_conversations
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus
+from stablellava_assets.tuning.embedded.base import prepare_base
+from stablellava_assets.tuning.embedded.reading import reading_conversations
 from stablellava_assets.tuning.settings import TuningSettings
 from stablellava_assets_tests.tuning.tiny import MODEL, SETTINGS
 

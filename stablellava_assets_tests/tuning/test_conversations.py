@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.tuning.conversations import messages_of, tokenize
-from stablellava_assets.tuning.packing import IGNORED
+from stablellava_assets.tuning.conversations import IGNORED, messages_of, tokenize
 from stablellava_assets_tests.tuning.tiny import model_and_processor, turns
 
 VISION_TOKENS = 4

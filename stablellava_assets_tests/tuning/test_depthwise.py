@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from stablellava_assets.tuning.depthwise import SmallGridDepthwise, with_fast_depthwise
+from stablellava_assets.tuning.embedded.depthwise import SmallGridDepthwise, with_fast_depthwise
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (2, 2), (4, 4), (2, 4), (5, 5), (9, 9)])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from stablellava_assets.tuning.muon import Muon, orthogonalized
+from stablellava_assets.tuning.embedded.muon import Muon, orthogonalized
 
 
 def test_singular_values_come_near_one() -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from stablellava_assets.tuning.batches import normalized
 from stablellava_assets.tuning.conversations import TokenizedRow, messages_of, tokenize
+from stablellava_assets.tuning.embedded.training_set import TrainingExample, prepare
 from stablellava_assets.tuning.packing import answer_loss, collate, pack
-from stablellava_assets.tuning.training_set import TrainingExample, prepare
 from stablellava_assets_tests.tuning.tiny import examples, model_and_processor, picture, turns
 
 CONVERSATIONS = [

@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from stablellava_assets.assets.ability_benchmark import ability_benchmark
-from stablellava_assets.assets.dialogues import dialogues
-from stablellava_assets.assets.filtered_pairs import filtered_pairs
-from stablellava_assets.assets.images import images
-from stablellava_assets.assets.prompt_specs import prompt_specs
-from stablellava_assets.assets.published import PublishedTables
+from stablellava_assets.defs.ability_benchmark import ability_benchmark
+from stablellava_assets.defs.dialogues import dialogues
+from stablellava_assets.defs.filtered_pairs import filtered_pairs
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.published import PublishedTables
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets_tests.project import Project
 
@@ -25,7 +25,7 @@ def test_it_is_not_trained_again(own: Project, monkeypatch: pytest.MonkeyPatch) 
     workspace = own.workspace
     (row,) = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
     Path(workspace.store.path(LLAVA_CHECKPOINT, ())).unlink()
-    module = importlib.import_module("stablellava_assets.assets.llava_checkpoint")
+    module = importlib.import_module("stablellava_assets.defs.llava_checkpoint")
     trained: list[str] = []
 
     def tune(context: Any, workspace: Any, settings: Any, checkpoint_id: str, *rest: Any) -> dict[str, Any]:

@@ -11,17 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.evaluation.answers.answering import Asked, answer
+from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.tuning.batches import batches, shifted
-from stablellava_assets.tuning.checkpoints import save_checkpoint
+from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 from stablellava_assets.tuning.packing import PackedRows
-from stablellava_assets.tuning.training import TrainingExample, tune
 from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
 
 _KILLED = """
 import os, pathlib, signal, sys
 from stablellava_assets.tuning import resuming
-from stablellava_assets.tuning.training import tune
+from stablellava_assets.tuning.embedded.training import tune
 from stablellava_assets_tests.tuning.tiny import SETTINGS, examples
 
 class Killed(resuming.SavedState):
@@ -31,7 +31,7 @@ class Killed(resuming.SavedState):
             os.kill(os.getpid(), signal.SIGKILL)
 
 resuming._SECONDS_BETWEEN_SAVES = 0.0
-import stablellava_assets.tuning.training as training
+import stablellava_assets.tuning.embedded.training as training
 training.SavedState = Killed
 tune(pathlib.Path(sys.argv[1]), examples(), SETTINGS, pathlib.Path(sys.argv[2]), print)
 """

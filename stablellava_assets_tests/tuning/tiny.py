@@ -7,10 +7,10 @@ import io
 from PIL import Image
 from transformers import FastVlmForConditionalGeneration, LlavaProcessor
 
-from stablellava_assets.tuning.embedded_model import build_model, build_processor
+from stablellava_assets.tuning.embedded.embedded_model import build_model, build_processor
+from stablellava_assets.tuning.embedded.tokenizer import build_tokenizer
+from stablellava_assets.tuning.embedded.training_set import TrainingExample
 from stablellava_assets.tuning.settings import EmbeddedModelSettings, StageSettings, TuningSettings
-from stablellava_assets.tuning.tokenizer import build_tokenizer
-from stablellava_assets.tuning.training_set import TrainingExample
 
 COLORS = ("red", "lime", "blue", "yellow")
 STAGE = StageSettings(passes=1, batch_size=4, learning_rate=6e-3, matrix_learning_rate=6e-3)

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from stablellava_assets.authors.chat.bundles import Bundle, as_paid
 from stablellava_assets.authors.chat.shares import Share, shares_of
-from stablellava_assets.authors.usage import Spent, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
+from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.tables.schemas import DEFERRED
 
 

@@ -24,14 +24,15 @@ from stablellava_assets.authors.chat.prompt_rows import prompt_columns, unwritte
 from stablellava_assets.authors.chat.rotation import Slot, drawn_slots, guided_slots
 from stablellava_assets.authors.chat.row_keys import KeyOf, key_rows
 from stablellava_assets.authors.settings import ChatAuthorSettings
-from stablellava_assets.authors.usage import Forecast, Usage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
+from stablellava_assets.endpoint.usage import Forecast, Usage
+from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import DIALOGUES, FAILED, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.yaml_documents import DocumentError
 
 
 class ChatAuthor:

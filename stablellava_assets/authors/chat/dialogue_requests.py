@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, create_model
 
 from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, Part, forms_of
 from stablellava_assets.authors.chat.examples import Example
@@ -220,7 +221,7 @@ def picture_of(ability: Ability, spec: Mapping[str, Any], image: Mapping[str, An
         spec_id=spec["spec_id"],
         image_id=image["image_id"],
         sha256=image["sha256"],
-        prompt=", ".join([f"(({spec['subject']}))", *shown]),
+        prompt=prompt_of(spec["subject"], shown),
         answer=facts.get("answer"),
         absent=_absent(ability, spec["spec_id"], facts),
     )

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import Table

@@ -11,12 +11,12 @@ from stablellava_assets.authors.chat.bundles import as_paid
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
 from stablellava_assets.authors.chat.pictures import MissingPictureError
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest
-from stablellava_assets.authors.usage import Forecast, Spent
 from stablellava_assets.endpoint.estimates import prompt_size
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.requests import ChatRequest, body_of
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.usage import Forecast, Spent
 
 BundledRequest = PromptRequest | DialogueRequest
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.authors.chat.cleaning import UnusableTextError, clean_words
 from stablellava_assets.authors.chat.prompt_requests import (
     FEWEST_KEYWORDS,
@@ -41,7 +42,7 @@ def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> dict[str
     else:
         raise TypeError(f"{type(written).__name__} is no prompt")
     return {
-        "prompt": ", ".join([f"(({subject}))", *keywords]),
+        "prompt": prompt_of(subject, keywords),
         "subject": subject,
         "keywords": keywords,
         "facts": [{"name": name, "value": value} for name, value in facts.items()],

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
-from stablellava_assets.text_files import TextFileError, json_value
+from stablellava_assets.inputs.text_files import TextFileError, json_value
 
 _LINE = r"\A(?=\d+:)"
 

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stablellava_assets.decoding import rendered_otherwise, upright
 from stablellava_assets.evaluation.photographs.records import Listed
-from stablellava_assets.painters.encoding import perceptual_hash
+from stablellava_assets.pictures.decoding import rendered_otherwise, upright
+from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 PHOTOGRAPHS = "photos"

@@ -10,8 +10,8 @@ from string import Formatter
 from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, keywords
 from stablellava_assets.evaluation.photographs.records import Photograph, undecodable
-from stablellava_assets.filters.subject_naming import lemmas
 from stablellava_assets.tables.identity import ranked
+from stablellava_assets.text.word_forms import lemmas
 
 _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate", "a_first", "a_second"}
 

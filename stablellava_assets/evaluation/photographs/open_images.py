@@ -8,7 +8,7 @@ from typing import Any
 
 from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
-from stablellava_assets.text_files import TextFileError, csv_rows, header_of, json_value, read_text
+from stablellava_assets.inputs.text_files import TextFileError, csv_rows, header_of, json_value, read_text
 
 
 def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path | None = None) -> Labels:

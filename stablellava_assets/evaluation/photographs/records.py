@@ -11,13 +11,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from stablellava_assets.decoding import UndecodablePictureError, upright
-from stablellava_assets.evaluation.choices import MOST_OPTIONS
-from stablellava_assets.evaluation.keywords import find_keyword, holds_words, same_keyword
+from stablellava_assets.evaluation.answers.choices import MOST_OPTIONS
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.folders import files_of
-from stablellava_assets.text_files import TextFileError, read_text, unreadable_json
-from stablellava_assets.yaml_documents import Document, DocumentError, MistakeAtKeyError
+from stablellava_assets.inputs.folders import files_of
+from stablellava_assets.inputs.text_files import TextFileError, read_text, unreadable_json
+from stablellava_assets.inputs.yaml_documents import Document, DocumentError, MistakeAtKeyError
+from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.text.keywords import find_keyword, holds_words, same_keyword
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SHOWN = 20

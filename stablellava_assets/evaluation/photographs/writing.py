@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Photograph, read_photographs
-from stablellava_assets.explained import ExplainedError, remedy_of, said_by_the_system
-from stablellava_assets.folders import entries
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.whole_folders import whole_folder
 
 LIST = "photographs.jsonl"

@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.evaluation.suites.pictures import SuiteError
+from stablellava_assets.inputs.text_files import TextFileError, can_be_written
+from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import MADE
-from stablellava_assets.text_files import TextFileError, can_be_written
-from stablellava_assets.text_files import read_text as text_of
 
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
 
 _MARK = "<image>"
-
-
-class SuiteError(ExplainedError, ValueError):
-    """A benchmark's file that cannot be used; the message names file, row and reason."""
 
 
 def suite_item(

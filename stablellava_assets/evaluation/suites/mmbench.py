@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item
-from stablellava_assets.evaluation.suites.pictures import Pictures
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.text_files import TextFileError, csv_rows, header_of
+from stablellava_assets.evaluation.suites.items import read_text, suite_item
+from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
+from stablellava_assets.inputs.text_files import TextFileError, csv_rows, header_of
+from stablellava_assets.tables.row import Row
 
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
 _LETTERS = "ABCDEFGH"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stablellava_assets.evaluation.scoring import CAPABILITIES
-from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
-from stablellava_assets.evaluation.suites.pictures import Pictures
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.text_files import TextFileError, json_value_of
+from stablellava_assets.evaluation.scores.scoring import CAPABILITIES
+from stablellava_assets.evaluation.suites.items import read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
+from stablellava_assets.inputs.text_files import TextFileError, json_value_of
+from stablellava_assets.tables.row import Row
 
 _NEEDED = ("imagename", "question", "answer", "capability")
 _ALTERNATIVES = "<OR>"

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stablellava_assets.decoding import UndecodablePictureError, upright
-from stablellava_assets.endpoint.picture_encoding import picture_bytes
-from stablellava_assets.evaluation.suites.items import SuiteError
+from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+
+
+class SuiteError(ExplainedError, ValueError):
+    """A benchmark's file that cannot be used; the message names file, row and reason."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stablellava_assets.evaluation.settings import pope_split
-from stablellava_assets.evaluation.suites.items import SuiteError, read_text, suite_item, text_at, values_at
-from stablellava_assets.evaluation.suites.pictures import Pictures
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.text_files import json_lines
+from stablellava_assets.evaluation.suites.items import read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
+from stablellava_assets.inputs.text_files import json_lines
+from stablellava_assets.tables.row import Row
 
 _NEEDED = ("question_id", "image", "text", "label")
 _OPPOSITE = {"yes": "no", "no": "yes"}

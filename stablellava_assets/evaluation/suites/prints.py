@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stablellava_assets.decoding import upright
 from stablellava_assets.evaluation.settings import PopeSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.suites import read_suite
 from stablellava_assets.filters.benchmark_prints import Print
-from stablellava_assets.painters.encoding import perceptual_hash
+from stablellava_assets.pictures.decoding import upright
+from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from stablellava_assets.evaluation.settings import MMBenchSettings, MMVetSettings, PopeSettings, SuiteSettings
-from stablellava_assets.evaluation.suites.items import SuiteError
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
-from stablellava_assets.evaluation.suites.pictures import Pictures
+from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.evaluation.suites.pope import read_pope
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 
 def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:

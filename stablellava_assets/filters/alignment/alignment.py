@@ -8,15 +8,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.decoding import UndecodablePictureError, upright
 from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
 from stablellava_assets.filters.candidates import AlignmentVerdict
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 if TYPE_CHECKING:

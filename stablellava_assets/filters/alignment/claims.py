@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from stablellava_assets.abilities.captions import CAPTION_REQUESTS, caption_of_facts
 from stablellava_assets.abilities.catalog import Ability, Catalog, Subject
 from stablellava_assets.abilities.questions import affirmation
-from stablellava_assets.tables.rows import Row
-from stablellava_assets.tuning.alignment import CAPTION_REQUESTS, caption_of_facts
+from stablellava_assets.tables.row import Row
 
 Answers = Literal["catalog", "caption", "yes"]
 

@@ -31,7 +31,7 @@ def answer_probabilities(
     """
     import torch
 
-    from stablellava_assets.tuning.checkpoints import adds_special_tokens
+    from stablellava_assets.models.special_tokens import adds_special_tokens
 
     texts, answers = zip(*_rendered(processor, exchanges), strict=True)
     tokenizer = processor.tokenizer

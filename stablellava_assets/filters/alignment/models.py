@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablellava_assets.explained import said_by_the_system
-from stablellava_assets.filters.pretrained import PretrainedModelError, load_pretrained
-from stablellava_assets.hub_models import folder_fingerprints
+from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.models.hub import folder_fingerprints
+from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tuning.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin

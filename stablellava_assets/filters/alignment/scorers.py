@@ -31,7 +31,7 @@ from stablellava_assets.filters.settings import (
     FactSettings,
     VqaScoreSettings,
 )
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.tables.row import Row
 
 if TYPE_CHECKING:
     from PIL import Image

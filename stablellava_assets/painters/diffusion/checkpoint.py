@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stablellava_assets.explained import said_by_the_system
-from stablellava_assets.folders import files_below
-from stablellava_assets.hub_models import (
+from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.folders import files_below
+from stablellava_assets.models.hub import (
     causes_of,
     folder_fingerprints,
     hub_fault,

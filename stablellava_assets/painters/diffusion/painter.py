@@ -20,7 +20,8 @@ from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.painters.signing import signer_of
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.rows import PlannedRow, Row
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
 
 _VERSION = 2
 """Part of every row key: raise it when the same settings and seed give other pixels than before."""

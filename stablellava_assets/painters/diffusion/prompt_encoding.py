@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stablellava_assets.abilities.prompt_format import fragments_of, without_brackets
 from stablellava_assets.painters.diffusion.pipeline_call import prompt_limit, refuse_emphasis, takes_negative_prompt
 from stablellava_assets.painters.diffusion.quiet import quiet
-from stablellava_assets.painters.emphasis import fragments_of, without_brackets
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.tuning.checkpoints import adds_special_tokens
-from stablellava_assets.tuning.packing import IGNORED
+from stablellava_assets.models.special_tokens import adds_special_tokens, special_tokens
+from stablellava_assets.tuning.conversations import IGNORED
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import last_token
 from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
@@ -250,12 +250,6 @@ class _Overheard:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenizer, name)
-
-
-def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """Those with a name (the end token), and those without (Gemma's end of a turn)."""
-    unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}
 
 
 def _turn_ends(processor: ProcessorMixin, special: set[str]) -> list[str]:

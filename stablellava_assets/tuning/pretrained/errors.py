@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stablellava_assets.explained import ExplainedError
+from stablellava_assets.inputs.explained import ExplainedError
 
 
 class PretrainedTuningError(ExplainedError, RuntimeError):

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from stablellava_assets.text_files import can_be_written
+from stablellava_assets.inputs.text_files import can_be_written
 
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"

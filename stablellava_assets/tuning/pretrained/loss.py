@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.tuning.packing import IGNORED
+from stablellava_assets.tuning.conversations import IGNORED
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.hub_models import hub_fault, is_folder, kinds_of, summary_of
+from stablellava_assets.models.hub import hub_fault, is_folder, kinds_of, summary_of
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.identity import content_key

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stablellava_assets.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
+from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,7 +20,7 @@ _AT_ONCE = 256
 
 
 def load_picture(path: str) -> Image.Image:
-    """A picture's pixels, as :func:`stablellava_assets.decoding.in_rgb` makes them.
+    """A picture's pixels, as :func:`stablellava_assets.pictures.decoding.in_rgb` makes them.
 
     Raises:
         ValueError: it cannot be decoded.

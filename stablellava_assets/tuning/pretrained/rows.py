@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.decoding import rendered_otherwise
-from stablellava_assets.explained import said_by_the_system
+from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_values
+from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.text_files import JsonEntry, TextFileError, json_values
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
     described,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stablellava_assets.yaml_documents import Document, MistakeAtKeyError, UserPath
+from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 
 class LoraSettings(Document):

@@ -19,10 +19,11 @@ from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.painters.embedded import EmbeddedPainter
+from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Make, PlannedRow, Row, refresh
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import Make, PlannedRow, refresh
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import Table

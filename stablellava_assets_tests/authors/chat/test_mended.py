@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.endpoint import failing, verdicts
+from stablellava_assets.endpoint import failing
+from stablellava_assets.endpoint.replies import verdicts
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio, total

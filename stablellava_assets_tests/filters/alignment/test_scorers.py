@@ -10,7 +10,7 @@ import torch
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
 from stablellava_assets.filters.alignment.models import Judge, OwnCheckpoint
-from stablellava_assets.filters.pretrained import PretrainedModelError
+from stablellava_assets.models.loading import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
     SIGLIP_LENGTH,
     alignment,

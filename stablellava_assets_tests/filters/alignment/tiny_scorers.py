@@ -16,10 +16,10 @@ from stablellava_assets.abilities.questions import affirmation
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.settings import AlignmentSettings
-from stablellava_assets.tables.rows import Row
+from stablellava_assets.models.checkpoints import save_checkpoint
+from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
-from stablellava_assets.tuning.checkpoints import save_checkpoint
-from stablellava_assets.tuning.training import TrainingExample, tune
+from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 from stablellava_assets_tests.tuning.tiny import SETTINGS, model_and_processor, picture, turns
 
 CATALOG = load_catalog()

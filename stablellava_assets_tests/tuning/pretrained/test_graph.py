@@ -9,15 +9,15 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from stablellava_assets.assets.ability_benchmark import ability_benchmark
-from stablellava_assets.assets.ability_scores import ability_scores
-from stablellava_assets.assets.dialogues import dialogues
-from stablellava_assets.assets.filtered_pairs import filtered_pairs
-from stablellava_assets.assets.images import images
-from stablellava_assets.assets.llava_checkpoint import llava_checkpoint
-from stablellava_assets.assets.prompt_specs import prompt_specs
-from stablellava_assets.assets.published import PublishedTables
-from stablellava_assets.cli import main
+from stablellava_assets.cli.main import main
+from stablellava_assets.defs.ability_benchmark import ability_benchmark
+from stablellava_assets.defs.ability_scores import ability_scores
+from stablellava_assets.defs.dialogues import dialogues
+from stablellava_assets.defs.filtered_pairs import filtered_pairs
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.llava_checkpoint import llava_checkpoint
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.published import PublishedTables
 from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tuning.pretrained import chart, supervisor

@@ -10,8 +10,9 @@ import pytest
 import transformers
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-from stablellava_assets.evaluation.answering import Asked, answer
-from stablellava_assets.tuning.model_names import is_there, located
+from stablellava_assets.evaluation.answers.answering import Asked, answer
+from stablellava_assets.inputs.yaml_documents import Document
+from stablellava_assets.models.names import is_there, located
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.model import checkpoint_name, load_processor
 from stablellava_assets.tuning.pretrained.settings import (
@@ -23,7 +24,6 @@ from stablellava_assets.tuning.pretrained.settings import (
     PretrainedTuningSettings,
     ProjectorAlignmentSettings,
 )
-from stablellava_assets.yaml_documents import Document
 from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
 from stablellava_assets_tests.tuning.tiny import picture
 

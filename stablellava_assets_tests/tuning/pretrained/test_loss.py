@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from stablellava_assets.tuning.packing import IGNORED
+from stablellava_assets.tuning.conversations import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.loss import LearnedTokensLoss
 from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow

@@ -19,7 +19,7 @@ import pytest
 import torch
 import transformers
 
-from stablellava_assets.evaluation.answering import Asked, answer
+from stablellava_assets.evaluation.answers.answering import Asked, answer
 from stablellava_assets.tuning.pretrained import worker
 from stablellava_assets.tuning.pretrained.chart import training_chart
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError

@@ -1,8 +1,0 @@
-"""The Dagster assets, one file each."""
-
-import warnings
-
-from dagster import BetaWarning
-
-# Backfill policies are beta and would warn at every definition, on every command a person types.
-warnings.filterwarnings("ignore", category=BetaWarning)

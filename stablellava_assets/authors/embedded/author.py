@@ -1,0 +1,106 @@
+"""The embedded author: draws prompts and dialogues from an ability's YAML, with no model and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
+from stablellava_assets.abilities.prompts import draw_prompt
+from stablellava_assets.abilities.questions import training_question
+from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
+from stablellava_assets.tables.identity import choose, content_key, derive_seed
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.schemas import MADE
+
+_ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
+    ("what", None),
+    ("yes_no", True),
+    ("yes_no", False),
+    ("either_or", None),
+)
+"""Question kind, and for yes_no whether the thing asked about is there: as many yes as no."""
+
+
+class EmbeddedAuthor(AsksNoModel):
+    """Draws everything by rendezvous hashing, so that editing one line of a YAML moves only the rows that used it."""
+
+    name = "embedded"
+
+    def abilities(self, catalog: Catalog) -> list[str]:
+        """All of them."""
+        return list(catalog)
+
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+        """``count`` prompts in the paper's keyword form; more of them only append."""
+        vocabulary = _vocabulary_key(ability)
+        return [self._plan_prompt(ability, batch, index, vocabulary) for index in range(count)]
+
+    def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
+        """The planned rows as they are: planning has already drawn everything."""
+        return _as_made(planned, "spec_id")
+
+    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+        """What, yes-no (once true, once not) and either-or about every picture."""
+        return [
+            self._plan_dialogue(ability, spec, image, kind, present)
+            for spec, image in painted
+            for kind, present in _ASKED_ABOUT_EACH_PICTURE
+        ]
+
+    def write_dialogues(self, planned: Sequence[PlannedRow]) -> list[Row]:
+        """The planned rows as they are: planning has already filled every template."""
+        return _as_made(planned, "pair_id")
+
+    def _plan_prompt(self, ability: Ability, batch: str, index: int, vocabulary: str) -> PlannedRow:
+        spec_id = content_key("spec", self.name, ability.ability, batch, index)
+        prompt = draw_prompt(ability, spec_id)
+        content = {
+            "ability": ability.ability,
+            "batch": batch,
+            **prompt,
+            "seed": derive_seed(spec_id),
+            "author": self.name,
+            "template_version": content_key(prompt),
+            **NOT_ASKED,
+        }
+        # The key goes by what was drawn: another line of the vocabulary moves only the rows that it falls on.
+        return PlannedRow(
+            spec_id, content_key("spec row", spec_id, content), {**content, "template_version": vocabulary}
+        )
+
+    def _plan_dialogue(
+        self, ability: Ability, spec: Row, image: Row, kind: QuestionKind, present: bool | None
+    ) -> PlannedRow:
+        pair_id = content_key("pair", self.name, spec["spec_id"], kind, present)
+        subject = ability.subject_named(spec["subject"])
+        asked = training_question(ability, subject, kind, pair_id, present=present)
+        mark_first = choose(("first", "last"), pair_id, "mark") == "first"
+        content = {
+            "ability": ability.ability,
+            "batch": spec["batch"],
+            "spec_ids": [spec["spec_id"]],
+            "image_ids": [image["image_id"]],
+            "conversations": [
+                {"from": "human", "value": f"<image>\n{asked.text}" if mark_first else f"{asked.text}\n<image>"},
+                {"from": "gpt", "value": asked.answer},
+            ],
+            "question_kind": kind,
+            "expected": asked.expected,
+            "author": self.name,
+            **NOT_ASKED,
+            "sees_picture": None,
+        }
+        return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)
+
+
+def _vocabulary_key(ability: Ability) -> str:
+    """A hash of all that an ability's prompts are drawn from."""
+    subjects = [(subject.name, subject.answer, subject.scene) for subject in ability.drawn_subjects]
+    return content_key("vocabulary", ability.prompts, ability.negative_prompt, subjects)
+
+
+def _as_made(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:
+    return [
+        {row_id: row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None} for row in planned
+    ]

@@ -1,0 +1,55 @@
+"""``stablellava ask``: a question about a picture, put to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stablellava_assets.models.hub import is_folder, summary_of
+from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.profiles.profile import load_profile
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+
+
+@click.command()
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("question")
+@click.option(
+    "--checkpoint", help="A folder, or owner/name@revision on the hub. [the newest that llava_checkpoint tuned]"
+)
+@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
+def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: int) -> None:
+    """Answer QUESTION about PICTURE with a tuned model, through transformers."""
+    from safetensors import SafetensorError
+
+    from stablellava_assets.evaluation.answers.answering import Asked, answer
+
+    encoded = picture.read_bytes()
+    try:
+        upright(encoded)
+    except UndecodablePictureError as error:
+        raise click.ClickException(f"{picture}: {error}; name a picture") from None
+    named = checkpoint or _newest()
+    if is_folder(named) and not Path(named).expanduser().is_dir():
+        raise click.ClickException(
+            f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
+        )
+    try:
+        said = answer(named, [Asked(encoded, question)], 1, max_new_tokens, lambda line: None)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise click.ClickException(
+            f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or owner/name@revision"
+        ) from None
+    click.echo(said[0])
+
+
+def _newest() -> str:
+    workspace = Workspace(load_profile())
+    rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
+    if not rows:
+        raise click.ClickException(
+            "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"
+        )
+    return str(workspace.data / rows[-1]["path"])

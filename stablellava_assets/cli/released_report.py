@@ -1,0 +1,134 @@
+"""What StableLLaVA's published files hold, counted: repeats, broken prompts, careless answers, unnamed subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.abilities.prompt_format import parse_prompt
+from stablellava_assets.authors.released.rows import is_written_out, problem_of, read_released, released_files
+from stablellava_assets.filters.rules.dialogue_rules import check_answers
+from stablellava_assets.filters.rules.prompt_rules import check_prompt
+from stablellava_assets.filters.rules.subject_rules import check_naming
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.text.word_forms import lemmas
+
+
+@dataclass(frozen=True)
+class ReleasedCounts:
+    """What a file holds; the counts are of rows unless said otherwise."""
+
+    file: str
+    rows: int
+    unusable: int
+    """Rows the released author records as failed; those that lack a field, or text in it, count nowhere below."""
+    unique_prompts: int
+    """Different prompts."""
+    repeated_prompts: int
+    """Rows whose prompt an earlier row has."""
+    repeated_pairs: int
+    """Rows whose prompt and answer an earlier row has."""
+    unbalanced_brackets: int
+    cut_off_prompts: int
+    """Prompts that end in a comma, an unfinished tag, or inside their brackets."""
+    stray_spaces: int
+    no_full_stop: int
+    hedged: int
+    subjects: int
+    """Different subjects whose brackets are closed."""
+    subjects_ignoring_case: int
+    not_verbatim: int
+    """Answers that do not contain the subject, case apart."""
+    not_without_hyphens: int
+    """... nor once hyphens are spaces."""
+    not_by_lemma: int
+    """... nor once words are reduced to their lemma, so that a plural is its singular."""
+    off_subject: int
+    """... nor share any stem or known other name with it: what the filters reject."""
+
+
+def inspect_released(folder: Path, settings: FilterSettings | None = None) -> list[ReleasedCounts]:
+    """Count what is in every ``*.json`` of ``folder``; the last row is the total.
+
+    Different prompts and subjects are counted within a file; the total adds the files up.
+
+    Raises:
+        ReleasedDataError: there is no such folder or file, or a file is not a JSON list.
+    """
+    of_files = [_count(path, settings or FilterSettings()) for path in released_files(folder)]
+    sums = {
+        field.name: sum(getattr(counts, field.name) for counts in of_files)
+        for field in fields(ReleasedCounts)
+        if field.name != "file"
+    }
+    return [*of_files, ReleasedCounts(file="total", **sums)]
+
+
+def released_table(report: Sequence[ReleasedCounts]) -> str:
+    """The report as aligned text: a count a line, a file a column."""
+    lines = [
+        [field.name.replace("_", " "), *(f"{getattr(counts, field.name):,}" for counts in report)]
+        for field in fields(ReleasedCounts)
+        if field.name != "file"
+    ]
+    lines.insert(0, ["", *(counts.file for counts in report)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in lines
+    )
+
+
+def _count(path: Path, settings: FilterSettings) -> ReleasedCounts:
+    everything = read_released(path)
+    rows = [row for row in everything if is_written_out(row)]
+    prompts = [row["prompt"] for row in rows]
+    closed = [parse_prompt(prompt).subject for prompt in prompts if prompt.count("(") <= prompt.count(")")]
+    rules = [_rules_broken(row, settings) for row in rows]
+    naming = [_steps_missed(row) for row in rows]
+    unique = len(set(prompts))
+    return ReleasedCounts(
+        file=path.name,
+        rows=len(everything),
+        unusable=sum(problem_of(row) is not None for row in everything),
+        unique_prompts=unique,
+        repeated_prompts=len(rows) - unique,
+        repeated_pairs=len(rows) - len({(row["prompt"], row["answer"]) for row in rows}),
+        unbalanced_brackets=sum("unbalanced_brackets" in broken for broken in rules),
+        cut_off_prompts=sum("cut_off_prompt" in broken for broken in rules),
+        stray_spaces=sum("stray_spaces" in broken for broken in rules),
+        no_full_stop=sum("no_final_punctuation" in broken for broken in rules),
+        hedged=sum("hedged_answer" in broken for broken in rules),
+        subjects=len(set(closed)),
+        subjects_ignoring_case=len({subject.casefold() for subject in closed}),
+        not_verbatim=sum(missed >= 1 for missed in naming),
+        not_without_hyphens=sum(missed >= 2 for missed in naming),
+        not_by_lemma=sum(missed >= 3 for missed in naming),
+        off_subject=sum("subject_not_named" in broken for broken in rules),
+    )
+
+
+def _rules_broken(row: dict[str, str], settings: FilterSettings) -> set[str]:
+    return {
+        finding.rule
+        for findings in (
+            check_prompt(row["prompt"], settings.prompt),
+            check_answers([row["answer"]], settings.dialogue),
+            check_naming(parse_prompt(row["prompt"]).subject, row["answer"], settings.dialogue),
+        )
+        for finding in findings
+    }
+
+
+def _steps_missed(row: dict[str, Any]) -> int:
+    """How many of three ever more lenient comparisons fail to find the subject in the answer: 0 to 3."""
+    subject, answer = parse_prompt(row["prompt"]).subject.casefold(), row["answer"].casefold()
+    if subject in answer:
+        return 0
+    if subject.replace("-", " ") in answer.replace("-", " "):
+        return 1
+    return 2 if f" {' '.join(lemmas(subject))} " in f" {' '.join(lemmas(answer))} " else 3

@@ -1,0 +1,234 @@
+"""What a run would ask of paid models, and what that would cost, before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.prompt_format import parse_prompt
+from stablellava_assets.authors.chat.author import ChatAuthor
+from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.endpoint.ledger import Ledger, Spending
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.usage import Forecast
+from stablellava_assets.painters.api.painter import ApiPainter
+from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.planning.batch_plan import BatchPlan
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.identity import derive_seed
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow, is_settled
+from stablellava_assets.tables.schemas import DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
+from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import Table
+
+_NOT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of one partition: its rows, how many of them are there already, and what the others would take."""
+
+    ability: str
+    batch: str
+    stage: str
+    rows: int
+    reused: int
+    forecast: Forecast
+
+
+def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list[StagePlan]:
+    """Plan the stages of each partition that ask a model which may cost something: the chat author's, and the api painter's.
+
+    Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
+    ability's examples.
+
+    Raises:
+        KeyError: an ability that the catalog does not have.
+    """
+    if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
+        return []
+    foreseen = {plan.batch: plan for plan in foreseen_plans(workspace, partitions)}
+    usual = workspace.profile.rows_per_batch
+    return [
+        plan
+        for ability, batch in partitions
+        for plan in _of_partition(
+            workspace, (ability, batch), foreseen[batch].rows_of(ability) if batch in foreseen else usual
+        )
+    ]
+
+
+def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> list[BatchPlan]:
+    """How many prompts each of the ``partitions`` would get, a batch a plan; none where the author's files decide."""
+    if workspace.plans is None:
+        return []
+    abilities: dict[str, list[str]] = {}
+    for ability, batch in partitions:
+        abilities.setdefault(batch, []).append(ability)
+    return [workspace.plans.foreseen(batch, abilities[batch]) for batch in sorted(abilities)]
+
+
+def spending_table(plans: Sequence[StagePlan]) -> str:
+    """The plan as aligned text, with the total of each stage and of everything."""
+    names = (
+        "ability",
+        "batch",
+        "stage",
+        "rows",
+        "reused",
+        "requests",
+        "tokens sent",
+        "received",
+        "US dollars",
+        "tokens are",
+    )
+    stages = list(dict.fromkeys(plan.stage for plan in plans))
+    totals = [_total(stage, [plan for plan in plans if plan.stage == stage]) for stage in stages]
+    lines = [names, *(_cells(plan) for plan in [*plans, *totals, _total("all", plans)])]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    rendered = [
+        "  ".join(_aligned(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+    rendered.insert(len(plans) + 1, "-" * len(rendered[0]))
+    rendered.insert(1, "-" * len(rendered[0]))
+    return "\n".join(line.rstrip() for line in rendered)
+
+
+def budget_lines(workspace: Workspace) -> str:
+    """What the profile's author, painter and judge may still cost, and what they have cost so far."""
+    author, painter = workspace.profile.author, workspace.profile.painter
+    if isinstance(author, ChatAuthorSettings):
+        lines = [_budget_line("Spent so far", workspace.chat_ledger, author.endpoint, "author")]
+    else:
+        lines = [f"The {author.kind} author asks no chat model."]
+    if isinstance(painter, ApiPainterSettings):
+        lines.append(_budget_line("Spent on pictures so far", workspace.image_ledger, painter.endpoint, "painter"))
+    if (judge := workspace.profile.benchmark.judge) is not None:
+        # How many answers there will be to grade is known only once the benchmark's files are read.
+        begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
+        lines.append(_budget_line(begins, workspace.chat_ledger, judge.endpoint, "benchmark.judge"))
+    return "\n".join(lines)
+
+
+def _budget_line(begins: str, path: Path, endpoint: EndpointSettings, setting: str) -> str:
+    spending = Spending(Decimal(0), Decimal(0), 0)
+    if path.exists():
+        ledger = Ledger(path)
+        spending = ledger.spending()
+        ledger.close()
+    counted = spending.spent + spending.held
+    unknown = f", and {spending.unknown:,} answers at an unknown cost" if spending.unknown else ""
+    budget = endpoint.budget_usd
+    left = "no budget is set" if budget is None else f"${max(budget - counted, Decimal(0)):.4f} of ${budget} is left"
+    return f"{begins}: ${counted:.4f}{unknown}; {left} ({setting}.endpoint.budget_usd)."
+
+
+def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list[StagePlan]:
+    author, painter = workspace.author, workspace.painter
+    ability_name, batch = partition
+    ability = workspace.catalog[ability_name]
+    prompts = author.plan_prompts(ability, batch, rows)
+    open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
+    if not isinstance(author, ChatAuthor):
+        written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
+    specs = {row.row_id: _spec(ability, batch, row, number, written) for number, row in enumerate(prompts)}
+    plans = []
+
+    def add(table: Table, planned: Sequence[PlannedRow], missing: Sequence[PlannedRow], forecast: Forecast) -> None:
+        plans.append(StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), forecast))
+
+    if isinstance(author, ChatAuthor):
+        add(PROMPT_SPECS, prompts, open_prompts, author.forecast(open_prompts))
+    if isinstance(painter, ApiPainter):
+        images = painter.plan([spec for spec in specs.values() if spec["status"] == MADE])
+        open_images, _ = _compare(workspace, IMAGES, partition, images)
+        add(IMAGES, images, open_images, painter.forecast(open_images))
+    if isinstance(author, ChatAuthor):
+        pictures = _pictures(workspace, partition)
+        painted = [
+            (spec, pictures.get(spec_id) or _stand_in_picture(spec_id))
+            for spec_id, spec in specs.items()
+            if _may_be_painted(spec_id, written, pictures)
+        ]
+        dialogues = author.plan_dialogues(ability, painted)
+        open_dialogues, _ = _compare(workspace, DIALOGUES, partition, dialogues)
+        add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
+    return plans
+
+
+def _compare(
+    workspace: Workspace, table: Table, partition: Partition, planned: Sequence[PlannedRow]
+) -> tuple[list[PlannedRow], dict[str, Row]]:
+    """The planned rows that would have to be made, and the published ones that stay, by id."""
+    columns = [name for name in table.schema.names if name != "image"]
+    published = workspace.store.read(table, partition, columns)
+    rows = {row[table.row_id]: row for row in (published.to_pylist() if published is not None else [])}
+    kept = {
+        plan.row_id: row
+        for plan in planned
+        if (row := rows.get(plan.row_id)) is not None
+        and row["row_key"] == plan.row_key
+        and is_settled(row["status"], row["fault"], row["settings_key"], plan.settings_key)
+    }
+    return [row for row in planned if row.row_id not in kept], kept
+
+
+def _pictures(workspace: Workspace, partition: Partition) -> dict[str, Row]:
+    data = workspace.store.read(IMAGES, partition, _NOT_PICTURES)
+    return {row["spec_id"]: row for row in (data.to_pylist() if data is not None else [])}
+
+
+def _may_be_painted(spec_id: str, written: dict[str, Row], pictures: dict[str, Row]) -> bool:
+    if spec_id not in written:
+        return True
+    if written[spec_id]["status"] == FAILED:
+        return False
+    return spec_id not in pictures or pictures[spec_id]["status"] == MADE
+
+
+def _spec(ability: Ability, batch: str, row: PlannedRow, number: int, written: dict[str, Row]) -> Row:
+    """The published prompt, or one as the ability's examples have it."""
+    if row.row_id in written:
+        return written[row.row_id]
+    example = ability.chat.examples[number % len(ability.chat.examples)]
+    prompt = parse_prompt(example)
+    stand_in: dict[str, Any] = {"spec_id": row.row_id, "batch": batch, "prompt": example, "subject": prompt.subject}
+    facts = [{"name": "subject", "value": prompt.subject}]
+    own = {"ability": ability.ability, "negative_prompt": ability.negative_prompt, "seed": derive_seed(row.row_id)}
+    return {**stand_in, **own, "keywords": prompt.keywords, "facts": facts, "status": MADE}
+
+
+def _stand_in_picture(spec_id: str) -> Row:
+    return {"image_id": spec_id, "spec_id": spec_id, "sha256": "", "ignored_keywords": []}
+
+
+def _total(stage: str, plans: Sequence[StagePlan]) -> StagePlan:
+    forecast = sum((plan.forecast for plan in plans), start=Forecast())
+    return StagePlan("all", "", stage, sum(plan.rows for plan in plans), sum(plan.reused for plan in plans), forecast)
+
+
+def _cells(plan: StagePlan) -> tuple[str, ...]:
+    spent = plan.forecast.spent
+    basis = "" if not spent.requests else "measured" if plan.forecast.measured else "estimated"
+    return (
+        plan.ability,
+        plan.batch,
+        plan.stage,
+        f"{plan.rows:,}",
+        f"{plan.reused:,}",
+        f"{spent.requests:,}",
+        f"{spent.prompt_tokens:,}",
+        f"{spent.completion_tokens:,}",
+        "unknown" if spent.cost_usd is None else f"{spent.cost_usd:.4f}",
+        basis,
+    )
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if 3 <= column <= 8 else cell.ljust(width)

@@ -1,0 +1,189 @@
+"""The ``ability_scores`` asset."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from stablellava_assets.checks.ability_scores import SUITE
+from stablellava_assets.defs.answer_judgements import check_judge, judge
+from stablellava_assets.defs.previews import plot
+from stablellava_assets.defs.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema, explained
+from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.stage import Events, Made, Stage
+from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers, scored_anew, taken_over
+from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
+from stablellava_assets.evaluation.scores.scoring import score_answers
+from stablellava_assets.evaluation.suites.pictures import SuiteError
+from stablellava_assets.evaluation.suites.suites import read_suites
+from stablellava_assets.models.checkpoints import chat_template_of
+from stablellava_assets.models.names import is_there, located
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.report.folder import ReportError
+from stablellava_assets.report.paper import FIGURE_6
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.store import Partition
+from stablellava_assets.tuning.pretrained.card import add_scores
+
+
+@dg.asset(
+    backfill_policy=ONE_RUN,
+    automation_condition=FOLLOW_UPSTREAM,
+    group_name="evaluation",
+    owners=OWNERS,
+    kinds={"pytorch", "duckdb"},
+    metadata=column_schema(SUITE.table),
+    check_specs=check_specs(SUITE),
+    description=SUITE.table.description,
+)
+@explained
+def ability_scores(
+    context: dg.AssetExecutionContext,
+    llava_checkpoint: Published,
+    ability_benchmark: Published,
+    workspace: dg.ResourceParam[Workspace],
+) -> Events:
+    """Ask the base and the tuned model every benchmark question and compare them, ability by ability."""
+    stage = Stage(context, workspace, SUITE)
+    checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
+    settings = workspace.profile.benchmark
+    refusals: list[str] = []
+
+    def make(partition: Partition) -> Made:
+        items = [*ability_benchmark.read_all().to_pylist(), *_suites(workspace)]
+        # Both models are asked as the tuned one was tuned: in its template, with its system sentence.
+        template = chat_template_of(workspace.data / checkpoint["path"])
+        planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
+
+        def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
+            check_judge(workspace, missing)
+            known = list(taken_over(missing, _earlier_answers(workspace, partition)))
+            if known:
+                context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
+                yield from known
+            taken = {row["answer_id"] for row in known}
+            for model in ("base", "tuned"):
+                of_model = [
+                    row for row in missing if row.inputs["columns"]["model"] == model and row.row_id not in taken
+                ]
+                if of_model:
+                    named = checkpoint["base_path" if model == "base" else "path"]
+                    yield from _answer(context, workspace, named, of_model, template)
+
+        answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
+        judged = judge(context, workspace, stage, partition, answers, refusals)
+        judgements = [] if judged is None else judged.data.to_pylist()
+        kinds = () if settings.judge is None else settings.judge.kinds
+        rows = score_answers(answers.data.to_pylist(), judgements, kinds)
+        add_scores(workspace.data / checkpoint["path"], scoreboard(rows, markdown=True))
+        previous = workspace.store.read(SUITE.table, partition)
+        scores = _with_run(rows, previous, context.run_id)
+        return Made(
+            scores,
+            {
+                **answers.counts,
+                "rows": scores.num_rows,
+                "answers": answers.data.num_rows,
+                **({"judged": judged.computed, "not_judged": judged.failed + judged.deferred} if judged else {}),
+            },
+            unchanged=answers.unchanged and scores.equals(previous) and (judged is None or judged.unchanged),
+            beside=[(ABILITY_ANSWERS, answers.data), *([(ANSWER_JUDGEMENTS, judged.data)] if judged else [])],
+            metadata=_describe(rows, judgements),
+        )
+
+    partition = (checkpoint["checkpoint_id"],)
+    yield from stage.run([partition], make, lambda: _report(workspace, partition))
+    if refusals:
+        raise dg.Failure(
+            description=f"benchmark.judge: {refusals[0]}. The scores are published; those that need a grade lack it.",
+            allow_retries=False,
+        )
+
+
+def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
+    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+
+    Raises:
+        dagster.Failure: it could not be written. The scores are published all the same.
+    """
+    if not workspace.store.holds(SUITE.table, partition):
+        return {}
+    try:
+        page = workspace.report.publish(*partition)
+    except ReportError as error:
+        raise dg.Failure(description=str(error)) from error
+    return {"report": dg.MetadataValue.path(page.absolute())}
+
+
+def _suites(workspace: Workspace) -> list[Row]:
+    """The items of the published benchmarks that the profile names.
+
+    Raises:
+        dagster.Failure: one of their files is at fault.
+    """
+    try:
+        return read_suites(workspace.profile.benchmark.external)
+    except SuiteError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def _earlier_answers(workspace: Workspace, partition: Partition) -> list[Row]:
+    """What was answered in comparisons of other checkpoints, many of which have the same base."""
+    others = [other for other in workspace.store.partitions(ABILITY_ANSWERS) if other != partition]
+    rows: list[Row] = workspace.store.read_all(ABILITY_ANSWERS, others, columns=["row_key", "answer"]).to_pylist()
+    return rows
+
+
+def _answer(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    named: str,
+    planned: Sequence[PlannedRow],
+    chat_template: str | None,
+) -> Iterable[Row]:
+    model = located(workspace.data, named)
+    if not is_there(workspace.data, named):
+        raise dg.Failure(
+            description=f"{model}: the model is gone. Make it again with:\n"
+            "  dagster asset materialize --select llava_checkpoint",
+            allow_retries=False,
+        )
+    settings = workspace.profile.benchmark
+    return ask_model(
+        model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info, chat_template
+    )
+
+
+def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:
+    """Scores as a table; those that are what they were keep the run that made them."""
+    before = {} if previous is None else {row["score_id"]: row for row in previous.to_pylist()}
+
+    def run_of(row: Row) -> str:
+        earlier = before.get(row["score_id"])
+        return earlier["run_id"] if earlier and all(earlier[name] == value for name, value in row.items()) else run_id
+
+    return SUITE.table.from_rows([{**row, "run_id": run_of(row)} for row in rows])
+
+
+def _describe(rows: Sequence[Row], judgements: Sequence[Row]) -> dict[str, Any]:
+    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    for benchmark, of_benchmark in by_benchmark(rows).items():
+        suffix = "" if benchmark == PAINTED else f" of {benchmark}"
+        described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
+    judge = {"judge": dg.MetadataValue.md(judge_line(judgements))} if judgements else {}
+    return described | judge
+
+
+def _plots(scores: Sequence[Mapping[str, Any]], benchmark: str) -> dict[str, Any]:
+    from stablellava_assets.report.plots import radar_chart, scores_chart
+
+    reference = FIGURE_6.get(benchmark)
+    bars = plot(
+        scores_chart(scores, reference), f"{benchmark}: accuracy of the base and the tuned model, an ability a row"
+    )
+    radar = radar_chart(scores, reference)
+    return {"plot": bars} | ({} if radar is None else {"radar": plot(radar, "the same, an ability an axis")})

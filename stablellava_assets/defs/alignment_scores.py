@@ -1,0 +1,48 @@
+"""The ``alignment_scores`` table, which ``filtered_pairs`` publishes beside its own where the profile scores pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import dagster as dg
+
+from stablellava_assets.defs.stage import Stage
+from stablellava_assets.filters.alignment.alignment import Alignment
+from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.rows import Refreshed
+from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
+from stablellava_assets.tables.store import Partition
+
+
+class AlignmentScores:
+    """Scores the pictures of a run's partitions, each once, with what the profile names."""
+
+    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> None:
+        self._alignment: Alignment | None = workspace.alignment()
+        self._store = workspace.store
+        self._stage = stage
+        self._log = context.log
+
+    def of(self, partition: Partition, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Refreshed | None]:
+        """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.
+
+        Raises:
+            PretrainedModelError: a model cannot be loaded.
+        """
+        if self._alignment is None:
+            return list(candidates), None
+        painted = {candidate.image["image_id"]: (candidate.spec, candidate.image) for candidate in candidates}
+        published = self._store.read(ALIGNMENT_SCORES, partition)
+        planned = self._alignment.plan(painted.values(), published.to_pylist() if published is not None else [])
+        scores = self._stage.refresh(partition, planned, self._alignment.score, ALIGNMENT_SCORES)
+        reasons = Counter(scores.data["reason"].drop_null().to_pylist())
+        for reason, count in reasons.items():
+            self._log.warning(
+                f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; their "
+                "pairs are let through, with a note"
+            )
+        verdicts = self._alignment.verdicts(scores.data.to_pylist())
+        return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

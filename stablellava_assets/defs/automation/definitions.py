@@ -1,0 +1,41 @@
+"""Gathers assets, jobs, schedules and sensors into one Definitions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from stablellava_assets.defs.ability_benchmark import ability_benchmark
+from stablellava_assets.defs.ability_scores import ability_scores
+from stablellava_assets.defs.automation.backfills import BATCH_JOB, MEASURE_JOB, next_batch_of_every_ability
+from stablellava_assets.defs.automation.logs import readable_log
+from stablellava_assets.defs.dialogues import dialogues
+from stablellava_assets.defs.filtered_pairs import filtered_pairs
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.llava_checkpoint import llava_checkpoint
+from stablellava_assets.defs.project import WORKSPACE
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.published import PublishedTables
+
+
+def build_definitions() -> dg.Definitions:
+    """Everything the code location offers.
+
+    Steps of a run go one after the other in its own process: each stage uses all cores by itself, and a second
+    process would only load the libraries again.
+    """
+    return dg.Definitions(
+        assets=[prompt_specs, images, dialogues, ability_benchmark, filtered_pairs, llava_checkpoint, ability_scores],
+        jobs=[BATCH_JOB, MEASURE_JOB],
+        schedules=[next_batch_of_every_ability],
+        sensors=[
+            dg.AutomationConditionSensorDefinition(
+                "follow_new_pairs",
+                target=dg.AssetSelection.assets("llava_checkpoint", "ability_scores"),
+                default_status=dg.DefaultSensorStatus.STOPPED,
+                description="Tunes and scores once new pairs are published and nothing upstream is still running.",
+            )
+        ],
+        resources={"workspace": WORKSPACE, "io_manager": PublishedTables(WORKSPACE)},
+        executor=dg.in_process_executor,
+        loggers={"console": readable_log},
+    )

@@ -1,0 +1,53 @@
+"""How many prompts ``prompt_specs`` asks for: ``rows_per_batch``, or what the plan of the batch says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from stablellava_assets.defs.stage import follow_in_warehouse
+from stablellava_assets.planning.plan_table import plan_table
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import BATCH_PLANS
+from stablellava_assets.tables.store import Partition
+
+
+class BatchSizes:
+    """The sizes of a run's ``partitions``. The first of a batch has those of the run planned, the others read."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, workspace: Workspace, partitions: Sequence[Partition]
+    ) -> None:
+        self._workspace = workspace
+        self._partitions = partitions
+        self._run_id = context.run_id
+        self._log = context.log
+
+    def of(self, partition: Partition) -> tuple[int, dict[str, Any]]:
+        """Prompts of the partition, and metadata that says why; none where nothing was planned for it.
+
+        Raises:
+            StoreError: a table cannot be read, or the plan not be written.
+        """
+        if self._workspace.plans is None:
+            return self._workspace.profile.rows_per_batch, {}
+        ability, batch = partition
+        abilities = [other for other, its_batch in self._partitions if its_batch == batch]
+        plan = self._workspace.plans.recorded(batch, abilities, self._run_id)
+        rows, explanation = plan.rows_of(ability), plan.explanation_of(ability)
+        if explanation is None:
+            return rows, {}
+        self._log.info(f"{ability}|{batch}: {rows} prompts planned. {explanation}")
+        return rows, {
+            "planned_rows": rows,
+            "plan": explanation,
+            "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
+        }
+
+    def follow(self) -> dict[str, Any]:
+        """Brings the plans in the warehouse up to date."""
+        if self._workspace.profile.planning is not None:
+            follow_in_warehouse(self._log, self._workspace, [BATCH_PLANS])
+        return {}

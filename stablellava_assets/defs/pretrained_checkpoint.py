@@ -1,0 +1,104 @@
+"""The half of ``llava_checkpoint`` that tunes a checkpoint of the Hugging Face hub."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from stablellava_assets.defs.checkpoint_row import checkpoint_row
+from stablellava_assets.defs.previews import plot
+from stablellava_assets.defs.published import Published
+from stablellava_assets.exports.licences import Origins
+from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
+from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+
+
+def pretrained_checkpoint_id(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
+    """What the checkpoint is called.
+
+    Raises:
+        dagster.Failure: its base or the user's own data is not there.
+    """
+    from stablellava_assets.tuning.pretrained.tuning import checkpoint_id_of
+
+    try:
+        return checkpoint_id_of(pair_keys, settings)
+    except PretrainedTuningError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def tune_pretrained_checkpoint(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    settings: PretrainedTuningSettings,
+    checkpoint_id: str,
+    pairs: pa.Table,
+    images: Published,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The checkpoint's row, and metadata about its training.
+
+    Raises:
+        dagster.Failure: it cannot be tuned; what to change is said.
+    """
+    from stablellava_assets.tuning.pretrained.chart import training_chart
+    from stablellava_assets.tuning.pretrained.tuning import Pair, tune_pretrained
+
+    kept = [
+        Pair(
+            row["pair_id"],
+            row["ability"],
+            row["question_kind"],
+            tuple(row["image_ids"]),
+            tuple({"from": turn["from"], "value": turn["value"]} for turn in row["conversations"]),
+        )
+        for row in pairs.to_pylist()
+    ]
+    wanted = {image_id for pair in kept for image_id in pair.image_ids}
+    folder = workspace.data / "models" / f"llava-{checkpoint_id}"
+    try:
+        result = tune_pretrained(
+            kept,
+            _pictures(images, wanted),
+            _licences(workspace, images, wanted),
+            settings,
+            checkpoint_id,
+            folder,
+            context.log.info,
+        )
+    except PretrainedTuningError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    described = {
+        "rejected rows": sum(result.rejected.values()),
+        "reasons": json.dumps(result.rejected),
+        "samples per second": round(result.log[-1]["samples_per_second"], 2),
+        "peak memory, GiB": round(result.log[-1]["peak_memory_bytes"] / (1 << 30), 2),
+        "training": plot(training_chart(result.log), "loss, learning rate, throughput and memory by step"),
+    }
+    pair_keys = pairs["row_key"].to_pylist()
+    return checkpoint_row(context, workspace, checkpoint_id, result.base, pair_keys, result), described
+
+
+def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    """A partition at a time, so that the pictures of all never lie in memory at once."""
+    for partition in images.partitions:
+        for row in images.read(partition, ["image_id", "image"]).to_pylist():
+            if row["image_id"] in wanted:
+                yield row["image_id"], row["image"]["bytes"]
+
+
+def _licences(workspace: Workspace, images: Published, wanted: set[str]) -> list[str]:
+    drawn = images.read_all(["image_id", "painter", "model"]).to_pylist()
+    painters = Counter((row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted)
+    prompts, dialogues = (
+        Counter(
+            (row["author"], row["model"])
+            for row in workspace.store.read_all(table, columns=["author", "model"]).to_pylist()
+        )
+        for table in (PROMPT_SPECS, DIALOGUES)
+    )
+    return Origins(painters, prompts, dialogues).licence_notes()

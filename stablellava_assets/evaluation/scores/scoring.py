@@ -1,0 +1,195 @@
+"""Whether an answer is right, and what that makes of an ability: the paper's 0/1 keyword score."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stablellava_assets.evaluation.answers.choices import chosen_option
+from stablellava_assets.evaluation.kinds import ASKED_KINDS
+from stablellava_assets.evaluation.scores.statistics import (
+    design_effect,
+    paired_difference,
+    paired_p_value,
+    wilson_interval,
+)
+from stablellava_assets.evaluation.scores.verdicts import ALL, with_verdicts
+from stablellava_assets.evaluation.scores.yes_no import verdict_of, yes_no_figures
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.text.keywords import holds_keyword
+
+__all__ = ["ALL", "answer_verdicts", "is_correct", "score_answers"]
+
+CAPABILITIES = "+"
+"""Joins the abilities of an item that takes several, as ``ocr+math``; it counts for each of them."""
+
+
+def is_correct(
+    answer: str, accepted: Sequence[str], refused: Sequence[str], kind: str, options: Sequence[str] = ()
+) -> bool:
+    """Score one answer 0/1 by keywords.
+
+    Case, hyphens, punctuation and an article that begins a keyword do not count, inflections are the same word (cactus and
+    cacti, ski and skiing), compounds may be written as one or apart (email and e-mail), and only whole words and numbers
+    match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a choice the option
+    that it chooses. Any other answer must hold an accepted keyword that no word such as "not" denies, and no refused one,
+    unless that is part of an accepted one, as hat is of top hat.
+
+    Args:
+        answer: what the model said.
+        accepted: keywords of which one is wanted.
+        refused: keywords that make an answer wrong.
+        kind: one of ``ASKED_KINDS``.
+        options: those of a choice, in the order in which they were offered.
+    """
+    if kind == "yes_no":
+        return verdict_of(answer) in accepted
+    if kind == "choice":
+        return chosen_option(answer, options) in accepted
+    return holds_keyword(answer, accepted, refused)
+
+
+def score_answers(
+    answers: Sequence[Mapping[str, Any]],
+    judgements: Sequence[Mapping[str, Any]] = (),
+    judged_kinds: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """``ability_scores`` rows, but for ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
+
+    A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
+    ``all`` count every item alike; as the painted benchmark asks every ability equally often, they are macro means there.
+    An item that was asked in several rotations is right if every answer is. Difference, p-values and verdict compare base
+    and tuned over the items both answered, and stand in both models' rows; they are null where there are none. Items about one
+    picture are not independent: intervals count them for fewer, and the test compares pictures.
+
+    Args:
+        answers: the answers.
+        judgements: ``answer_judgements`` rows.
+        judged_kinds: the kinds for which a judge's verdict counts; an item without one is ``unscored``, and not in ``n``.
+    """
+    grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
+    groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
+    # Rows of earlier versions do not say which picture it was; then it counts as one of its own.
+    pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
+    for row in answers:
+        scored = _scored(row, grades, judged_kinds)
+        for ability in (*row["ability"].split(CAPABILITIES), ALL):
+            for kind in (row["question_kind"], ALL):
+                group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
+                group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
+    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key], pictures)])
+
+
+def answer_verdicts(
+    answers: Sequence[Mapping[str, Any]], judgements: Sequence[Mapping[str, Any]], judged_kinds: Sequence[str]
+) -> list[bool | None]:
+    """Of each answer whether it counts as right, None where a judge has yet to say; arguments as of :func:`score_answers`."""
+    grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
+    return [_scored(row, grades, judged_kinds).correct for row in answers]
+
+
+class _Scored(NamedTuple):
+    """One answer: right, wrong or not known (None); its grade, and what it says of which truth, where these are asked."""
+
+    correct: bool | None
+    grade: float | None
+    said: tuple[Any, Any] | None
+
+
+def _scored(row: Mapping[str, Any], grades: Mapping[str, Mapping[str, Any]], judged_kinds: Sequence[str]) -> _Scored:
+    if row["question_kind"] in judged_kinds:
+        grade = grades.get(row["answer_id"])
+        return _Scored(None, None, None) if grade is None else _Scored(grade["correct"], grade["grade"], None)
+    said = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
+    return _Scored(row["correct"], None, said)
+
+
+def _order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
+    checkpoint, benchmark, ability, kind = key
+    return checkpoint, benchmark, ability == ALL, ability, (*ASKED_KINDS, kind).index(kind)
+
+
+def _scores(
+    key: tuple[str, str, str, str],
+    by_model: Mapping[str, Mapping[str, Sequence[_Scored]]],
+    pictures: Mapping[str, str],
+) -> Iterator[dict[str, Any]]:
+    checkpoint, benchmark, ability, kind = key
+    # What a judge has yet to grade of one model is left out of both, so that both are scored on the same items.
+    waiting = {
+        item
+        for items in by_model.values()
+        for item, answers in items.items()
+        if any(answer.correct is None for answer in answers)
+    }
+    graded = {
+        model: {item: answers for item, answers in items.items() if item not in waiting}
+        for model, items in by_model.items()
+    }
+    known = {
+        model: {item: all(answer.correct for answer in answers) for item, answers in items.items()}
+        for model, items in graded.items()
+    }
+    compared = _compare(known.get("base", {}), known.get("tuned", {}), pictures)
+    for model, results in sorted(known.items()):
+        if not results:
+            continue
+        correct, effect = sum(results.values()), design_effect(_by_picture(results, pictures))
+        low, high = wilson_interval(correct / effect, len(results) / effect)
+        yield {
+            "score_id": content_key("score", checkpoint, model, benchmark, ability, kind),
+            "checkpoint_id": checkpoint,
+            "model": model,
+            "benchmark": benchmark,
+            "ability": ability,
+            "question_kind": kind,
+            "n": len(results),
+            "correct": correct,
+            "accuracy": correct / len(results),
+            "interval_low": low,
+            "interval_high": high,
+            **compared,
+            **_figures(graded[model], kind),
+            "unscored": len(by_model[model]) - len(results),
+        }
+
+
+def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Collection[list[int]]:
+    """The values of items, a list a picture."""
+    grouped: dict[str, list[int]] = {}
+    for item, value in values.items():
+        grouped.setdefault(pictures[item], []).append(value)
+    return grouped.values()
+
+
+def _compare(
+    base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapping[str, str]
+) -> dict[str, float | None]:
+    gained = {item: tuned[item] - base[item] for item in base if item in tuned}
+    if not gained:
+        return dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"))
+    by_picture = _by_picture(gained, pictures)
+    effect, values = design_effect(by_picture), list(gained.values())
+    difference = paired_difference(values.count(-1) / effect, values.count(1) / effect, len(values) / effect)
+    return {
+        "difference": difference.estimate,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "p_value": paired_p_value(map(sum, by_picture)),
+    }
+
+
+def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> dict[str, Any]:
+    """What is reported beside accuracy: POPE's figures of yes-no questions, the mean grade of judged ones."""
+    answers = [answer for of_item in items.values() for answer in of_item]
+    said = [answer.said for answer in answers if answer.said is not None] if kind == "yes_no" else []
+    figures = yes_no_figures(said) if said else None
+    grades = [answer.grade for answer in answers if answer.grade is not None]
+    return {
+        "precision": figures.precision if figures else None,
+        "recall": figures.recall if figures else None,
+        "f1": figures.f1 if figures else None,
+        "yes_ratio": figures.yes_ratio if figures else None,
+        "undecided": figures.undecided if figures else None,
+        "mean_grade": sum(grades) / len(grades) if grades else None,
+    }

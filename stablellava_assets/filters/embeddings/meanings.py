@@ -1,0 +1,96 @@
+"""What pairs say and show, as vectors: the profile's embedding models over prompts, open answers and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.abilities.prompt_format import normalized_prompt
+from stablellava_assets.filters.candidates import answered
+from stablellava_assets.filters.embeddings.encoders import ImageEncoder, TextEncoder
+from stablellava_assets.filters.embeddings.vector_cache import VectorCache
+from stablellava_assets.filters.near_duplicates.near_vectors import Vector
+from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.tables.identity import content_key
+
+Pictures = Callable[[], Mapping[str, bytes]]
+"""Reads encoded pictures by image id; only called when one is needed."""
+
+
+class Meanings:
+    """Vectors of the pairs that were looked at. What the settings do not name a model for has none.
+
+    Args:
+        settings: the models.
+        folder: where vectors are kept between runs, a file a model.
+    """
+
+    def __init__(self, settings: DuplicateSettings, folder: Path) -> None:
+        self.settings = settings
+        self._texts: dict[str, Vector] = {}
+        self._images: dict[str, Vector] = {}
+        self._text_cache: VectorCache[str] | None = None
+        self._image_cache: VectorCache[bytes] | None = None
+        keys = []
+        if settings.semantic_text is not None:
+            text_encoder = TextEncoder(settings.semantic_text)
+            keys.append(text_encoder.key)
+            self._text_cache = VectorCache(folder / f"texts-{text_encoder.key}.sqlite", text_encoder.encode)
+        if settings.embedded_images is not None:
+            image_encoder = ImageEncoder(settings.embedded_images)
+            keys.append(image_encoder.key)
+            self._image_cache = VectorCache(folder / f"pictures-{image_encoder.key}.sqlite", image_encoder.encode)
+        self.key = content_key(keys)
+        """Changes when a model does."""
+
+    def look_at(self, pairs: Sequence[Mapping[str, Any]], pictures: Pictures) -> None:
+        """Fetch or compute the vectors of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
+
+        Raises:
+            PretrainedModelError: a model cannot be loaded.
+        """
+        if self._text_cache is not None:
+            texts = {
+                content_key(text): text for pair in pairs for text in (self._prompt(pair), self._answer(pair)) if text
+            }
+            self._texts |= self._text_cache.vectors(texts, lambda missing: {key: texts[key] for key in missing})
+        if self._image_cache is not None:
+            image_of = {pair["image_sha256"]: pair["image_ids"][0] for pair in pairs}
+            read = cache(pictures)
+            self._images |= self._image_cache.vectors(
+                image_of,
+                lambda missing: {
+                    key: read()[image_of[key]] for key in missing if _can_be_decoded(read().get(image_of[key]))
+                },
+            )
+
+    def prompt(self, pair: Mapping[str, Any]) -> Vector | None:
+        """Of the prompt; None where prompts are not compared."""
+        return self._texts.get(content_key(text)) if (text := self._prompt(pair)) else None
+
+    def answer(self, pair: Mapping[str, Any]) -> Vector | None:
+        """Of the answers to an open question; None where they are not compared, or the question is closed."""
+        return self._texts.get(content_key(text)) if (text := self._answer(pair)) else None
+
+    def image(self, pair: Mapping[str, Any]) -> Vector | None:
+        """Of the first picture; None for one that cannot be decoded."""
+        return self._images.get(pair["image_sha256"])
+
+    def _prompt(self, pair: Mapping[str, Any]) -> str | None:
+        text = self.settings.semantic_text
+        return normalized_prompt(pair["prompt"]) if text is not None and text.near_prompt < 1 else None
+
+    def _answer(self, pair: Mapping[str, Any]) -> str | None:
+        text = self.settings.semantic_text
+        return answered(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+
+
+def _can_be_decoded(encoded: bytes | None) -> bool:
+    try:
+        upright(encoded)
+    except UndecodablePictureError:
+        return False
+    return True

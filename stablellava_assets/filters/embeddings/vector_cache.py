@@ -1,0 +1,69 @@
+"""Embeddings on disk, so that each text and each picture goes through its model once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stablellava_assets.filters.near_duplicates.near_vectors import Vector
+
+ItemT = TypeVar("ItemT")
+_AT_ONCE = 256
+_WAIT = 600.0
+
+
+class VectorCache(Generic[ItemT]):
+    """Vectors of one model by the content hash of what was encoded. It can be deleted at any time.
+
+    Args:
+        path: the SQLite file; made when first written.
+        encode: what makes vectors, shape (items, width).
+    """
+
+    def __init__(self, path: Path, encode: Callable[[Sequence[ItemT]], NDArray[np.float32]]) -> None:
+        self._path = path
+        self._encode = encode
+
+    def vectors(self, keys: Iterable[str], read: Callable[[list[str]], Mapping[str, ItemT]]) -> dict[str, Vector]:
+        """A vector a key. What was never encoded is encoded and kept, some hundred at a time.
+
+        Args:
+            keys: content hashes.
+            read: gives the items of the keys that are missing; those it leaves out get no vector.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+            wanted = list(dict.fromkeys(keys))
+            known = _known(connection, wanted)
+            missing = [key for key in wanted if key not in known]
+            for start in range(0, len(missing), _AT_ONCE):
+                known |= self._make(connection, read(missing[start : start + _AT_ONCE]))
+        return known
+
+    def _make(self, connection: sqlite3.Connection, items: Mapping[str, ItemT]) -> dict[str, Vector]:
+        if not items:
+            return {}
+        made = dict(zip(items, self._encode(list(items.values())), strict=True))
+        connection.execute("BEGIN IMMEDIATE")
+        rows = [(key, vector.tobytes()) for key, vector in made.items()]
+        connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
+        return made
+
+
+def _known(connection: sqlite3.Connection, keys: Iterable[str]) -> dict[str, Vector]:
+    found = {}
+    for key in keys:
+        row = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        if row is not None:
+            found[key] = np.frombuffer(row[0], np.float32)
+    return found

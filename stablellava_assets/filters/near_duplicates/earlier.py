@@ -1,0 +1,94 @@
+"""What a partition's pairs are compared with: what the batches before it kept, as far as they could repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stablellava_assets.filters.candidates import EARLIER_COLUMNS, Candidate
+from stablellava_assets.filters.embeddings.meanings import Meanings
+from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
+from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
+from stablellava_assets.tables.store import ParquetStore, Partition
+
+
+class EarlierPairs:
+    """The kept pairs of earlier batches: those of the same ability, or of all if the settings say so.
+
+    Args:
+        store: the tables.
+        folder: local folder of the indexes beside them.
+        settings: what counts as a repeat, and across what.
+    """
+
+    def __init__(self, store: ParquetStore, folder: Path, settings: DuplicateSettings) -> None:
+        self._store = store
+        self._folder = folder
+        self._settings = settings
+
+    @cached_property
+    def meanings(self) -> Meanings | None:
+        """The vectors of all pairs that were met; None where the settings name no embedding model."""
+        if self._settings.semantic_text is None and self._settings.embedded_images is None:
+            return None
+        return Meanings(self._settings, self._folder / "embeddings")
+
+    def in_order(self, partitions: Sequence[Partition]) -> list[Partition]:
+        """The partitions of a run, each after those that it is compared with."""
+        return sorted(partitions, key=_batch_first) if self._settings.across_abilities else list(partitions)
+
+    def repeatable_by(self, partition: Partition, candidates: Sequence[Candidate]) -> list[Row]:
+        """Rows of ``EARLIER_COLUMNS`` that ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
+
+        Raises:
+            PretrainedModelError: an embedding model cannot be loaded.
+            KeptIndexError: the index is damaged.
+            StoreError: an earlier partition cannot be read.
+        """
+        pairs = [candidate.compared for candidate in candidates]
+        pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
+        if self.meanings is not None:
+            self.meanings.look_at(pairs, lambda: pictures)
+        before = self._before(partition)
+        if not before:
+            return []
+        name = "every-ability" if self._settings.across_abilities else partition[0]
+        index = KeptIndex(self._folder / FILTERED_PAIRS.name, name, self._settings, self.meanings)
+        index.follow({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
+        found = index.repeatable_by(pairs, before)
+        if self.meanings is not None:
+            self.meanings.look_at(found, lambda: self._pictures_of(found, before))
+        return found
+
+    def _before(self, partition: Partition) -> list[Partition]:
+        published = self._store.partitions(FILTERED_PAIRS)
+        if self._settings.across_abilities:
+            earlier = (other for other in published if _batch_first(other) < _batch_first(partition))
+            return sorted(earlier, key=_batch_first)
+        ability, batch = partition
+        return [other for other in published if other[0] == ability and other[1] < batch]
+
+    def _read(self, partition: Partition) -> list[Row]:
+        data = self._store.read(FILTERED_PAIRS, partition, EARLIER_COLUMNS)
+        pairs: list[Row] = [] if data is None else data.to_pylist()
+        if self.meanings is not None:
+            self.meanings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
+        return pairs
+
+    def _pictures_of(self, pairs: Sequence[Mapping[str, Any]], partitions: Sequence[Partition]) -> dict[str, bytes]:
+        wanted = pa.array(sorted({pair["image_ids"][0] for pair in pairs}), pa.string())
+        images = self._store.read_all(IMAGES, partitions, ["image_id", "image"])
+        chosen = images.filter(pc.is_in(images["image_id"], value_set=wanted)).to_pylist()
+        return {row["image_id"]: row["image"]["bytes"] for row in chosen if row["image"] is not None}
+
+
+def _batch_first(partition: Partition) -> tuple[str, str]:
+    ability, batch = partition
+    return batch, ability

@@ -1,0 +1,220 @@
+"""An index on disk of what was kept, so that a new batch reads only what it might repeat.
+
+It lies beside the tables and follows them: a partition that was published anew is read anew, all others are left
+alone. It can be deleted at any time and is then built from the Parquet files again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stablellava_assets.filters.embeddings.meanings import Meanings
+from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.near_duplicates.key_runs import SCHEMA as KEY_RUNS
+from stablellava_assets.filters.near_duplicates.key_runs import KeyRuns
+from stablellava_assets.filters.near_duplicates.lookup_keys import lookup_keys
+from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.store import Partition
+from stablellava_assets.text.normalized import normalized_text
+
+_VERSION = 4
+"""Raise it when keys are made or stored otherwise: the file then has another name, and older ones are deleted."""
+
+_WAIT = 600.0
+_CACHE_KIB = 64 * 1024
+_PAGE = 16 * 1024
+_MAPPED = 16 * 1024**3
+_ROUNDING = 1e-3
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS partitions (
+    name TEXT PRIMARY KEY, version TEXT NOT NULL, first INTEGER NOT NULL, beyond INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pairs (number INTEGER PRIMARY KEY AUTOINCREMENT, pair TEXT NOT NULL);
+{KEY_RUNS}
+CREATE TABLE IF NOT EXISTS vectors (
+    kind TEXT, subject TEXT, pair INTEGER, vector BLOB NOT NULL, PRIMARY KEY (kind, subject, pair)
+) WITHOUT ROWID;
+"""
+
+ReadKept = Callable[[Partition], Sequence[Mapping[str, Any]]]
+"""Reads what a partition kept: rows of ``EARLIER_COLUMNS``, in order."""
+
+
+class KeptIndexError(ExplainedError, RuntimeError):
+    """An index that cannot be read or written; the message names the file and what to do."""
+
+
+class KeptIndex:
+    """What partitions of ``filtered_pairs`` kept, by what a pair could repeat. Several processes may use one file.
+
+    Args:
+        folder: where the SQLite file lies; settings that lead to other keys, and other models, have a file of their own.
+        name: of the file, as an ability.
+        settings: what counts as a repeat.
+        meanings: vectors, where the settings compare by embeddings.
+    """
+
+    def __init__(self, folder: Path, name: str, settings: DuplicateSettings, meanings: Meanings | None = None) -> None:
+        thresholds = (settings.near_prompt, settings.near_answer, settings.image_bits)
+        models = meanings.key if meanings is not None else None
+        paths = [
+            folder / f"{name}.{content_key(version, thresholds, models)[:8]}.sqlite"
+            for version in range(1, _VERSION + 1)
+        ]
+        *self._outdated, self.path = paths
+        self._settings = settings
+        self._meanings = meanings
+
+    @without_collection()
+    def follow(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
+        """Bring the index up to date with these partitions; returns those that had to be read.
+
+        Args:
+            versions: a token of each partition that changes whenever it is published.
+            read: called for partitions whose token is new, in their order.
+        """
+        if not versions:
+            return []
+        with self._open() as connection:
+            known = dict(connection.execute("SELECT name, version FROM partitions"))
+            stale = [partition for partition, version in versions.items() if known.get(_name(partition)) != version]
+            # What takes long is done before the file is locked.
+            for partition in stale:
+                pairs = read(partition)
+                keys = lookup_keys(pairs, self._settings)
+                with _writing(connection):
+                    _forget(connection, partition)
+                    self._remember(connection, partition, versions[partition], pairs, keys)
+        return stale
+
+    @without_collection()
+    def repeatable_by(self, pairs: Sequence[Mapping[str, Any]], among: Sequence[Partition]) -> list[Row]:
+        """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, partition by partition, in their order.
+
+        The pairs returned are a few too many, never too few: what they are compared by decides.
+        """
+        if not among:
+            return []
+        with self._open() as connection:
+            # One view of the file from here on, whatever other processes write.
+            connection.execute("BEGIN")
+            alike = KeyRuns(connection).owners(lookup_keys(pairs, self._settings)[:, 0])
+            found = np.union1d(alike, np.array(self._near_in_meaning(connection, pairs), alike.dtype))
+            rows = []
+            for partition in among:
+                query = "SELECT first, beyond FROM partitions WHERE name = ?"
+                first, beyond = np.searchsorted(found, connection.execute(query, (_name(partition),)).fetchone())
+                query = "SELECT pair FROM pairs WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
+                rows += connection.execute(query, (json.dumps(found[first:beyond].tolist()),)).fetchall()
+        return [json.loads(pair) for (pair,) in rows]
+
+    def _remember(
+        self,
+        connection: sqlite3.Connection,
+        partition: Partition,
+        version: str,
+        pairs: Sequence[Mapping[str, Any]],
+        keys: Any,
+    ) -> None:
+        # A number is never given twice: keys of pairs that are gone may still name theirs.
+        query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'pairs'"
+        (first,) = connection.execute(query).fetchone()
+        row = _name(partition), version, first, first + len(pairs)
+        connection.execute("INSERT INTO partitions VALUES (?, ?, ?, ?)", row)
+        rows = ((first + at, json.dumps(dict(pair), ensure_ascii=False)) for at, pair in enumerate(pairs))
+        connection.executemany("INSERT INTO pairs VALUES (?, ?)", rows)
+        alive = connection.execute(
+            "SELECT first, beyond FROM partitions WHERE first < beyond ORDER BY first"
+        ).fetchall()
+        KeyRuns(connection).add(keys[:, 0], keys[:, 1] + first, alive)
+        connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", self._vectors(pairs, first))
+
+    def _vectors(self, pairs: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[str, str, int, bytes]]:
+        for at, pair in enumerate(pairs):
+            for kind, (vector, _) in self._compared(pair).items():
+                if vector is not None:
+                    yield kind, normalized_text(pair["subject"]), first + at, vector.tobytes()
+
+    def _compared(self, pair: Mapping[str, Any]) -> dict[str, tuple[Any, float]]:
+        """The vectors of a pair, and from which cosine they are near."""
+        if self._meanings is None:
+            return {}
+        compared = {}
+        if (text := self._settings.semantic_text) is not None:
+            compared["prompt"] = self._meanings.prompt(pair), text.near_prompt
+            compared["answer"] = self._meanings.answer(pair), text.near_answer
+        if (images := self._settings.embedded_images) is not None:
+            compared["image"] = self._meanings.image(pair), images.near_image
+        return compared
+
+    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The kept pairs near one of ``pairs``: of the subjects that these have, each is compared with each."""
+        asking: dict[tuple[str, str], tuple[list[Any], float]] = {}
+        for pair in pairs:
+            for kind, (vector, near) in self._compared(pair).items():
+                if vector is not None:
+                    asking.setdefault((kind, normalized_text(pair["subject"])), ([], near))[0].append(vector)
+        found: set[int] = set()
+        for group, (vectors, near) in asking.items():
+            rows = connection.execute(
+                "SELECT pair, vector FROM vectors WHERE kind = ? AND subject = ?", group
+            ).fetchall()
+            if rows:
+                kept = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
+                nearest = (kept @ np.stack(vectors).T).max(axis=1)
+                found.update(rows[at][0] for at in np.nonzero(nearest >= near - _ROUNDING)[0])
+        return sorted(found)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            for path in self._outdated:
+                path.unlink(missing_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA page_size={_PAGE}")
+                connection.execute(f"PRAGMA mmap_size={_MAPPED}")
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+                connection.executescript(_SCHEMA)
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise KeptIndexError(
+                f"{self.path}: the index of kept pairs cannot be used ({error}). Delete the file; it is built again."
+            ) from error
+
+
+@contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _forget(connection: sqlite3.Connection, partition: Partition) -> None:
+    name = (_name(partition),)
+    numbers = connection.execute("SELECT first, beyond FROM partitions WHERE name = ?", name).fetchone()
+    if numbers is None:
+        return
+    connection.execute("DELETE FROM pairs WHERE number >= ? AND number < ?", numbers)
+    connection.execute("DELETE FROM vectors WHERE pair >= ? AND pair < ?", numbers)
+    connection.execute("DELETE FROM partitions WHERE name = ?", name)
+
+
+def _name(partition: Partition) -> str:
+    return "|".join(partition)

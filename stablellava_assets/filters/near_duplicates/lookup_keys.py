@@ -1,0 +1,68 @@
+"""Numbers by which pairs that may repeat each other find each other: two pairs that could, share one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stablellava_assets.abilities.prompt_format import normalized_prompt
+from stablellava_assets.filters.candidates import answered, asked
+from stablellava_assets.filters.near_duplicates.minhash import MinHashBands
+from stablellava_assets.filters.near_duplicates.near_images import slices_of
+from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.text.normalized import normalized_text
+
+Keys = NDArray[np.int64]
+"""Keys of several pairs, shape (keys, 2): the key, and the position of its pair."""
+
+
+def lookup_keys(pairs: Sequence[Mapping[str, Any]], settings: DuplicateSettings) -> Keys:
+    """The keys of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
+
+    A prompt and its picture have their keys with the first pair of their spec, as ``KeptPairs`` has them.
+    """
+    first_of_spec: dict[str, int] = {}
+    for position, pair in enumerate(pairs):
+        first_of_spec.setdefault(pair["spec_ids"][0], position)
+    specs = list(first_of_spec.values())
+    open_pairs = [position for position, pair in enumerate(pairs) if pair["expected"] is None]
+    subjects = [normalized_text(pair["subject"]) for pair in pairs]
+    parts = [
+        _texts(
+            "prompt", specs, subjects, [normalized_prompt(pairs[at]["prompt"]) for at in specs], settings.near_prompt
+        ),
+        _texts("answer", open_pairs, subjects, [answered(pairs[at]) for at in open_pairs], settings.near_answer),
+        _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
+        _hashed([("asked", "\0".join(asked(pair)), at) for at, pair in enumerate(pairs)]),
+        _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
+        _hashed(
+            [
+                (f"looks {subjects[at]}", f"{number} {part}", at)
+                for at in specs
+                for number, part in enumerate(slices_of(pairs[at]["perceptual_hash"], settings.image_bits))
+            ]
+        ),
+    ]
+    return np.concatenate(parts)
+
+
+def _texts(kind: str, positions: Sequence[int], subjects: Sequence[str], texts: Sequence[str], near: float) -> Keys:
+    if near >= 1:
+        return _hashed([(f"{kind} {subjects[at]}", text, at) for at, text in zip(positions, texts, strict=True)])
+    bands = MinHashBands(near)
+    keys = bands.keys([f"{kind} {subjects[at]}" for at in positions], texts).view(np.int64)
+    owners = np.repeat(np.array(positions, np.int64), bands.count)
+    return np.stack([keys.reshape(-1), owners], axis=1)
+
+
+def _hashed(items: Sequence[tuple[str, str, int]]) -> Keys:
+    keys = [(_number(f"{kind}\0{text}"), position) for kind, text, position in items]
+    return np.array(keys, np.int64).reshape(-1, 2)
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

@@ -1,0 +1,167 @@
+"""The first half of a verdict: what can be said of a pair by itself, which stays true while it stays the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stablellava_assets.abilities.prompt_format import keywords_of
+from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.findings import ALWAYS_NOTED, ROW_RULES, Finding
+from stablellava_assets.filters.review.overrule import findings_against
+from stablellava_assets.filters.rules.dialogue_rules import check_dialogue
+from stablellava_assets.filters.rules.image_rules import PictureReading, read_picture
+from stablellava_assets.filters.rules.prompt_rules import check_prompt
+from stablellava_assets.filters.rules.subject_rules import check_subject, name_to_say
+from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.row import Row
+from stablellava_assets.text.word_forms import named_as_a_person
+
+_VERSION = 2
+"""Part of every row key: raise it when a row rule changes its mind about a pair."""
+
+_COMPARED_WITH = {"across_abilities", "semantic_text", "embedded_images"}
+
+_WORTH_A_THREAD = 65_536
+"""Mean size in bytes from which pictures are decoded on threads; smaller ones are done before a thread takes over."""
+
+
+def settings_key(settings: FilterSettings) -> str:
+    """Hash of the settings and of the version of the row rules.
+
+    What says only with whom a pair is compared is left out, as comparisons are made anew every time; so is alignment: what
+    of it decides about a pair is in the key of its scores.
+    """
+    part = settings.model_dump(mode="json", exclude={"duplicates": _COMPARED_WITH, "alignment": True})
+    return content_key("filters", _VERSION, part)
+
+
+def examination_key(candidate: Candidate, settings: str) -> str:
+    """The row key of a verdict; ``settings`` is their :func:`settings_key`."""
+    rows = (candidate.dialogue, candidate.image, candidate.spec)
+    scored = [] if candidate.alignment is None else [candidate.alignment.key]
+    # Their verdicts may be others since these forms are known; all others keep their keys.
+    later = any(named_as_a_person(str(candidate.spec["subject"]), answer) for answer in candidate.answers)
+    named = ["forms of persons"] if later else []
+    return content_key("verdict", settings, [row["row_key"] for row in rows], *scored, *named)
+
+
+def examine(
+    candidates: Sequence[Candidate],
+    settings: FilterSettings,
+    previous: Iterable[Mapping[str, Any]] = (),
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[list[Row], int]:
+    """Verdict rows with the findings of the row rules, in order, and how many were taken over from ``previous``.
+
+    Args:
+        candidates: the pairs of a partition. Pictures that several of them share are decoded once.
+        settings: thresholds.
+        previous: earlier verdicts on this partition, kept and rejected; those whose key is unchanged are taken over.
+        report: receives a progress line.
+    """
+    known = {(row["pair_id"], row["row_key"]): row for row in previous}
+    key = settings_key(settings)
+    keys = [examination_key(candidate, key) for candidate in candidates]
+    ids = [(candidate.dialogue["pair_id"], row_key) for candidate, row_key in zip(candidates, keys, strict=True)]
+    new = [candidate for candidate, row_id in zip(candidates, ids, strict=True) if row_id not in known]
+    readings = _read_pictures(new, settings, report)
+    rows = [
+        _row_part(known[row_id])
+        if row_id in known
+        else _verdict(candidate, readings[candidate.image["image_id"]], row_id[1], settings)
+        for candidate, row_id in zip(candidates, ids, strict=True)
+    ]
+    return rows, len(candidates) - len(new)
+
+
+def add_finding(row: Row, finding: Finding, settings: FilterSettings) -> None:
+    """Record ``finding`` in a verdict row: as a note or as a reason, whichever the settings say."""
+    if finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED:
+        row["notes"].append(f"{finding.rule}: {finding.explanation}")
+    else:
+        row["reasons"].append(finding.rule)
+        row["explanations"].append(finding.explanation)
+    if row["nearest_pair_id"] is None:
+        row["nearest_pair_id"] = finding.pair_id
+
+
+def _read_pictures(
+    candidates: Sequence[Candidate], settings: FilterSettings, report: Callable[[str], None]
+) -> dict[str, PictureReading]:
+    pictures = {candidate.image["image_id"]: candidate.image for candidate in candidates}
+    if not pictures:
+        return {}
+    report(f"looking at {len(pictures)} pictures of {len(candidates)} pairs")
+    images = list(pictures.values())
+
+    def read(image: Row) -> PictureReading:
+        return read_picture(image, settings.min_image_spread)
+
+    if sum(map(_encoded_bytes, images)) < _WORTH_A_THREAD * len(images):
+        readings = list(map(read, images))
+    else:
+        # Decoding releases the interpreter's lock, so threads use every core and no picture is copied to a process.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            readings = list(pool.map(read, images))
+    return dict(zip(pictures, readings, strict=True))
+
+
+def _encoded_bytes(image: Row) -> int:
+    return len((image["image"] or {}).get("bytes") or b"")
+
+
+def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settings: FilterSettings) -> Row:
+    dialogue, spec, image = candidate.dialogue, candidate.spec, candidate.image
+    findings = [
+        *check_prompt(spec["prompt"], settings.prompt),
+        *check_dialogue(candidate, settings.dialogue),
+        *check_subject(candidate, settings.dialogue),
+        *picture.findings,
+        *(candidate.alignment.findings if candidate.alignment else ()),
+    ]
+    named = None
+    if name_to_say(candidate) is not None:
+        named = all(finding.rule != "subject_not_named" for finding in findings)
+    row: Row = {
+        "pair_id": dialogue["pair_id"],
+        "ability": dialogue["ability"],
+        "batch": dialogue["batch"],
+        "spec_ids": dialogue["spec_ids"],
+        "image_ids": dialogue["image_ids"],
+        "prompt": spec["prompt"],
+        "subject": spec["subject"],
+        "conversations": dialogue["conversations"],
+        "question_kind": dialogue["question_kind"],
+        "expected": dialogue["expected"],
+        "reasons": [],
+        "explanations": [],
+        "notes": [],
+        "keyword_count": len(keywords_of(spec["prompt"])),
+        "answer_words": max((len(answer.split()) for answer in candidate.answers), default=0),
+        "subject_named": named,
+        "image_spread": picture.spread,
+        "image_sha256": image["sha256"],
+        "perceptual_hash": image["perceptual_hash"],
+        "nearest_pair_id": None,
+        "row_key": row_key,
+    }
+    for finding in findings:
+        add_finding(row, finding, settings)
+    return row
+
+
+def _row_part(verdict: Mapping[str, Any]) -> Row:
+    """An earlier verdict, less what the set rules and people said of it."""
+    row = {name: value for name, value in verdict.items() if name != "run_id"}
+    reasons = [(rule, explanation) for rule, explanation in findings_against(verdict) if rule in ROW_RULES]
+    notes = [note for note in verdict["notes"] if note.partition(":")[0] in ROW_RULES]
+    return row | {
+        "reasons": [reason for reason, _ in reasons],
+        "explanations": [explanation for _, explanation in reasons],
+        "notes": notes,
+        "nearest_pair_id": None,
+    }

@@ -1,0 +1,43 @@
+"""What can be wrong with a picture, looked at by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablellava_assets.filters.findings import Finding
+from stablellava_assets.pictures.decoding import upright
+
+
+class PictureReading(NamedTuple):
+    """Standard deviation of the grey values (0 to 255; None if the picture cannot be read), and what was found."""
+
+    spread: float | None
+    findings: tuple[Finding, ...]
+
+
+def read_picture(image: Mapping[str, Any], min_spread: float) -> PictureReading:
+    """Decode an ``images`` row's picture and judge it."""
+    encoded = (image["image"] or {}).get("bytes")
+    if not encoded:
+        return _broken("The picture has no bytes.")
+    try:
+        picture = upright(encoded)
+        spread = float(np.asarray(picture.convert("L")).std())
+    except ValueError as error:
+        return _broken(f"The picture cannot be decoded: {error}.")
+    if picture.size != (image["width"], image["height"]):
+        expected = f"{image['width']} x {image['height']}"
+        return _broken(f"The picture is {picture.width} x {picture.height} pixels; its row says {expected}.", spread)
+    if spread < min_spread:
+        finding = Finding(
+            "blank_image", f"The picture's grey values spread by {spread:.1f}; at least {min_spread} is asked."
+        )
+        return PictureReading(spread, (finding,))
+    return PictureReading(spread, ())
+
+
+def _broken(explanation: str, spread: float | None = None) -> PictureReading:
+    return PictureReading(spread, (Finding("broken_image", explanation),))

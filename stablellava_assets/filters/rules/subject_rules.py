@@ -1,0 +1,82 @@
+"""Does the dialogue speak of what the picture was painted to show?
+
+An answer that shares no word with its subject is rejected. One that names a part of it ("a black limousine" for ``Black-car``)
+is kept and noted: among the released answers nearly all of these are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.settings import DialogueRuleSettings
+from stablellava_assets.text.word_forms import content_words, missing_words
+
+_SAYS_YES_OR_NO = frozenset({"yes_no", "negative_presupposition"})
+_LEAVES_OPEN = frozenset({"what", "misleading"})
+_DENIES = re.compile(r"\b(?:no|not|none|nothing|nobody|neither|without|cannot)\b|n['’]t\b", re.IGNORECASE)
+
+
+def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str]]) -> list[str]:
+    """The content words of ``name`` that ``answer`` says neither in some form nor by another name."""
+    return [
+        word
+        for word in missing_words(name, answer)
+        if all(missing_words(other, answer) for other in other_names.get(word, ()))
+    ]
+
+
+def name_to_say(candidate: Candidate) -> str | None:
+    """What an answer must name: the expected word or, in an open question, the subject; None where it must say yes or no."""
+    if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
+        return None
+    expected = candidate.dialogue["expected"]
+    return str(candidate.spec["subject"] if expected is None else expected)
+
+
+def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:
+    """What is held against the pair for what it asks, and for not naming its subject, or not saying yes or no when asked."""
+    yield from _check_question(candidate)
+    answer = " ".join(candidate.answers)
+    name = name_to_say(candidate)
+    expected = candidate.dialogue["expected"]
+    if name is not None:
+        yield from check_naming(name, answer, settings)
+    elif candidate.dialogue["question_kind"] == "negative_presupposition":
+        if not _DENIES.search(answer):
+            yield Finding(
+                "expected_missing", "The answer should deny what the question takes for granted and does not."
+            )
+    elif expected is not None and missing_words(expected, answer):
+        yield Finding("expected_missing", f"The answer should say {expected!r} and does not.")
+
+
+def _check_question(candidate: Candidate) -> Iterator[Finding]:
+    """A question must leave its answer open, and offer it among its options if it offers any but misleading ones."""
+    kind, expected = candidate.dialogue["question_kind"], candidate.dialogue["expected"]
+    if expected is None or not candidate.questions:
+        return
+    question = candidate.questions[0]
+    if kind in _LEAVES_OPEN and not missing_words(expected, question):
+        yield Finding("question_gives_answer", f"The question already says {expected!r}.")
+    if kind == "either_or" and missing_words(expected, question):
+        yield Finding("answer_not_offered", f"The question does not offer {expected!r}, which is right.")
+
+
+def check_naming(name: str, answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
+    """What is held against ``answer`` for naming ``name`` not at all, or in part."""
+    missing = unnamed_words(name, answer, settings.other_names)
+    if not missing:
+        return
+    said = [word for word in content_words(name) if word not in missing]
+    if said:
+        explanation = f"Of {name!r} the answer says {_listed(said)} but not {_listed(missing)}."
+        yield Finding("subject_partly_named", explanation)
+    else:
+        yield Finding("subject_not_named", f"No word of the answer is a form of {name!r}.")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(repr(word) for word in words)

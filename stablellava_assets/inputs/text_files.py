@@ -1,0 +1,227 @@
+"""Text files that people bring: one way to read them, whatever program saved them."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stablellava_assets.inputs.explained import ExplainedError, said_by_the_system
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # Before UTF-16, whose mark begins this one.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NAMES = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "utf-32-le": "UTF-32", "utf-32-be": "UTF-32"}
+_KINDS = (
+    (b"\x1f\x8b", "a file packed by gzip; unpack it"),
+    (b"PK\x03\x04", "a ZIP archive, or a table of Excel; unpack it, or save it as text"),
+    (b"BZh", "a file packed by bzip2; unpack it"),
+    (b"\xfd7zXZ", "a file packed by xz; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by zstd; unpack it"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it"),
+    (b"PAR1", "a Parquet table; save it as text"),
+    (b"ARROW1", "an Arrow table; save it as text"),
+    (b"SQLite format 3", "an SQLite database; save its table as text"),
+)
+"""What files of other kinds begin with, and what is to be done with them."""
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_HEAD = 4096
+_LONGEST_CELL = 2**31 - 1
+
+
+class TextFileError(ExplainedError, ValueError):
+    """A file that cannot be read as text, or not as what it should hold; the message names file, line and remedy."""
+
+
+def read_text(path: Path) -> str:
+    """A file's text: UTF-8 with or without a byte order mark, or what another mark says (UTF-16, UTF-32).
+
+    Line ends stay as they are.
+
+    Raises:
+        TextFileError: it cannot be read, is no text, or is in an encoding that it does not name.
+    """
+    return decode_text(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        TextFileError: it is not there, is a folder, or may not be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TextFileError(f"{path}: cannot be read ({error.strerror or said_by_the_system(error)})") from error
+    except ValueError as error:  # A byte of zero, or half of a character.
+        raise TextFileError(f"{str(path)!r}: is no name of a file") from error
+
+
+def decode_text(content: bytes, name: str) -> str:
+    """As :func:`read_text`, of bytes; ``name`` is what errors call them."""
+    if kind := next((kind for mark, kind in _KINDS if content.startswith(mark)), None):
+        raise TextFileError(f"{name}:1: is not text but {kind}")
+    if content.startswith(_POINTER):
+        raise TextFileError(f"{name}:1: is what Git LFS keeps in a file's place; fetch the file itself (git lfs pull)")
+    mark, encoding = next(((mark, named) for mark, named in _MARKS if content.startswith(mark)), (b"", "utf-8"))
+    body = content[len(mark) :]
+    if encoding == "utf-8" and b"\0" in body[:_HEAD]:
+        even, odd = body[:_HEAD:2].count(0), body[1:_HEAD:2].count(0)
+        like = (
+            "UTF-16 without a byte order mark; save it as UTF-8" if max(even, odd) > 10 * min(even, odd) + 1 else None
+        )
+        raise TextFileError(f"{name}:1: is not text: it holds bytes of zero" + (f", as {like}" if like else ""))
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body[: error.start].decode(encoding, "replace").count("\n") + 1
+        found = body[error.start : error.start + 1].hex().upper()
+        guess = ", perhaps in Windows-1252 or Latin-1" if encoding == "utf-8" and _could_be_latin(body) else ""
+        raise TextFileError(
+            f"{name}:{line}: is not {_NAMES[encoding]} (byte 0x{found} at byte {error.start + len(mark)} of the file{guess}); "
+            "save it as UTF-8"
+        ) from error
+
+
+def _could_be_latin(body: bytes) -> bool:
+    """Whether a text's bytes are those of letters and signs, as in old Western encodings."""
+    controls = sum(byte < 32 and byte not in (9, 10, 12, 13) for byte in body[:_HEAD])
+    return controls == 0
+
+
+def can_be_written(text: str) -> bool:
+    """Whether a text is whole: half of a surrogate pair can be escaped in JSON, and written nowhere."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class JsonEntry:
+    """A value of a file of JSON values and the line on which it begins; where it is no JSON, ``mistake`` says why."""
+
+    line: int
+    value: Any = None
+    mistake: str | None = None
+
+
+def json_value(path: Path) -> Any:
+    """The one JSON value that a file holds.
+
+    Raises:
+        TextFileError: it cannot be read, or is no JSON; the line is named.
+    """
+    return json_value_of(read_text(path), str(path))
+
+
+def json_value_of(text: str, name: str) -> Any:
+    """As :func:`json_value`, of a text; ``name`` is what errors call it."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TextFileError(f"{name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
+    except (RecursionError, ValueError) as error:
+        raise TextFileError(f"{name}:1: {unreadable_json(error)}") from error
+
+
+def unreadable_json(error: Exception) -> str:
+    """Why Python does not read what may well be JSON: what it raised but for ``JSONDecodeError``."""
+    if isinstance(error, RecursionError):
+        return "not JSON: it is nested too deeply"
+    return f"not JSON: a number has more than {sys.get_int_max_str_digits()} digits"
+
+
+def json_lines(text: str) -> Iterator[JsonEntry]:
+    """An entry a line that is not blank. U+2028 and the like end no line: they may stand in JSON's strings."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield JsonEntry(number, json.loads(line))
+            except json.JSONDecodeError as error:
+                yield JsonEntry(number, line.rstrip("\r"), f"not JSON: {error.msg} at column {error.colno}")
+            except (RecursionError, ValueError) as error:
+                yield JsonEntry(number, line.rstrip("\r"), unreadable_json(error))
+
+
+def json_values(path: Path) -> list[JsonEntry]:
+    """The rows of a file: those of a JSON array, or a value a line; where a line is none, its entry says so.
+
+    Raises:
+        TextFileError: the file cannot be read, or is neither an array nor holds an object on any line.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        values = json_value_of(text, str(path))
+        return [JsonEntry(1, value) for value in values]
+    lines = list(json_lines(text))
+    if lines and not any(isinstance(line.value, dict) for line in lines):
+        if (keys := _keys_of_one_object(text)) is not None:
+            raise TextFileError(
+                f"{path}:1: is one JSON object over several lines, not an array or an object a line; its keys are {keys}"
+            )
+        raise TextFileError(f"{path}:{lines[0].line}: {lines[0].mistake or 'not a JSON object'}")
+    return lines
+
+
+def _keys_of_one_object(text: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except (RecursionError, ValueError):
+        return None
+    return (", ".join(map(repr, list(value)[:10])) or "none") if isinstance(value, dict) else None
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """A row's cells and the line on which it begins."""
+
+    line: int
+    cells: list[str]
+
+
+def csv_rows(text: str, name: str, delimiter: str = ",") -> Iterator[CsvRow]:
+    """The rows of a table as text, header and blank ones included, read strictly.
+
+    Raises:
+        TextFileError: a quote is never closed, or something follows a closed one; ``name`` and the line are named.
+    """
+    # The csv module keeps one limit for all, and a picture in base64 is a long cell.
+    csv.field_size_limit(_LONGEST_CELL)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begins = 1
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            said = "a quote is opened here and never closed" if "end of data" in str(error) else f"not CSV: {error}"
+            raise TextFileError(f"{name}:{begins}: {said}; a quote within a cell is written twice") from error
+        yield CsvRow(begins, cells)
+        begins = rows.line_num + 1
+
+
+def header_of(cells: Sequence[str], name: str) -> list[str]:
+    """The names of columns, without blanks around them.
+
+    Raises:
+        TextFileError: one stands twice.
+    """
+    names = [cell.strip() for cell in cells]
+    if twice := next((column for column in names if column and names.count(column) > 1), None):
+        raise TextFileError(f"{name}:1: the column {twice} stands twice")
+    return names

@@ -1,0 +1,64 @@
+"""Hugging Face checkpoint folders: read, and written so that they appear complete or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stablellava_assets.models.names import model_source
+
+if TYPE_CHECKING:
+    from transformers import LlavaProcessor, PreTrainedModel
+
+
+def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]:
+    """Model and processor of a folder that the Auto classes read, or of ``name@revision`` on the hub.
+
+    On the GPU where there is one, in the precision it is stored in; on a processor, which computes few others fast, in
+    float32.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    source = model_source(named)
+    on_gpu = torch.cuda.is_available()
+    with _without_progress_bars():
+        model = AutoModelForImageTextToText.from_pretrained(
+            source.name, revision=source.revision, dtype="auto" if on_gpu else torch.float32
+        )
+        processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
+    return model.to("cuda" if on_gpu else "cpu"), processor
+
+
+def chat_template_of(folder: Path) -> str | None:
+    """The chat template of a checkpoint that :func:`save_checkpoint` or a processor wrote; None where it has none of its own."""
+    path = folder / "chat_template.jinja"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:
+    """Write ``folder``, which must not exist; what a killed run left of it before is removed."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with _without_progress_bars():
+        model.save_pretrained(partial)
+        processor.save_pretrained(partial)
+    partial.rename(folder)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """These folders take milliseconds to read; a bar a file would bury the log."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

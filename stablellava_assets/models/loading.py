@@ -1,0 +1,36 @@
+"""Models that a profile names, loaded through transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.models.hub import hub_fault, is_folder, place_of
+
+
+class PretrainedModelError(ExplainedError, RuntimeError):
+    """A model that cannot be used; the message names the setting and what to do."""
+
+
+def load_pretrained(setting: str, name: str, kind: Any, **options: Any) -> Any:
+    """What the Auto class ``kind`` makes of a folder, or of a model of the Hugging Face hub.
+
+    Args:
+        setting: of the profile, that names the model: a section and ``.model``.
+        name: the folder, or the model on the hub.
+        kind: an Auto class of transformers.
+        options: passed on to it.
+
+    Raises:
+        PretrainedModelError: it cannot be loaded; ``setting`` is named.
+    """
+    # Missing, gated, damaged, of another kind: transformers raises whatever the part at fault raises.
+    try:
+        return kind.from_pretrained(place_of(name), **options)
+    except Exception as error:
+        if fault := hub_fault(setting.removesuffix(".model"), name, None, error, on_hub=not is_folder(name)):
+            raise PretrainedModelError(fault) from error
+        raise PretrainedModelError(
+            f"{setting}: {name!r} could not be loaded as {kind.__name__}: {error}. Name a folder that "
+            "`save_pretrained` wrote, or a model of the Hugging Face hub that this machine can reach."
+        ) from error

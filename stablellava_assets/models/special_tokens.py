@@ -1,0 +1,20 @@
+"""The tokens of a tokenizer that stand for no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """Those with a name (the end token), and those without (Gemma's end of a turn)."""
+    unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}
+
+
+def adds_special_tokens(processor: ProcessorMixin, text: str) -> bool:
+    """Whether the tokenizer is to put its first token before ``text``: not where the chat template has written it."""
+    first = processor.tokenizer.bos_token
+    return first is None or not text.startswith(first)

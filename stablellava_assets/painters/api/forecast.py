@@ -1,0 +1,46 @@
+"""What asking for pictures would cost, before any is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from stablellava_assets.endpoint.estimates import prompt_size
+from stablellava_assets.endpoint.ledger import Ledger
+from stablellava_assets.endpoint.prices import price_of
+from stablellava_assets.endpoint.requests import ImageRequest, body_of
+from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.endpoint.usage import Forecast, Spent
+
+
+def picture_forecast(settings: EndpointSettings, ledger_path: Path, requests: Sequence[ImageRequest]) -> Forecast:
+    """What these requests would take. Pictures that the ledger has cost nothing; none is taken to need a second try.
+
+    Where pictures have a price, that; else tokens at today's price: the ledger's averages with this model, or, where it has
+    none, the most tokens that a picture may count as.
+    """
+    ledger = Ledger(ledger_path) if ledger_path.exists() else None
+    try:
+        unanswered = [request for request in requests if not _is_answered(ledger, request)]
+        averages = ledger.usage(unanswered[0].stage, settings.model) if ledger and unanswered else None
+    finally:
+        if ledger is not None:
+            ledger.close()
+    count, price = len(unanswered), price_of(settings)
+    measured = averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None
+    if averages is not None and averages.prompt_tokens is not None and averages.completion_tokens is not None:
+        prompt, completion = round(averages.prompt_tokens * count), round(averages.completion_tokens * count)
+    else:
+        prompt = sum(prompt_size(body_of(settings, request)).likely_tokens for request in unanswered)
+        completion = sum(request.max_output_tokens for request in unanswered)
+    if price is None:
+        return Forecast(Spent(count, prompt, completion, Decimal(0), count), measured or not count)
+    by_picture = price.picture
+    dollars = price.cost(prompt, completion) if by_picture is None else count * by_picture
+    return Forecast(Spent(count, prompt, completion, dollars), measured or not count)
+
+
+def _is_answered(ledger: Ledger | None, request: ImageRequest) -> bool:
+    entry = None if ledger is None else ledger.find(request.request_id)
+    return entry is not None and entry.reply is not None

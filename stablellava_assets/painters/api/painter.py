@@ -1,0 +1,229 @@
+"""The api painter: a model behind an endpoint that answers OpenAI's image requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.abilities.prompt_format import without_brackets
+from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
+from stablellava_assets.endpoint.failing import failing_key
+from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes, picture_reader_key
+from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
+from stablellava_assets.endpoint.usage import Forecast
+from stablellava_assets.painters.api.forecast import picture_forecast
+from stablellava_assets.painters.image_rows import INPUTS, as_sent, finish, image_row
+from stablellava_assets.painters.picture_faults import uniform
+from stablellava_assets.painters.provenance import Provenance, is_signed
+from stablellava_assets.painters.settings import ApiPainterSettings
+from stablellava_assets.painters.signing import PictureSigner, signer_of
+from stablellava_assets.pictures.decoding import upright
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.schemas import OF_SETTING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_VERSION = 1
+"""Part of every row key: raise it when the same settings and prompt ask for another picture than before."""
+_STAGE = "images"
+_SEEDS = 2**31
+"""Many endpoints keep seeds in 32 bits."""
+
+
+class UnusablePictureError(ValueError):
+    """What an endpoint sent is no picture, or a uniform one."""
+
+
+@dataclass(frozen=True)
+class _Try:
+    row: PlannedRow
+    number: int = 0
+    paid_before: Decimal | None = Decimal(0)
+    """US dollars for the tries before this one; None where that is unknown."""
+
+    @property
+    def seed(self) -> int:
+        seed: int = (self.row.inputs["seed"] + self.number) % _SEEDS
+        return seed
+
+    def cost_with(self, outcome: ChatOutcome) -> Decimal | None:
+        """US dollars for this try and those before it; None where any is unknown, or nothing was paid."""
+        if self.paid_before is None or outcome.cost_usd is None:
+            return None
+        return self.paid_before + outcome.cost_usd
+
+
+class ApiPainter:
+    """Asks for one picture a request; each answer is in the ledger before anything is done with it, and paid once.
+
+    Endpoints know no emphasis, so prompts are sent without their brackets. A picture that its provider has signed is kept as it
+    came: another byte in its file, and the signature would be void.
+
+    Args:
+        settings: the profile's.
+        ledger_path: the ledger of paid pictures.
+    """
+
+    name = "api"
+
+    def __init__(self, settings: ApiPainterSettings, ledger_path: Path) -> None:
+        self._settings = settings
+        self._ledger_path = ledger_path
+
+    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+        """One image a spec. A row's key covers prompt, seed, model and what is sent; not the endpoint's address."""
+        return [self._plan(spec) for spec in specs]
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
+
+        Raises:
+            PainterError: pictures cannot be signed with these settings.
+            EndpointError: no request can be answered with these settings; the message names the one to mend.
+            LedgerError: the ledger could not be written.
+        """
+        if planned:
+            # Whatever is wrong with the signer's files is found before a picture is paid for.
+            _ = self._signer
+        tries = [_Try(row) for row in planned]
+        while tries:
+            again: list[_Try] = []
+            yield from self._round(tries, again)
+            tries = again
+
+    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
+        """What painting these rows would cost; nothing is sent."""
+        requests = [self._request(_Try(row)) for row in planned]
+        return picture_forecast(self._settings.endpoint, self._ledger_path, requests)
+
+    @cached_property
+    def _endpoint(self) -> ChatEndpoint:
+        return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+
+    @cached_property
+    def _signer(self) -> PictureSigner | None:
+        return signer_of(self._settings.c2pa)
+
+    @cached_property
+    def _settings_key(self) -> str:
+        settings = self._settings
+        own = settings.model_dump(mode="json", exclude={"endpoint", "retries", "picture_tokens", "response_format"})
+        return content_key(_VERSION, own, settings.endpoint.model, settings.endpoint.extra_body)
+
+    @cached_property
+    def _failing_key(self) -> str:
+        settings = self._settings
+        others = (settings.response_format, settings.picture_tokens, settings.retries)
+        return failing_key(settings.endpoint, picture_reader_key(), *others)
+
+    def _plan(self, spec: Row) -> PlannedRow:
+        inputs = {name: spec[name] for name in (*INPUTS, "negative_prompt", "seed")}
+        return PlannedRow(
+            content_key("image", spec["spec_id"], self.name),
+            content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"]),
+            inputs,
+            self._failing_key,
+        )
+
+    def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[Row]:
+        """Ask once for each; what is to be asked for again goes into ``again``."""
+        waiting: dict[str, _Try] = {}
+
+        def requests() -> Iterator[ImageRequest]:
+            for tried in tries:
+                request = self._request(tried)
+                waiting[request.request_id] = tried
+                yield request
+
+        for outcome in self._endpoint.ask(requests()):
+            tried = waiting.pop(outcome.request_id)
+            try:
+                yield self._row(tried, outcome)
+            except UnusablePictureError as error:
+                if tried.number < self._settings.retries:
+                    again.append(_Try(tried.row, tried.number + 1, tried.cost_with(outcome)))
+                else:
+                    count = f", in {tried.number + 1} tries" if tried.number else ""
+                    yield self._unpainted(tried, outcome, None, f"{error}{count}", OF_SETTING)
+
+    def _request(self, tried: _Try) -> ImageRequest:
+        settings, inputs = self._settings, tried.row.inputs
+        fields: dict[str, Any] = {"size": f"{settings.width}x{settings.height}"}
+        optional: Mapping[str | None, Any] = {
+            "quality": settings.quality,
+            "response_format": settings.response_format,
+            settings.seed_field: tried.seed,
+            settings.negative_prompt_field: without_brackets(inputs["negative_prompt"] or "") or None,
+        }
+        fields |= {name: value for name, value in optional.items() if name is not None and value is not None}
+        return image_request(
+            settings.endpoint,
+            stage=_STAGE,
+            prompt=without_brackets(inputs["prompt"]),
+            fields=fields,
+            max_output_tokens=settings.picture_tokens,
+            sample=f"{inputs['spec_id']} {tried.seed}",
+        )
+
+    def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
+        if not isinstance(outcome.answer, PictureAnswer):
+            return self._unpainted(tried, outcome, outcome.status, outcome.reason, outcome.fault)
+        encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
+        inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
+        prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
+        if is_signed(encoded):
+            painted = as_sent(encoded, picture)
+        else:
+            painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
+        return image_row(
+            tried.row,
+            painted,
+            painter=self.name,
+            model=model,
+            seed=self._sent_seed(tried),
+            cost_usd=tried.cost_with(outcome),
+        )
+
+    def _unpainted(
+        self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None, fault: str | None
+    ) -> Row:
+        return image_row(
+            tried.row,
+            None,
+            painter=self.name,
+            model=self._settings.endpoint.model,
+            seed=self._sent_seed(tried),
+            cost_usd=tried.cost_with(outcome),
+            status=status,
+            reason=reason,
+            fault=fault,
+        )
+
+    def _sent_seed(self, tried: _Try) -> int | None:
+        """The seed that the endpoint was given; None where it takes none."""
+        return tried.seed if self._settings.seed_field else None
+
+
+def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
+    """The file that was sent in base64, and its picture in RGB.
+
+    Raises:
+        UnusablePictureError: it is none, or uniform.
+    """
+    import numpy as np
+
+    try:
+        encoded = picture_bytes(sent)
+        picture = upright(encoded)
+    except ValueError as error:  # Of base64, or of the picture.
+        raise UnusablePictureError(f"what the endpoint sent is no picture: {error}") from None
+    if reason := uniform(float(np.asarray(picture.convert("L")).std()), min_spread):
+        raise UnusablePictureError(reason)
+    return encoded, picture

@@ -1,0 +1,100 @@
+"""The embedded painter: a text-to-image function of prompt and seed that composes the Twemoji artwork."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.painters.embedded.lexicon import Lexicon
+from stablellava_assets.painters.embedded.painting import Order, PaintingPool
+from stablellava_assets.painters.embedded.prompt_reading import UnpaintablePromptError, read_prompt
+from stablellava_assets.painters.embedded.sprites import artwork_version
+from stablellava_assets.painters.provenance import COMPOSED, software
+from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.schemas import FAILED, MADE
+
+_VERSION = 4
+"""Part of every row key: raise it when the same plan and seed give other pixels than before."""
+
+
+class EmbeddedPainter:
+    """Draws what it finds in the catalog's vocabulary; reads nothing but ``prompt`` and ``seed`` of a spec.
+
+    Raises:
+        LexiconError: the catalog asks for a sprite or a drawing style that does not exist.
+    """
+
+    name = "embedded"
+
+    def __init__(self, settings: EmbeddedPainterSettings, catalog: Catalog) -> None:
+        self._size = settings.size
+        self._lexicon = Lexicon(catalog)
+        self._pool = PaintingPool(settings.workers)
+
+    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+        """One image a spec. A row's key covers the artwork its own prompt uses, and no other."""
+        return [self._plan(spec) for spec in specs]
+
+    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+        """Paint ``images`` rows; a prompt that cannot be drawn gives a failed row with its reason.
+
+        Raises:
+            RuntimeError: a picture could not be composed, or a worker process died; the row is named where known.
+        """
+        yield from (self._row(row, None) for row in planned if row.inputs["scene"] is None)
+        yield from self._paint(row for row in planned if row.inputs["scene"] is not None)
+
+    def _plan(self, spec: Row) -> PlannedRow:
+        prompt, seed = spec["prompt"], spec["seed"]
+        scene, drawings, ignored, reason = None, [], [], None
+        try:
+            reading = read_prompt(prompt, self._lexicon)
+            scene, drawings, ignored = reading.plan, reading.drawings, reading.ignored
+        except UnpaintablePromptError as error:
+            reason = str(error)
+        image_id = content_key("image", spec["spec_id"], self.name)
+        row_key = content_key(prompt, seed, _VERSION, self._size, artwork_version(), drawings, ignored, reason)
+        inputs = {name: spec[name] for name in ("spec_id", "ability", "batch", "prompt", "seed")}
+        return PlannedRow(image_id, row_key, {**inputs, "scene": scene, "ignored_keywords": ignored, "reason": reason})
+
+    def _paint(self, planned: Iterable[PlannedRow]) -> Iterator[Row]:
+        waiting = {row.row_id: row for row in planned}
+        orders = [
+            Order(row.row_id, row.inputs["scene"], row.inputs["seed"], self._size, row.inputs["prompt"])
+            for row in waiting.values()
+        ]
+        for painted in self._pool.paint(orders):
+            yield self._row(waiting[painted.order_id], painted.png, painted.perceptual_hash)
+
+    def _row(self, row: PlannedRow, png: bytes | None, perceptual_hash: str | None = None) -> dict[str, Any]:
+        inputs = row.inputs
+        return {
+            "image_id": row.row_id,
+            "spec_id": inputs["spec_id"],
+            "ability": inputs["ability"],
+            "batch": inputs["batch"],
+            "image": None if png is None else {"bytes": png, "path": f"{row.row_id}.png"},
+            "width": None if png is None else self._size,
+            "height": None if png is None else self._size,
+            "software": software(),
+            "painter": self.name,
+            "model": artwork_version(),
+            "steps": None,
+            "guidance": None,
+            "scheduler": None,
+            "negative_prompt": None,
+            "seed": inputs["seed"],
+            "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
+            "perceptual_hash": perceptual_hash,
+            "ignored_keywords": inputs["ignored_keywords"],
+            "digital_source_type": None if png is None else COMPOSED,
+            "cost_usd": None,
+            "row_key": row.row_key,
+            "status": FAILED if png is None else MADE,
+            "reason": inputs["reason"],
+        }

@@ -1,0 +1,150 @@
+"""Paints orders one after the other or, where there are many, in worker processes."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from threading import Lock, Thread
+from types import ModuleType
+
+from stablellava_assets.painters.embedded.scene_plan import ScenePlan
+
+_CHUNK = (8, 64)
+"""Fewest and most orders sent to a worker at once."""
+_WORTH_A_POOL = 512
+"""Orders, over the life of a pool, from which starting the workers (about half a second) pays."""
+_main_module = Lock()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A picture to paint; ``prompt`` only names it in errors."""
+
+    order_id: str
+    scene: ScenePlan
+    seed: int
+    size: int
+    prompt: str
+
+
+@dataclass(frozen=True)
+class PaintedOrder:
+    """A finished picture."""
+
+    order_id: str
+    png: bytes
+    perceptual_hash: str
+
+
+def paint_order(order: Order) -> PaintedOrder:
+    """Compose and encode one picture.
+
+    Raises:
+        RuntimeError: composing failed; the order and its prompt are named.
+    """
+    from stablellava_assets.painters.embedded.composition import paint_scene
+    from stablellava_assets.pictures.encoding import encode_png, perceptual_hash
+
+    try:
+        picture = paint_scene(order.scene, order.seed, order.size)
+    except Exception as error:
+        raise RuntimeError(
+            f"image {order.order_id}: composing {order.prompt!r} with seed {order.seed} failed: {error!r}"
+        ) from error
+    return PaintedOrder(order.order_id, encode_png(picture), perceptual_hash(picture))
+
+
+class PaintingPool:
+    """Worker processes that are started once there is enough to paint, and kept for what follows."""
+
+    def __init__(self, workers: int | None) -> None:
+        self._workers = workers or os.cpu_count() or 1
+        self._executor: ProcessPoolExecutor | None = None
+        self._ordered = 0
+
+    def paint(self, orders: Sequence[Order]) -> Iterator[PaintedOrder]:
+        """Paint ``orders``, in any order.
+
+        Raises:
+            RuntimeError: a picture could not be composed, or a worker process died.
+        """
+        self._ordered += len(orders)
+        if self._workers == 1 or self._ordered < _WORTH_A_POOL:
+            yield from map(paint_order, orders)
+            return
+        try:
+            yield from self._paint_in_workers(orders)
+        except BrokenProcessPool as error:
+            self._executor = None
+            raise RuntimeError(
+                "a painting worker process died (out of memory, or killed); finished pictures are kept: "
+                "run again, or set painter.workers to 1"
+            ) from error
+
+    def _paint_in_workers(self, orders: Sequence[Order]) -> Iterator[PaintedOrder]:
+        fewest, most = _CHUNK
+        size = min(max(math.ceil(len(orders) / (2 * self._workers)), fewest), most)
+        chunks = (orders[start : start + size] for start in range(0, len(orders), size))
+        # Two chunks a worker: none waits for work, and few finished pictures wait in memory.
+        waiting = {self._submit(chunk) for chunk in islice(chunks, 2 * self._workers)}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= {self._submit(chunk) for chunk in islice(chunks, len(finished))}
+                for chunk in finished:
+                    yield from chunk.result()
+        finally:
+            for chunk in waiting:
+                chunk.cancel()
+
+    def _submit(self, orders: Sequence[Order]) -> Future[list[PaintedOrder]]:
+        if self._executor is None:
+            import multiprocessing
+
+            spawn = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=_end_with_parent)
+        with _without_main_module():
+            return self._executor.submit(_paint_chunk, orders)
+
+
+def _end_with_parent() -> None:
+    """Watch the process that started this one: if that is killed, its queue stays open and this one would wait on it."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait as wait_for
+
+    parent = parent_process()
+    if parent is None:
+        raise RuntimeError("only for worker processes")
+
+    def watch() -> None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True, name="end with parent").start()
+
+
+def _paint_chunk(orders: Sequence[Order]) -> list[PaintedOrder]:
+    return [paint_order(order) for order in orders]
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Hide ``__main__`` from workers that start meanwhile.
+
+    A spawned process imports its parent's main module again. Under Dagster that is Dagster's command line, seconds of
+    imports a worker for nothing that painting needs.
+    """
+    with _main_module:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main

@@ -1,0 +1,163 @@
+"""Plots of scores and of training, as PNG bytes small enough for a web page's metadata."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.report.paper import mean_note, reported
+from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_OTHER = {"base": "tuned", "tuned": "base"}
+_COLORS = {"base": "#7d8996", "tuned": "#2f6fde", "paper": "#b0600a"}
+_PAPER = "StableLLaVA paper: another model"
+_CHARACTERS_A_LINE = 24
+_CHARACTERS_LISTED = 42
+_LISTED = 0.1
+"""Inches that a name in the list below a radar takes, two beside each other."""
+
+Reference = Mapping[str, tuple[float, float]]
+
+
+def scores_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None = None) -> bytes:
+    """Base against tuned accuracy, an ability a row and the total last, with 95 % intervals.
+
+    ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark; those over all question kinds are drawn. ``reference``
+    holds the paper's figures before and after, by ability; beside the total stands their mean over the abilities drawn.
+    """
+    from matplotlib.figure import Figure
+
+    over_kinds, abilities = _over_kinds(scores)
+    paper = reported(reference or {}, [ability for ability in abilities if ability != ALL])
+    figure = Figure(figsize=(7.5, 0.42 * len(abilities) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    height, offsets = (0.26, (0.26, 0.0)) if paper else (0.34, (0.18, -0.18))
+    for offset, model in zip(offsets, ("base", "tuned"), strict=True):
+        rows = [over_kinds[(model, ability)] for ability in abilities]
+        places = [len(abilities) - index + offset for index in range(len(abilities))]
+        axes.barh(places, [row["accuracy"] for row in rows], height, color=_COLORS[model], label=model)
+        _draw_intervals(axes, rows, places)
+    if paper:
+        drawn = [ability for ability in abilities if ability in paper]
+        places = [len(abilities) - abilities.index(ability) - 0.24 for ability in drawn]
+        before, after = zip(*(paper[ability] for ability in drawn), strict=True)
+        axes.hlines(places, before, after, color=_COLORS["paper"], linewidth=1.2)
+        axes.plot(before, places, "o", color=_COLORS["paper"], markersize=4, markerfacecolor="white")
+        axes.plot(after, places, "o", color=_COLORS["paper"], markersize=4, label=_PAPER)
+    total = f"all abilities\n{mean_note(len(paper) - 1, len(abilities) - 1)}".strip()
+    names = [total if ability == ALL else textwrap.fill(_words(ability), _CHARACTERS_A_LINE) for ability in abilities]
+    axes.set_yticks([len(abilities) - index for index in range(len(abilities))], names)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("accuracy, with 95 % Wilson intervals")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _draw_intervals(axes: Any, rows: Sequence[Mapping[str, Any]], places: Sequence[float]) -> None:
+    """Whiskers on white, so that they stand out from the bars too."""
+    accuracy = [row["accuracy"] for row in rows]
+    below = [row["accuracy"] - row["interval_low"] for row in rows]
+    above = [row["interval_high"] - row["accuracy"] for row in rows]
+    for color, width in (("#ffffff", 2.5), ("#333333", 1.0)):
+        axes.errorbar(
+            accuracy,
+            places,
+            xerr=[below, above],
+            fmt="none",
+            ecolor=color,
+            elinewidth=width,
+            capsize=2 + width / 3,
+            capthick=width,
+        )
+
+
+def radar_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None = None) -> bytes | None:
+    """The same by ability as a radar; None of fewer than three abilities, of which none can be made, or of too many to be read."""
+    from matplotlib.figure import Figure
+
+    over_kinds, abilities = _over_kinds(scores)
+    abilities = [ability for ability in abilities if ability != ALL]
+    if not FEWEST_AXES <= len(abilities) <= MOST_AXES:
+        return None
+    radar = Radar(abilities)
+    angles = [2 * math.pi * index / len(abilities) for index in range(len(abilities))]
+    closed = [*angles, angles[0]]
+    figure = Figure(figsize=(6, 5.4 + (_LISTED * len(abilities) if radar.numbered else 0)), layout="constrained")
+    axes: Any = figure.subplots(subplot_kw={"projection": "polar", "theta_offset": math.pi / 2, "theta_direction": -1})
+    for model in ("base", "tuned"):
+        rows = [over_kinds[(model, ability)] for ability in [*abilities, abilities[0]]]
+        low, high = ([row[column] for row in rows] for column in ("interval_low", "interval_high"))
+        axes.fill_between(closed, low, high, color=_COLORS[model], alpha=0.2, linewidth=0)
+        axes.plot(closed, [row["accuracy"] for row in rows], color=_COLORS[model], linewidth=2, label=model)
+    if paper := reported(reference or {}, abilities):
+        after = [paper[ability].after if ability in paper else math.nan for ability in [*abilities, abilities[0]]]
+        axes.plot(closed, after, "o--", color=_COLORS["paper"], markersize=4, linewidth=1.2, label=_PAPER)
+    axes.set_xticks(angles, ["\n".join(axis.lines) for axis in radar.axes])
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0.25, 0.5, 0.75, 1.0])
+    axes.set_rlabel_position(180 / len(abilities))
+    axes.tick_params(axis="y", labelsize=8, labelcolor="#666666")
+    axes.tick_params(axis="x", pad=20)
+    axes.grid(color="#dddddd")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    if radar.numbered:
+        _list_names(figure, abilities)
+    return _png(figure)
+
+
+def _list_names(figure: Figure, abilities: Sequence[str]) -> None:
+    """What the numbers at the axes stand for, in two columns below them."""
+    from matplotlib.lines import Line2D
+
+    names = [
+        textwrap.fill(f"{number}  {_words(ability)}", _CHARACTERS_LISTED) for number, ability in enumerate(abilities, 1)
+    ]
+    nothing = [Line2D([], [], linestyle="none") for _ in names]
+    figure.legend(nothing, names, loc="outside lower center", ncols=2, handlelength=0, fontsize=9, frameon=False)
+
+
+def _words(ability: str) -> str:
+    return ability.replace("_", " ")
+
+
+def _over_kinds(
+    scores: Sequence[Mapping[str, Any]],
+) -> tuple[dict[tuple[str, str], Mapping[str, Any]], list[str]]:
+    """The rows over all question kinds, by model and ability, and the abilities with the total last."""
+    rows = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
+    # Answers that a judge has yet to grade leave a model without a score.
+    both = {ability for model, ability in rows if (_OTHER[model], ability) in rows}
+    return rows, [*sorted(both - {ALL}), *sorted(both & {ALL})]
+
+
+def loss_chart(curve: Sequence[tuple[int, float]]) -> bytes:
+    """Training loss by optimizer step."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([step for step, _ in curve], [loss for _, loss in curve], color=_COLORS["tuned"])
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.set_yscale("log")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    """With a palette, as a few flat colours and their edges take a third of the bytes that way."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()

@@ -1,0 +1,5 @@
+"""A row of any table."""
+
+from typing import Any
+
+Row = dict[str, Any]

@@ -1,0 +1,139 @@
+"""Keywords in answers: whole words, in any inflection, those of a longer keyword side by side, however Unicode writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from stablellava_assets.text.final_answer import final_answer, normalized
+from stablellava_assets.text.word_forms import is_function_word, lemma, written_as_one
+
+Span = tuple[int, int]
+ALL_OF = "<AND>"
+"""Between keywords that are wanted together, as MM-Vet writes it."""
+
+_ARTICLE = re.compile(r"\A\s*(?:an?|the)\s+(?=\S)", re.IGNORECASE)
+# "Isn't" is one word, and so are 3.14 and 1,400.
+# Where words are written without blanks between them, every sign is one.
+_SIGN = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_LETTER = rf"[^\W_{_SIGN}]"
+_WORD = re.compile(
+    rf"[{_SIGN}]|{_LETTER}*n[’']t(?!{_LETTER})|{_LETTER}+(?:(?<=\d)(?:\.(?=\d)|,(?=\d{{3}}(?!\d))){_LETTER}+)*",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[.,;:!?…()\n—–。、]|\s-+\s")
+_NEGATIONS = frozenset(
+    {"no", "not", "cannot", "without", "neither", "nor", "never", "none", "不", "没", "沒", "非", "无", "無"}
+)
+_CONTRASTS = frozenset({"but"})
+_REACH_OF_NEGATION = 3
+
+
+def is_negation(word: str) -> bool:
+    """Whether a case-folded word negates what follows."""
+    return word in _NEGATIONS or word.endswith("n't")
+
+
+def words_of(text: str) -> list[str]:
+    """The case-folded words of ``text``, in order; numbers and contractions with "not" are whole."""
+    return list(_read(text).words)
+
+
+def holds_words(keyword: str) -> bool:
+    """Whether an answer could hold ``keyword``: each of its parts has a word."""
+    return all(words_of(part) for part in keyword.split(ALL_OF))
+
+
+def same_keyword(one: str, other: str) -> bool:
+    """Whether two keywords are found in the same answers."""
+    return bool(find_keyword(one, other) and find_keyword(other, one))
+
+
+def find_keyword(keyword: str, answer: str) -> list[Span]:
+    """Where ``keyword``, but for a leading article, stands among the words of ``answer``, as (first, one after the last)."""
+    wanted, said = _read(_ARTICLE.sub("", keyword)), _read(answer)
+    ends = ((at, _end(wanted, said, at)) for at in range(len(said.words)) if wanted.words)
+    return [(at, end) for at, end in ends if end is not None]
+
+
+def find_affirmed(keyword: str, answer: str) -> list[Span]:
+    """As :func:`find_keyword`, but for mentions right behind a negation, as that of a dog in "There is no big dog"."""
+    denied = _read(answer).denied
+    return [span for span in find_keyword(keyword, answer) if not denied[span[0]]]
+
+
+def holds_keyword(answer: str, accepted: Sequence[str], refused: Sequence[str]) -> bool:
+    """Whether an accepted keyword is affirmed and no refused one is there, unless it is part of an accepted one.
+
+    So hat is of top hat. A refused keyword counts behind a negation as well.
+    """
+    answer = final_answer(answer)
+    right = [span for keyword in accepted for span in _find_all(keyword, answer)]
+    wrong = [span for keyword in refused for span in find_keyword(keyword, answer)]
+    return bool(right) and all(any(start <= at and to <= end for start, end in right) for at, to in wrong)
+
+
+def _find_all(keyword: str, answer: str) -> list[Span]:
+    found = [find_affirmed(part, answer) for part in keyword.split(ALL_OF)]
+    return [span for spans in found for span in spans] if all(found) else []
+
+
+class _Words(NamedTuple):
+    """The words of a text; of each its lemma, and whether it is negated and could be one with the word that follows."""
+
+    words: tuple[str, ...]
+    lemmas: tuple[str, ...]
+    denied: tuple[bool, ...]
+    joins_next: tuple[bool, ...]
+
+
+@lru_cache(maxsize=20_000)
+def _read(text: str) -> _Words:
+    text = normalized(text)
+    found = list(_WORD.finditer(text))
+    words = [match[0].casefold().replace("’", "'").replace(",", "") for match in found]
+    gaps = [text[one.end() : other.start()] for one, other in pairwise(found)]
+    return _Words(
+        tuple(words),
+        tuple(word if is_negation(word) else lemma(word) for word in words),
+        tuple(_denied(words, gaps)),
+        tuple(_joins(gap, *pair) for gap, pair in zip(gaps, pairwise(words), strict=True)),
+    )
+
+
+def _denied(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
+    """Of each word whether a negation stands among the few words before it in its clause."""
+    denied: list[bool] = []
+    reach = 0
+    for word, gap in zip(words, ("", *gaps), strict=False):
+        if _CLAUSE_END.search(gap) or word in _CONTRASTS:
+            reach = 0
+        denied.append(reach > 0)
+        reach = _REACH_OF_NEGATION if is_negation(word) else reach - 1
+    return denied
+
+
+def _joins(gap: str, first: str, second: str) -> bool:
+    """Whether an answer's two words may be a compound: T-shirt and fire truck, but not "is land"."""
+    return gap == "-" or (gap == " " and not is_function_word(first) and not is_function_word(second))
+
+
+def _end(wanted: _Words, said: _Words, at: int) -> int | None:
+    """Where the words ``wanted`` end that begin at word ``at`` of what was ``said``; None where they do not stand there."""
+    place = 0
+    while place < len(wanted.words):
+        if at >= len(said.words):
+            return None
+        word, other = wanted.words[place], said.words[at]
+        if wanted.lemmas[place] == said.lemmas[at]:
+            place, at = place + 1, at + 1
+        elif at + 1 < len(said.words) and said.joins_next[at] and written_as_one(word, other, said.words[at + 1]):
+            place, at = place + 1, at + 2
+        elif place + 1 < len(wanted.words) and written_as_one(other, word, wanted.words[place + 1]):
+            place, at = place + 2, at + 1
+        else:
+            return None
+    return at

@@ -1,0 +1,8 @@
+"""Text as it is compared."""
+
+from __future__ import annotations
+
+
+def normalized_text(text: str) -> str:
+    """Text in lower case, single-spaced."""
+    return " ".join(text.casefold().split())

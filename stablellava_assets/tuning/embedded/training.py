@@ -1,0 +1,123 @@
+"""Tuning: from a base checkpoint and conversations about pictures to a tuned checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stablellava_assets.models.checkpoints import load_checkpoint, save_checkpoint
+from stablellava_assets.models.precision import automatic_dtype
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
+from stablellava_assets.tuning.embedded.optimizing import optimize
+from stablellava_assets.tuning.embedded.report import TrainingReport
+from stablellava_assets.tuning.embedded.resuming import SavedState
+from stablellava_assets.tuning.embedded.training_set import TrainingExample, TrainingSet, prepare
+from stablellava_assets.tuning.packing import answer_loss, collate
+from stablellava_assets.tuning.settings import StageSettings, TuningSettings
+
+if TYPE_CHECKING:
+    from transformers import LlavaProcessor, PreTrainedModel
+
+__all__ = ["TrainingExample", "TuningResult", "train", "tune"]
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """Where the tuned model lies and how its training went; the curve is of (step, mean loss since the point before)."""
+
+    path: Path
+    parameters: int
+    pictures: int
+    rows: int
+    loss_curve: list[tuple[int, float]]
+    seconds: float
+
+
+def tune(
+    base: Path,
+    examples: Sequence[TrainingExample],
+    settings: TuningSettings,
+    destination: Path,
+    progress: Callable[[str], None],
+) -> TuningResult:
+    """Train every weight of the checkpoint in ``base`` on ``examples``; save it to ``destination``, whole or not at all.
+
+    A run that was killed is gone on with from ``<destination>.state``, to the same weights as without the interruption. On processor cores, the same base, examples, settings and number of threads give the same weights.
+
+    Raises:
+        FileExistsError: ``destination`` exists.
+        ValueError: there are no examples, or one cannot be used; it is named.
+        FloatingPointError: the loss became infinite or no number.
+    """
+    if destination.exists():
+        raise FileExistsError(f"{destination} exists; a checkpoint is never overwritten: remove it, or tune elsewhere")
+    started = time.monotonic()
+    model, processor = load_checkpoint(base)
+    training_set = prepare(examples, processor, model.config, settings.stage.rows_per_look)
+    state = SavedState(destination.with_name(f"{destination.name}.state"), _training_key(base, examples, settings))
+    curve = train(model, processor, training_set, settings.stage, settings.seed, progress, state)
+    save_checkpoint(model, processor, destination)
+    state.discard()
+    return TuningResult(
+        path=destination,
+        parameters=model.num_parameters(only_trainable=True),
+        pictures=len({example.image_id for example in examples}),
+        rows=len(examples),
+        loss_curve=curve,
+        seconds=time.monotonic() - started,
+    )
+
+
+def train(
+    model: PreTrainedModel,
+    processor: LlavaProcessor,
+    training_set: TrainingSet,
+    stage: StageSettings,
+    seed: int,
+    progress: Callable[[str], None],
+    saved: SavedState | None = None,
+) -> list[tuple[int, float]]:
+    """Train every weight of ``model`` that the examples reach, in place, one replica a thread that torch may use.
+
+    Returns:
+        The loss curve, (step, mean loss of the steps since the point before), of some hundred points.
+    """
+    steps, per_step = stage.steps_over(len(training_set.packs))
+    model.to(automatic_dtype(model.device.type)).train()
+    model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
+    # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
+    model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
+
+    def backward(replica: PreTrainedModel, share: Batch) -> float:
+        packed = collate([training_set.packs[at] for at in share.packs.tolist()], processor.tokenizer.pad_token_id)
+        pixels = training_set.pixels_of(share.packs)
+        if pixels is not None:
+            pixels = shifted(normalized(pixels, processor), stage.shift, share.offsets)
+            pixels = pixels.to(replica.device, replica.dtype)
+        loss = answer_loss(replica, packed.to(replica.device), pixels) / share.learned
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    curve = optimize(
+        model,
+        stage,
+        steps,
+        batches(training_set.packs, per_step, steps, stage.shift, seed),
+        backward,
+        TrainingReport(steps, per_step, progress),
+        saved,
+    )
+    model.eval()
+    return curve
+
+
+def _training_key(base: Path, examples: Sequence[TrainingExample], settings: TuningSettings) -> str:
+    """What determines the weights: another base, other rows, or another number of replicas is another training."""
+    import torch
+
+    rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]
+    return content_key("training", base.name, rows, settings, torch.get_num_threads())
