@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.endpoint.usage import Usage
+from stablellava_assets.endpoint.usage import Forecast, Usage
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
 
@@ -45,13 +45,20 @@ class Author(Protocol):
         """Write ``dialogues`` rows."""
         ...
 
+    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast | None:
+        """What writing these rows would take of a chat model, which is not asked; None where none would be."""
+        ...
+
     def take_usage(self) -> Usage:
         """What was paid to a chat model since this was last called."""
         ...
 
 
 class AsksNoModel:
-    """Of an author that asks no chat model."""
+    """Mixin for authors that do not call a chat model."""
+
+    def forecast(self, planned: Sequence[PlannedRow]) -> None:
+        """Nothing."""
 
     def take_usage(self) -> Usage:
         """Nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,12 +17,14 @@ class EmbeddedAuthorSettings(Document):
     """Prompts and dialogues drawn from the abilities' YAML files."""
 
     kind: Literal["embedded"]
+    endpoint: ClassVar[None] = None
 
 
 class ReleasedAuthorSettings(Document):
     """Prompts and dialogues read from StableLLaVA's published JSON files."""
 
     kind: Literal["released"]
+    endpoint: ClassVar[None] = None
     folder: UserPath = Field(description="Holds one <ability>.json an ability, as published.")
 
 

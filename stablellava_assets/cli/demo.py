@@ -12,7 +12,6 @@ from contextlib import contextmanager
 import click
 import pyarrow.compute as pc
 
-from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.local_server import (
     LOCAL_MODEL,
     LocalServerError,
@@ -94,7 +93,7 @@ def _gallery_line(workspace: Workspace) -> str:
 @contextmanager
 def _chat_model(profile: Profile) -> Iterator[None]:
     """Sees to it that the local chat model answers, where the profile asks for it."""
-    port = local_port(profile.author.endpoint) if isinstance(profile.author, ChatAuthorSettings) else None
+    port = None if profile.author.endpoint is None else local_port(profile.author.endpoint)
     if port is None or answers(port):
         yield
         return

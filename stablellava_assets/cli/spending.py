@@ -10,13 +10,9 @@ from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.abilities.prompt_format import parse_prompt
-from stablellava_assets.authors.chat.author import ChatAuthor
-from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.usage import Forecast
-from stablellava_assets.painters.api.painter import ApiPainter
-from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.planning.batch_plan import BatchPlan
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
@@ -50,7 +46,7 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
     Raises:
         KeyError: an ability that the catalog does not have.
     """
-    if not isinstance(workspace.author, ChatAuthor) and not isinstance(workspace.painter, ApiPainter):
+    if workspace.author.forecast([]) is None and workspace.painter.forecast([]) is None:
         return []
     foreseen = {plan.batch: plan for plan in foreseen_plans(workspace, partitions)}
     usual = workspace.profile.rows_per_batch
@@ -103,16 +99,17 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 def budget_lines(workspace: Workspace) -> str:
     """What the profile's author, painter and judge may still cost, and what they have cost so far."""
     author, painter = workspace.profile.author, workspace.profile.painter
-    if isinstance(author, ChatAuthorSettings):
-        lines = [_budget_line("Spent so far", workspace.chat_ledger, author.endpoint, "author")]
+    folder = workspace.folder
+    if author.endpoint is not None:
+        lines = [_budget_line("Spent so far", folder.chat_ledger, author.endpoint, "author")]
     else:
         lines = [f"The {author.kind} author asks no chat model."]
-    if isinstance(painter, ApiPainterSettings):
-        lines.append(_budget_line("Spent on pictures so far", workspace.image_ledger, painter.endpoint, "painter"))
+    if painter.endpoint is not None:
+        lines.append(_budget_line("Spent on pictures so far", folder.image_ledger, painter.endpoint, "painter"))
     if (judge := workspace.profile.benchmark.judge) is not None:
         # How many answers there will be to grade is known only once the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
-        lines.append(_budget_line(begins, workspace.chat_ledger, judge.endpoint, "benchmark.judge"))
+        lines.append(_budget_line(begins, folder.chat_ledger, judge.endpoint, "benchmark.judge"))
     return "\n".join(lines)
 
 
@@ -135,21 +132,26 @@ def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list
     ability = workspace.catalog[ability_name]
     prompts = author.plan_prompts(ability, batch, rows)
     open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
-    if not isinstance(author, ChatAuthor):
+    of_prompts = author.forecast(open_prompts)
+    if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
     specs = {row.row_id: _spec(ability, batch, row, number, written) for number, row in enumerate(prompts)}
     plans = []
 
-    def add(table: Table, planned: Sequence[PlannedRow], missing: Sequence[PlannedRow], forecast: Forecast) -> None:
-        plans.append(StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), forecast))
+    def add(
+        table: Table, planned: Sequence[PlannedRow], missing: Sequence[PlannedRow], forecast: Forecast | None
+    ) -> None:
+        if forecast is not None:
+            plans.append(
+                StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), forecast)
+            )
 
-    if isinstance(author, ChatAuthor):
-        add(PROMPT_SPECS, prompts, open_prompts, author.forecast(open_prompts))
-    if isinstance(painter, ApiPainter):
+    add(PROMPT_SPECS, prompts, open_prompts, of_prompts)
+    if painter.forecast([]) is not None:
         images = painter.plan([spec for spec in specs.values() if spec["status"] == MADE])
         open_images, _ = _compare(workspace, IMAGES, partition, images)
         add(IMAGES, images, open_images, painter.forecast(open_images))
-    if isinstance(author, ChatAuthor):
+    if of_prompts is not None:
         pictures = _pictures(workspace, partition)
         painted = [
             (spec, pictures.get(spec_id) or _stand_in_picture(spec_id))

@@ -27,7 +27,7 @@ def check_judge(workspace: Workspace, asked: Sequence[PlannedRow]) -> None:
     if settings is None or not any(row.inputs["columns"]["question_kind"] in settings.kinds for row in asked):
         return
     try:
-        ChatEndpoint(settings.endpoint, workspace.chat_ledger).check()
+        ChatEndpoint(settings.endpoint, workspace.folder.chat_ledger).check()
     except EndpointError as error:
         raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
 
@@ -50,7 +50,7 @@ def judge(
     planned = plan_judgements(answers.data.to_pylist(), settings)
 
     def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-        endpoint = ChatEndpoint(settings.endpoint, workspace.chat_ledger)
+        endpoint = ChatEndpoint(settings.endpoint, workspace.folder.chat_ledger)
         graded: set[str] = set()
         try:
             for row in judge_answers(missing, settings, endpoint, context.log.info):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
@@ -30,3 +31,14 @@ class Painter(Protocol):
     def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
         """Paint ``images`` rows, in any order; what cannot be painted is a failed row with its reason."""
         ...
+
+    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast | None:
+        """What painting these rows would cost, without asking anybody; None of a painter that costs nothing."""
+        ...
+
+
+class PaintsForFree:
+    """Mixin for painters that call no paid endpoint."""
+
+    def forecast(self, planned: Sequence[PlannedRow]) -> None:
+        """Nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ class EmbeddedPainterSettings(Document):
     """Small scenes composed of the Twemoji artwork, on the processor and without a network."""
 
     kind: Literal["embedded"]
+    endpoint: ClassVar[None] = None
     size: int = Field(144, ge=48, le=1024, description="Width and height of a picture, pixels.")
     workers: int | None = Field(None, ge=1, description="Processes that paint; unset: one a processor core.")
 
@@ -37,6 +38,7 @@ class DiffusionPainterSettings(Document):
     """Any text-to-image checkpoint that diffusers loads. docs/painters.md has settings for the usual ones."""
 
     kind: Literal["diffusion"]
+    endpoint: ClassVar[None] = None
     model: str = Field(
         min_length=1,
         description="Folder of a checkpoint in diffusers' layout, or its name on the Hugging Face Hub; a key for gated ones is "

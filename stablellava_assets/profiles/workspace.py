@@ -1,33 +1,34 @@
-"""What a profile makes of the project: catalog, author, painter, store and warehouse, each made when first used."""
+"""What a profile makes of the project: catalog, author, painter, store and warehouse, each made when first used.
+
+The Dagster layer and the commands begin here, and hand on what each function needs.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import assert_never
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
-from stablellava_assets.authors.settings import ChatAuthorSettings, EmbeddedAuthorSettings, ReleasedAuthorSettings
 from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.filters.alignment.alignment import Alignment
-from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.alignment.models import newest_checkpoint
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.inputs.yaml_documents import DocumentError
-from stablellava_assets.models.names import located
 from stablellava_assets.painters.base import Painter
-from stablellava_assets.painters.settings import ApiPainterSettings, DiffusionPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.planning.upcoming import next_batches
+from stablellava_assets.profiles.backends import make_author, make_painter
+from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
 
 
 class Workspace:
-    """The parts of a run. The one place that knows which author and which painter a setting means."""
+    """The parts of a run."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -62,12 +63,17 @@ class Workspace:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The DuckDB file beside them."""
-        return Warehouse(self.data / "warehouse.duckdb", self.store)
+        return Warehouse(self.folder.warehouse, self.store)
+
+    @cached_property
+    def folder(self) -> DataFolder:
+        """The local data folder."""
+        return DataFolder(self.profile.storage.data)
 
     @property
     def data(self) -> Path:
-        """The local data folder."""
-        return self.profile.storage.data
+        """Its path."""
+        return self.folder.path
 
     @property
     def first_batch(self) -> str:
@@ -76,93 +82,45 @@ class Workspace:
         return f"{self.taught[0]}|{batch}...{self.taught[-1]}|{batch}"
 
     @property
-    def chat_ledger(self) -> Path:
-        """The ledger of what chat models were paid for; made when the first is asked."""
-        return self.data / "chat_ledger.sqlite"
-
-    @property
-    def image_ledger(self) -> Path:
-        """The ledger of what image models were paid for, with the pictures; made when the first is asked."""
-        return self.data / "image_ledger.sqlite"
-
-    @property
     def quarantine(self) -> Quarantine:
         """The rows that gates refused."""
-        return Quarantine(self.data / "quarantine")
+        return Quarantine(self.folder.quarantine)
 
     @property
     def gallery(self) -> Gallery:
         """The page on which people look at pairs, in the data folder."""
-        return Gallery(self.data / "gallery", self.store, self.profile.filters, self.profile.gallery)
+        return Gallery(self.folder.gallery, self.store, self.profile.filters, self.profile.gallery)
 
     @property
     def report(self) -> Report:
         """The pages that say what each tuning bought, in the data folder."""
         judge = self.profile.benchmark.judge
         judged_kinds = () if judge is None else judge.kinds
-        return Report(self.data / "report", self.store, self.profile.report, judged_kinds)
+        return Report(self.folder.report, self.store, self.profile.report, judged_kinds)
 
     @cached_property
     def author(self) -> Author:
         """Who writes prompts and dialogues."""
-        settings = self.profile.author
-        if isinstance(settings, EmbeddedAuthorSettings):
-            from stablellava_assets.authors.embedded.author import EmbeddedAuthor
-
-            return EmbeddedAuthor()
-        if isinstance(settings, ReleasedAuthorSettings):
-            from stablellava_assets.authors.released.author import ReleasedAuthor
-
-            return ReleasedAuthor(settings)
-        if isinstance(settings, ChatAuthorSettings):
-            from stablellava_assets.authors.chat.author import ChatAuthor
-
-            return ChatAuthor(settings, self.store, self.chat_ledger)
-        assert_never(settings)
+        return make_author(self.profile.author, self.store, self.folder)
 
     @cached_property
     def painter(self) -> Painter:
         """Who paints."""
-        settings = self.profile.painter
-        if isinstance(settings, EmbeddedPainterSettings):
-            from stablellava_assets.painters.embedded.painter import EmbeddedPainter
-
-            return EmbeddedPainter(settings, self.catalog)
-        if isinstance(settings, DiffusionPainterSettings):
-            from stablellava_assets.painters.diffusion.painter import DiffusionPainter
-
-            return DiffusionPainter(settings, self.data / "batch_sizes.json")
-        if isinstance(settings, ApiPainterSettings):
-            from stablellava_assets.painters.api.painter import ApiPainter
-
-            return ApiPainter(settings, self.image_ledger)
-        assert_never(settings)
+        return make_painter(self.profile.painter, self.catalog, self.folder)
 
     @cached_property
     def plans(self) -> BatchPlans | None:
         """How many rows each ability gets in a batch; None where files are cut into batches of ``rows_per_batch``."""
         profile = self.profile
-        if isinstance(profile.author, ReleasedAuthorSettings):
+        if profile.author.kind == "released":
             return None
-        return BatchPlans(self.store, self.data / "journal", profile.planning, self.taught, profile.rows_per_batch)
+        return BatchPlans(self.store, self.folder.journal, profile.planning, self.taught, profile.rows_per_batch)
 
     def upcoming(self) -> dict[str, str]:
         """The next batch of each ability that is taught; those whose batches are all done are left out."""
         return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.taught)
 
     def alignment(self) -> Alignment | None:
-        """What scores pictures against their prompts, with the newest checkpoint of now; None where nothing does."""
+        """What scores images against their prompts, with the newest checkpoint of now; None where nothing does."""
         settings = self.profile.filters.alignment
-        return None if settings is None else Alignment(settings, self.catalog, self._newest_checkpoint())
-
-    def _newest_checkpoint(self) -> OwnCheckpoint | None:
-        # Read from the store, not taken as an input: the checkpoint is made from the pairs that it helps to choose.
-        rows = self.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path", "base_path"]).to_pylist()
-        if not rows:
-            return None
-        newest = rows[-1]
-        return OwnCheckpoint(
-            newest["checkpoint_id"],
-            Path(located(self.data, newest["path"])),
-            Path(located(self.data, newest["base_path"])),
-        )
+        return None if settings is None else Alignment(settings, self.catalog, newest_checkpoint(self.store, self.data))

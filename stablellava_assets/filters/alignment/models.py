@@ -10,7 +10,10 @@ from stablellava_assets.inputs.explained import said_by_the_system
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
+from stablellava_assets.models.names import located
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.store import ParquetStore
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -25,6 +28,19 @@ class OwnCheckpoint(NamedTuple):
     checkpoint_id: str
     tuned: Path
     base: Path
+
+
+def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
+    """The checkpoint that was tuned last; None before the first.
+
+    It is read from the store, not taken as an input of the stage: a checkpoint is made from the pairs that it helps to choose.
+    """
+    rows = store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path", "base_path"]).to_pylist()
+    if not rows:
+        return None
+    newest = rows[-1]
+    tuned, base = (Path(located(data, newest[name])) for name in ("path", "base_path"))
+    return OwnCheckpoint(newest["checkpoint_id"], tuned, base)
 
 
 class Judge:

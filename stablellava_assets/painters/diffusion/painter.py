@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.painters.base import PaintsForFree
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import (
     Identity,
@@ -29,7 +30,7 @@ _NO_OTHER_PICTURE = {"batch_size", "compile", "offload", "device", "retries", "m
 """Settings that a row's key leaves out; the checkpoint is in it by its identity."""
 
 
-class DiffusionPainter:
+class DiffusionPainter(PaintsForFree):
     """Paints with a checkpoint, which is loaded when the first picture is asked for.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.painters.base import PaintsForFree
 from stablellava_assets.painters.embedded.lexicon import Lexicon
 from stablellava_assets.painters.embedded.painting import Order, PaintingPool
 from stablellava_assets.painters.embedded.prompt_reading import UnpaintablePromptError, read_prompt
@@ -22,7 +23,7 @@ _VERSION = 4
 """Part of every row key: raise it when the same plan and seed give other pixels than before."""
 
 
-class EmbeddedPainter:
+class EmbeddedPainter(PaintsForFree):
     """Draws what it finds in the catalog's vocabulary; reads nothing but ``prompt`` and ``seed`` of a spec.
 
     Raises:
