@@ -1,49 +1,50 @@
 """The ``ability_benchmark`` asset."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.defs.previews import item_sheet, spread
-from stablellava_assets.defs.project import ONE_RUN, OWNERS, check_specs, column_schema, explained
+from stablellava_assets.defs.project import stage_asset
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed
 from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
 from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS
 from stablellava_assets.inputs.yaml_documents import DocumentError
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.painters.base import Painter
+from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.store import Partition
 
 
-@dg.asset(
-    backfill_policy=ONE_RUN,
-    group_name="evaluation",
-    owners=OWNERS,
-    kinds={"python", "parquet"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
-    description=SUITE.table.description,
-)
-@explained
-def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
+@stage_asset(SUITE, "evaluation", {"python", "parquet"})
+def ability_benchmark(
+    context: dg.AssetExecutionContext,
+    tables: dg.ResourceParam[Tables],
+    profile: dg.ResourceParam[Profile],
+    catalog: dg.ResourceParam[Catalog],
+    painter: dg.ResourceParam[Painter],
+) -> Events:
     """Paint held-out pictures of every measured ability and ask about them in wordings of the benchmark's own.
 
     Real photographs, if the profile names any, are asked about as well.
     """
-    stage = Stage(context, workspace, SUITE)
-    settings, painter = workspace.profile.benchmark, workspace.painter
-    listed = _photographs(context, workspace)
+    stage = Stage(context, tables, SUITE)
+    settings, abilities = profile.benchmark, profile.measured(catalog)
+    listed = _photographs(settings.photographs, catalog, abilities, context.log)
 
     def make(partition: Partition) -> Made:
         (ability,) = partition
-        painted = plan_items(workspace.catalog[ability], settings.items_per_kind, painter)
+        painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
         painted_ids = {row.row_id for row in painted}
 
@@ -55,25 +56,26 @@ def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceP
         is_painted = pc.equal(refreshed.data["benchmark"], PAINTED)
         return from_refreshed(refreshed, {"contact_sheet": item_sheet(refreshed.data.filter(is_painted))})
 
-    yield from stage.run([(ability,) for ability in workspace.measured], make, lambda: _describe(listed))
+    yield from stage.run([(ability,) for ability in abilities], make, lambda: _describe(listed))
 
 
-def _photographs(context: dg.AssetExecutionContext, workspace: Workspace) -> list[Listed]:
+def _photographs(
+    given: Path | None, catalog: Catalog, abilities: Sequence[str], log: dg.DagsterLogManager
+) -> list[Listed]:
     """The photographs of the profile's abilities; those of others are reported.
 
     Raises:
         dagster.Failure: the list has a mistake.
     """
-    given = workspace.profile.benchmark.photographs
     if given is None:
         return []
     try:
-        listed = read_photographs(given, workspace.catalog)
+        listed = read_photographs(given, catalog)
     except DocumentError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    measured = [one for one in listed if one.photograph.ability in workspace.measured]
+    measured = [one for one in listed if one.photograph.ability in abilities]
     if len(measured) < len(listed):
-        context.log.warning(
+        log.warning(
             f"{given}: {len(listed) - len(measured)} of {len(listed)} questions are about abilities that this profile "
             "does not measure (only); they are left out"
         )

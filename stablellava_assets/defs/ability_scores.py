@@ -1,6 +1,7 @@
 """The ``ability_scores`` asset."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,59 +10,62 @@ import pyarrow as pa
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.defs.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema, explained
-from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.project import (
+    FOLLOW_UPSTREAM,
+    stage_asset,
+)
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage
 from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers, scored_anew, taken_over
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
+from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.models.checkpoints import chat_template_of
 from stablellava_assets.models.names import is_there, located
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.report.folder import ReportError
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
-from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_BENCHMARK, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tuning.pretrained.card import add_scores
 
 
-@dg.asset(
-    backfill_policy=ONE_RUN,
-    automation_condition=FOLLOW_UPSTREAM,
-    group_name="evaluation",
-    owners=OWNERS,
-    kinds={"pytorch", "duckdb"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
-    description=SUITE.table.description,
+@stage_asset(
+    SUITE,
+    "evaluation",
+    {"pytorch", "duckdb"},
+    ["llava_checkpoint", "ability_benchmark"],
+    condition=FOLLOW_UPSTREAM,
+    pool="tuning",
 )
-@explained
 def ability_scores(
     context: dg.AssetExecutionContext,
-    llava_checkpoint: Published,
-    ability_benchmark: Published,
-    workspace: dg.ResourceParam[Workspace],
+    tables: dg.ResourceParam[Tables],
+    profile: dg.ResourceParam[Profile],
+    folder: dg.ResourceParam[DataFolder],
+    report: dg.ResourceParam[Report],
 ) -> Events:
     """Ask the base and the tuned model every benchmark question and compare them, ability by ability."""
-    stage = Stage(context, workspace, SUITE)
-    checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
-    settings = workspace.profile.benchmark
+    stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
+    ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
+    checkpoint = tables.upstream(LLAVA_CHECKPOINT).read(()).to_pylist()[-1]
     refusals: list[str] = []
 
     def make(partition: Partition) -> Made:
-        items = [*ability_benchmark.read_all().to_pylist(), *_suites(workspace)]
+        items = [*ability_benchmark.read_all().to_pylist(), *_suites(settings.external)]
         # Both models are asked as the tuned one was tuned: in its template, with its system sentence.
-        template = chat_template_of(workspace.data / checkpoint["path"])
+        template = chat_template_of(folder.path / checkpoint["path"])
         planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-            check_judge(workspace, missing)
-            known = list(taken_over(missing, _earlier_answers(workspace, partition)))
+            check_judge(settings.judge, folder.chat_ledger, missing)
+            known = list(taken_over(missing, _earlier_answers(store, partition)))
             if known:
                 context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
                 yield from known
@@ -72,15 +76,15 @@ def ability_scores(
                 ]
                 if of_model:
                     named = checkpoint["base_path" if model == "base" else "path"]
-                    yield from _answer(context, workspace, named, of_model, template)
+                    yield from _answer(named, folder.path, of_model, settings, template, context.log)
 
         answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
-        judged = judge(context, workspace, stage, partition, answers, refusals)
+        judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
         judgements = [] if judged is None else judged.data.to_pylist()
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(answers.data.to_pylist(), judgements, kinds)
-        add_scores(workspace.data / checkpoint["path"], scoreboard(rows, markdown=True))
-        previous = workspace.store.read(SUITE.table, partition)
+        add_scores(folder.path / checkpoint["path"], scoreboard(rows, markdown=True))
+        previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
         return Made(
             scores,
@@ -96,7 +100,7 @@ def ability_scores(
         )
 
     partition = (checkpoint["checkpoint_id"],)
-    yield from stage.run([partition], make, lambda: _report(workspace, partition))
+    yield from stage.run([partition], make, lambda: _report(report, store, partition))
     if refusals:
         raise dg.Failure(
             description=f"benchmark.judge: {refusals[0]}. The scores are published; those that need a grade lack it.",
@@ -104,58 +108,56 @@ def ability_scores(
         )
 
 
-def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
+def _report(report: Report, store: ParquetStore, partition: Partition) -> dict[str, Any]:
     """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
 
     Raises:
         dagster.Failure: it could not be written. The scores are published all the same.
     """
-    if not workspace.store.holds(SUITE.table, partition):
+    if not store.holds(SUITE.table, partition):
         return {}
     try:
-        page = workspace.report.publish(*partition)
+        page = report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
     return {"report": dg.MetadataValue.path(page.absolute())}
 
 
-def _suites(workspace: Workspace) -> list[Row]:
+def _suites(external: Sequence[SuiteSettings]) -> list[Row]:
     """The items of the published benchmarks that the profile names.
 
     Raises:
         dagster.Failure: one of their files is at fault.
     """
     try:
-        return read_suites(workspace.profile.benchmark.external)
+        return read_suites(external)
     except SuiteError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _earlier_answers(workspace: Workspace, partition: Partition) -> list[Row]:
+def _earlier_answers(store: ParquetStore, partition: Partition) -> list[Row]:
     """What was answered in comparisons of other checkpoints, many of which have the same base."""
-    others = [other for other in workspace.store.partitions(ABILITY_ANSWERS) if other != partition]
-    rows: list[Row] = workspace.store.read_all(ABILITY_ANSWERS, others, columns=["row_key", "answer"]).to_pylist()
+    others = [other for other in store.partitions(ABILITY_ANSWERS) if other != partition]
+    rows: list[Row] = store.read_all(ABILITY_ANSWERS, others, columns=["row_key", "answer"]).to_pylist()
     return rows
 
 
 def _answer(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
     named: str,
+    data: Path,
     planned: Sequence[PlannedRow],
+    settings: BenchmarkSettings,
     chat_template: str | None,
+    log: dg.DagsterLogManager,
 ) -> Iterable[Row]:
-    model = located(workspace.data, named)
-    if not is_there(workspace.data, named):
+    model = located(data, named)
+    if not is_there(data, named):
         raise dg.Failure(
             description=f"{model}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
-    settings = workspace.profile.benchmark
-    return ask_model(
-        model, planned, settings.answer_batch_size, settings.max_new_tokens, context.log.info, chat_template
-    )
+    return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, log.info, chat_template)
 
 
 def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:

@@ -8,23 +8,36 @@ from dataclasses import replace
 
 import dagster as dg
 
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.defs.stage import Stage
 from stablellava_assets.filters.alignment.alignment import Alignment
+from stablellava_assets.filters.alignment.models import newest_checkpoint
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
-from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.store import ParquetStore, Partition
 
 
 class AlignmentScores:
     """Scores the pictures of a run's partitions, each once, with what the profile names."""
 
-    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> None:
-        self._alignment: Alignment | None = workspace.alignment()
-        self._store = workspace.store
+    def __init__(
+        self,
+        settings: AlignmentSettings | None,
+        catalog: Catalog,
+        folder: DataFolder,
+        stage: Stage,
+        store: ParquetStore,
+        log: dg.DagsterLogManager,
+    ) -> None:
+        self._alignment = (
+            None if settings is None else Alignment(settings, catalog, newest_checkpoint(store, folder.path))
+        )
+        self._store = store
         self._stage = stage
-        self._log = context.log
+        self._log = log
 
     def of(self, partition: Partition, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Refreshed | None]:
         """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -10,50 +11,49 @@ from stablellava_assets.defs.stage import Stage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.evaluation.scores.judging import judge_answers, plan_judgements, ungraded
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
 from stablellava_assets.tables.store import Partition
 
 
-def check_judge(workspace: Workspace, asked: Sequence[PlannedRow]) -> None:
+def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[PlannedRow]) -> None:
     """Before the models are asked, which may take hours.
 
     Raises:
         dagster.Failure: the judge of these answers cannot be asked with these settings.
     """
-    settings = workspace.profile.benchmark.judge
     if settings is None or not any(row.inputs["columns"]["question_kind"] in settings.kinds for row in asked):
         return
     try:
-        ChatEndpoint(settings.endpoint, workspace.folder.chat_ledger).check()
+        ChatEndpoint(settings.endpoint, ledger).check()
     except EndpointError as error:
         raise dg.Failure(description=f"benchmark.judge: {error}", allow_retries=False) from error
 
 
 def judge(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
+    settings: JudgeSettings | None,
+    ledger: Path,
     stage: Stage,
     partition: Partition,
     answers: Refreshed,
     refusals: list[str],
+    log: dg.DagsterLogManager,
 ) -> Refreshed | None:
     """What the judge says of the answers; None where the profile names none.
 
     Where it cannot be asked with these settings, ``refusals`` gets the reason, and what it has not graded is put off.
     """
-    settings = workspace.profile.benchmark.judge
     if settings is None:
         return None
     planned = plan_judgements(answers.data.to_pylist(), settings)
 
     def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-        endpoint = ChatEndpoint(settings.endpoint, workspace.folder.chat_ledger)
+        endpoint = ChatEndpoint(settings.endpoint, ledger)
         graded: set[str] = set()
         try:
-            for row in judge_answers(missing, settings, endpoint, context.log.info):
+            for row in judge_answers(missing, settings, endpoint, log.info):
                 graded.add(row["judgement_id"])
                 yield row
         except EndpointError as error:

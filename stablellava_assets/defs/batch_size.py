@@ -7,20 +7,37 @@ from typing import Any
 
 import dagster as dg
 
-from stablellava_assets.defs.stage import follow_in_warehouse
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.planning.plan_table import plan_table
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.tables.schemas import BATCH_PLANS
 from stablellava_assets.tables.store import Partition
 
 
 class BatchSizes:
+    """The sizes of a profile's batches.
+
+    Args:
+        plans: sizes by the last scores; None where the author's files decide.
+        rows_per_batch: prompts per ability where nothing is planned.
+        publishes: whether plans are made, and so go into the warehouse.
+    """
+
+    def __init__(self, plans: BatchPlans | None, rows_per_batch: int, publishes: bool) -> None:
+        self.plans = plans
+        self.rows_per_batch = rows_per_batch
+        self.publishes = publishes
+
+    def of_run(self, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> RunBatchSizes:
+        """Those of the ``partitions`` of one run."""
+        return RunBatchSizes(self, context, partitions)
+
+
+class RunBatchSizes:
     """The sizes of a run's ``partitions``. The first of a batch has those of the run planned, the others read."""
 
-    def __init__(
-        self, context: dg.AssetExecutionContext, workspace: Workspace, partitions: Sequence[Partition]
-    ) -> None:
-        self._workspace = workspace
+    def __init__(self, sizes: BatchSizes, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> None:
+        self._sizes = sizes
         self._partitions = partitions
         self._run_id = context.run_id
         self._log = context.log
@@ -31,11 +48,11 @@ class BatchSizes:
         Raises:
             StoreError: a table cannot be read, or the plan not be written.
         """
-        if self._workspace.plans is None:
-            return self._workspace.profile.rows_per_batch, {}
+        if self._sizes.plans is None:
+            return self._sizes.rows_per_batch, {}
         ability, batch = partition
         abilities = [other for other, its_batch in self._partitions if its_batch == batch]
-        plan = self._workspace.plans.recorded(batch, abilities, self._run_id)
+        plan = self._sizes.plans.recorded(batch, abilities, self._run_id)
         rows, explanation = plan.rows_of(ability), plan.explanation_of(ability)
         if explanation is None:
             return rows, {}
@@ -46,8 +63,8 @@ class BatchSizes:
             "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
         }
 
-    def follow(self) -> dict[str, Any]:
+    def follow(self, tables: Tables) -> dict[str, Any]:
         """Brings the plans in the warehouse up to date."""
-        if self._workspace.profile.planning is not None:
-            follow_in_warehouse(self._log, self._workspace, [BATCH_PLANS])
+        if self._sizes.publishes:
+            tables.follow_in_warehouse([BATCH_PLANS], self._log)
         return {}

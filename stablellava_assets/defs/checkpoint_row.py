@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.settings import TuningSettings
 
 if TYPE_CHECKING:
     from stablellava_assets.tuning.embedded.training import TuningResult
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def checkpoint_row(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
+    run_id: str,
+    settings: TuningSettings | PretrainedTuningSettings,
+    folder: DataFolder,
     checkpoint_id: str,
     base: str,
     pair_keys: Iterable[str],
     result: TuningResult | PretrainedResult,
 ) -> dict[str, Any]:
     """The row; ``base`` is how it names the model that was started from, ``pair_keys`` are those of the kept pairs."""
-    settings = workspace.profile.tuning
     return {
         "checkpoint_id": checkpoint_id,
-        "path": str(result.path.relative_to(workspace.data)),
+        "path": str(result.path.relative_to(folder.path)),
         "base_path": base,
         "model": settings.model.kind,
         "pairs": result.rows,
@@ -39,6 +39,6 @@ def checkpoint_row(
         "loss_curve": [{"step": step, "loss": loss} for step, loss in result.loss_curve],
         "seconds": result.seconds,
         "created_at": datetime.now(UTC),
-        "run_id": context.run_id,
+        "run_id": run_id,
         "pairs_key": pairs_key(pair_keys),
     }

@@ -3,38 +3,30 @@
 import dagster as dg
 import pyarrow.compute as pc
 
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.dialogues import SUITE
-from stablellava_assets.defs.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
-from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.project import stage_asset
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import IMAGES, MADE
+from stablellava_assets.tables.schemas import IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 
 _WITHOUT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
 
 
-@dg.asset(
-    partitions_def=PARTITIONS,
-    backfill_policy=ONE_RUN,
-    group_name="synthesis",
-    owners=OWNERS,
-    kinds={"python", "parquet"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
-    description=SUITE.table.description,
-)
-@explained
+@stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs", "images"], partitioned=True)
 def dialogues(
     context: dg.AssetExecutionContext,
-    prompt_specs: Published,
-    images: Published,
-    workspace: dg.ResourceParam[Workspace],
+    tables: dg.ResourceParam[Tables],
+    catalog: dg.ResourceParam[Catalog],
+    author: dg.ResourceParam[Author],
 ) -> Events:
     """The author writes dialogues about the pictures that were painted; none is bought for one that was not."""
-    stage = Stage(context, workspace, SUITE)
-    spending = RunSpending(context, workspace)
+    stage = Stage(context, tables, SUITE)
+    prompt_specs, images = tables.upstream(PROMPT_SPECS), tables.upstream(IMAGES)
+    spending = RunSpending(context, author)
 
     def make(partition: Partition) -> Made:
         prompts = prompt_specs.read(partition)
@@ -45,8 +37,8 @@ def dialogues(
             for picture in pictures.filter(pc.equal(pictures["status"], MADE)).to_pylist()
             if picture["spec_id"] in specs
         ]
-        planned = workspace.author.plan_dialogues(workspace.catalog[partition[0]], painted)
-        refreshed = stage.refresh(partition, planned, workspace.author.write_dialogues, SUITE.table)
+        planned = author.plan_dialogues(catalog[partition[0]], painted)
+        refreshed = stage.refresh(partition, planned, author.write_dialogues, SUITE.table)
         kinds = refreshed.data.group_by("question_kind").aggregate([([], "count_all")]).to_pylist()
         metadata = {
             **{f"{row['question_kind']} questions": row["count_all"] for row in kinds if row["question_kind"]},

@@ -1,20 +1,23 @@
 """The ``filtered_pairs`` asset, and ``rejected_pairs`` beside it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.defs.alignment_scores import AlignmentScores
 from stablellava_assets.defs.previews import pair_sheet
-from stablellava_assets.defs.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
-from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.project import stage_asset
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import waiting_for_budget
 from stablellava_assets.defs.stage import Events, Made, Stage, partitions_of
+from stablellava_assets.evaluation.settings import SuiteSettings
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.prints import suite_prints
 from stablellava_assets.filters.benchmark_prints import BENCHMARK_COLUMNS, BenchmarkPrints, Print
@@ -23,49 +26,57 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.filters.review.overrule import was_overruled
 from stablellava_assets.filters.review.reviews import Review, ReviewError, read_reviews
-from stablellava_assets.gallery.folder import GalleryError
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.gallery.folder import Gallery, GalleryError
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, DIALOGUES, FILTERED_PAIRS, MADE, REJECTED_PAIRS
-from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.schemas import (
+    ABILITY_BENCHMARK,
+    ALIGNMENT_SCORES,
+    DIALOGUES,
+    FILTERED_PAIRS,
+    IMAGES,
+    MADE,
+    PROMPT_SPECS,
+    REJECTED_PAIRS,
+)
+from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import Table
 
 _UNKNOWN_SHOWN = 5
 
 
-@dg.asset(
-    partitions_def=PARTITIONS,
-    backfill_policy=ONE_RUN,
-    group_name="filtering",
-    owners=OWNERS,
-    kinds={"python", "parquet"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
+@stage_asset(
+    SUITE,
+    "filtering",
+    {"python", "parquet"},
+    ["prompt_specs", "images", "dialogues", "ability_benchmark"],
+    partitioned=True,
     description=f"{SUITE.table.description} Those that were not kept are in rejected_pairs, with every reason.",
 )
-@explained
 def filtered_pairs(
     context: dg.AssetExecutionContext,
-    prompt_specs: Published,
-    images: Published,
-    dialogues: Published,
-    ability_benchmark: Published,
-    workspace: dg.ResourceParam[Workspace],
+    tables: dg.ResourceParam[Tables],
+    profile: dg.ResourceParam[Profile],
+    catalog: dg.ResourceParam[Catalog],
+    folder: dg.ResourceParam[DataFolder],
+    gallery: dg.ResourceParam[Gallery],
 ) -> Events:
     """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
-    stage = Stage(context, workspace, SUITE)
-    settings = workspace.profile.filters
-    alignment = AlignmentScores(context, workspace, stage)
-    reviews = _reviews(context, workspace)
+    stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
+    prompt_specs, images, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
+    ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
+    alignment = AlignmentScores(settings.alignment, catalog, folder, stage, store, context.log)
+    reviews = _reviews(settings.reviews, store, context.log)
     items = ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist()
-    published = _published(workspace)
+    published = _published(profile.benchmark.external, folder.index / "benchmarks")
     benchmark = BenchmarkPrints(items, settings.contamination_bits, published)
-    earlier = EarlierPairs(workspace.store, workspace.data / "index", settings.duplicates)
+    earlier = EarlierPairs(store, folder.index, settings.duplicates)
 
     def make(partition: Partition) -> Made:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
         candidates, scores = alignment.of(partition, _candidates(partition, specs, images.read(partition), written))
-        published = [workspace.store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
+        published = [store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(
@@ -96,51 +107,52 @@ def filtered_pairs(
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
 
-    yield from stage.run(earlier.in_order(partitions_of(context)), make, lambda: _gallery(workspace))
+    yield from stage.run(
+        earlier.in_order(partitions_of(context)), make, lambda: _gallery(gallery, profile.gallery.pairs_per_batch)
+    )
 
 
-def _reviews(context: dg.AssetExecutionContext, workspace: Workspace) -> dict[str, Review]:
+def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManager) -> dict[str, Review]:
     """What people decided; decisions about pairs that do not exist are reported.
 
     Raises:
         dagster.Failure: a file of decisions has a mistake.
     """
     try:
-        reviews = read_reviews(workspace.profile.filters.reviews)
+        reviews = read_reviews(files)
     except ReviewError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     if reviews:
-        known = workspace.store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
+        known = store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
         unknown = sorted(reviews.keys() - set(known))
-        context.log.info(f"{len(reviews)} pairs were decided about by people")
+        log.info(f"{len(reviews)} pairs were decided about by people")
         if unknown:
             shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
             more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""
-            context.log.warning(f"{len(unknown)} of these decisions are about pairs that do not exist: {shown}{more}")
+            log.warning(f"{len(unknown)} of these decisions are about pairs that do not exist: {shown}{more}")
     return reviews
 
 
-def _published(workspace: Workspace) -> list[Print]:
+def _published(external: Sequence[SuiteSettings], kept: Path) -> list[Print]:
     """Fingerprints of the published benchmarks that the checkpoint will be scored on.
 
     Raises:
         dagster.Failure: one of their files is at fault.
     """
     try:
-        return suite_prints(workspace.profile.benchmark.external, workspace.data / "index/benchmarks")
+        return suite_prints(external, kept)
     except SuiteError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _gallery(workspace: Workspace) -> dict[str, Any]:
+def _gallery(gallery: Gallery, pairs_per_batch: int) -> dict[str, Any]:
     """The page on which people look at the pairs, brought up to date.
 
     Raises:
         dagster.Failure: it could not be written. The pairs are published all the same.
     """
-    if not workspace.profile.gallery.pairs_per_batch:
+    if not pairs_per_batch:
         return {}
-    gallery = workspace.gallery
     try:
         gallery.publish()
     except GalleryError as error:

@@ -5,36 +5,26 @@ import pyarrow.compute as pc
 
 from stablellava_assets.checks.images import SUITE
 from stablellava_assets.defs.previews import picture_sheet
-from stablellava_assets.defs.project import ONE_RUN, OWNERS, PARTITIONS, check_specs, column_schema, explained
-from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.project import stage_asset
+from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import picture_spending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.painters.base import Painter
+from stablellava_assets.tables.schemas import MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 
 
-@dg.asset(
-    partitions_def=PARTITIONS,
-    backfill_policy=ONE_RUN,
-    group_name="synthesis",
-    owners=OWNERS,
-    kinds={"python", "parquet"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
-    description=SUITE.table.description,
-)
-@explained
+@stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs"], partitioned=True, pool="painter")
 def images(
-    context: dg.AssetExecutionContext, prompt_specs: Published, workspace: dg.ResourceParam[Workspace]
+    context: dg.AssetExecutionContext, tables: dg.ResourceParam[Tables], painter: dg.ResourceParam[Painter]
 ) -> Events:
     """The painter paints every prompt that was written; what it cannot paint is a failed row."""
-    stage = Stage(context, workspace, SUITE)
+    stage, prompt_specs = Stage(context, tables, SUITE), tables.upstream(PROMPT_SPECS)
 
     def make(partition: Partition) -> Made:
         specs = prompt_specs.read(partition)
         written = specs.filter(pc.equal(specs["status"], MADE)).to_pylist()
-        refreshed = stage.refresh(partition, workspace.painter.plan(written), workspace.painter.paint, SUITE.table)
+        refreshed = stage.refresh(partition, painter.plan(written), painter.paint, SUITE.table)
         metadata = {
             "contact_sheet": picture_sheet(refreshed.data, specs),
             **picture_spending(context, "|".join(partition), refreshed.data),

@@ -1,49 +1,52 @@
 """The ``llava_checkpoint`` asset."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.llava_checkpoint import SUITE
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
 from stablellava_assets.defs.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.defs.project import FOLLOW_UPSTREAM, ONE_RUN, OWNERS, check_specs, column_schema, explained
-from stablellava_assets.defs.published import Published
+from stablellava_assets.defs.project import (
+    FOLLOW_UPSTREAM,
+    stage_asset,
+)
+from stablellava_assets.defs.published import Published, Tables
 from stablellava_assets.defs.stage import Events, Made, Stage
 from stablellava_assets.models.names import is_there
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.painters.base import Painter
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.settings import TuningSettings
 
 
-@dg.asset(
-    backfill_policy=ONE_RUN,
-    automation_condition=FOLLOW_UPSTREAM,
-    group_name="tuning",
-    owners=OWNERS,
-    kinds={"pytorch", "huggingface"},
-    metadata=column_schema(SUITE.table),
-    check_specs=check_specs(SUITE),
-    description=SUITE.table.description,
+@stage_asset(
+    SUITE, "tuning", {"pytorch", "huggingface"}, ["filtered_pairs", "images"], condition=FOLLOW_UPSTREAM, pool="tuning"
 )
-@explained
 def llava_checkpoint(
     context: dg.AssetExecutionContext,
-    filtered_pairs: Published,
-    images: Published,
-    workspace: dg.ResourceParam[Workspace],
+    tables: dg.ResourceParam[Tables],
+    profile: dg.ResourceParam[Profile],
+    catalog: dg.ResourceParam[Catalog],
+    painter: dg.ResourceParam[Painter],
+    folder: dg.ResourceParam[DataFolder],
 ) -> Events:
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
-    stage = Stage(context, workspace, SUITE)
+    stage, settings = Stage(context, tables, SUITE), profile.tuning
+    filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
 
     def make(partition: Partition) -> Made:
-        history = workspace.store.read_all(SUITE.table)
-        settings = workspace.profile.tuning
+        history = tables.store.read_all(SUITE.table)
         columns = ["pair_id", "row_key", "ability", "question_kind", "image_ids", "conversations"]
         pairs = filtered_pairs.read_all(columns)
         pair_keys = pairs["row_key"].to_pylist()
@@ -53,13 +56,16 @@ def llava_checkpoint(
             checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
         known = {row["checkpoint_id"]: row for row in [*stage.finished(partition), *history.to_pylist()]}
         row = known.get(checkpoint_id)
-        reused = row is not None and all(is_there(workspace.data, row[name]) for name in ("path", "base_path"))
+        reused = row is not None and all(is_there(folder.path, row[name]) for name in ("path", "base_path"))
         described: dict[str, Any] = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
-                row, described = tune_pretrained_checkpoint(context, workspace, settings, checkpoint_id, pairs, images)
+                row, described = tune_pretrained_checkpoint(
+                    context, tables.store, folder, settings, checkpoint_id, pairs, images
+                )
             else:
-                row = _tune(context, workspace, settings, checkpoint_id, pairs, images)
+                base = _base(settings, catalog, painter, folder.models, context.log.info)
+                row = _tune(context, base, folder, settings, checkpoint_id, pairs, images)
             stage.finish(partition, row)
         others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
         data = SUITE.table.from_rows([*others, row])
@@ -69,19 +75,25 @@ def llava_checkpoint(
     yield from stage.run([()], make)
 
 
+def _base(
+    settings: TuningSettings, catalog: Catalog, painter: Painter, models: Path, progress: Callable[[str], None]
+) -> Path:
+    from stablellava_assets.tuning.embedded.base import prepare_base
+
+    return prepare_base(settings, catalog, painter, models, progress)
+
+
 def _tune(
     context: dg.AssetExecutionContext,
-    workspace: Workspace,
+    base: Path,
+    folder: DataFolder,
     settings: TuningSettings,
     checkpoint_id: str,
     pairs: pa.Table,
     images: Published,
 ) -> dict[str, Any]:
-    from stablellava_assets.tuning.embedded.base import prepare_base
     from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 
-    models = workspace.data / "models"
-    base = prepare_base(settings, workspace.catalog, workspace.painter, models, context.log.info)
     wanted = {image_id for image_ids in pairs["image_ids"].to_pylist() for image_id in image_ids}
     pictures = {
         row["image_id"]: row["image"]["bytes"]
@@ -93,12 +105,14 @@ def _tune(
         for row in pairs.to_pylist()
     ]
     context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
-    folder = models / f"llava-{checkpoint_id}"
+    result_folder = folder.models / f"llava-{checkpoint_id}"
     # A folder without its row was left by a run that died between writing the two.
-    shutil.rmtree(folder, ignore_errors=True)
-    result = tune(base, examples, settings, folder, context.log.info)
+    shutil.rmtree(result_folder, ignore_errors=True)
+    result = tune(base, examples, settings, result_folder, context.log.info)
     pair_keys = pairs["row_key"].to_pylist()
-    return checkpoint_row(context, workspace, checkpoint_id, str(base.relative_to(workspace.data)), pair_keys, result)
+    return checkpoint_row(
+        context.run_id, settings, folder, checkpoint_id, str(base.relative_to(folder.path)), pair_keys, result
+    )
 
 
 def _describe(row: dict[str, Any]) -> dict[str, Any]:

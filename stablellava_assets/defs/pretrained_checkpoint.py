@@ -12,8 +12,9 @@ from stablellava_assets.defs.checkpoint_row import checkpoint_row
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
+from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
@@ -34,7 +35,8 @@ def pretrained_checkpoint_id(pair_keys: Iterable[str], settings: PretrainedTunin
 
 def tune_pretrained_checkpoint(
     context: dg.AssetExecutionContext,
-    workspace: Workspace,
+    store: ParquetStore,
+    data: DataFolder,
     settings: PretrainedTuningSettings,
     checkpoint_id: str,
     pairs: pa.Table,
@@ -59,12 +61,12 @@ def tune_pretrained_checkpoint(
         for row in pairs.to_pylist()
     ]
     wanted = {image_id for pair in kept for image_id in pair.image_ids}
-    folder = workspace.data / "models" / f"llava-{checkpoint_id}"
+    folder = data.models / f"llava-{checkpoint_id}"
     try:
         result = tune_pretrained(
             kept,
             _pictures(images, wanted),
-            _licences(workspace, images, wanted),
+            _licences(store, images, wanted),
             settings,
             checkpoint_id,
             folder,
@@ -80,7 +82,7 @@ def tune_pretrained_checkpoint(
         "training": plot(training_chart(result.log), "loss, learning rate, throughput and memory by step"),
     }
     pair_keys = pairs["row_key"].to_pylist()
-    return checkpoint_row(context, workspace, checkpoint_id, result.base, pair_keys, result), described
+    return checkpoint_row(context.run_id, settings, data, checkpoint_id, result.base, pair_keys, result), described
 
 
 def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
@@ -91,14 +93,11 @@ def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]
                 yield row["image_id"], row["image"]["bytes"]
 
 
-def _licences(workspace: Workspace, images: Published, wanted: set[str]) -> list[str]:
+def _licences(store: ParquetStore, images: Published, wanted: set[str]) -> list[str]:
     drawn = images.read_all(["image_id", "painter", "model"]).to_pylist()
     painters = Counter((row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted)
     prompts, dialogues = (
-        Counter(
-            (row["author"], row["model"])
-            for row in workspace.store.read_all(table, columns=["author", "model"]).to_pylist()
-        )
+        Counter((row["author"], row["model"]) for row in store.read_all(table, columns=["author", "model"]).to_pylist())
         for table in (PROMPT_SPECS, DIALOGUES)
     )
     return Origins(painters, prompts, dialogues).licence_notes()

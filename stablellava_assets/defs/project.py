@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import click
 import dagster as dg
@@ -77,3 +77,45 @@ def check_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(gate.name, asset=suite.table.name, description=gate.description, blocking=True)
         for gate in suite.gates
     ]
+
+
+def stage_asset(
+    suite: Suite,
+    group: str,
+    kinds: set[str],
+    deps: Sequence[str] = (),
+    *,
+    partitioned: bool = False,
+    condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+    description: str | None = None,
+    pool: str | None = None,
+) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
+    """Make an asset of a stage: its table's columns and description, a check per gate, and errors that people can read.
+
+    Args:
+        suite: the gates of the stage, and its table.
+        group: of assets in the UI.
+        kinds: badges in the UI.
+        deps: the upstream tables.
+        partitioned: by ability and batch.
+        condition: when the asset is materialized by itself; None: never.
+        description: where there is more to say than the table's own.
+        pool: Dagster's concurrency pool of what the stage shares with other runs, as an endpoint or a GPU.
+    """
+
+    def decorate(stage: Callable[..., Iterator[Any]]) -> dg.AssetsDefinition:
+        return dg.asset(
+            deps=list(deps),
+            partitions_def=PARTITIONS if partitioned else None,
+            backfill_policy=ONE_RUN,
+            automation_condition=condition,
+            group_name=group,
+            owners=OWNERS,
+            kinds=kinds,
+            metadata=column_schema(suite.table),
+            check_specs=check_specs(suite),
+            description=description or suite.table.description,
+            pool=pool,
+        )(explained(stage))
+
+    return decorate

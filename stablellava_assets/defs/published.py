@@ -1,26 +1,61 @@
-"""How assets read what is upstream of them: straight from the Parquet store, with an error that says what to run."""
+"""The tables as stages see them: what is upstream of one, and what it publishes through."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, TABLES
-from stablellava_assets.tables.store import Partition
+from stablellava_assets.checks.gates import GateSettings
+from stablellava_assets.checks.quarantine import Quarantine
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
+from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.warehouse import Warehouse, WarehouseError
 
-_TABLES = {table.name: table for table in TABLES}
+
+@dataclass(frozen=True)
+class Tables:
+    """The published tables of a profile, and what surrounds their making.
+
+    Attributes:
+        store: the Parquet tables.
+        warehouse: their copy in DuckDB.
+        journal: folder of finished rows that are not published yet, and of locks.
+        quarantine: the rows that gates refused.
+        gates: the profile's thresholds.
+        first_batch: the first batch of every ability, as a range of partitions; for advice in messages.
+    """
+
+    store: ParquetStore
+    warehouse: Warehouse
+    journal: Path
+    quarantine: Quarantine
+    gates: GateSettings
+    first_batch: str
+
+    def upstream(self, table: Table) -> Published:
+        """An upstream table, with the partitions that are published now."""
+        return Published(self.store, table, self.store.partitions(table), self.first_batch)
+
+    def follow_in_warehouse(self, tables: Sequence[Table], log: dg.DagsterLogManager) -> None:
+        """Copy what was published into the warehouse; where that cannot be done now, say why, and a later stage will."""
+        try:
+            self.warehouse.sync(tables)
+        except (WarehouseError, StoreError) as error:
+            log.warning(f"the warehouse is behind the tables, which are published: {error}")
 
 
 class Published:
     """The published rows of an upstream table, read a partition at a time when asked for."""
 
-    def __init__(self, workspace: Workspace, table: Table, partitions: Sequence[Partition]) -> None:
-        self._workspace = workspace
+    def __init__(self, store: ParquetStore, table: Table, partitions: Sequence[Partition], first_batch: str) -> None:
+        self._store = store
         self._table = table
+        self._first_batch = first_batch
         self.partitions = partitions
 
     def read(self, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table:
@@ -29,7 +64,7 @@ class Published:
         Raises:
             dagster.Failure: it was never materialized.
         """
-        data = self._workspace.store.read(self._table, partition, columns)
+        data = self._store.read(self._table, partition, columns)
         if data is None:
             raise self._missing(partition)
         return data
@@ -42,7 +77,7 @@ class Published:
         """
         if not self.partitions:
             raise self._missing(())
-        return self._workspace.store.read_all(self._table, self.partitions, columns)
+        return self._store.read_all(self._table, self.partitions, columns)
 
     def _missing(self, partition: Partition) -> dg.Failure:
         """What a person reads who materializes an asset before what it is made from."""
@@ -52,26 +87,10 @@ class Published:
         elif self._table is ABILITY_BENCHMARK:
             option = ""  # Nothing that it is made from has partitions.
         else:
-            option = f" --partition-range '{self._workspace.first_batch}'"
+            option = f" --partition-range '{self._first_batch}'"
         return dg.Failure(
             description=f"{what} has not been materialized yet. Build it with:\n"
             f"  dagster asset materialize --select '*{self._table.name}'{option}\n"
             "or build everything with `make demo`.",
             allow_retries=False,
         )
-
-
-class PublishedTables(dg.IOManager):
-    """Hands each asset its upstream tables. Stages publish their own rows, a partition at a time."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Refuses a value: a stage publishes through the store and returns metadata alone."""
-        raise dg.DagsterInvariantViolationError(f"{context.asset_key.to_user_string()} returned a value; publish it")
-
-    def load_input(self, context: dg.InputContext) -> Published:
-        """The upstream table, with the partitions that are published now."""
-        table = _TABLES[context.asset_key.to_user_string()]
-        return Published(self._workspace, table, self._workspace.store.partitions(table))

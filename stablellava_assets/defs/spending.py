@@ -10,20 +10,20 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.authors.base import Author
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.endpoint.usage_chart import usage_chart
-from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import DEFERRED
 
 
 class RunSpending:
     """What one run of a stage pays; nothing is said of authors that ask no chat model."""
 
-    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, author: Author) -> None:
         self._log = context.log
-        self._author = workspace.author
+        self._author = author
         self._author.take_usage()
         self._usage = Usage()
 

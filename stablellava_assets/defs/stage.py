@@ -14,12 +14,12 @@ import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.defs.published import Tables
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
-from stablellava_assets.tables.store import Partition, StoreError
+from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import Table
-from stablellava_assets.tables.warehouse import WarehouseError
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 
@@ -46,9 +46,9 @@ class Made:
 class Stage:
     """One asset's materialization over the partitions of a run."""
 
-    def __init__(self, context: dg.AssetExecutionContext, workspace: Workspace, suite: Suite) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, tables: Tables, suite: Suite) -> None:
         self._context = context
-        self._workspace = workspace
+        self._tables = tables
         self._suite = suite
         self._table = suite.table
 
@@ -70,6 +70,7 @@ class Stage:
         totals: dict[str, int] = {}
         described: dict[str, Any] = {}
         told: dict[Partition, dict[str, Any]] = {}
+        versions: list[dg.DataVersion] = []
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
                 made = make(partition)
@@ -78,24 +79,27 @@ class Stage:
                     self._publish(partition, made)
                 else:
                     quarantined[partition] = self._quarantine(partition, made, results[partition])
+            versions.append(_version(made.data))
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
             told[partition] = self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
         copied = [self._table, *(table for table, _ in made.beside)] if partitions else []
-        follow_in_warehouse(self._context.log, self._workspace, copied)
+        self._tables.follow_in_warehouse(copied, self._context.log)
         described |= follow()
         yield from self._check_results(results)
         if quarantined:
             self._record_published({name: told[name] for name in results if name not in quarantined})
             raise self._failure(results, quarantined)
         yield dg.MaterializeResult(
+            # Dagster records one version for all partitions of a run, so only a single one can have its own.
+            data_version=versions[0] if len(versions) == 1 else None,
             metadata={
                 "dagster/row_count": totals.get("rows", 0),
                 **totals,
                 **described,
-                "path": self._workspace.store.glob(self._table),
-            }
+                "path": self._tables.store.glob(self._table),
+            },
         )
 
     def refresh(self, partition: Partition, planned: Sequence[PlannedRow], make: Make, table: Table) -> Refreshed:
@@ -103,7 +107,7 @@ class Stage:
 
         ``table`` is the stage's own or one that is published beside it.
         """
-        previous = self._workspace.store.read(table, partition)
+        previous = self._tables.store.read(table, partition)
 
         def report(line: str) -> None:
             self._context.log.info(f"{self._name(partition)}: {line}")
@@ -123,16 +127,16 @@ class Stage:
             journal.append([row])
 
     def _journal(self, table: Table, partition: Partition) -> RowJournal:
-        return RowJournal(self._workspace.data / "journal", table, partition)
+        return RowJournal(self._tables.journal, table, partition)
 
     def _lock(self, partition: Partition) -> FileLock:
-        folder = self._workspace.data / "journal" / self._table.name
+        folder = self._tables.journal / self._table.name
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{'-'.join(partition) or 'whole'}.lock")
 
     def _judge(self, made: Made) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data
-        gates = self._workspace.profile.gates
+        gates = self._tables.gates
         if made.waiting:
             gates = gates.model_copy(update={"allow_empty": True})
         return validate(self._suite, judged, gates)
@@ -141,13 +145,13 @@ class Stage:
         # The stage's own table comes last: it is what readers go by.
         for table, data in [*made.beside, (self._table, made.data)]:
             if not made.unchanged:
-                self._workspace.store.publish(table, partition, data)
+                self._tables.store.publish(table, partition, data)
             with self._journal(table, partition) as journal:
                 journal.discard()
 
     def _quarantine(self, partition: Partition, made: Made, results: Sequence[GateResult]) -> Path:
         judged = made.judged if made.judged is not None else made.data
-        return self._workspace.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
+        return self._tables.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
 
     def _describe(
         self, partition: Partition, made: Made, results: Sequence[GateResult], position: str
@@ -215,12 +219,11 @@ class Stage:
         return "|".join(partition) or self._table.name
 
 
-def follow_in_warehouse(log: dg.DagsterLogManager, workspace: Workspace, tables: Sequence[Table]) -> None:
-    """Copy what was published into the warehouse; where that cannot be done now, say why, and a later stage will."""
-    try:
-        workspace.warehouse.sync(tables)
-    except (WarehouseError, StoreError) as error:
-        log.warning(f"the warehouse is behind the tables, which are published: {error}")
+def _version(data: pa.Table) -> dg.DataVersion:
+    """What rows are, whichever run made them and when: their keys, or all they say in tables that have none."""
+    keyed = "row_key" in data.column_names
+    said = [field.name for field in data.schema if field.name != "run_id" and not pa.types.is_timestamp(field.type)]
+    return dg.DataVersion(content_key(data.select(["row_key"] if keyed else said).to_pylist())[:16])
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:

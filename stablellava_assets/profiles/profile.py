@@ -9,8 +9,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES
-from stablellava_assets.authors.settings import AuthorSettings, ReleasedAuthorSettings
+from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES, Catalog
+from stablellava_assets.authors.settings import AuthorSettings
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.filters.settings import FilterSettings
@@ -85,7 +85,7 @@ class Profile(Document):
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self
-        if isinstance(self.author, ReleasedAuthorSettings):
+        if self.author.kind == "released":
             raise MistakeAtKeyError(
                 ("planning",),
                 "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip or repeat "
@@ -96,6 +96,16 @@ class Profile(Document):
                 ("planning", "benchmark"), "there are no photographs to plan from; name some in benchmark.photographs"
             )
         return self
+
+    def measured(self, catalog: Catalog) -> list[str]:
+        """The abilities of ``catalog`` that are measured: all, or those that ``only`` names.
+
+        Raises:
+            DocumentError: it names one that does not exist.
+        """
+        if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
+            raise DocumentError(f"only: {self.abilities} holds no ability {unknown[0]!r}")
+        return [name for name in catalog if self.only is None or name in self.only]
 
     @property
     def batch_keys(self) -> list[str]:

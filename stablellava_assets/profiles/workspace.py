@@ -11,10 +11,7 @@ from pathlib import Path
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.quarantine import Quarantine
-from stablellava_assets.filters.alignment.alignment import Alignment
-from stablellava_assets.filters.alignment.models import newest_checkpoint
 from stablellava_assets.gallery.folder import Gallery
-from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.planning.upcoming import next_batches
@@ -45,10 +42,7 @@ class Workspace:
         Raises:
             DocumentError: the profile keeps to one that does not exist.
         """
-        only = self.profile.only
-        if only is not None and (unknown := [name for name in only if name not in self.catalog]):
-            raise DocumentError(f"only: {self.profile.abilities} holds no ability {unknown[0]!r}")
-        return [name for name in self.catalog if only is None or name in only]
+        return self.profile.measured(self.catalog)
 
     @cached_property
     def taught(self) -> list[str]:
@@ -119,8 +113,3 @@ class Workspace:
     def upcoming(self) -> dict[str, str]:
         """The next batch of each ability that is taught; those whose batches are all done are left out."""
         return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.taught)
-
-    def alignment(self) -> Alignment | None:
-        """What scores images against their prompts, with the newest checkpoint of now; None where nothing does."""
-        settings = self.profile.filters.alignment
-        return None if settings is None else Alignment(settings, self.catalog, newest_checkpoint(self.store, self.data))

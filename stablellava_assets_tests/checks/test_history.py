@@ -13,7 +13,7 @@ import pytest
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.defs.prompt_specs import prompt_specs
-from stablellava_assets.defs.published import PublishedTables
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
@@ -53,7 +53,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
         for partition in (EVEN, COLLAPSED, TOO_SMALL):
             done = dg.materialize(
                 [prompt_specs],
-                resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+                resources=resources_of(workspace),
                 instance=instance,
                 partition_key=partition,
                 raise_on_error=False,
@@ -117,7 +117,7 @@ def test_a_batch_that_is_published_beside_one_that_failed_keeps_what_was_measure
     with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
         done = dg.materialize(
             [prompt_specs],
-            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            resources=resources_of(workspace),
             instance=instance,
             tags={"dagster/asset_partition_range_start": EVEN, "dagster/asset_partition_range_end": COLLAPSED},
             raise_on_error=False,

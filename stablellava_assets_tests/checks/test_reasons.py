@@ -18,7 +18,7 @@ from stablellava_assets.checks.reasons import commonest_reasons, plain
 from stablellava_assets.cli.main import main
 from stablellava_assets.defs.automation.logs import readable_log
 from stablellava_assets.defs.prompt_specs import prompt_specs as prompt_specs_asset
-from stablellava_assets.defs.published import PublishedTables
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
@@ -170,7 +170,7 @@ def test_the_run_the_error_and_the_command_name_reason_and_file(
     workspace = project.workspace
     result = dg.materialize(
         [prompt_specs_asset],
-        resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+        resources=resources_of(workspace),
         partition_key="animal|0001",
         raise_on_error=False,
     )

@@ -16,7 +16,7 @@ from stablellava_assets.cli.demo import current_scores
 from stablellava_assets.cli.spending import budget_lines
 from stablellava_assets.defs.ability_benchmark import ability_benchmark
 from stablellava_assets.defs.ability_scores import ability_scores
-from stablellava_assets.defs.published import PublishedTables
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
 from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.profiles.workspace import Workspace
@@ -49,7 +49,7 @@ def _grade(body: Mapping[str, Any]) -> str:
 
 
 def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
-    resources = {"workspace": workspace, "io_manager": PublishedTables(workspace)}
+    resources = resources_of(workspace)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         dg.AssetSpec("llava_checkpoint"),
         ability_benchmark,
@@ -217,7 +217,7 @@ def test_a_list_with_a_mistake_stops_the_benchmark(project: Project) -> None:
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match=r"list\.jsonl:1: kind"):
         dg.materialize(
             [ability_benchmark],
-            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            resources=resources_of(workspace),
             instance=instance,
         )
     assert workspace.store.partitions(ABILITY_BENCHMARK) == []

@@ -139,8 +139,9 @@ def test_published_files_are_not_cut_into_batches_of_different_sizes(tmp_path: P
 
 def materialize(made: Workspace, partition: str) -> dict[str, Any]:
     from stablellava_assets.defs.prompt_specs import prompt_specs
+    from stablellava_assets.defs.resources import resources_of
 
-    done = dg.materialize([prompt_specs], partition_key=partition, resources={"workspace": made})
+    done = dg.materialize([prompt_specs], partition_key=partition, resources=resources_of(made))
     (event,) = done.asset_materializations_for_node("prompt_specs")
     return {name: value.value for name, value in event.metadata.items()}
 

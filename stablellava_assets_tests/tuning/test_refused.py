@@ -14,7 +14,7 @@ from stablellava_assets.defs.dialogues import dialogues
 from stablellava_assets.defs.filtered_pairs import filtered_pairs
 from stablellava_assets.defs.images import images
 from stablellava_assets.defs.prompt_specs import prompt_specs
-from stablellava_assets.defs.published import PublishedTables
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets_tests.project import Project
 
@@ -37,7 +37,7 @@ def test_it_is_not_trained_again(own: Project, monkeypatch: pytest.MonkeyPatch) 
         done = dg.materialize(
             [module.llava_checkpoint, *UPSTREAM],
             selection=["llava_checkpoint"],
-            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            resources=resources_of(workspace),
             raise_on_error=False,
         )
         assert not done.success

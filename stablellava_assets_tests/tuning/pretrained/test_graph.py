@@ -17,7 +17,7 @@ from stablellava_assets.defs.filtered_pairs import filtered_pairs
 from stablellava_assets.defs.images import images
 from stablellava_assets.defs.llava_checkpoint import llava_checkpoint
 from stablellava_assets.defs.prompt_specs import prompt_specs
-from stablellava_assets.defs.published import PublishedTables
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tuning.pretrained import chart, supervisor
@@ -44,7 +44,7 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
         done = dg.materialize(
             [prompt_specs, images, dialogues, filtered_pairs, ability_benchmark, llava_checkpoint, ability_scores],
             selection=[ability_benchmark, llava_checkpoint, ability_scores],
-            resources={"workspace": workspace, "io_manager": PublishedTables(workspace)},
+            resources=resources_of(workspace),
         )
         (event,) = done.asset_materializations_for_node("llava_checkpoint")
         return {name: value.value for name, value in event.metadata.items()}

@@ -1,0 +1,10 @@
+"""The sensor that tunes and scores by itself."""
+
+import dagster as dg
+
+follow_new_pairs = dg.AutomationConditionSensorDefinition(
+    "follow_new_pairs",
+    target=dg.AssetSelection.assets("llava_checkpoint", "ability_scores"),
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Tunes and scores once new pairs are published and nothing upstream is still running.",
+)

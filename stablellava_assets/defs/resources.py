@@ -1,0 +1,44 @@
+"""What the assets are given of a profile, each by its name: the UI lists them, and a test may put another in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from stablellava_assets.defs.batch_size import BatchSizes
+from stablellava_assets.defs.published import Tables
+from stablellava_assets.profiles.workspace import Workspace
+
+
+def resources_of(workspace: Workspace) -> dict[str, dg.ResourceDefinition]:
+    """The resources of the code location; what takes long to make is made by the first run that needs it."""
+
+    def made(make: Callable[[], object], description: str) -> dg.ResourceDefinition:
+        return dg.ResourceDefinition(lambda _: make(), description=description)
+
+    profile = workspace.profile
+    return {
+        "profile": made(lambda: profile, "Every setting of a run."),
+        "catalog": made(lambda: workspace.catalog, "The abilities, from their YAML files."),
+        "author": made(lambda: workspace.author, f"Writes prompts and dialogues: {profile.author.kind}."),
+        "painter": made(lambda: workspace.painter, f"Makes images from prompts: {profile.painter.kind}."),
+        "tables": made(
+            lambda: Tables(
+                workspace.store,
+                workspace.warehouse,
+                workspace.folder.journal,
+                workspace.quarantine,
+                profile.gates,
+                workspace.first_batch,
+            ),
+            f"The published tables, in {profile.tables_root}.",
+        ),
+        "folder": made(lambda: workspace.folder, f"The local data folder, {workspace.folder.path}."),
+        "batch_sizes": made(
+            lambda: BatchSizes(workspace.plans, profile.rows_per_batch, publishes=profile.planning is not None),
+            "How many prompts each batch gets.",
+        ),
+        "gallery": made(lambda: workspace.gallery, "The page that shows kept and rejected pairs."),
+        "report": made(lambda: workspace.report, "The pages that report the gain per ability."),
+    }
