@@ -32,9 +32,9 @@ from stablellava_assets.yaml_documents import DocumentError
 )
 @explained
 def ability_benchmark(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Events:
-    """Paint held-out pictures of every measured ability and ask about them in wordings of the benchmark's own.
+    """Make held-out images and questions for every evaluated ability, in wordings that training never uses.
 
-    Real photographs, if the profile names any, are asked about as well.
+    Real photographs are added if the profile names any.
     """
     stage = Stage(context, workspace, SUITE)
     settings, painter = workspace.profile.benchmark, workspace.painter

@@ -46,7 +46,7 @@ def ability_scores(
     ability_benchmark: Published,
     workspace: dg.ResourceParam[Workspace],
 ) -> Events:
-    """Ask the base and the tuned model every benchmark question and compare them, ability by ability."""
+    """Ask the base and the tuned model every benchmark question, and compare them per ability."""
     stage = Stage(context, workspace, SUITE)
     checkpoint = llava_checkpoint.read(()).to_pylist()[-1]
     settings = workspace.profile.benchmark

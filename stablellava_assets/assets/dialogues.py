@@ -32,7 +32,7 @@ def dialogues(
     images: Published,
     workspace: dg.ResourceParam[Workspace],
 ) -> Events:
-    """The author writes dialogues about the pictures that were painted; none is bought for one that was not."""
+    """The author writes dialogues about the images that exist; none is requested, or paid for, without an image."""
     stage = Stage(context, workspace, SUITE)
     spending = RunSpending(context, workspace)
 

@@ -41,7 +41,7 @@ _UNKNOWN_SHOWN = 5
     kinds={"python", "parquet"},
     metadata=column_schema(SUITE.table),
     check_specs=check_specs(SUITE),
-    description=f"{SUITE.table.description} Those that were not kept are in rejected_pairs, with every reason.",
+    description=f"{SUITE.table.description} Rejected pairs are in rejected_pairs, with every reason.",
 )
 @explained
 def filtered_pairs(
@@ -52,7 +52,7 @@ def filtered_pairs(
     ability_benchmark: Published,
     workspace: dg.ResourceParam[Workspace],
 ) -> Events:
-    """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
+    """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage = Stage(context, workspace, SUITE)
     settings = workspace.profile.filters
     alignment = AlignmentScores(context, workspace, stage)
@@ -161,7 +161,7 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
         spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
         if spec is None or image is None:
             raise dg.Failure(
-                description=f"dialogues of {'|'.join(partition)} are older than their prompts or pictures: "
+                description=f"dialogues of {'|'.join(partition)} are older than their prompts or images: "
                 f"{dialogue['pair_id']} is about one that is gone. Materialize dialogues for this partition again.",
                 allow_retries=False,
             )

@@ -28,7 +28,7 @@ from stablellava_assets.tables.store import Partition
 def images(
     context: dg.AssetExecutionContext, prompt_specs: Published, workspace: dg.ResourceParam[Workspace]
 ) -> Events:
-    """The painter paints every prompt that was written; what it cannot paint is a failed row."""
+    """The painter makes one image per prompt; what it cannot paint is a failed row."""
     stage = Stage(context, workspace, SUITE)
 
     def make(partition: Partition) -> Made:
