@@ -80,7 +80,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
         click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
     for sizes in foreseen_plans(workspace, partitions):
         if sizes.rows:
-            click.echo(f"Prompts an ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
+            click.echo(f"Prompts per ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
     if plans := spending_plan(workspace, partitions):
         click.echo(spending_table(plans))
     click.echo(budget_lines(workspace))
@@ -101,7 +101,7 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
     page = Gallery(folder, workspace.store, workspace.profile.filters, workspace.profile.gallery, every_pair=True)
     partitions = chosen_partitions(workspace.store, abilities, batches)
     written = page.publish(partitions)
-    click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
+    click.echo(f"{page.page}: {len(partitions)} batches, {written} of them rewritten")
 
 
 @main.command()
@@ -142,11 +142,11 @@ def quarantine(name: str | None, most: int) -> None:
 
     kept = _workspace().quarantine
     if name is None:
-        click.echo(quarantine_list(kept.entries()) or "Nothing lies in quarantine.")
+        click.echo(quarantine_list(kept.entries()) or "The quarantine is empty.")
         return
     found = kept.find(name)
     if not found:
-        _fail(f"nothing in quarantine is called {name!r}; `stablellava quarantine` lists what there is")
+        _fail(f"no file in quarantine is called {name!r}; `stablellava quarantine` lists all of them")
     click.echo("\n\n".join(quarantined_rows(entry, most) for entry in found))
 
 

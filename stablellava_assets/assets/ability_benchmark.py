@@ -73,8 +73,8 @@ def _photographs(context: dg.AssetExecutionContext, workspace: Workspace) -> lis
     measured = [one for one in listed if one.photograph.ability in workspace.measured]
     if len(measured) < len(listed):
         context.log.warning(
-            f"{given}: {len(listed) - len(measured)} of {len(listed)} questions are about abilities that this profile "
-            "does not measure (only); they are left out"
+            f"{given}: {len(listed) - len(measured)} of {len(listed)} questions are about abilities that the profile "
+            "leaves out (setting `only`); they are skipped"
         )
     return measured
 

@@ -62,7 +62,7 @@ def ability_scores(
             check_judge(workspace, missing)
             known = list(taken_over(missing, _earlier_answers(workspace, partition)))
             if known:
-                context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
+                context.log.info(f"{len(known)} answers reused from other comparisons with the same model")
                 yield from known
             taken = {row["answer_id"] for row in known}
             for model in ("base", "tuned"):
@@ -104,7 +104,7 @@ def ability_scores(
 
 
 def _report(workspace: Workspace, partition: Partition) -> dict[str, Any]:
-    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+    """The report on the tuning, brought up to date; none where a gate has refused the only scores.
 
     Raises:
         dagster.Failure: it could not be written. The scores are published all the same.

@@ -112,7 +112,7 @@ def _reviews(context: dg.AssetExecutionContext, workspace: Workspace) -> dict[st
     if reviews:
         known = workspace.store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
         unknown = sorted(reviews.keys() - set(known))
-        context.log.info(f"{len(reviews)} pairs were decided about by people")
+        context.log.info(f"{len(reviews)} pairs have human decisions")
         if unknown:
             shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
             more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""

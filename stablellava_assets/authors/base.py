@@ -50,7 +50,7 @@ class Author(Protocol):
 
 
 class AsksNoModel:
-    """Of an author that asks no chat model."""
+    """Mixin for authors that do not call a chat model."""
 
     def take_usage(self) -> Usage:
         """Nothing."""

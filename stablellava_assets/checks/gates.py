@@ -93,14 +93,14 @@ class Gate:
     names_reasons: bool = False
     """Whether it is about rows that say themselves why they are not as they should be."""
     untold: str = "too few rows to tell"
-    """What its check says where there is too little to measure."""
+    """Message of its check if there is too little to measure."""
 
 
 @dataclass(frozen=True)
 class Suite:
     """The gates of a table, how its rows become the frame they look at, and what is measured of the frame as a whole.
 
-    Each measure becomes a column that is the same in every row. One that is None, as of too few rows, is held against nobody.
+    Each measure becomes a constant column. A measure that is None, as for too few rows, is skipped.
     """
 
     table: Table
@@ -193,7 +193,7 @@ def _untold(gate: Gate) -> GateResult:
 
 
 def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``owed_status``, which is null for rows that wait for a larger budget: nobody can be blamed for those."""
+    """Adds ``owed_status``, which is null for rows deferred by the budget: these do not count as failures."""
     if "status" not in frame:
         return frame
     waiting = (frame["status"] == DEFERRED) & frame["reason"].astype("string").fillna("").str.startswith(BUDGET_REACHED)

@@ -84,7 +84,7 @@ class EmbeddedModelSettings(Document):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.vision_widths) != len(self.vision_depths):
-            raise ValueError("vision_widths and vision_depths need one value a stage, so equally many")
+            raise ValueError("vision_widths and vision_depths need one value per stage, so equally many")
         if self.text_width % self.head_width:
             raise ValueError(f"text_width {self.text_width} is not a multiple of head_width {self.head_width}")
         if not self.vision_tokens:
