@@ -14,45 +14,50 @@ endif
 export PYTHONWARNINGS := ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint ui scores warehouse clean
+.PHONY: help setup demo test lint format ui scores warehouse clean
 
-help:
-	@echo "make demo       synthesize, filter, tune and measure one batch of every ability"
-	@echo "                PROFILE=local-llm: prompts and dialogues from a small chat model on this machine"
-	@echo "make test       run the test suite"
-	@echo "make ui         open the Dagster UI on http://localhost:3000; UI_PORT=3001: on another port"
-	@echo "make scores     print the table of abilities again"
-	@echo "make warehouse  rebuild data/warehouse.duckdb from the Parquet tables"
-	@echo "make lint       ruff and mypy"
-	@echo "make clean      delete everything the pipeline made"
+# Targets with a comment behind two hashes, in the order of this file.
+help: ## list the targets and their variables
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Variables, as in \`make ui UI_PORT=3001\`:"
+	@echo "PYTHON=python3.12      setup: interpreter that creates .venv (Python 3.11 or newer)"
+	@echo "PROFILE=local-llm      demo, ui, scores, warehouse: built-in profile, or path of a YAML file"
+	@echo "TESTS=PATH             test: test files or folders to run instead of the whole suite"
+	@echo "UI_PORT=3001           ui: port of the Dagster UI instead of 3000"
+	@echo "STABLELLAVA_DATA=PATH  demo, ui, scores, warehouse: data folder instead of data/"
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready ## create .venv with pinned dependencies; the other targets do so themselves
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/install
 	@PYTHON=$(PYTHON) .ci/install $(VENV)
 	@touch $@
 
-demo: setup
+demo: setup ## synthesize, filter, tune and score one batch of every ability
 	@$(BIN)/stablellava demo
 
-test: setup
+test: setup ## run the test suite
 	@.ci/browser $(BIN)/python
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
-lint: setup
+lint: setup ## ruff check, ruff format --check and mypy, as CI runs them
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-ui: setup
+format: setup ## apply ruff's fixes and formatting
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+ui: setup ## open the Dagster UI on http://localhost:3000
 	@$(BIN)/dagster instance migrate >/dev/null 2>&1
 	@$(BIN)/dagster dev $(if $(UI_PORT),--port $(UI_PORT))
 
-scores: setup
+scores: setup ## print the scores of the current checkpoint
 	@$(BIN)/stablellava scores
 
-warehouse: setup
+warehouse: setup ## rebuild data/warehouse.duckdb from the Parquet tables
 	@$(BIN)/stablellava rebuild-warehouse
 
-clean:
+clean: ## delete the contents of data/, the product of every run
 	@find data -mindepth 1 ! -name README.md -delete

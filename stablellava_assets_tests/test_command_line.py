@@ -83,7 +83,7 @@ def test_the_scores_are_printed(finished: Project) -> None:
     assert lines[0].split()[:4] == ["ability", "n", "base", "tuned"]
     assert [line.split()[0] for line in lines[2:5]] == ["animal", "color", "scene"]
     assert lines[6].startswith("all abilities")
-    assert lines[-1].startswith("No real photograph was asked about")
+    assert lines[-1].startswith("There are no real photographs: these are scores on synthesized images only.")
 
 
 def test_the_warehouse_answers_queries_and_is_rebuilt(finished: Project) -> None:

@@ -124,7 +124,7 @@ def test_the_systems_errors_are_sentences_and_bugs_are_not() -> None:
             "data/x: Permission denied; see to its perm",
         ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device; the disk is full; make room"),
-        (TimeoutError("timed out"), "timed out; mend that"),
+        (TimeoutError("timed out"), "timed out; fix that"),
         (ExplainedError("tuning.mix: no"), "Error: tuning.mix: no"),
     ):
         raised.append(error)

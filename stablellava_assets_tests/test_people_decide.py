@@ -102,7 +102,7 @@ def test_the_gallery_is_published_with_the_pairs(finished: Project) -> None:
 
 def test_the_gallery_of_every_pair_is_one_command(finished: Project, tmp_path: Path) -> None:
     command = f"stablellava gallery {tmp_path}/page --ability color --ability animal"
-    assert finished.shell(command).stdout.strip() == f"{tmp_path}/page/index.html: 2 batches, 2 of them written anew"
+    assert finished.shell(command).stdout.strip() == f"{tmp_path}/page/index.html: 2 batches, 2 of them rewritten"
     assert "2 batches, 0 of them" in finished.shell(command).stdout
     failed = finished.shell(f"stablellava gallery {tmp_path}/page --ability dinosaur", check=False)
     assert failed.stdout.strip() == (

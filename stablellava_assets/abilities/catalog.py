@@ -30,13 +30,13 @@ QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "yes_no", "either_or")
 class Layer(Document):
     """One sprite of a drawing. Offsets and scale are fractions of the subject's box (1 = its full side)."""
 
-    sprites: list[Text] = Field(min_length=1, description="Emoji; one is drawn, chosen by the image's seed.")
+    sprites: list[Text] = Field(min_length=1, description="Emoji; the image's seed chooses one of them.")
     scale: float = Field(1.0, gt=0, le=3)
     dx: float = Field(0.0, ge=-1.5, le=1.5)
     dy: float = Field(0.0, ge=-1.5, le=1.5)
     turn: float = Field(0.0, ge=-180, le=180, description="Degrees, counter-clockwise.")
-    tint: HexColor | None = Field(None, description="Recolour the sprite, keeping its shading.")
-    skin_tones: bool = Field(False, description="Also draw the sprite's skin tone variants.")
+    tint: HexColor | None = Field(None, description="Color of the sprite; its shading is kept.")
+    skin_tones: bool = Field(False, description="Also use the sprite's skin tone variants.")
 
 
 class Backdrop(Document):
@@ -48,25 +48,25 @@ class Backdrop(Document):
         0.62, gt=0.05, lt=1, description="Height of the horizon, from the top (0) to the bottom (1)."
     )
     props: list[Text] = Field(default_factory=list, description="Emoji that stand on the ground.")
-    sky_props: list[Text] = Field(default_factory=list, description="Emoji that hang in the sky.")
+    sky_props: list[Text] = Field(default_factory=list, description="Emoji in the sky.")
 
 
 class Subject(Document):
     """Something the prompts put in double brackets. Exactly one of ``sprites``, ``paint``, ``backdrop``, ``effect``."""
 
-    name: Text = Field(description="The phrase that stands in the prompt; what the painter looks up.")
-    label: Text | None = Field(None, description="The word an answer must contain; the name unless given.")
+    name: Text = Field(description="The phrase in the prompt, by which the painter finds the sprites.")
+    label: Text | None = Field(None, description="The word that an answer must contain. Unset: the name.")
     article: Literal["a", "an", "", "some", "the"] | None = Field(
-        None, description="Unset: a or an, by the first letter."
+        None, description="Article. Unset: a or an, by the first letter."
     )
     accepted: list[Text] = Field(default_factory=list, description="Further keywords that count as right.")
     details: dict[Identifier, Text] = Field(default_factory=dict, description="Extra slots for the templates.")
-    scene: Text | None = Field(None, description="The only scene this subject is put in.")
+    scene: Text | None = Field(None, description="The only scene for this subject.")
     sprites: list[Text] | None = None
-    skin_tones: bool = Field(False, description="With sprites: also draw their skin tone variants.")
+    skin_tones: bool = Field(False, description="With sprites: also use their skin tone variants.")
     paint: list[Layer] | None = None
     backdrop: Backdrop | None = None
-    effect: Text | None = Field(None, description="A drawing style the embedded painter implements.")
+    effect: Text | None = Field(None, description="A drawing style that the embedded painter implements.")
 
     @model_validator(mode="after")
     def _is_drawn_in_one_way(self) -> Self:
@@ -171,7 +171,7 @@ class ChatGuidance(Document):
 
     instruction: Text
     cautions: list[Text] = Field(min_length=1)
-    keywords: list[Text] = Field(min_length=5, description="Subjects to rotate through, so that outputs stay diverse.")
+    keywords: list[Text] = Field(min_length=5, description="Subjects to rotate through for diverse outputs.")
     examples: list[Text] = Field(min_length=5, description="Prompts in the form ((subject)), keyword, keyword.")
     dialogue_instruction: Text
     dialogue_examples: list[DialogueExample] = Field(min_length=2)

@@ -25,22 +25,22 @@ class ReleasedAuthorSettings(Document):
 
     kind: Literal["released"]
     endpoint: ClassVar[None] = None
-    folder: UserPath = Field(description="Holds one <ability>.json an ability, as published.")
+    folder: UserPath = Field(description="Folder with one <ability>.json per ability, as published.")
 
 
 class DialogueQuotas(Document):
-    """Conversations of each kind about a picture, on average: 1 is one about every picture, 0.25 about every fourth."""
+    """Average number of conversations per image, by kind: 1 is one per image, 0.25 one for every fourth."""
 
     describe: Quota = Field(
-        1, description="An open request to describe, in a fixed wording; an answer of a sentence or two."
+        1, description="A request to describe the image, in a fixed wording; the answer has one or two sentences."
     )
-    what: Quota = Field(1, description="What or which: the right answer is a word.")
-    yes_no: Quota = Field(2, description="Is it so? As often about what is there as about what is not.")
+    what: Quota = Field(1, description="A question with what or which; the right answer is a word.")
+    yes_no: Quota = Field(2, description="A yes-no question; half of them are about something that is not there.")
     either_or: Quota = Field(1, description="Two options, one of them right.")
     misleading: Quota = Field(0.5, description="Two options, both wrong: the answer says what is right.")
     negative_presupposition: Quota = Field(
         0.5,
-        description="Takes for granted what is not there (what the dog holds, where there is none); the answer denies.",
+        description="A question that presupposes something absent (what the dog holds, without a dog); the answer denies it.",
     )
     multi_turn: Quota = Field(0.25, description="A conversation of several turns.")
 
@@ -62,31 +62,31 @@ class ChatAuthorSettings(Document):
 
     kind: Literal["chat"]
     endpoint: EndpointSettings
-    prompts_per_request: int = Field(
-        10, ge=1, le=50, description="Prompts asked for at once, so that they share the instructions."
-    )
+    prompts_per_request: int = Field(10, ge=1, le=50, description="Prompts per request; they share the instructions.")
     subjects: Literal["guidance", "drawn"] = Field(
         "guidance",
-        description="Subjects to rotate through: guidance, the abilities' chat.keywords; drawn, what the embedded painter draws.",
+        description="Subjects to rotate through. guidance: the abilities' chat.keywords; drawn: the subjects of the embedded "
+        "painter.",
     )
     examples: int = Field(
         20,
         ge=2,
         le=50,
-        description="In-context examples at most: the ability's own, and with every batch more of what the filters kept.",
+        description="Maximum number of in-context examples: the ability's own, and from every batch some that the filters "
+        "kept.",
     )
     dialogues: DialogueQuotas = DialogueQuotas()
     ability_dialogues: dict[str, dict[DialogueKind, Quota]] = Field(
-        {}, description="Other quotas for single abilities, as in {abnormal: {describe: 2, what: 0}}."
+        {}, description="Quotas of single abilities, such as {abnormal: {describe: 2, what: 0}}."
     )
     turns: int = Field(3, ge=2, le=8, description="Questions in a multi-turn conversation.")
-    sees_pictures: bool = Field(False, description="Whether the model sees the picture and not its prompt alone.")
+    sees_pictures: bool = Field(False, description="Whether the model sees the image or only its prompt.")
     picture_detail: Literal["low", "high", "auto"] = Field(
-        "low", description="How closely it looks, which decides what a picture costs."
+        "low", description="Image detail in requests, which determines the cost of an image."
     )
-    tokens_per_prompt: int = Field(120, ge=16, description="Room for one prompt; models that think first need more.")
+    tokens_per_prompt: int = Field(120, ge=16, description="Output tokens for one prompt; reasoning models need more.")
     tokens_per_answer: int = Field(
-        200, ge=16, description="Room for one question with its answer; models that think first need more."
+        200, ge=16, description="Output tokens for one question with its answer; reasoning models need more."
     )
 
     def quotas_of(self, ability: str) -> dict[DialogueKind, float]:

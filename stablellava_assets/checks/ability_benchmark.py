@@ -34,14 +34,14 @@ SUITE = Suite(
     (
         Gate(
             "has_fifty_items",
-            "An ability is asked at least 50 questions; fewer make intervals too wide to read.",
+            "An ability has at least 50 questions; with fewer, intervals are too wide.",
             "ExpectTableRowCountToBeBetween",
             always(min_value=50),
         ),
         unique_ids(ABILITY_BENCHMARK),
         Gate(
             "all_items_made",
-            "Every item has its picture and question.",
+            "Every item has an image and a question.",
             "ExpectColumnValuesToBeInSet",
             always(column="status", value_set=["made"]),
             names_reasons=True,

@@ -10,7 +10,7 @@ SUITE = Suite(
         unique_ids(ABILITY_SCORES),
         Gate(
             "both_models_scored",
-            "The base and the tuned model were both asked.",
+            "Both the base and the tuned model have scores.",
             "ExpectColumnDistinctValuesToEqualSet",
             always(column="model", value_set=["base", "tuned"]),
         ),
@@ -22,7 +22,7 @@ SUITE = Suite(
         ),
         Gate(
             "intervals_enclose_accuracy",
-            "The interval's upper bound is not below its lower one.",
+            "The upper bound of every interval is not below its lower bound.",
             "ExpectColumnPairValuesAToBeGreaterThanB",
             always(column_A="interval_high", column_B="interval_low", or_equal=True),
         ),

@@ -58,13 +58,13 @@ SUITE = Suite(
         reasons_given(),
         Gate(
             "image_marks_match",
-            "A conversation has one <image> mark a picture.",
+            "A conversation has one <image> mark per image.",
             "ExpectColumnValuesToBeInSet",
             always(column="surplus_marks", value_set=[0], **_IF_MADE),
         ),
         Gate(
             "turns_alternate",
-            "A conversation goes human, gpt, human, gpt, and ends with gpt.",
+            "Turns alternate between human and gpt, and end with gpt.",
             "ExpectColumnValuesToMatchRegex",
             always(column="speakers", regex="^(hg)+$", **_IF_MADE),
         ),
@@ -72,7 +72,7 @@ SUITE = Suite(
         *question_kinds(),
         at_least(
             "answer_lengths_vary",
-            "The standard deviation of the answers' lengths in words",
+            "The standard deviation of the answer lengths in words",
             "answer_length_spread",
             "min_answer_length_spread",
         ),

@@ -63,7 +63,7 @@ SUITE = Suite(
         ),
         Gate(
             "rejections_are_explained",
-            "Every reason against a pair comes with its explanation.",
+            "Every rejection reason has an explanation.",
             "ExpectColumnValuesToBeInSet",
             always(column="unexplained", value_set=[0]),
         ),
@@ -73,7 +73,7 @@ SUITE = Suite(
         ),
         at_least("kept_prompts_are_diverse", "The Vendi score of the kept prompts", "vendi_score", "min_vendi_score"),
         at_most(
-            "few_answers_hedge", "The share of kept pairs whose answer guesses", "hedged_share", "max_hedged_share"
+            "few_answers_hedge", "The share of kept pairs with a hedged answer", "hedged_share", "max_hedged_share"
         ),
     ),
     _verdicts,

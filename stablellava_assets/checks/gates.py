@@ -29,46 +29,55 @@ _FEWEST_ANSWERS = 10
 
 
 class GateSettings(Document):
-    """How much of a partition may be missing before it is refused; shares of its rows, 0 to 1."""
+    """Thresholds of the checks that a partition must pass; shares of its rows, 0 to 1."""
 
-    allow_empty: bool = Field(False, description="Whether a batch without rows is no mistake, as beyond a file's end.")
+    allow_empty: bool = Field(False, description="Whether a batch may be empty, such as one beyond the end of a file.")
     min_made_prompts: float = Field(0.95, ge=0, le=1)
     min_made_images: float = Field(0.95, ge=0, le=1)
     min_different_pictures: float = Field(
         0.95,
         ge=0,
         le=1,
-        description="Share of the painted pictures that must be unlike every other one; less where rows share pictures "
+        description="Share of the images that must differ from all others; set it lower if rows share images "
         "(painter.repeated_prompts: once).",
     )
     min_made_dialogues: float = Field(0.95, ge=0, le=1)
-    min_kept_pairs: float = Field(0.5, ge=0, le=1, description="Filter yield below which something is wrong upstream.")
+    min_kept_pairs: float = Field(
+        0.5, ge=0, le=1, description="Minimum filter yield; a lower one points to an upstream problem."
+    )
     min_subject_entropy: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Evenness of a batch's subjects: entropy over that of as many equally frequent ones, of ten at least.",
+        description="Minimum evenness of a batch's subjects: their entropy divided by that of as many equally frequent ones "
+        "(at least ten).",
     )
-    max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Share of the prompts that one subject may have.")
+    max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Maximum share of prompts with the same subject.")
     min_vendi_score: float = Field(
         6.0,
         ge=1,
-        description="Effective number of different prompts in a batch of 50 and more; the built-in abilities have 18 and more.",
+        description="Minimum effective number of different prompts in a batch of 50 or more; the built-in abilities have 18 "
+        "or more.",
     )
     min_question_kind_shares: dict[str, float] = Field(
-        {}, description="Kind of question -> share of the conversations that it has at least, 0 to 1."
+        {}, description="Kind of question -> its minimum share of the conversations, 0 to 1."
     )
     max_question_kind_share: float = Field(
-        1.0, gt=0, le=1, description="Share of the conversations that one kind of question may have."
+        1.0, gt=0, le=1, description="Maximum share of conversations with the same kind of question."
     )
     min_answer_length_spread: float = Field(
-        0.25, ge=0, description="Standard deviation of the answers' lengths in words, of 10 answers and more."
+        0.25,
+        ge=0,
+        description="Minimum standard deviation of the answer lengths in words, measured for 10 answers or more.",
     )
     max_hedged_share: float = Field(
-        0.25, ge=0, le=1, description="Share of the kept pairs whose answer guesses (filters.dialogue.hedges)."
+        0.25, ge=0, le=1, description="Maximum share of kept pairs with a hedged answer (filters.dialogue.hedges)."
     )
     max_yes_surplus: float = Field(
-        0.1, ge=0, le=0.5, description="How far from one half the share of yes may be, of 10 questions and more."
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Maximum distance of the share of yes from one half, measured for 10 questions or more.",
     )
 
 
@@ -84,14 +93,14 @@ class Gate:
     names_reasons: bool = False
     """Whether it is about rows that say themselves why they are not as they should be."""
     untold: str = "too few rows to tell"
-    """What its check says where there is too little to measure."""
+    """Message of its check if there is too little to measure."""
 
 
 @dataclass(frozen=True)
 class Suite:
     """The gates of a table, how its rows become the frame they look at, and what is measured of the frame as a whole.
 
-    Each measure becomes a column that is the same in every row. One that is None, as of too few rows, is held against nobody.
+    Each measure becomes a constant column. A measure that is None, as for too few rows, is skipped.
     """
 
     table: Table
@@ -184,7 +193,7 @@ def _untold(gate: Gate) -> GateResult:
 
 
 def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``owed_status``, which is null for rows that wait for a larger budget: nobody can be blamed for those."""
+    """Adds ``owed_status``, which is null for rows deferred by the budget: these do not count as failures."""
     if "status" not in frame:
         return frame
     waiting = (frame["status"] == DEFERRED) & frame["reason"].astype("string").fillna("").str.startswith(BUDGET_REACHED)
@@ -273,7 +282,7 @@ def enough_made(setting: str) -> Gate:
     """Of the rows, at least the share that ``setting`` names was made."""
     return Gate(
         "enough_rows_made",
-        f"At least the profile's gates.{setting} of the rows were made, those apart that wait for a larger budget.",
+        f"At least the profile's gates.{setting} of the rows were made; rows deferred by the budget do not count.",
         "ExpectColumnValuesToBeInSet",
         lambda settings: {"column": "owed_status", "value_set": ["made"], "mostly": getattr(settings, setting)},
         names_reasons=True,
@@ -284,7 +293,7 @@ def reasons_given() -> Gate:
     """A row is made, or says why it is not."""
     return Gate(
         "reasons_are_given",
-        "Every row that was not made says why.",
+        "Every row that was not made has a reason.",
         "ExpectColumnValuesToNotBeNull",
         always(column="reason", row_condition='status != "made"', condition_parser="pandas"),
     )
@@ -320,7 +329,7 @@ def question_kinds() -> tuple[Gate, Gate]:
     return (
         Gate(
             "question_kinds_meet_quotas",
-            "Every kind of question has its share of the profile's gates.min_question_kind_shares; 1 and above is met.",
+            "Every kind of question has at least its share in the profile's gates.min_question_kind_shares (1 or more means met).",
             "ExpectColumnMinToBeBetween",
             always(column="quota_met", min_value=1.0),
             "quota_met",
@@ -338,7 +347,7 @@ def yes_and_no_balance() -> Gate:
     """A model that is mostly asked about what is there learns to say yes. Looks at the column ``yes_surplus``."""
     return Gate(
         "yes_and_no_balance",
-        "Of the yes-no questions, half are answered yes, give or take the profile's gates.max_yes_surplus.",
+        "Half of the yes-no questions have the answer yes, within the profile's gates.max_yes_surplus.",
         "ExpectColumnValuesToBeBetween",
         lambda settings: {
             "column": "yes_surplus",

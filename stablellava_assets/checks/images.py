@@ -14,19 +14,19 @@ SUITE = Suite(
         reasons_given(),
         Gate(
             "pictures_are_sized",
-            "Every painted picture is between 16 and 8192 pixels wide.",
+            "Every image is between 16 and 8192 pixels wide.",
             "ExpectColumnValuesToBeBetween",
             always(column="width", min_value=16, max_value=8192, **_IF_MADE),
         ),
         Gate(
             "pictures_are_hashed",
-            "Every painted picture has its SHA-256.",
+            "Every image has a SHA-256.",
             "ExpectColumnValuesToMatchRegex",
             always(column="sha256", regex="^[0-9a-f]{64}$", **_IF_MADE),
         ),
         Gate(
             "pictures_differ",
-            "At least the profile's gates.min_different_pictures of the painted ones are unlike every other, byte by byte.",
+            "At least the profile's gates.min_different_pictures of the images differ from all others, byte by byte.",
             "ExpectColumnValuesToBeUnique",
             lambda settings: {"column": "sha256", "mostly": settings.min_different_pictures, **_IF_MADE},
         ),

@@ -50,7 +50,7 @@ SUITE = Suite(
         ),
         Gate(
             "loss_fell",
-            "The training loss ended below where it began; a loss that is not a number fails too.",
+            "The training loss decreased; a loss that is not a number fails too.",
             "ExpectColumnPairValuesAToBeGreaterThanB",
             always(column_A="first_loss", column_B="last_loss"),
             "told_curves",

@@ -44,20 +44,20 @@ SUITE = Suite(
         reasons_given(),
         Gate(
             "subjects_are_named",
-            "Every written prompt has a subject.",
+            "Every prompt has a subject.",
             "ExpectColumnValueLengthsToBeBetween",
             always(column="subject", min_value=1, row_condition='status == "made"', condition_parser="pandas"),
         ),
         Gate(
             "seeds_differ",
-            "No two prompts share a seed, so no picture is painted twice by accident.",
+            "No two prompts share a seed, so no image is made twice by accident.",
             "ExpectColumnValuesToBeUnique",
             always(column="seed"),
         ),
         at_least("subjects_are_even", "The evenness of the subjects", "subject_entropy", "min_subject_entropy"),
         at_most(
             "no_subject_dominates",
-            "The share of the prompts that one subject has",
+            "The share of prompts with the most frequent subject",
             "top_subject_share",
             "max_top_subject_share",
         ),

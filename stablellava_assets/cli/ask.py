@@ -17,9 +17,11 @@ from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("question")
 @click.option(
-    "--checkpoint", help="A folder, or owner/name@revision on the hub. [the newest that llava_checkpoint tuned]"
+    "--checkpoint", help="Model folder, or owner/name@revision on the hub. [the newest checkpoint of llava_checkpoint]"
 )
-@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
+@click.option(
+    "--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Maximum answer length in tokens."
+)
 def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: int) -> None:
     """Answer QUESTION about PICTURE with a tuned model, through transformers."""
     from safetensors import SafetensorError

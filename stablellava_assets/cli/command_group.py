@@ -1,4 +1,4 @@
-"""How every command ends that cannot do what it was asked: one sentence for what a person can mend, a stack trace for a bug."""
+"""How commands fail: one sentence for what a user can fix, a stack trace for a bug."""
 
 from __future__ import annotations
 

@@ -44,19 +44,18 @@ def run_demo(workspace: Workspace) -> None:
     with _chat_model(workspace.profile):
         failed = subprocess.run(command, env=environment, check=False).returncode
     if failed:
-        raise click.ClickException("the run failed; the log above says why. What was finished is kept: run it again.")
+        raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
     _print_work(workspace, before)
     click.echo(f"\n{current_scores(workspace)}")
     click.echo(
-        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of the two over the same questions, corrected"
-        "\nfor the number of abilities (Holm); verdict: what that allows to say; what, yes_no, either_or: the tuned model by"
-        "\nkind of question.\n\n"
+        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of both over the same questions, corrected"
+        "\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by kind of question.\n\n"
         "Where to look next:\n"
-        "  make ui                  every table, picture, check and plot in the Dagster UI, http://localhost:3000\n"
+        "  make ui                  every table, image, check and plot in the Dagster UI, http://localhost:3000\n"
         f"{_report_line(workspace)}"
         f"{_gallery_line(workspace)}"
-        f"  docs/queries.md          questions to ask {workspace.data / 'warehouse.duckdb'}, with answers\n"
+        f"  docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n"
         "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
 
@@ -117,6 +116,6 @@ def _print_work(workspace: Workspace, before: dict[str, set[str]]) -> None:
         new = set(runs.to_pylist()) - before[table.name]
         computed = sum(pc.sum(pc.equal(runs, run)).as_py() for run in new)
         computed_anything |= computed > 0
-        click.echo(f"  {table.name:<18} {computed:>7,} rows computed, {len(runs) - computed:>7,} taken over")
+        click.echo(f"  {table.name:<18} {computed:>7,} rows computed, {len(runs) - computed:>7,} reused")
     if not computed_anything:
         click.echo("Nothing had changed, so nothing was recomputed.")

@@ -16,12 +16,13 @@ from stablellava_assets.profiles.workspace import Workspace
 @click.command()
 @click.argument("format_name", metavar="FORMAT", type=click.Choice(sorted(FORMATS)))
 @click.argument("destination", type=click.Path(path_type=Path))
-@click.option("--ability", "abilities", multiple=True, help="Ability to export; may be given several times. [all]")
+@click.option("--ability", "abilities", multiple=True, help="Ability to export; repeatable. [all]")
+@click.option("--batch", "batches", multiple=True, help="Batch to export, such as 0002; repeatable. [all]")
 @click.option(
-    "--batch", "batches", multiple=True, help="Batch to export, as in 0002; may be given several times. [all]"
-)
-@click.option(
-    "--split", "written", multiple=True, help="Share of the prompts, as in validation=0.05; the rest is train."
+    "--split",
+    "written",
+    multiple=True,
+    help="Share of the prompts, such as validation=0.05; repeatable; the rest is train.",
 )
 @click.option("--replace", is_flag=True, help="Replace an earlier export in DESTINATION.")
 def export(

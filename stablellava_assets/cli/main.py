@@ -26,7 +26,7 @@ from stablellava_assets.profiles.workspace import Workspace
 
 @click.group(cls=CommandGroup)
 def main() -> None:
-    """Look at what the pipeline made."""
+    """Inspect and export what the pipeline made."""
 
 
 @main.command()
@@ -39,7 +39,7 @@ def demo() -> None:
 
 @main.command()
 def scores() -> None:
-    """Print the table of abilities for the current checkpoint."""
+    """Print the scores of the current checkpoint, one row per ability."""
     from stablellava_assets.cli.demo import current_scores
 
     click.echo(current_scores(_workspace()))
@@ -51,13 +51,13 @@ def scores() -> None:
     "--batch",
     "batches",
     multiple=True,
-    help="Batch to plan, as in 0002; may be given several times. [the next one of each ability]",
+    help="Batch to plan, such as 0002; repeatable. [the next one of each ability]",
 )
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
-    """Print what a run would ask of paid models, and what that would cost, before it is started.
+    """Print the requests to paid models in a run, and their cost, without sending any.
 
-    ABILITIES are those to plan; all of them if none is named. Rows that are published already cost nothing. Where the
-    profile sizes batches by the last scores (planning), the sizes are printed first.
+    ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches by
+    the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.cli.spending import budget_lines, foreseen_plans, spending_plan, spending_table
     from stablellava_assets.planning.plan_table import plan_table
@@ -80,7 +80,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
         click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
     for sizes in foreseen_plans(workspace, partitions):
         if sizes.rows:
-            click.echo(f"Prompts an ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
+            click.echo(f"Prompts per ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
     if plans := spending_plan(workspace, partitions):
         click.echo(spending_table(plans))
     click.echo(budget_lines(workspace))
@@ -88,10 +88,10 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--ability", "abilities", multiple=True, help="Ability to show; may be given several times. [all]")
-@click.option("--batch", "batches", multiple=True, help="Batch to show, as in 0002; may be given several times. [all]")
+@click.option("--ability", "abilities", multiple=True, help="Ability to show; repeatable. [all]")
+@click.option("--batch", "batches", multiple=True, help="Batch to show, such as 0002; repeatable. [all]")
 def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
-    """Put every pair, kept and rejected, on a page in FOLDER that opens as a file.
+    """Write a page with every pair, kept and rejected, to FOLDER. It opens as a file.
 
     The page that filtered_pairs publishes in data/gallery shows a sample of each batch.
     """
@@ -101,15 +101,15 @@ def gallery(folder: Path, abilities: tuple[str, ...], batches: tuple[str, ...]) 
     page = Gallery(folder, workspace.store, workspace.profile.filters, workspace.profile.gallery, every_pair=True)
     partitions = chosen_partitions(workspace.store, abilities, batches)
     written = page.publish(partitions)
-    click.echo(f"{page.page}: {len(partitions)} batches, {written} of them written anew")
+    click.echo(f"{page.page}: {len(partitions)} batches, {written} of them rewritten")
 
 
 @main.command()
-@click.option("--checkpoint", help="Checkpoint to report on, by its id. [the current one]")
+@click.option("--checkpoint", help="Id of the checkpoint. [the current one]")
 def report(checkpoint: str | None) -> None:
-    """Make the page that says what a tuning bought, and print where it is.
+    """Recreate the report on a checkpoint from the current tables, and print its path.
 
-    ability_scores publishes it as well; this makes it anew from what the tables hold now.
+    ability_scores publishes it as well.
     """
     click.echo(_workspace().report.publish(checkpoint))
 
@@ -122,7 +122,7 @@ main.add_command(photographs)
 @main.command()
 @click.argument("sql")
 def query(sql: str) -> None:
-    """Run SQL on the DuckDB warehouse, reading alone, waiting while a run writes to it."""
+    """Run SQL on the DuckDB warehouse, read-only; waits while a run writes to it."""
     from stablellava_assets.cli.query_output import aligned
 
     click.echo(aligned(_workspace().warehouse.query(sql)))
@@ -130,27 +130,29 @@ def query(sql: str) -> None:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--rows", "most", default=20, show_default=True, type=click.IntRange(min=1), help="Rows to show of each.")
+@click.option(
+    "--rows", "most", default=20, show_default=True, type=click.IntRange(min=1), help="Maximum number of rows per file."
+)
 def quarantine(name: str | None, most: int) -> None:
-    """List the partitions that gates refused; with NAME, show the rows of one with their reasons.
+    """List the partitions that failed their checks; with NAME, show the rows of one with their reasons.
 
-    NAME is as in the list, or a beginning of it: images, images/animal-0001, or the path of a file.
+    NAME is a name in the list, or the beginning of one: images, images/animal-0001, or the path of a file.
     """
     from stablellava_assets.checks.quarantine import quarantine_list, quarantined_rows
 
     kept = _workspace().quarantine
     if name is None:
-        click.echo(quarantine_list(kept.entries()) or "Nothing lies in quarantine.")
+        click.echo(quarantine_list(kept.entries()) or "The quarantine is empty.")
         return
     found = kept.find(name)
     if not found:
-        _fail(f"nothing in quarantine is called {name!r}; `stablellava quarantine` lists what there is")
+        _fail(f"no file in quarantine is called {name!r}; `stablellava quarantine` lists all of them")
     click.echo("\n\n".join(quarantined_rows(entry, most) for entry in found))
 
 
 @main.command()
 def rebuild_warehouse() -> None:
-    """Make the warehouse anew from the Parquet tables."""
+    """Rebuild the warehouse from the Parquet tables."""
     for table, partitions in _workspace().warehouse.rebuild().items():
         click.echo(f"{table:<20} {partitions:>6} partitions")
 
@@ -166,7 +168,7 @@ def describe_tables() -> None:
 @main.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def inspect_released(folder: Path) -> None:
-    """Report what is in a FOLDER of StableLLaVA's published JSON files."""
+    """Report on the contents of a FOLDER with StableLLaVA's published JSON files."""
     from stablellava_assets.cli.released_report import inspect_released, released_table
 
     click.echo(released_table(inspect_released(folder)))
@@ -178,11 +180,11 @@ def inspect_released(folder: Path) -> None:
     default=DEFAULT_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Where it answers on this machine.",
+    help="Port on this machine.",
 )
-@click.option("--slots", default=LocalServerOptions.slots, show_default=True, help="Requests answered at once.")
+@click.option("--slots", default=LocalServerOptions.slots, show_default=True, help="Concurrent requests.")
 @click.option("--threads", default=LocalServerOptions.threads, show_default=True, help="Processor threads.")
-@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A GGUF file instead of SmolLM2.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="GGUF file to serve instead of SmolLM2.")
 def serve_local_llm(port: int, slots: int, threads: int, model: str | None) -> None:
     """Serve SmolLM2 to the chat author of profile local-llm until Ctrl+C."""
     server = serve(LocalServerOptions(port=port, slots=slots, threads=threads, model_path=model))

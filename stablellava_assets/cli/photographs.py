@@ -20,7 +20,9 @@ _NAMES_SHOWN = 12
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-_PER_KIND = click.option("--per-kind", default=50, show_default=True, help="Questions an ability and kind at most.")
+_PER_KIND = click.option(
+    "--per-kind", default=50, show_default=True, help="Maximum number of questions per ability and kind."
+)
 
 
 @click.group()
@@ -31,7 +33,7 @@ def photographs() -> None:
 @photographs.command()
 @click.argument("folder", type=_NEW_FOLDER)
 def sample(folder: Path) -> None:
-    """Write 8 photographs of scikit-image and scikit-learn that are free to use, with 26 questions, to FOLDER."""
+    """Write 8 free photographs from scikit-image and scikit-learn, with 26 questions, to FOLDER."""
     _write(folder, sample_photographs())
 
 
@@ -41,7 +43,7 @@ def sample(folder: Path) -> None:
 @click.argument("folder", type=_NEW_FOLDER)
 @_PER_KIND
 def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
-    """Ask about COCO pictures in IMAGES by the labels of ANNOTATIONS (instances_val2017.json); write to FOLDER."""
+    """Write questions about COCO IMAGES, from the labels in ANNOTATIONS (instances_val2017.json), to FOLDER."""
     _write_questions(folder, images, read_coco(annotations, images), per_kind)
 
 
@@ -53,11 +55,11 @@ def coco(annotations: Path, images: Path, folder: Path, per_kind: int) -> None:
 @click.option(
     "--hierarchy",
     type=_FILE,
-    help="bbox_labels_600_hierarchy.json, by which a zebra beside a dog is known for one of two.",
+    help="bbox_labels_600_hierarchy.json, which tells that a zebra and a dog are both animals.",
 )
 @_PER_KIND
 def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarchy: Path | None, per_kind: int) -> None:
-    """Ask about Open Images pictures in IMAGES by human LABELS (CSV) with the names of CLASSES (CSV); write to FOLDER."""
+    """Write questions about Open Images IMAGES, from human LABELS (CSV) with the names in CLASSES (CSV), to FOLDER."""
     _write_questions(folder, images, read_open_images(labels, classes, images, hierarchy), per_kind)
 
 

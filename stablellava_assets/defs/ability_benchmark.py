@@ -34,9 +34,9 @@ def ability_benchmark(
     catalog: dg.ResourceParam[Catalog],
     painter: dg.ResourceParam[Painter],
 ) -> Events:
-    """Paint held-out pictures of every measured ability and ask about them in wordings of the benchmark's own.
+    """Make held-out images and questions for every evaluated ability, in wordings that training never uses.
 
-    Real photographs, if the profile names any, are asked about as well.
+    Real photographs are added if the profile names any.
     """
     stage = Stage(context, tables, SUITE)
     settings, abilities = profile.benchmark, profile.measured(catalog)
@@ -76,8 +76,8 @@ def _photographs(
     measured = [one for one in listed if one.photograph.ability in abilities]
     if len(measured) < len(listed):
         log.warning(
-            f"{given}: {len(listed) - len(measured)} of {len(listed)} questions are about abilities that this profile "
-            "does not measure (only); they are left out"
+            f"{given}: {len(listed) - len(measured)} of {len(listed)} questions are about abilities that the profile "
+            "leaves out (setting `only`); they are skipped"
         )
     return measured
 

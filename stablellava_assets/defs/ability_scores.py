@@ -51,7 +51,7 @@ def ability_scores(
     folder: dg.ResourceParam[DataFolder],
     report: dg.ResourceParam[Report],
 ) -> Events:
-    """Ask the base and the tuned model every benchmark question and compare them, ability by ability."""
+    """Ask the base and the tuned model every benchmark question, and compare them per ability."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
     checkpoint = tables.upstream(LLAVA_CHECKPOINT).read(()).to_pylist()[-1]
@@ -67,7 +67,7 @@ def ability_scores(
             check_judge(settings.judge, folder.chat_ledger, missing)
             known = list(taken_over(missing, _earlier_answers(store, partition)))
             if known:
-                context.log.info(f"{len(known)} answers taken over from other comparisons with the same model")
+                context.log.info(f"{len(known)} answers reused from other comparisons with the same model")
                 yield from known
             taken = {row["answer_id"] for row in known}
             for model in ("base", "tuned"):
@@ -109,7 +109,7 @@ def ability_scores(
 
 
 def _report(report: Report, store: ParquetStore, partition: Partition) -> dict[str, Any]:
-    """The page that says what the tuning bought, brought up to date; none where a gate has refused the only scores.
+    """The report on the tuning, brought up to date; none where a gate has refused the only scores.
 
     Raises:
         dagster.Failure: it could not be written. The scores are published all the same.

@@ -55,7 +55,7 @@ class AlignmentScores:
         for reason, count in reasons.items():
             self._log.warning(
                 f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; their "
-                "pairs are let through, with a note"
+                "pairs are accepted, with a note"
             )
         verdicts = self._alignment.verdicts(scores.data.to_pylist())
         return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

@@ -23,7 +23,7 @@ def dialogues(
     catalog: dg.ResourceParam[Catalog],
     author: dg.ResourceParam[Author],
 ) -> Events:
-    """The author writes dialogues about the pictures that were painted; none is bought for one that was not."""
+    """The author writes dialogues about the images that exist; none is requested, or paid for, without an image."""
     stage = Stage(context, tables, SUITE)
     prompt_specs, images = tables.upstream(PROMPT_SPECS), tables.upstream(IMAGES)
     spending = RunSpending(context, author)

@@ -52,7 +52,7 @@ _UNKNOWN_SHOWN = 5
     {"python", "parquet"},
     ["prompt_specs", "images", "dialogues", "ability_benchmark"],
     partitioned=True,
-    description=f"{SUITE.table.description} Those that were not kept are in rejected_pairs, with every reason.",
+    description=f"{SUITE.table.description} Rejected pairs are in rejected_pairs, with every reason.",
 )
 def filtered_pairs(
     context: dg.AssetExecutionContext,
@@ -62,7 +62,7 @@ def filtered_pairs(
     folder: dg.ResourceParam[DataFolder],
     gallery: dg.ResourceParam[Gallery],
 ) -> Events:
-    """Every pair must earn its place; it is compared with the benchmark and with what earlier batches kept."""
+    """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
     prompt_specs, images, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
@@ -125,7 +125,7 @@ def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManag
     if reviews:
         known = store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
         unknown = sorted(reviews.keys() - set(known))
-        log.info(f"{len(reviews)} pairs were decided about by people")
+        log.info(f"{len(reviews)} pairs have human decisions")
         if unknown:
             shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
             more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""
@@ -173,7 +173,7 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
         spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
         if spec is None or image is None:
             raise dg.Failure(
-                description=f"dialogues of {'|'.join(partition)} are older than their prompts or pictures: "
+                description=f"dialogues of {'|'.join(partition)} are older than their prompts or images: "
                 f"{dialogue['pair_id']} is about one that is gone. Materialize dialogues for this partition again.",
                 allow_retries=False,
             )

@@ -18,7 +18,7 @@ from stablellava_assets.tables.store import Partition
 def images(
     context: dg.AssetExecutionContext, tables: dg.ResourceParam[Tables], painter: dg.ResourceParam[Painter]
 ) -> Events:
-    """The painter paints every prompt that was written; what it cannot paint is a failed row."""
+    """The painter makes one image per prompt; what it cannot paint is a failed row."""
     stage, prompt_specs = Stage(context, tables, SUITE), tables.upstream(PROMPT_SPECS)
 
     def make(partition: Partition) -> Made:

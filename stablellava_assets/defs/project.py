@@ -47,7 +47,7 @@ Event = TypeVar("Event")
 
 
 def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments, Iterator[Event]]:
-    """A stage that ends with one readable message where a person can mend what is wrong; a bug shows its stack trace."""
+    """A stage that fails with one readable message for what a user can fix; a bug shows its stack trace."""
 
     @functools.wraps(stage)
     def told(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
@@ -72,7 +72,7 @@ def column_schema(table: Table) -> dict[str, dg.TableSchema]:
 
 
 def check_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
-    """One asset check a gate."""
+    """One asset check per gate."""
     return [
         dg.AssetCheckSpec(gate.name, asset=suite.table.name, description=gate.description, blocking=True)
         for gate in suite.gates

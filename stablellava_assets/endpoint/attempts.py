@@ -48,7 +48,7 @@ class Attempt:
         self._turn.set_result(None)
 
     def cancel(self) -> None:
-        """Give it up, sent or not."""
+        """Cancel the request, whether or not it was sent."""
         self._task.cancel()
 
     async def _run(self, transport: Transport, client: openai.AsyncOpenAI) -> None:

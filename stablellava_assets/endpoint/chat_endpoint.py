@@ -39,7 +39,7 @@ class ChatEndpoint:
     """
 
     def __init__(self, settings: EndpointSettings, ledger_path: Path) -> None:
-        # Here and not when asked: the client takes a while to load.
+        # Created eagerly because importing the client is slow.
         from stablellava_assets.endpoint.live import LiveCall
         from stablellava_assets.endpoint.transport import Transport
 
@@ -123,7 +123,7 @@ class ChatEndpoint:
 
 
 def _silent(line: str) -> None:
-    """Nobody wants to know."""
+    """Default no-op progress callback."""
 
 
 def _outcomes(

@@ -66,7 +66,7 @@ def tls_context(url: str) -> ssl.SSLContext:
             f"{name} ({value})" for name, value in (("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)) if value
         )
         raise EndpointError(
-            f"the certificates to trust cannot be read ({error}); mend or unset the environment variable {named or 'SSL_CERT_FILE'}"
+            f"the trusted certificates cannot be read ({error}); correct or unset the environment variable {named or 'SSL_CERT_FILE'}"
         ) from None
 
 
@@ -109,19 +109,19 @@ def proxy_status(causes: Iterable[BaseException]) -> int | None:
 
 
 def tls_mistake(causes: Iterable[BaseException], proxy: str | None) -> str | None:
-    """What is to be mended where a connection failed by its certificate or for want of TLS; None where it failed otherwise."""
+    """What to do if a connection failed by its certificate or for lack of TLS; None if it failed otherwise."""
     for cause in causes:
         for error in (getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause):
             if isinstance(error, ssl.SSLCertVerificationError):
                 why = getattr(error, "verify_message", None) or str(error)
                 return (
                     f"its certificate is not trusted ({why}); name the file of the authority that issued it in the environment "
-                    f"variable SSL_CERT_FILE{_trusted_now()}, or mend base_url"
+                    f"variable SSL_CERT_FILE{_trusted_now()}, or check `base_url`"
                 )
             if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
                 if proxy is not None and os.environ.get(proxy, "").startswith("https:"):
-                    return f"the proxy does not speak TLS; write http:// in the environment variable {proxy}, or mend its port"
-                return "it does not speak TLS; write http:// in base_url, or mend the port"
+                    return f"the proxy does not speak TLS; write http:// in the environment variable {proxy}, or check its port"
+                return "it does not speak TLS; write http:// in `base_url`, or check the port"
     return None
 
 
@@ -135,7 +135,7 @@ def _trusted_now() -> str:
     if names:
         return f" (now {' and '.join(f'{name} names {os.environ[name]}' for name in names)})"
     others = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)]
-    return f" ({others[0]} is not heeded here)" if others else ""
+    return f" ({others[0]} is ignored here)" if others else ""
 
 
 def _mistake_in(key: str) -> str | None:

@@ -65,7 +65,7 @@ class LiveCall:
         return self._unfinished < 2 * self._throttle.limit.limit + _READY_BESIDES
 
     def submit(self, request: ChatRequest) -> None:
-        """Take a request on."""
+        """Enqueue a request."""
         self._unfinished += 1
         if self._sending.submit(request):
             self._tell(self._sending.wake)

@@ -79,7 +79,7 @@ def serve(options: LocalServerOptions) -> Any:
     parameters.cpuparams_batch.n_threads = max(options.threads, os.cpu_count() or 1)
     parameters.ui = False
     parameters.verbosity = 1  # Errors alone.
-    # Pages in a browser of this machine have no business here.
+    # Disallow cross-origin requests.
     parameters.cors_origins = ""
     parameters.cors_origins_explicit = True
     # The same request has the same answer, as far as the slots beside it let it.

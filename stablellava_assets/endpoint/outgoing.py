@@ -57,7 +57,7 @@ class Outgoing:
         """Whether a new request was looked for and none was there."""
 
     def submit(self, request: ChatRequest) -> None:
-        """Take a request on."""
+        """Enqueue a request."""
         self._submitted.append(request)
 
     def take_new(self) -> Item | None:

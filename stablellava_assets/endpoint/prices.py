@@ -26,12 +26,12 @@ class ListedPrice(Document):
     """US dollars per million tokens."""
 
     input: _Dollars
-    cached_input: _Dollars | None = Field(None, description="Input that the endpoint had cached. Unset: as input.")
+    cached_input: _Dollars | None = Field(None, description="Cached input tokens. Unset: the price of input.")
     output: _Dollars
-    picture_tokens: int = Field(2000, ge=0, description="Most tokens that one picture counts as input.")
+    picture_tokens: int = Field(2000, ge=0, description="Maximum input tokens of one image.")
     picture: _Dollars | None = Field(
         None,
-        description="US dollars for one picture made, whatever its tokens. Unset: pictures cost what their tokens do.",
+        description="US dollars per generated image. Unset: images are charged by tokens.",
     )
 
 

@@ -23,7 +23,7 @@ Message = Mapping[str, Any]
 
 
 class EndpointError(ExplainedError, RuntimeError):
-    """A fault of the whole stage, such as a wrong key; the message names the setting to mend, and never the key."""
+    """A fault of the whole stage, such as a wrong key; the message names the setting to check, and never the key."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ChatRequest:
     path: ClassVar[str] = "/chat/completions"
     """Where it is sent, below the endpoint's address."""
     mended_by: ClassVar[str] = (
-        "mend the endpoint's settings: structured_output, temperature, output_limit_field, extra_body"
+        "check the endpoint's settings: structured_output, temperature, output_limit_field, extra_body"
     )
     """What to do where all requests of the kind are refused."""
 
@@ -69,7 +69,7 @@ class ImageRequest(ChatRequest):
 
     path: ClassVar[str] = "/images/generations"
     mended_by: ClassVar[str] = (
-        "mend the painter's settings: response_format, quality, width and height, seed_field, negative_prompt_field, "
+        "check the painter's settings: response_format, quality, width and height, seed_field, negative_prompt_field, "
         "endpoint.extra_body"
     )
 

@@ -78,7 +78,7 @@ class Sending:
         self._unavailable: str | None = None
 
     def submit(self, request: ChatRequest) -> bool:
-        """Take a request on, in any thread. Returns whether :meth:`wake` must be called in the loop's."""
+        """Enqueue a request; thread-safe. Returns whether :meth:`wake` must be called in the loop's."""
         self._outgoing.submit(request)
         starving, self._outgoing.starving = self._outgoing.starving, False
         return starving
@@ -277,7 +277,7 @@ class Sending:
         item.tries += not (error.overloaded and self._answers > attempt.answers)
         item.pauses += 1
         if asked > longest:
-            self._unavailable = f"it asks to wait {asked:.0f} s"
+            self._unavailable = f"it requested a wait of {asked:.0f} s (Retry-After)"
             self._end(item, f"endpoint unavailable: {self._unavailable}")
         elif item.tries >= settings.attempts:
             self._given_up_in_a_row += 1

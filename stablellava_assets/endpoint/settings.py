@@ -14,74 +14,79 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 
 class EndpointSettings(Document):
-    """An OpenAI-compatible endpoint: which one, what it can do, how hard it may be pressed, what it may cost."""
+    """An OpenAI-compatible endpoint: address, capabilities, rate limits and budget."""
 
     provider: Literal["openai", "azure"] = Field(
-        "openai", description="openai: OpenAI and whatever speaks its protocol; azure: Azure OpenAI."
+        "openai", description="openai: OpenAI and every server with its protocol; azure: Azure OpenAI."
     )
     base_url: str | None = Field(
-        None, description="As in http://localhost:8000/v1; Azure: the resource's address. Unset: OpenAI."
+        None, description="Address, such as http://localhost:8000/v1; for Azure, that of the resource. Unset: OpenAI."
     )
-    api_version: str | None = Field(None, description="Azure's API version, as in 2024-10-21.")
-    model: str = Field(min_length=1, description="The model; Azure: the deployment's name.")
+    api_version: str | None = Field(None, description="API version of Azure, such as 2024-10-21.")
+    model: str = Field(min_length=1, description="Name of the model; for Azure, of the deployment.")
     api_key_variable: str | None = Field(
         "OPENAI_API_KEY",
         min_length=1,
-        description="Environment variable that holds the key. null: the endpoint wants none. Keys are never written here.",
+        description="Environment variable that holds the API key. null: no key. Never put a key here.",
     )
     temperature: float | None = Field(
-        None, ge=0, le=2, description="Unset: the endpoint's default; some models accept nothing else."
+        None,
+        ge=0,
+        le=2,
+        description="Sampling temperature. Unset: the endpoint's default; some models accept nothing else.",
     )
     structured_output: Literal["json_schema", "json_object", "prompt"] = Field(
         "json_schema",
-        description="What the endpoint can do: follow a JSON schema, write any JSON, or only read what is asked of it.",
+        description="Output mode of the endpoint: JSON schema, any JSON, or only the instructions in the prompt.",
     )
     output_limit_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
         None,
-        description="How the endpoint calls the limit of an answer's tokens. Unset: max_completion_tokens for OpenAI and Azure, "
-        "max_tokens elsewhere.",
+        description="Request field for the output token limit. Unset: max_completion_tokens for OpenAI and Azure, else "
+        "max_tokens.",
     )
     extra_body: dict[str, Any] = Field(
-        {}, description="Further fields of every request, as in {reasoning_effort: low} or {top_p: 0.9}."
+        {}, description="Extra fields of every request, such as {reasoning_effort: low} or {top_p: 0.9}."
     )
-    max_in_flight: int = Field(256, ge=1, le=4096, description="Most requests under way at once, a process.")
+    max_in_flight: int = Field(256, ge=1, le=4096, description="Maximum number of concurrent requests per process.")
     initial_in_flight: int = Field(
-        32, ge=1, description="Requests under way at first; how many it becomes depends on what the endpoint takes."
+        32, ge=1, description="Initial number of concurrent requests; it adapts to the endpoint."
     )
-    requests_per_minute: int | None = Field(None, ge=1, description="Cap a process. Unset: none.")
+    requests_per_minute: int | None = Field(None, ge=1, description="Rate limit per process. Unset: none.")
     tokens_per_minute: int | None = Field(
-        None, ge=1, description="Cap a process, of tokens sent and received. Unset: none."
+        None, ge=1, description="Rate limit per process, for tokens sent and received. Unset: none."
     )
-    timeout_s: float = Field(120, gt=0, description="Seconds until a request without an answer is given up.")
+    timeout_s: float = Field(120, gt=0, description="Timeout of a request, in seconds.")
     attempts: int = Field(
-        8, ge=1, le=100, description="Times a request is sent while the endpoint fails (errors, resets, timeouts)."
+        8, ge=1, le=100, description="Maximum number of attempts if the endpoint fails (errors, resets, timeouts)."
     )
     backoff_s: float = Field(
         1,
         gt=0,
-        description="Seconds before a request is sent again; twice as long each further time, less some chance.",
+        description="Seconds before the first retry; doubled for each further one, with jitter.",
     )
     max_backoff_s: float = Field(
         60,
         gt=0,
-        description="Longest of these pauses; an endpoint that asks for more than ten times this is left alone.",
+        description="Maximum pause in seconds; if an endpoint asks for more than ten times this, the requests are deferred.",
     )
     mode: Literal["live", "batch"] = Field(
         "live", description="live: answers in seconds; batch: OpenAI's Batch API, within a day, at half the price."
     )
-    batch_requests: int = Field(50_000, ge=1, le=50_000, description="Requests a batch at most; OpenAI takes 50,000.")
-    batch_bytes: int = Field(
-        200_000_000, ge=1, le=200_000_000, description="Size of a batch's file at most; OpenAI takes 200 MB."
+    batch_requests: int = Field(
+        50_000, ge=1, le=50_000, description="Maximum number of requests per batch; OpenAI accepts 50,000."
     )
-    batch_poll_s: float = Field(30, gt=0, description="Seconds between two looks at a batch that is under way.")
+    batch_bytes: int = Field(
+        200_000_000, ge=1, le=200_000_000, description="Maximum size of a batch file in bytes; OpenAI accepts 200 MB."
+    )
+    batch_poll_s: float = Field(30, gt=0, description="Polling interval of a submitted batch, in seconds.")
     budget_usd: Decimal | None = Field(
         None,
         gt=0,
-        description="Most US dollars that all requests of this data folder may cost together, past ones included: a hard stop. "
+        description="Maximum total cost in US dollars of all requests of this data folder, past ones included: a hard limit. "
         "Unset: none.",
     )
     prices: UserPath | None = Field(
-        None, description="YAML file of prices that add to, and override, the built-in ones. Unset: built-in ones only."
+        None, description="YAML file of prices that extend and override the built-in ones. Unset: built-in ones only."
     )
 
     @model_validator(mode="after")

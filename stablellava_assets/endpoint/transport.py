@@ -53,7 +53,7 @@ class Transport:
         """Take key, certificates and proxies from the environment, and see that a client can be made of them.
 
         Raises:
-            EndpointError: it cannot; the message names the variable to mend.
+            EndpointError: it cannot; the message names the variable to check.
         """
         settings = self._settings
         self._key = key_from_environment(settings)
@@ -177,10 +177,10 @@ class Transport:
         """What it means that a proxy does not lead to the endpoint."""
         said = f"the proxy of {proxy} answers HTTP {status} and leads nowhere"
         if status == 407:
-            return EndpointError(f"{self._settings.url}: {said}: it wants a name and a password; mend {proxy}")
+            return EndpointError(f"{self._settings.url}: {said}: it requires a user name and a password; check {proxy}")
         if status in (408, 429) or status >= 500:
             return UnavailableError(said, may_be_charged=False)
-        return EndpointError(f"{self._settings.url}: {said}; mend {proxy}, or name the endpoint in NO_PROXY")
+        return EndpointError(f"{self._settings.url}: {said}; check {proxy}, or name the endpoint in NO_PROXY")
 
 
 def _text_of(response: httpx2.Response) -> str:

@@ -11,7 +11,7 @@ _MOST_BARS = 60
 
 
 def usage_chart(usage: Usage) -> bytes:
-    """A PNG: requests a second, and above them the dollars (where a cost is unknown, the tokens) so far."""
+    """A PNG: requests per second, and above them the dollars (where a cost is unknown, the tokens) so far."""
     from matplotlib.figure import Figure
 
     first, last = min(usage.by_second), max(usage.by_second)
@@ -27,7 +27,7 @@ def usage_chart(usage: Usage) -> bytes:
     axes = figure.subplots()
     axes.bar(bars, [count / width for count in requests], width, align="edge", color="#9aa5b1")
     axes.set_xlabel("seconds")
-    axes.set_ylabel("requests a second")
+    axes.set_ylabel("requests per second")
     above = axes.twinx()
     ends = [start + width for start in bars]
     above.plot([0, *ends], [0.0, *accumulate(amounts)], color="#2f6fde")

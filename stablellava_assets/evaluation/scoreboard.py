@@ -1,4 +1,4 @@
-"""The tables people came for: an ability a row, the base and the tuned model beside each other, a table a benchmark."""
+"""Score tables, one per benchmark with one row per ability: base and tuned model side by side."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from stablellava_assets.evaluation.scores.verdicts import ALL
 
 Line = tuple[str, ...]
 NO_PHOTOGRAPHS = (
-    "No real photograph was asked about: these are scores on painted pictures alone. "
-    "benchmark.photographs names some (docs/measuring.md)."
+    "There are no real photographs: these are scores on synthesized images only. "
+    "Set benchmark.photographs to add some (docs/measuring.md)."
 )
 _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
@@ -56,7 +56,7 @@ def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
     waiting = sum(row["grade"] is None for row in judgements)
     versions = ", ".join(sorted({row["prompt_version"] for row in judgements}))
     if found is None:
-        return f"The judge (instructions {versions}) has graded none of {waiting} answers."
+        return f"The judge (instructions {versions}) has not graded any of {waiting} answers."
     kappa = "undefined" if found.kappa is None else f"{found.kappa:.2f}"
     missing = f" {waiting} answers have no grade and are not counted." if waiting else ""
     return (
@@ -68,7 +68,7 @@ def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
 def _heading(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> str:
     unscored = max(row.get("unscored") or 0 for row in rows)
     missing = f" ({unscored} items without a grade are left out)" if unscored else ""
-    name = {PAINTED: "painted pictures (ai)", PHOTOGRAPHS: "real photographs (photos)"}.get(benchmark, benchmark)
+    name = {PAINTED: "synthesized images (ai)", PHOTOGRAPHS: "real photographs (photos)"}.get(benchmark, benchmark)
     return f"Benchmark: {name}{missing}"
 
 

@@ -15,30 +15,30 @@ _TAKEN = ("ai", "photos")
 
 
 class JudgeSettings(Document):
-    """A chat model that grades answers which keywords cannot."""
+    """A chat model that grades answers for which keywords do not suffice."""
 
     endpoint: EndpointSettings = Field(
-        description="Whom to ask, and what it may cost; the ledger and its budget are shared with the chat author."
+        description="Grader endpoint and budget; the ledger and its budget are shared with the chat author."
     )
     kinds: tuple[AskedKind, ...] = Field(
-        ("open",), min_length=1, description="Kinds of questions whose answers are graded; the grade counts for them."
+        ("open",), min_length=1, description="Kinds of questions that are scored by the grade instead of keywords."
     )
-    max_output_tokens: int = Field(300, ge=32, description="Most tokens of a grade and its reason.")
+    max_output_tokens: int = Field(300, ge=32, description="Maximum output tokens for a grade and its reason.")
 
 
 class PopeSettings(Document):
-    """A file of POPE: yes-no questions about the objects in COCO pictures."""
+    """A POPE file: yes-no questions about the objects in COCO images."""
 
     suite: Literal["pope"]
-    file: UserPath = Field(description="As in coco_pope_random.json; what follows the last _ is the split.")
-    images: UserPath = Field(description="Folder of the COCO pictures, as val2014.")
+    file: UserPath = Field(description="File such as coco_pope_random.json; the split is the part after the last _.")
+    images: UserPath = Field(description="Folder of the COCO images, such as val2014.")
     instruction: str = Field(
         "",
-        description="Put after each question, on a line of its own. LLaVA-1.5 and lmms-eval put "
-        '"Answer the question using a single word or phrase."; POPE itself nothing.',
+        description='Line added after each question. LLaVA-1.5 and lmms-eval add "Answer the question using a single word or '
+        'phrase."; POPE adds nothing.',
     )
     name: str = Field("pope", min_length=1, description="Name in the tables.")
-    max_new_tokens: int = Field(128, ge=1, le=4096, description="Longest answer, in tokens.")
+    max_new_tokens: int = Field(128, ge=1, le=4096, description="Maximum answer length in tokens.")
 
 
 def pope_split(file: Path) -> str:
@@ -47,47 +47,46 @@ def pope_split(file: Path) -> str:
 
 
 class MMBenchSettings(Document):
-    """A file of MMBench: questions with up to four options; the pictures are in the file."""
+    """An MMBench file: questions with up to four options; the images are in the file."""
 
     suite: Literal["mmbench"]
-    file: UserPath = Field(description="As in MMBench_DEV_EN.tsv; it must hold the answers.")
+    file: UserPath = Field(description="File such as MMBench_DEV_EN.tsv; it must contain the answers.")
     name: str = Field("mmbench", min_length=1, description="Name in the tables.")
-    max_new_tokens: int = Field(64, ge=1, le=4096, description="Longest answer, in tokens.")
+    max_new_tokens: int = Field(64, ge=1, le=4096, description="Maximum answer length in tokens.")
 
 
 class MMVetSettings(Document):
-    """MM-Vet: open questions, each of which takes one or more capabilities. Needs a judge."""
+    """MM-Vet: open questions, each of which needs one or more capabilities. Requires a judge."""
 
     suite: Literal["mmvet"]
-    file: UserPath = Field(description="As in mm-vet.json.")
-    images: UserPath = Field(description="Folder of its pictures.")
+    file: UserPath = Field(description="File such as mm-vet.json.")
+    images: UserPath = Field(description="Folder of its images.")
     name: str = Field("mmvet", min_length=1, description="Name in the tables.")
-    max_new_tokens: int = Field(512, ge=1, le=4096, description="Longest answer, in tokens.")
+    max_new_tokens: int = Field(512, ge=1, le=4096, description="Maximum answer length in tokens.")
 
 
 SuiteSettings = Annotated[PopeSettings | MMBenchSettings | MMVetSettings, Field(discriminator="suite")]
 
 
 class BenchmarkSettings(Document):
-    """The held-out questions. Every painted item has its own picture, so that items are independent."""
+    """The held-out questions. Every synthesized item has its own image, so that items are independent."""
 
     items_per_kind: int = Field(
-        50, ge=17, le=10_000, description="Items an ability and kind; 3 x 17 make the 50 a score needs."
+        50, ge=17, le=10_000, description="Items per ability and kind; 3 x 17 reach the 50 that a score needs."
     )
-    answer_batch_size: int = Field(256, ge=1, description="Questions answered at once.")
+    answer_batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(
-        32, ge=1, le=1024, description="Longest answer to a painted picture or a photograph, in tokens."
+        32, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
     )
     photographs: UserPath | None = Field(
         None,
-        description="Real photographs to ask about as well: a .jsonl file, or a folder that holds one (docs/measuring.md). "
-        "Unset: none.",
+        description="Real photographs to evaluate on: a .jsonl file, or a folder with one (docs/measuring.md). Unset: none.",
     )
     external: tuple[SuiteSettings, ...] = Field(
-        (), description="Files of published benchmarks to ask as well: suite pope, mmbench or mmvet."
+        (), description="Files of published benchmarks to evaluate on: suite pope, mmbench or mmvet."
     )
     judge: JudgeSettings | None = Field(
-        None, description="A chat model that grades open answers. Unset: keywords decide."
+        None, description="A chat model that grades open answers. Unset: scoring by keywords."
     )
 
     @model_validator(mode="after")

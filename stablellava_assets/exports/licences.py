@@ -21,9 +21,9 @@ _OWN_TERMS = "other"
 _PAINTERS = {
     "embedded": Licence(
         "cc-by-4.0",
-        "The pictures are composed of [Twemoji](https://github.com/jdecked/twemoji) artwork, copyright Twitter, Inc and other "
+        "The images are composed of [Twemoji](https://github.com/jdecked/twemoji) artwork, copyright Twitter, Inc and other "
         "contributors, licensed under [CC-BY 4.0](https://creativecommons.org/licenses/by/4.0/). It was changed: scaled, "
-        "turned, tinted, composed and filtered. Whoever passes the pictures on must keep this credit.",
+        "turned, tinted, composed and filtered. Anyone who redistributes the images must keep this credit.",
     )
 }
 _AUTHORS = {
@@ -74,9 +74,7 @@ class Origins:
         notes = []
         for painter, model in sorted(self.painters, key=str):
             known = _PAINTERS.get(painter)
-            terms = (
-                f"Pictures by the painter {painter!r} were made with {model}; the terms of that model apply to them."
-            )
+            terms = f"Images by the painter {painter!r} were made with {model}; the terms of that model apply to them."
             notes.append(known.text if known else terms)
         for author, model in sorted(self.prompts | self.dialogues, key=str):
             author_known = _AUTHORS.get(author)
@@ -87,7 +85,7 @@ class Origins:
     def table(self) -> str:
         """Markdown: who made how much."""
         lines = ["| what | by | model | count |", "|---|---|---|---:|"]
-        for what, counts in (("pictures", self.painters), ("prompts", self.prompts), ("dialogues", self.dialogues)):
+        for what, counts in (("images", self.painters), ("prompts", self.prompts), ("dialogues", self.dialogues)):
             for (name, model), count in counts.most_common():
                 by, named = (text.replace("|", r"\|") for text in (name, model or "none"))
                 lines.append(f"| {what} | {by} | {named} | {count:,} |")

@@ -27,7 +27,7 @@ def why_not(pair: Pair) -> str | None:
     """Why LLaVA's training code cannot read the pair; None if it can."""
     turns = pair.row["conversations"]
     if len(pair.pictures) != 1:
-        return "is about several pictures; LLaVA's code reads one a row"
+        return "is about several images; LLaVA's code reads one per row"
     if not turns or [turn["from"] for turn in turns] != ["human", "gpt"] * (len(turns) // 2):
         return "has turns that do not alternate between human and gpt"
     if [turn["value"].count(IMAGE_MARK) for turn in turns] != [1] + [0] * (len(turns) - 1):
@@ -77,6 +77,6 @@ class LlavaWriter:
         """How the export is read, as Markdown."""
         return (
             "LLaVA's training script takes these as `--data_path train.json --image_folder images`. `provenance.jsonl` holds "
-            "a line a pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) reads pairs of one "
+            "one line per pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) reads pairs of one "
             "question and one answer only."
         )

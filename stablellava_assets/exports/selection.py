@@ -31,7 +31,7 @@ class Picture:
 
     @property
     def file_name(self) -> str:
-        """Name by which it lies in a folder."""
+        """File name in a folder."""
         return f"{self.row['image_id']}.{self.suffix}"
 
 

@@ -11,13 +11,18 @@ from stablellava_assets.inputs.yaml_documents import Document, UserPath
 
 
 class PromptRuleSettings(Document):
-    """What a prompt may look like."""
+    """Rules for prompts."""
 
     max_keywords: int = Field(
-        15, ge=1, description="Keywords after which painters tend to drop the subject; the paper's style has 5 to 8."
+        15,
+        ge=1,
+        description="Maximum number of keywords; with more, painters tend to drop the subject. The paper's prompts have 5 to "
+        "8.",
     )
     max_characters: int = Field(
-        300, ge=1, description="About the 77 tokens that CLIP text encoders read; what comes after them is not painted."
+        300,
+        ge=1,
+        description="Maximum length in characters, about the 77 tokens that CLIP text encoders read; the rest is not painted.",
     )
     closing_tags: tuple[str, ...] = Field(
         (
@@ -37,18 +42,20 @@ class PromptRuleSettings(Document):
             "4k",
             "8k",
         ),
-        description="Tags that prompts end in; a last keyword that only begins one of them was cut off.",
+        description="Tags at the end of prompts; a last keyword that is an incomplete tag was cut off.",
     )
     whole_tags: tuple[str, ...] = Field(
         ("detailed", "intricate", "high", "photo"),
-        description="Beginnings of closing tags that are keywords in their own right.",
+        description="Incomplete closing tags that are keywords themselves.",
     )
 
 
 class DialogueRuleSettings(Document):
-    """What an answer may look like."""
+    """Rules for answers."""
 
-    max_answer_words: int = Field(120, ge=1, description="Longest answer; the released answers have at most 29 words.")
+    max_answer_words: int = Field(
+        120, ge=1, description="Maximum answer length in words; the released answers have at most 29."
+    )
     hedges: tuple[str, ...] = Field(
         (
             "may",
@@ -65,7 +72,7 @@ class DialogueRuleSettings(Document):
             "usually",
             "commonly",
         ),
-        description="Words by which an answer guesses instead of saying what the picture shows.",
+        description="Words that mark a guess in an answer.",
     )
     other_names: dict[str, tuple[str, ...]] = Field(
         {
@@ -76,62 +83,70 @@ class DialogueRuleSettings(Document):
             "talking": ("conversation",),
             "tv": ("television",),
         },
-        description="Word of a subject, in lower case -> words by which an answer may name it instead.",
+        description="Word of a subject, in lower case -> other words that count as naming it.",
     )
 
 
 class SemanticTextSettings(Document):
-    """Which sentence-embedding model says that two texts mean the same. Similarities are cosines, 0 to 1."""
+    """Duplicate texts by sentence embedding. Similarities are cosines, 0 to 1."""
 
     model: str = Field(
         min_length=1, description="Folder or Hugging Face name of a sentence-embedding model that transformers loads."
     )
     near_prompt: float = Field(
-        0.97, gt=0, le=1, description="Prompts about one subject at least this similar mean the same; 1: not compared."
+        0.97,
+        gt=0,
+        le=1,
+        description="Prompts about the same subject with at least this similarity are duplicates; 1: not compared.",
     )
     near_answer: float = Field(
         0.95,
         gt=0,
         le=1,
-        description="Open answers about one subject at least this similar say the same; 1: not compared.",
+        description="Open answers about the same subject with at least this similarity are duplicates; 1: not compared.",
     )
-    batch_size: int = Field(64, ge=1, description="Texts encoded at once.")
+    batch_size: int = Field(64, ge=1, description="Texts per batch.")
 
 
 class EmbeddedImageSettings(Document):
-    """Which vision tower says that two pictures show the same. Similarities are cosines, 0 to 1."""
+    """Duplicate images by image embedding. Similarities are cosines, 0 to 1."""
 
     model: str = Field(
-        min_length=1, description="Folder or Hugging Face name of a CLIP, SigLIP, DINO or like model of transformers."
+        min_length=1,
+        description="Folder or Hugging Face name of a CLIP, SigLIP, DINO or similar model of transformers.",
     )
-    near_image: float = Field(0.97, gt=0, le=1, description="Pictures of one subject at least this similar are one.")
-    batch_size: int = Field(32, ge=1, description="Pictures encoded at once.")
+    near_image: float = Field(
+        0.97, gt=0, le=1, description="Images of the same subject with at least this similarity are duplicates."
+    )
+    batch_size: int = Field(32, ge=1, description="Images per batch.")
 
 
 class DuplicateSettings(Document):
-    """When two rows are one. Similarities are Jaccard indices of 5-byte shingles, 0 to 1."""
+    """Duplicate detection. Similarities are Jaccard indices of 5-byte shingles, 0 to 1."""
 
-    specs_per_prompt: int = Field(1, ge=1, description="Pictures kept of one prompt; raise it to keep several seeds.")
+    specs_per_prompt: int = Field(
+        1, ge=1, description="Maximum number of kept images per prompt; raise it to keep several seeds."
+    )
     near_prompt: float = Field(
-        0.9, gt=0.5, le=1, description="Prompts about one subject that are at least this similar are one prompt."
+        0.9, gt=0.5, le=1, description="Prompts about the same subject with at least this similarity are duplicates."
     )
     pairs_per_answer: int = Field(
-        3, ge=1, description="Pairs kept that describe one subject in the same, or nearly the same, words."
+        3, ge=1, description="Maximum number of kept pairs with the same or nearly the same answer about one subject."
     )
     near_answer: float = Field(
-        0.9, gt=0.5, le=1, description="Answers about one subject at least this similar are one answer."
+        0.9, gt=0.5, le=1, description="Answers about the same subject with at least this similarity are duplicates."
     )
     image_bits: int = Field(
-        2, ge=0, le=16, description="Bits of 64 in which the perceptual hashes of one picture painted twice may differ."
+        2, ge=0, le=16, description="Maximum difference of duplicate images' perceptual hashes, in bits of 64."
     )
     across_abilities: bool = Field(
-        False, description="Whether pairs are compared with earlier batches of every ability, not of their own alone."
+        False, description="Whether pairs are compared with earlier batches of all abilities or only of their own."
     )
     semantic_text: SemanticTextSettings | None = Field(
-        None, description="Texts that mean the same in other words; unset: not compared by meaning."
+        None, description="Duplicates by text embedding. Unset: not compared."
     )
     embedded_images: EmbeddedImageSettings | None = Field(
-        None, description="Pictures that show the same by a vision model's judgement; unset: not compared so."
+        None, description="Duplicates by image embedding. Unset: not compared."
     )
 
 
@@ -142,31 +157,31 @@ _VISION_LANGUAGE_MODEL = (
 
 
 class ClipScoreSettings(Document):
-    """CLIPScore of the picture and its caption: 2.5 times the cosine of their CLIP or SigLIP vectors, at least 0."""
+    """CLIPScore of image and caption: 2.5 times the cosine of their CLIP or SigLIP vectors, minimum 0."""
 
     model: str = Field(min_length=1, description="Folder or Hugging Face name of a CLIP or SigLIP model.")
     min_score: float = Field(
         ge=0,
         le=2.5,
-        description="CLIPScore below which a picture is rejected. It depends on the model: look at the scores first.",
+        description="Minimum CLIPScore of an image. It depends on the model: look at the scores first.",
     )
     prefix: str = Field(
-        "A photo depicts ", description="Stands before the caption; the paper's, measured for CLIP ViT-B/32."
+        "A photo depicts ", description="Prefix of the caption; the default is the paper's, measured for CLIP ViT-B/32."
     )
-    batch_size: int = Field(64, ge=1, description="Pictures scored at once.")
+    batch_size: int = Field(64, ge=1, description="Images per batch.")
 
 
 class VqaScoreSettings(Document):
-    """VQAScore: the probability that a vision-language model says that the picture shows the whole caption."""
+    """VQAScore: the probability by a vision-language model that the image shows the whole caption."""
 
     model: str = Field(min_length=1, description=_VISION_LANGUAGE_MODEL)
-    min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
+    min_score: float = Field(ge=0, le=1, description="Minimum probability of an image.")
     question: str = Field(
         'Does this figure show "{caption}"? Please answer yes or no.',
-        description="What is asked; {caption} is what the prompt says that a picture can show. The wording is the paper's.",
+        description="The question; {caption} is the part of the prompt that an image can show. The default is the paper's.",
     )
-    answer: str = Field("Yes", description="The answer whose probability counts; it may hold {caption}, too.")
-    batch_size: int = Field(32, ge=1, description="Questions asked at once.")
+    answer: str = Field("Yes", description="The answer whose probability is the score; it may contain {caption}.")
+    batch_size: int = Field(32, ge=1, description="Questions per batch.")
 
     @model_validator(mode="after")
     def _knows_its_slots(self) -> Self:
@@ -184,18 +199,19 @@ FactName = Literal["subject", "thing", "scene", "content", "style", "keyword"]
 
 
 class FactQuestionSettings(Document):
-    """How one fact of the prompt is asked about."""
+    """Question and threshold of one fact of the prompt."""
 
     model: str = Field(min_length=1, description=_VISION_LANGUAGE_MODEL)
-    min_score: float = Field(ge=0, le=1, description="Probability below which a picture is rejected.")
+    min_score: float = Field(ge=0, le=1, description="Minimum probability of an image.")
     of_ability: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        {}, description="Ability -> a threshold of its own, where the fact is harder to see, as a scene behind a style."
+        {}, description="Ability -> its own threshold, if the fact is harder to see, such as a scene behind a style."
     )
     answers: Literal["auto", "catalog", "caption", "yes"] = Field(
         "auto",
-        description="The answer whose probability counts. catalog: the ability's own words for yes, as the project's "
-        "checkpoints learned them (It is a koala, so yes.); caption: the fact in the caption that the project's bases "
-        "learned to write; yes: the word Yes. auto: catalog for previous, caption for previous_base, else yes.",
+        description="The answer whose probability is the score. catalog: the ability's own words for yes, as in the training "
+        "of the project's checkpoints (It is a koala, so yes.); caption: the fact in a caption, as in the "
+        "training of the project's bases; yes: the word Yes. auto: catalog for previous, caption for "
+        "previous_base, else yes.",
     )
 
     def min_score_of(self, ability: str) -> float:
@@ -204,26 +220,26 @@ class FactQuestionSettings(Document):
 
 
 class FactSettings(Document):
-    """A question about every fact of the prompt that is named here; the weakest fact decides."""
+    """One question per fact of the prompt that is named here; the weakest fact decides."""
 
     ask: dict[FactName, FactQuestionSettings] = Field(
         min_length=1,
-        description="Fact -> how it is asked about. thing: what has the color; keyword: what a chat model was told to "
-        "write about. A prompt without the fact is not asked about it.",
+        description="Fact -> how it is scored. thing: what has the color; keyword: what a chat model was told to write about."
+        " A prompt without the fact is not scored for it.",
     )
-    batch_size: int = Field(64, ge=1, description="Questions asked at once.")
+    batch_size: int = Field(64, ge=1, description="Questions per batch.")
 
 
 class AlignmentSettings(Document):
-    """Whether a picture shows what its prompt asked for. Scores are kept in the table alignment_scores."""
+    """Text-image alignment. Scores are in the table alignment_scores."""
 
-    clip: ClipScoreSettings | None = Field(None, description="CLIPScore; unset: not computed.")
-    vqa: VqaScoreSettings | None = Field(None, description="VQAScore; unset: not computed.")
-    facts: FactSettings | None = Field(None, description="A question a fact; unset: not asked.")
+    clip: ClipScoreSettings | None = Field(None, description="CLIPScore. Unset: not computed.")
+    vqa: VqaScoreSettings | None = Field(None, description="VQAScore. Unset: not computed.")
+    facts: FactSettings | None = Field(None, description="One question per fact. Unset: not asked.")
     rejudge: bool = Field(
         False,
-        description="With previous: whether every new checkpoint scores again what an earlier one scored, or what was "
-        "let through because there was none. If not, a picture is scored once.",
+        description="With previous: whether every new checkpoint scores all images again, including those that were accepted "
+        "without a checkpoint. If not, an image is scored once.",
     )
 
     def min_score_of(self, scorer: str, fact: str, ability: str) -> float | None:
@@ -242,22 +258,22 @@ class AlignmentSettings(Document):
 
 
 class FilterSettings(Document):
-    """Everything that decides whether a pair is kept."""
+    """Settings that decide whether a pair is kept."""
 
     prompt: PromptRuleSettings = PromptRuleSettings()
     dialogue: DialogueRuleSettings = DialogueRuleSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     alignment: AlignmentSettings | None = Field(
-        None, description="Whether pictures show what their prompts asked for; unset: not scored."
+        None, description="Text-image alignment: whether images show what their prompts ask for. Unset: not scored."
     )
     min_image_spread: float = Field(
-        4.0, ge=0, description="Standard deviation of grey values (0 to 255) below which a picture counts as blank."
+        4.0, ge=0, description="Minimum standard deviation of the grey values (0 to 255); an image with less is blank."
     )
     contamination_bits: int = Field(
         2,
         ge=0,
         le=16,
-        description="Bits of 64 within which a picture counts as one of the benchmark's.",
+        description="Maximum difference from a benchmark image's perceptual hash, in bits of 64, for contamination.",
     )
     noted_only: tuple[RuleName, ...] = Field(
         (
@@ -268,12 +284,12 @@ class FilterSettings(Document):
             "hedged_answer",
             "subject_partly_named",
         ),
-        description="Rules whose findings are recorded in the notes; findings of all other rules reject the pair.",
+        description="Rules that only add a note; all other rules reject the pair.",
     )
     # Not part of any row key: a decision concerns the pairs it names and no other.
     reviews: tuple[UserPath, ...] = Field(
         (),
         exclude=True,
-        description="Files of people's decisions (.csv or .jsonl: pair_id, decision, reviewer, note), the last word over "
-        "every rule; later lines and files replace earlier ones. Relative paths start at the working directory.",
+        description="Files of human decisions (.csv or .jsonl: pair_id, decision, reviewer, note), which override every rule;"
+        " later lines and files replace earlier ones. Relative paths start at the working directory.",
     )

@@ -1,4 +1,4 @@
-"""Errors that a person can mend, and what the operating system's errors say to one."""
+"""Errors that a user can fix, and the operating system's errors in the same form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REMEDIES = {
 
 
 class ExplainedError(Exception):
-    """What a person can mend: the message names the file or the setting at fault and says what to do.
+    """What a user can fix: the message names the file or the setting at fault and says what to do.
 
     Commands and stages show it without a stack trace; whatever is not one is a bug, and shown with one.
     """
@@ -41,4 +41,4 @@ def said_by_the_system(error: OSError) -> str:
 
 def remedy_of(error: OSError) -> str:
     """What to do about it."""
-    return _REMEDIES.get(error.errno or 0, "mend that, or name another place")
+    return _REMEDIES.get(error.errno or 0, "fix that, or name another place")

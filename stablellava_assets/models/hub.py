@@ -81,7 +81,7 @@ def hub_fault(setting: str, name: str, revision: str | None, error: BaseExceptio
             "account into the environment variable HF_TOKEN"
         )
     if errors.RepositoryNotFoundError in found:
-        return f"{setting}.model: the hub has no {name}, or the token in HF_TOKEN may not see it; mend the name"
+        return f"{setting}.model: the hub has no {name}, or the token in HF_TOKEN has no access to it; check the name"
     if errors.RevisionNotFoundError in found:
         return f"{setting}.revision: {name} has no revision {revision!r}"
     if on_hub and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:

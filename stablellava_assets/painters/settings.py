@@ -15,8 +15,8 @@ class EmbeddedPainterSettings(Document):
 
     kind: Literal["embedded"]
     endpoint: ClassVar[None] = None
-    size: int = Field(144, ge=48, le=1024, description="Width and height of a picture, pixels.")
-    workers: int | None = Field(None, ge=1, description="Processes that paint; unset: one a processor core.")
+    size: int = Field(144, ge=48, le=1024, description="Width and height of an image, in pixels.")
+    workers: int | None = Field(None, ge=1, description="Worker processes. Unset: one per processor core.")
 
 
 Scheduler = Literal[
@@ -25,7 +25,7 @@ Scheduler = Literal[
 
 
 class C2paSettings(Document):
-    """What pictures are signed with. Needs the package c2pa-python (the extra c2pa)."""
+    """Certificate for signing images. Requires the package c2pa-python (the extra c2pa)."""
 
     certificate: UserPath = Field(
         description="PEM file: the signer's certificate, then those of its authorities. Relative paths start at the "
@@ -41,73 +41,81 @@ class DiffusionPainterSettings(Document):
     endpoint: ClassVar[None] = None
     model: str = Field(
         min_length=1,
-        description="Folder of a checkpoint in diffusers' layout, or its name on the Hugging Face Hub; a key for gated ones is "
-        "read from HF_TOKEN.",
+        description="Folder of a checkpoint in diffusers' layout, or its name on the Hugging Face hub; the token for gated "
+        "ones is read from HF_TOKEN.",
     )
     revision: str | None = Field(None, description="Commit or tag on the hub. Unset: main, which may change.")
-    variant: str | None = Field(None, description="Files of the checkpoint to load, as in fp16. Unset: the plain ones.")
+    variant: str | None = Field(
+        None, description="Variant of the checkpoint's files, such as fp16. Unset: the default files."
+    )
     width: int = Field(1024, ge=64, le=4096, multiple_of=8, description="Pixels.")
     height: int = Field(1024, ge=64, le=4096, multiple_of=8, description="Pixels.")
     steps: int = Field(30, ge=1, le=1000, description="Denoising steps.")
     guidance: float = Field(
-        5.0, ge=0, le=50, description="Classifier-free guidance scale; up to 1 there is none, and no negative prompt."
+        5.0,
+        ge=0,
+        le=50,
+        description="Classifier-free guidance scale; at 1 or less there is no guidance and no negative prompt.",
     )
-    scheduler: Scheduler | None = Field(None, description="Unset: the checkpoint's own.")
-    negative_prompt: str = Field("", description="What no picture should show; an ability's own is put behind it.")
+    scheduler: Scheduler | None = Field(None, description="Sampler. Unset: the checkpoint's own.")
+    negative_prompt: str = Field(
+        "", description="What no image should show; the ability's own negative prompt is appended."
+    )
     emphasis: float = Field(
-        1.1, ge=1, le=2, description="Weight that a pair of brackets multiplies; ((two)) of them have its square."
+        1.1, ge=1, le=2, description="Weight of one pair of brackets; ((two)) pairs multiply to its square."
     )
     max_prompt_tokens: int | None = Field(
         None,
         ge=16,
         le=512,
-        description="Most tokens that the text encoder reads, where a pipeline lets that be chosen (SD3, FLUX, Qwen-Image, "
-        "PixArt, Sana); longer prompts fail. Unset: 256 of SD3 and FLUX, the pipeline's own of others. SD and SDXL read all.",
+        description="Maximum number of tokens of the text encoder, for pipelines with that option (SD3, FLUX, Qwen-Image, "
+        "PixArt, Sana); longer prompts fail. Unset: 256 for SD3 and FLUX, else the pipeline's default. SD and "
+        "SDXL have no maximum.",
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 on a GPU that has units for it, float32 elsewhere."
+        "auto", description="Precision. auto: bfloat16 on a GPU with bfloat16 units, else float32."
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="auto: a GPU if there is one, else the processor."
+        "auto", description="Device. auto: a GPU if there is one, else the processor."
     )
     offload: bool = Field(
         False,
-        description="Keep in the GPU's memory only the part of the model that is at work: slower, in less memory.",
+        description="Keep only the active part of the model in GPU memory: slower, with less memory.",
     )
     compile: bool = Field(
         False,
-        description="Compile the blocks that the denoiser repeats: slower at the start of a run and at new sizes, then faster.",
+        description="Compile the repeated blocks of the denoiser: slower at the start of a run and at new sizes, then faster.",
     )
     batch_size: int | None = Field(
         None,
         ge=1,
         le=256,
-        description="Pictures painted at once, at most; halved whenever memory runs out. Unset: what fits into the GPU's "
-        "memory (CUDA), else 4.",
+        description="Maximum number of images per batch; halved whenever memory runs out. Unset: as many as fit into the "
+        "GPU's memory (CUDA), else 4.",
     )
     retries: int = Field(
         2,
         ge=0,
         le=20,
-        description="Times a blank, uniform or broken picture is painted again, with the next seed. Changing this repaints "
-        "no picture, and tries again those that there are none of.",
+        description="Number of retries for a blank, uniform or broken image, each with the next seed. Changing this keeps "
+        "existing images and retries the missing ones.",
     )
     min_spread: float = Field(
         2.0,
         ge=0,
         le=100,
-        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
+        description="Minimum standard deviation of the grey values (0 to 255); an image with less is uniform.",
     )
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
-        description="each: every row has its own seed; once: rows of one prompt share one picture, seeded by the prompt.",
+        description="each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt.",
     )
 
     # Not part of any row key: a signature changes no pixel.
     c2pa: C2paSettings | None = Field(
         None,
         exclude=True,
-        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
+        description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")
@@ -124,43 +132,43 @@ class ApiPainterSettings(Document):
 
     kind: Literal["api"]
     endpoint: EndpointSettings
-    width: int = Field(1024, ge=16, le=8192, description="Pixels; endpoints offer few sizes.")
+    width: int = Field(1024, ge=16, le=8192, description="Pixels; endpoints offer only a few sizes.")
     height: int = Field(1024, ge=16, le=8192, description="Pixels.")
-    quality: str | None = Field(None, description="As the endpoint names it, as in low or hd. Unset: not sent.")
+    quality: str | None = Field(None, description="Quality by the endpoint's name, such as low or hd. Unset: not sent.")
     response_format: Literal["b64_json"] | None = Field(
         None,
-        description="Set it where an endpoint would answer with an address otherwise; OpenAI's models refuse the field.",
+        description="Set this if the endpoint would otherwise answer with a URL; OpenAI's models reject the field.",
     )
     seed_field: str | None = Field(
         None,
         min_length=1,
-        description="Field of the request that takes the seed, where the endpoint has one. Unset: none.",
+        description="Request field for the seed, if the endpoint has one. Unset: none.",
     )
     negative_prompt_field: str | None = Field(
-        None, min_length=1, description="Field that takes the negative prompt, where the endpoint has one. Unset: none."
+        None, min_length=1, description="Request field for the negative prompt, if the endpoint has one. Unset: none."
     )
     picture_tokens: int = Field(
-        8192, ge=1, description="Most tokens that a picture counts as output; a budget reserves that much for each."
+        8192, ge=1, description="Maximum output tokens of an image; the budget reserves this amount for each."
     )
     retries: int = Field(
         0,
         ge=0,
         le=20,
-        description="Times a uniform or broken picture is paid again, with the next seed. Changing this repaints no picture, and "
-        "asks again for those that there are none of.",
+        description="Number of paid retries for a uniform or broken image, each with the next seed. Changing this keeps "
+        "existing images and retries the missing ones.",
     )
     min_spread: float = Field(
         2.0,
         ge=0,
         le=100,
-        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
+        description="Minimum standard deviation of the grey values (0 to 255); an image with less is uniform.",
     )
 
     # Not part of any row key: a signature changes no pixel.
     c2pa: C2paSettings | None = Field(
         None,
         exclude=True,
-        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
+        description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")

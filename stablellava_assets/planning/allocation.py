@@ -21,7 +21,7 @@ def allocate(weights: Mapping[str, float], total: int, least: int, most: int) ->
     if wrong := [name for name, weight in weights.items() if not (math.isfinite(weight) and weight > 0)]:
         raise ValueError(f"{wrong[0]}: the weight {weights[wrong[0]]} is not a positive number")
     if not least * len(weights) <= total <= most * len(weights):
-        raise ValueError(f"{total} rows cannot be shared out as {least} to {most} for each of {len(weights)}")
+        raise ValueError(f"{total} rows cannot be allocated as {least} to {most} for each of {len(weights)}")
     if not weights:
         return {}
     shares = _shares(weights, total, least, most)

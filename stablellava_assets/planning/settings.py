@@ -10,14 +10,12 @@ from stablellava_assets.inputs.yaml_documents import Document
 
 
 class PlanningSettings(Document):
-    """What batches are planned from, and how far the size of an ability's batch may be from ``rows_per_batch``."""
+    """Batches sized by scores: the benchmark, and the range of an ability's batch size around ``rows_per_batch``."""
 
     benchmark: Literal["ai", "photos"] = Field(
-        "ai", description="Benchmark whose scores count: the painted one, or the real photographs."
+        "ai", description="Benchmark whose scores are used: ai (synthesized images) or photos (real photographs)."
     )
-    min_factor: float = Field(
-        0.5, gt=0, le=1, description="Of rows_per_batch, what an ability gets at least, however good it is."
-    )
+    min_factor: float = Field(0.5, gt=0, le=1, description="Minimum rows of an ability, as a factor of rows_per_batch.")
     max_factor: float = Field(
-        2.0, ge=1, le=100, description="Of rows_per_batch, what an ability gets at most, however much it lacks."
+        2.0, ge=1, le=100, description="Maximum rows of an ability, as a factor of rows_per_batch."
     )

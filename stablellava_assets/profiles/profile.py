@@ -39,33 +39,33 @@ def _expanded_folder(written: str) -> str:
 
 
 class StorageSettings(Document):
-    """Where things lie. Relative folders start at the working directory."""
+    """Storage locations. Relative folders start at the working directory."""
 
     data: UserPath = Field(
-        Path("data"), description="Local folder: warehouse, models, journals, quarantine, Dagster's state."
+        Path("data"), description="Local folder for the warehouse, models, journals, quarantine and Dagster's state."
     )
     tables: Annotated[str, AfterValidator(_expanded_folder)] | None = Field(
-        None, description="Folder or fsspec URL of the Parquet tables; unset: <data>/tables."
+        None, description="Folder or fsspec URL of the Parquet tables. Unset: <data>/tables."
     )
 
 
 class ScheduleSettings(Document):
-    """When the next batch of every ability is made, once the schedule is turned on."""
+    """Schedule of the next batch of every ability; it has to be turned on in Dagster."""
 
     cron: str = Field("0 3 * * *", pattern=r"^\S+( \S+){4}$", description="Cron expression of five fields, in UTC.")
 
 
 class Profile(Document):
-    """Every setting of a run. Keys and tokens are never here: they come from the environment."""
+    """Every setting of a run. API keys and tokens come from the environment, never from a profile."""
 
     abilities: UserPath = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
     only: list[str] | None = Field(
         None,
         min_length=1,
-        description="Abilities to teach and measure; the others only lend their words and scenes. Unset: all.",
+        description="Abilities to train and evaluate; the others only contribute words and scenes. Unset: all.",
     )
-    batches: int = Field(20, ge=1, le=9999, description="Batches an ability that partitions exist for.")
-    rows_per_batch: int = Field(ge=1, description="Prompts an ability and batch; raising it adds rows.")
+    batches: int = Field(20, ge=1, le=9999, description="Number of batches per ability, each with its partition.")
+    rows_per_batch: int = Field(ge=1, description="Prompts per ability and batch; raising it adds rows.")
     author: AuthorSettings
     painter: PainterSettings
     filters: FilterSettings
@@ -76,7 +76,8 @@ class Profile(Document):
     report: ReportSettings = ReportSettings()
     planning: PlanningSettings | None = Field(
         None,
-        description="Whether a batch has more rows of what the last scores say is lacking; unset: rows_per_batch for all.",
+        description="Sizes batches by the last scores: more rows for abilities with low scores. Unset: rows_per_batch for "
+        "all.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()

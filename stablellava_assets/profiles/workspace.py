@@ -87,7 +87,7 @@ class Workspace:
 
     @property
     def report(self) -> Report:
-        """The pages that say what each tuning bought, in the data folder."""
+        """The reports on all tuning runs, in the data folder."""
         judge = self.profile.benchmark.judge
         judged_kinds = () if judge is None else judge.kinds
         return Report(self.folder.report, self.store, self.profile.report, judged_kinds)

@@ -1,1 +1,1 @@
-"""The page that says what a tuning bought: scores, changed answers, lineage and cost of one checkpoint."""
+"""The report on a checkpoint: scores, changed answers, lineage and cost."""

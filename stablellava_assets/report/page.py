@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "page"
-_BENCHMARKS = {"ai": "painted pictures", "photos": "real photographs"}
+_BENCHMARKS = {"ai": "synthesized images", "photos": "real photographs"}
 
 
 def report_html(content: Content) -> bytes:

@@ -16,7 +16,7 @@ class Reported(NamedTuple):
     after: float
 
 
-SOURCE = "Li et al., StableLLaVA, arXiv 2308.10253, figure 6: LLaVA-13B before and after, 50 items an ability"
+SOURCE = "Li et al., StableLLaVA, arXiv 2308.10253, figure 6: LLaVA-13B before and after, 50 items per ability"
 
 FIGURE_6 = {
     "ai": {

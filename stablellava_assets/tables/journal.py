@@ -37,7 +37,7 @@ class RowJournal:
             self._connection.execute("CREATE TABLE IF NOT EXISTS finished (row_data BLOB NOT NULL)")
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"{self._path}: cannot be opened ({error}); delete it to start this partition anew"
+                f"{self._path}: cannot be opened ({error}); delete it to start this partition over"
             ) from error
         return self
 

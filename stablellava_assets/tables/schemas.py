@@ -7,61 +7,72 @@ import pyarrow as pa
 from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, Table, column
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
-"""Row status. ``failed``: the same inputs would fail again. ``deferred``: worth another try in the next run."""
+"""Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
 
 STATUSES = (MADE, FAILED, DEFERRED)
 
 OF_ROW, OF_SETTING, OF_ENDPOINT = "row", "setting", "endpoint"
-"""Whose fault it is that a row was not made. ``row``: it would fail again. ``setting``: it may be made once a setting is
-changed. ``endpoint``: it may be made next time.
+"""Cause of a row that was not made. ``row``: it would fail again. ``setting``: it may succeed once a setting changes.
+``endpoint``: it may succeed next time.
 """
 
-_ABILITY = column("ability", pa.string(), "Ability the row belongs to; the catalog has one YAML file an ability.")
+_ABILITY = column("ability", pa.string(), "Ability of the row; the catalog has one YAML file per ability.")
 _BATCH = column("batch", pa.string(), "Batch within the ability, four digits from 0001.")
 _ROW_KEY = column(
-    "row_key", pa.string(), "Hash of the inputs and settings that made the row; unchanged means not made again."
+    "row_key",
+    pa.string(),
+    "Hash of the inputs and settings that determine the row; a row with an unchanged key is reused.",
 )
 _STATUS = column(
-    "status", pa.string(), "made, failed (the same inputs would fail again) or deferred (tried again next run)."
+    "status", pa.string(), "made, failed (the same inputs would fail again) or deferred (retried in the next run)."
 )
 _REASON = column("reason", pa.string(), "Why a row is failed or deferred; null when made.")
-_RUN_ID = column("run_id", pa.string(), "Run that computed the row; rows taken over keep the run that made them.")
+_RUN_ID = column("run_id", pa.string(), "Run that computed the row; reused rows keep the run that made them.")
 _TAIL = (_ROW_KEY, _STATUS, _REASON, _RUN_ID)
 _BLAME = (
     column(
         "fault",
         pa.string(),
-        "Whose fault it is that the row is not made: row (it stays failed), setting (tried again once the settings are changed) "
-        "or endpoint (tried again next run); null when made, and in rows of earlier versions.",
+        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change) or "
+        "endpoint (retried in the next run); null when made, and in rows of earlier versions.",
     ),
     column(
         "settings_key",
         pa.string(),
-        "Hash of the settings with which a row failed by a setting; null otherwise.",
+        "Hash of the settings under which a row failed because of a setting; null otherwise.",
     ),
 )
-"""Why asking an endpoint came to nothing, for programs."""
+"""Why a request to an endpoint gave no row, for programs."""
 _BLAMED = frozenset(field.name for field in _BLAME)
 
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
 _ASKED = (
-    column("model", pa.string(), "Chat model, as the endpoint names it; null where none was asked."),
-    column("prompt_tokens", pa.int64(), "Tokens sent: the row's share of its request; null where none was asked."),
-    column("completion_tokens", pa.int64(), "Tokens received: the row's share; null where none was asked."),
-    column("cost_usd", pa.float64(), "The row's share of the cost in US dollars; null where unknown, never a guess."),
-    column("request_id", pa.string(), "Request to the chat model, as in data/chat_ledger.sqlite; null where none."),
+    column("model", pa.string(), "Chat model, as the endpoint names it; null if no model was called."),
+    column("prompt_tokens", pa.int64(), "Tokens sent: the row's share of its request; null if no model was called."),
+    column(
+        "completion_tokens", pa.int64(), "Tokens received: the row's share of its request; null if no model was called."
+    ),
+    column(
+        "cost_usd",
+        pa.float64(),
+        "The row's share of the request's cost in US dollars; null if unknown, never an estimate.",
+    ),
+    column(
+        "request_id", pa.string(), "Request to the chat model, as in data/chat_ledger.sqlite; null if there was none."
+    ),
     column(
         "example_ids",
         STRINGS,
-        "In-context examples the model saw: the first 16 hex digits of the SHA-256 of each text; null where none was asked.",
+        "In-context examples in the request: the first 16 hex digits of the SHA-256 of each text; null if no "
+        "model was called.",
     ),
 )
-"""What asking a chat model for a row came to. Shares of the rows of one request add up to what it cost."""
+"""Cost allocation of requests to a chat model. The shares of the rows of one request add up to its total."""
 
 PROMPT_SPECS = Table(
     "prompt_specs",
-    "What to paint: one text-to-image prompt a row, with the facts a picture of it must show.",
+    "Text-to-image prompts, one row per prompt, with the facts that its image must show.",
     "spec_id",
     ("ability", "batch"),
     (
@@ -69,20 +80,21 @@ PROMPT_SPECS = Table(
         _ABILITY,
         _BATCH,
         column("prompt", pa.string(), "Comma-separated keywords, the subject first in double brackets."),
-        column("negative_prompt", pa.string(), "What the painter should avoid."),
+        column("negative_prompt", pa.string(), "What the image should not show."),
         column("subject", pa.string(), "The bracketed subject."),
         column("keywords", STRINGS, "The keywords after the subject, in order."),
         column(
             "facts",
             FACTS,
-            "What the picture must show, by name: subject, answer, scene, style, placement; keyword: what was asked for.",
+            "What the image must show, by name: subject, answer, scene, style, placement; keyword: what the chat "
+            "model was told to write about.",
         ),
-        column("seed", pa.int64(), "Seed of the picture, derived from spec_id."),
-        column("author", pa.string(), "Author that wrote the prompt."),
+        column("seed", pa.int64(), "Seed of the image, derived from spec_id."),
+        column("author", pa.string(), "Author (text generator) that wrote the prompt."),
         column(
             "template_version",
             pa.string(),
-            "Hash of the ability's vocabulary or guidance the prompt was made from, or of the source row.",
+            "Hash of the ability's vocabulary or guidance behind the prompt, or of the source row.",
         ),
         *_ASKED,
         *_TAIL,
@@ -94,51 +106,47 @@ PROMPT_SPECS = Table(
 
 IMAGES = Table(
     "images",
-    "One picture a painted prompt, in the layout Hugging Face datasets shows as pictures.",
+    "One image per prompt, in the layout that Hugging Face datasets displays as images.",
     "image_id",
     ("ability", "batch"),
     (
         column("image_id", pa.string(), "Content hash of spec_id and painter."),
-        column("spec_id", pa.string(), "The prompt that was painted."),
+        column("spec_id", pa.string(), "Prompt of the image."),
         _ABILITY,
         _BATCH,
-        column("image", IMAGE, "The encoded picture and the file name it goes by; null when not made."),
+        column("image", IMAGE, "The encoded image and its file name; null when not made."),
         column("width", pa.int32(), "Width in pixels."),
         column("height", pa.int32(), "Height in pixels."),
         column(
             "software",
             pa.string(),
-            "This software and its version when it made the row; null where that was before this was recorded.",
+            "This software and its version when it made the row; null in rows of earlier versions.",
         ),
-        column("painter", pa.string(), "Painter that made the picture."),
-        column("model", pa.string(), "Model or artwork the painter used, with its version."),
-        column("steps", pa.int32(), "Denoising steps; null where the painter has none."),
-        column("guidance", pa.float64(), "Classifier-free guidance scale; null where the painter has none."),
+        column("painter", pa.string(), "Painter (image generator) that made the image."),
+        column("model", pa.string(), "Model or artwork of the painter, with its version."),
+        column("steps", pa.int32(), "Denoising steps; null if the painter has none."),
+        column("guidance", pa.float64(), "Classifier-free guidance scale; null if the painter has none."),
         column(
             "scheduler",
             pa.string(),
-            "Sampler of the denoising steps, as diffusers calls it; null where the painter has none.",
+            "Sampler of the denoising steps, by its name in diffusers; null if the painter has none.",
         ),
-        column(
-            "negative_prompt", pa.string(), "What the picture was painted against; null where the painter takes none."
-        ),
-        column("seed", pa.int64(), "Seed the picture was painted with."),
-        column("sha256", pa.string(), "SHA-256 of the encoded picture, hex."),
-        column(
-            "perceptual_hash", pa.string(), "Perceptual hash of the picture, hex; near pictures differ in few bits."
-        ),
-        column("ignored_keywords", STRINGS, "Prompt keywords the painter did not act on."),
+        column("negative_prompt", pa.string(), "Negative prompt of the image; null if the painter takes none."),
+        column("seed", pa.int64(), "Seed the image was made with."),
+        column("sha256", pa.string(), "SHA-256 of the encoded image, hex."),
+        column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; similar images differ in few bits."),
+        column("ignored_keywords", STRINGS, "Prompt keywords that the painter ignored."),
         column(
             "digital_source_type",
             pa.string(),
-            "IPTC digital source type: trainedAlgorithmicMedia, which the file says too (XMP), or compositeSynthetic; null when "
-            "not made, or made before this was recorded.",
+            "IPTC digital source type: trainedAlgorithmicMedia, which is in the file too (XMP), or "
+            "compositeSynthetic; null when not made, and in rows of earlier versions.",
         ),
         column(
             "cost_usd",
             pa.float64(),
-            "US dollars that an endpoint was paid for the picture, tries that were no good included; null where none was "
-            "asked, the price is unknown, or it was painted before this was recorded.",
+            "US dollars paid to an endpoint for the image, including rejected attempts; null if no endpoint was "
+            "called or the price is unknown, and in rows of earlier versions.",
         ),
         *_TAIL,
         *_BLAME,
@@ -149,30 +157,30 @@ IMAGES = Table(
 
 DIALOGUES = Table(
     "dialogues",
-    "One conversation about a picture a row, in LLaVA's layout.",
+    "Conversations about images in LLaVA's layout, one row per conversation.",
     "pair_id",
     ("ability", "batch"),
     (
         column("pair_id", pa.string(), "Content hash of the specs, the question kind and the author."),
         _ABILITY,
         _BATCH,
-        column("spec_ids", STRINGS, "Prompts the conversation is about, in the order of the <image> marks."),
-        column("image_ids", STRINGS, "Pictures the conversation is about, in the order of the <image> marks."),
+        column("spec_ids", STRINGS, "Prompts of the conversation's images, in the order of the <image> marks."),
+        column("image_ids", STRINGS, "Images of the conversation, in the order of the <image> marks."),
         column(
             "conversations",
             CONVERSATIONS,
-            "Turns: from human or gpt, value with an <image> mark where the picture stands.",
+            "Turns: from is human or gpt, value is the text with an <image> mark at the position of the image.",
         ),
         column("question_kind", pa.string(), _QUESTION_KIND),
         column(
-            "expected", pa.string(), "What a right answer must contain: the asked word, yes or no; null where open."
+            "expected", pa.string(), "What a right answer must contain: a word, yes or no; null for open questions."
         ),
-        column("author", pa.string(), "Author that wrote the dialogue."),
+        column("author", pa.string(), "Author (text generator) that wrote the dialogue."),
         *_ASKED,
         column(
             "sees_picture",
             pa.bool_(),
-            "Whether the chat model saw the picture, not its prompt alone; null where none was asked.",
+            "Whether the chat model saw the image or only its prompt; null if no model was called.",
         ),
         *_TAIL,
         *_BLAME,
@@ -185,36 +193,38 @@ _VERDICT_COLUMNS = (
     column("pair_id", pa.string(), "The dialogue that was judged."),
     _ABILITY,
     _BATCH,
-    column("spec_ids", STRINGS, "Prompts the conversation is about."),
-    column("image_ids", STRINGS, "Pictures the conversation is about."),
-    column("prompt", pa.string(), "Prompt of the first picture, for reading along."),
-    column("subject", pa.string(), "Subject of the first picture."),
+    column("spec_ids", STRINGS, "Prompts of the conversation's images."),
+    column("image_ids", STRINGS, "Images of the conversation."),
+    column("prompt", pa.string(), "Prompt of the first image."),
+    column("subject", pa.string(), "Subject of the first image."),
     column("conversations", CONVERSATIONS, "The conversation, as written."),
     column("question_kind", pa.string(), _QUESTION_KIND),
-    column("expected", pa.string(), "What a right answer must contain; null where open."),
-    column("reasons", STRINGS, "Every reason against the pair, in the order of the filters; empty for a kept pair."),
-    column("explanations", STRINGS, "One sentence a reason: what was found, and where."),
-    column("notes", STRINGS, "What was found but rejects nothing under these settings: the rule, then a sentence."),
+    column("expected", pa.string(), "What a right answer must contain; null for open questions."),
+    column("reasons", STRINGS, "Names of the violated rules, in the order of the filters; empty for a kept pair."),
+    column("explanations", STRINGS, "One sentence per reason: what was found, and where."),
+    column("notes", STRINGS, "Findings that do not reject the pair under these settings: the rule, then a sentence."),
     column("keyword_count", pa.int32(), "Keywords in the prompt."),
     column("answer_words", pa.int32(), "Words in the longest answer."),
     column(
-        "subject_named", pa.bool_(), "Whether an answer names the subject; null where the kind does not ask for it."
+        "subject_named",
+        pa.bool_(),
+        "Whether an answer names the subject; null if the question kind does not ask for it.",
     ),
     column(
         "image_spread",
         pa.float64(),
-        "Standard deviation of the picture's grey values (0 to 255); 0 is a blank picture.",
+        "Standard deviation of the image's grey values (0 to 255); 0 is a blank image.",
     ),
-    column("image_sha256", pa.string(), "SHA-256 of the first picture, by which later batches know it again."),
-    column("perceptual_hash", pa.string(), "Perceptual hash of the first picture, for the same purpose."),
-    column("nearest_pair_id", pa.string(), "The earlier pair this one repeats; null where none."),
+    column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
+    column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
+    column("nearest_pair_id", pa.string(), "The earlier pair that this one repeats; null if there is none."),
     _ROW_KEY,
     _RUN_ID,
 )
 
 FILTERED_PAIRS = Table(
     "filtered_pairs",
-    "The pairs every filter kept, with their scores.",
+    "Pairs that passed every filter, with their measurements, one row per pair.",
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
@@ -222,7 +232,7 @@ FILTERED_PAIRS = Table(
 
 REJECTED_PAIRS = Table(
     "rejected_pairs",
-    "The pairs at least one filter rejected, with every reason.",
+    "Pairs that at least one filter rejected, with every reason, one row per pair.",
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
@@ -230,27 +240,32 @@ REJECTED_PAIRS = Table(
 
 ALIGNMENT_SCORES = Table(
     "alignment_scores",
-    "How well a picture shows what its prompt asked for: a row a picture, scorer and claim; empty until filters.alignment is set.",
+    "How well an image shows what its prompt asks for: one row per image, scorer and claim; empty until "
+    "filters.alignment is set.",
     "score_id",
     ("ability", "batch"),
     (
-        column("score_id", pa.string(), "Content hash of scorer, picture and fact."),
+        column("score_id", pa.string(), "Content hash of scorer, image and fact."),
         _ABILITY,
         _BATCH,
         column("spec_id", pa.string(), "The prompt whose claim was scored."),
-        column("image_id", pa.string(), "The picture that was scored."),
-        column("scorer", pa.string(), "clip (CLIPScore), vqa (VQAScore) or facts (a question a fact)."),
-        column("fact", pa.string(), "What of the prompt the claim is: prompt for all of it, or the name of a fact."),
-        column("claim", pa.string(), "What the picture must show."),
-        column("question", pa.string(), "What the model was asked; null where vectors are compared, or nobody asked."),
-        column("answer", pa.string(), "The answer whose probability is the score; null with the question."),
+        column("image_id", pa.string(), "The image that was scored."),
+        column("scorer", pa.string(), "clip (CLIPScore), vqa (VQAScore) or facts (one question per fact)."),
         column(
-            "model", pa.string(), "Model that scored: a name, or a checkpoint of llava_checkpoint; null where none."
+            "fact",
+            pa.string(),
+            "Part of the prompt that the claim covers: prompt for all of it, or the name of a fact.",
+        ),
+        column("claim", pa.string(), "What the image must show."),
+        column("question", pa.string(), "The question to the model; null for embedding scorers or when not scored."),
+        column("answer", pa.string(), "The answer whose probability is the score; null if question is null."),
+        column(
+            "model", pa.string(), "Scoring model: a name, or a checkpoint of llava_checkpoint; null if there was none."
         ),
         column(
             "score",
             pa.float64(),
-            "CLIPScore (0 to 2.5), or a probability (0 to 1); null where not scored.",
+            "CLIPScore (0 to 2.5), or a probability (0 to 1); null when not scored.",
         ),
         *_TAIL,
     ),
@@ -258,25 +273,27 @@ ALIGNMENT_SCORES = Table(
 
 ABILITY_BENCHMARK = Table(
     "ability_benchmark",
-    "Held-out questions: one question about one picture a row, with the keywords that count as right.",
+    "Held-out benchmark questions, one row per question about one image, with the keywords that count as right.",
     "item_id",
     ("ability",),
     (
-        column("item_id", pa.string(), "Content hash of the picture's prompt and the question."),
-        column("benchmark", pa.string(), "Which benchmark: ai (painted pictures) or photos (real photographs)."),
+        column("item_id", pa.string(), "Content hash of the image's prompt and the question."),
+        column("benchmark", pa.string(), "Benchmark: ai (synthesized images) or photos (real photographs)."),
         _ABILITY,
         column("question_kind", pa.string(), _ASKED_KIND),
         column(
             "prompt",
             pa.string(),
-            "Prompt of the picture; training pairs with this prompt are contamination. Null for a photograph.",
+            "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
         ),
-        column("image", IMAGE, "The encoded picture."),
-        column("perceptual_hash", pa.string(), "Perceptual hash of the picture, hex."),
-        column("seed", pa.int64(), "Seed the picture was painted with; null for a photograph."),
-        column("question", pa.string(), "The question, in a wording training never uses."),
-        column("options", STRINGS, "The offered answers of an either-or question or a choice, in order; else empty."),
-        column("accepted", STRINGS, "Keywords of which a right answer contains one."),
+        column("image", IMAGE, "The encoded image."),
+        column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex."),
+        column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
+        column("question", pa.string(), "The question, in a wording that training never uses."),
+        column(
+            "options", STRINGS, "Options of an either-or question or a multiple-choice question, in order; else empty."
+        ),
+        column("accepted", STRINGS, "Keywords; a right answer contains at least one of them."),
         column(
             "refused", STRINGS, "Keywords that make an answer wrong: the other option, or the opposite of yes or no."
         ),
@@ -286,22 +303,22 @@ ABILITY_BENCHMARK = Table(
 
 LLAVA_CHECKPOINT = Table(
     "llava_checkpoint",
-    "One tuned model a row, the current one last: where it lies, what it was made from, how its training went.",
+    "Tuned models, one row per model, the current one last: location, data, settings and loss.",
     "checkpoint_id",
     (),
     (
-        column("checkpoint_id", pa.string(), "Content hash of the pairs, the pictures and the settings."),
+        column("checkpoint_id", pa.string(), "Content hash of the pairs, the images and the settings."),
         column("path", pa.string(), "Folder of the tuned model, relative to the data folder."),
-        column("base_path", pa.string(), "Model it started from: a folder relative to the data folder, or a hub name."),
-        column("model", pa.string(), "Model family the profile names."),
+        column("base_path", pa.string(), "Base model: a folder relative to the data folder, or a hub name."),
+        column("model", pa.string(), "Model that the profile names."),
         column("pairs", pa.int64(), "Training pairs."),
-        column("images", pa.int64(), "Different training pictures."),
+        column("images", pa.int64(), "Distinct training images."),
         column("parameters", pa.int64(), "Trained parameters."),
         column("settings", pa.string(), "Tuning settings, as JSON."),
         column(
             "loss_curve", pa.list_(pa.struct([("step", pa.int32()), ("loss", pa.float64())])), "Training loss by step."
         ),
-        column("seconds", pa.float64(), "Wall time of the tuning, without the base."),
+        column("seconds", pa.float64(), "Wall time of the tuning in seconds, without training the base."),
         column("created_at", pa.timestamp("us", tz="UTC"), "When the tuning ended."),
         _RUN_ID,
         column("pairs_key", pa.string(), "Content hash of the kept pairs; null in rows of earlier versions."),
@@ -311,53 +328,53 @@ LLAVA_CHECKPOINT = Table(
 
 ABILITY_ANSWERS = Table(
     "ability_answers",
-    "One answer of one model to one benchmark question a row, so that every score can be traced.",
+    "Answers to benchmark questions, one row per model and question, so that every score can be traced.",
     "answer_id",
     ("checkpoint_id",),
     (
         column("answer_id", pa.string(), "Content hash of checkpoint, model, item and rotation."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         column("model", pa.string(), "base or tuned."),
-        column("benchmark", pa.string(), "Which benchmark the item is from: ai, photos, or a published one's name."),
+        column("benchmark", pa.string(), "Benchmark of the item: ai, photos, or the name of a published one."),
         column(
             "ability",
             pa.string(),
-            "Ability that is measured; of a published benchmark its split, category or capabilities (joined by +).",
+            "Ability that is measured; for a published benchmark its split, category or capabilities (joined by +).",
         ),
         column("item_id", pa.string(), "The benchmark item."),
         column("question_kind", pa.string(), _ASKED_KIND),
-        column("question", pa.string(), "The question asked."),
-        column("answer", pa.string(), "What the model said."),
-        column("accepted", STRINGS, "Keywords of which a right answer contains one."),
+        column("question", pa.string(), "The question."),
+        column("answer", pa.string(), "The model's answer."),
+        column("accepted", STRINGS, "Keywords; a right answer contains at least one of them."),
         column(
-            "correct", pa.bool_(), "Whether the answer is right by keywords; a judge's verdict is in answer_judgements."
+            "correct", pa.bool_(), "Whether the answer is right by keywords; a judge's grade is in answer_judgements."
         ),
         *_TAIL,
-        column("rotation", pa.int32(), "How far the options of a choice were rotated; null otherwise."),
-        column("options", STRINGS, "The options as offered; null where there were none."),
+        column("rotation", pa.int32(), "Rotation of the options of a multiple-choice question; null otherwise."),
+        column("options", STRINGS, "The options in the order shown; null if there were none."),
         column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
-        column("picture", pa.string(), "Content hash of the picture; null in rows of earlier versions."),
+        column("picture", pa.string(), "Content hash of the image; null in rows of earlier versions."),
     ),
     added=frozenset({"rotation", "options", "refused", "picture"}),
 )
 
 ANSWER_JUDGEMENTS = Table(
     "answer_judgements",
-    "What a chat model thinks of an answer, a row an answer; empty until benchmark.judge is set.",
+    "Grades given by a chat model, one row per answer; empty until benchmark.judge is set.",
     "judgement_id",
     ("checkpoint_id",),
     (
         column("judgement_id", pa.string(), "Content hash of the answer's id and the judge."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("answer_id", pa.string(), "The answer that was judged."),
+        column("answer_id", pa.string(), "The answer that was graded."),
         column("answered_by", pa.string(), "base or tuned."),
-        column("benchmark", pa.string(), "Which benchmark the item is from."),
+        column("benchmark", pa.string(), "Benchmark of the item."),
         column("item_id", pa.string(), "The benchmark item."),
         column("question_kind", pa.string(), _ASKED_KIND),
-        column("grade", pa.float64(), "How right the answer is, 0 to 1 in tenths; null where not judged."),
-        column("correct", pa.bool_(), "Whether the grade is 0.5 or more; null where not judged."),
-        column("by_keywords", pa.bool_(), "What the keywords say of the same answer."),
-        column("explanation", pa.string(), "The judge's reason; null where not judged."),
+        column("grade", pa.float64(), "Grade of the answer, 0 to 1 in tenths; null when not graded."),
+        column("correct", pa.bool_(), "Whether the grade is 0.5 or more; null when not graded."),
+        column("by_keywords", pa.bool_(), "Whether the same answer is right by keywords."),
+        column("explanation", pa.string(), "The judge's reason; null when not graded."),
         column("prompt_version", pa.string(), "Version of the judge's instructions, with a hash of their text."),
         *_ASKED[:-1],
         *_TAIL,
@@ -369,52 +386,63 @@ ANSWER_JUDGEMENTS = Table(
 
 ABILITY_SCORES = Table(
     "ability_scores",
-    "Accuracy of the base and the tuned model, an ability and a question kind a row.",
+    "Accuracy of the base and the tuned model, one row per model, ability and question kind.",
     "score_id",
     ("checkpoint_id",),
     (
         column("score_id", pa.string(), "Content hash of checkpoint, model, benchmark, ability and kind."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         column("model", pa.string(), "base or tuned."),
-        column("benchmark", pa.string(), "Which benchmark was answered."),
-        column("ability", pa.string(), "Ability; of a published benchmark its split, category or capability; or all."),
+        column("benchmark", pa.string(), "Benchmark of the questions."),
+        column("ability", pa.string(), "Ability; for a published benchmark its split, category or capability; or all."),
         column("question_kind", pa.string(), "what, yes_no, either_or, choice, open, or all."),
-        column("n", pa.int64(), "Items asked."),
-        column("correct", pa.int64(), "Items answered right; a choice counts only if it is right in every rotation."),
+        column("n", pa.int64(), "Number of items asked."),
+        column(
+            "correct",
+            pa.int64(),
+            "Items answered right; a multiple-choice question counts only if it is right in every rotation.",
+        ),
         column("accuracy", pa.float64(), "correct / n."),
         column("interval_low", pa.float64(), "Lower bound of the 95 % Wilson score interval."),
         column("interval_high", pa.float64(), "Upper bound of the 95 % Wilson score interval."),
         column(
             "p_value",
             pa.float64(),
-            "Exact McNemar test of base against tuned over the same items; over pictures where some were asked about twice.",
+            "Exact McNemar test of base against tuned over the same items; over images if some have several questions.",
         ),
         column(
             "difference",
             pa.float64(),
-            "Accuracy of tuned minus that of base over the items both answered; null where there are none.",
+            "Accuracy of tuned minus that of base over the items both answered; null if there are none.",
         ),
-        column("difference_low", pa.float64(), "Lower bound of its 95 % interval (Bonett and Price)."),
-        column("difference_high", pa.float64(), "Upper bound of its 95 % interval."),
+        column("difference_low", pa.float64(), "Lower bound of the difference's 95 % interval (Bonett and Price)."),
+        column("difference_high", pa.float64(), "Upper bound of the difference's 95 % interval."),
         column(
             "p_holm",
             pa.float64(),
-            "p_value corrected by Holm over the abilities of the same benchmark and question kind; a sum over all abilities is "
-            "a test of its own.",
+            "p_value corrected by Holm over the abilities of the same benchmark and question kind; the total over all"
+            " abilities is a separate test.",
         ),
         column(
             "verdict",
             pa.string(),
-            "better or worse where p_holm is below 0.05, else no difference shown; it is about tuned, and stands in base's row too.",
+            "better or worse if p_holm is below 0.05, else no difference shown; it describes the tuned model and is "
+            "in the base's row too.",
         ),
         _RUN_ID,
-        column("precision", pa.float64(), "Of the yes-no answers that say yes, the share that is right; else null."),
-        column("recall", pa.float64(), "Of the yes-no questions to be answered yes, the share that was; else null."),
-        column("f1", pa.float64(), "Harmonic mean of precision and recall; null where not a yes-no row."),
-        column("yes_ratio", pa.float64(), "Share of the yes-no answers that say yes; null where not a yes-no row."),
-        column("undecided", pa.int64(), "Yes-no answers that say neither, which are wrong; else null."),
-        column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the judged answers; null where none was judged."),
-        column("unscored", pa.int64(), "Items that the judge has not answered for; they are not in n."),
+        column("precision", pa.float64(), "Share of the yes answers that are right; null except in yes-no rows."),
+        column(
+            "recall",
+            pa.float64(),
+            "Share of the questions with the right answer yes that were answered yes; null except in yes-no rows.",
+        ),
+        column("f1", pa.float64(), "Harmonic mean of precision and recall; null except in yes-no rows."),
+        column("yes_ratio", pa.float64(), "Share of the answers that say yes; null except in yes-no rows."),
+        column(
+            "undecided", pa.int64(), "Answers that say neither yes nor no, which are wrong; null except in yes-no rows."
+        ),
+        column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the graded answers; null if none was graded."),
+        column("unscored", pa.int64(), "Items without a grade yet; they are not in n."),
     ),
     added=frozenset(
         {
@@ -426,37 +454,42 @@ ABILITY_SCORES = Table(
 
 BATCH_PLANS = Table(
     "batch_plans",
-    "How many prompts each ability gets in a batch and why, recorded when its batch was first asked for; only with planning.",
+    "Planned prompts, one row per ability and batch, recorded when the batch is first requested; only with planning.",
     "plan_id",
     ("batch",),
     (
         column("plan_id", pa.string(), "Content hash of batch and ability."),
         _BATCH,
         _ABILITY,
-        column("checkpoint_id", pa.string(), "Tuned model whose scores were used; null where nothing was scored."),
-        column("n", pa.int64(), "Benchmark questions that model was asked."),
-        column("correct", pa.int64(), "Questions it answered right."),
-        column("accuracy", pa.float64(), "correct / n; null where nothing was asked."),
+        column("checkpoint_id", pa.string(), "Tuned model whose scores were used; null if nothing was scored."),
+        column("n", pa.int64(), "Benchmark questions that the model was asked."),
+        column("correct", pa.int64(), "Questions that it answered right."),
+        column("accuracy", pa.float64(), "correct / n; null if nothing was asked."),
+        column("lower_bound", pa.float64(), "Lower bound of the 95 % Wilson score interval; 0 if nothing was asked."),
+        column("dialogues", pa.int64(), "Dialogues of earlier batches that were filtered."),
+        column("kept", pa.int64(), "Pairs of these that were kept."),
+        column("filter_yield", pa.float64(), "kept / dialogues; null if nothing was filtered."),
         column(
-            "lower_bound", pa.float64(), "Lower bound of the 95 % Wilson score interval; 0 where nothing was asked."
+            "weight",
+            pa.float64(),
+            "Deficit of the ability (1 - lower_bound) divided by its filter yield; null if it was not weighted.",
         ),
-        column("dialogues", pa.int64(), "Dialogues of earlier batches that went through the filters."),
-        column("kept", pa.int64(), "Pairs of them that were kept."),
-        column("filter_yield", pa.float64(), "kept / dialogues; null where nothing was filtered."),
-        column("weight", pa.float64(), "What the ability lacks, over its yield; null where it was not weighed."),
-        column("rows_per_batch", pa.int64(), "Prompts a batch that the profile asked for at the time."),
+        column("rows_per_batch", pa.int64(), "Prompts per batch in the profile at that time."),
         column("rows", pa.int64(), "Prompts planned for the ability."),
-        column("explanation", pa.string(), "Why so many, as it was told when the batch was planned."),
+        column("explanation", pa.string(), "Reason for this number, as reported when the batch was planned."),
         _RUN_ID,
         column(
-            "benchmark", pa.string(), "Benchmark whose scores were used; null where an earlier version summed over all."
+            "benchmark",
+            pa.string(),
+            "Benchmark whose scores were used; null in rows of earlier versions, which summed over all.",
         ),
-        column("least", pa.int64(), "Prompts that min_factor allowed at least; null in rows of earlier versions."),
-        column("most", pa.int64(), "Prompts that max_factor allowed at most; null in rows of earlier versions."),
+        column("least", pa.int64(), "Minimum number of prompts by min_factor; null in rows of earlier versions."),
+        column("most", pa.int64(), "Maximum number of prompts by max_factor; null in rows of earlier versions."),
         column(
             "begun",
             pa.bool_(),
-            "Whether the prompts were there before the plan, which then kept their number; null in rows of earlier versions.",
+            "Whether the prompts existed before the plan, which then kept their number; null in rows of earlier "
+            "versions.",
         ),
     ),
     added=frozenset({"benchmark", "least", "most", "begun"}),

@@ -1,4 +1,4 @@
-"""The Parquet store: the truth of every table, a file a partition, which appears whole or not at all."""
+"""The Parquet store, the source of truth: one file per partition, published atomically."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ParquetStore:
             return []
         except OSError as error:
             raise StoreError(
-                f"{top}: cannot be listed ({said_by_the_system(error)}); it may hold good rows, so mend that and try again"
+                f"{top}: cannot be listed ({said_by_the_system(error)}); it may hold good rows, so fix that and try again"
             ) from error
         below = [path.split("/") for path in paths]
         parts = [each for each in below if len(each) == len(table.partitioned_by) + 1 and each[-1].endswith(".parquet")]
@@ -157,7 +157,7 @@ class ParquetStore:
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, OSError) and is_of_the_system(error):
                 raise StoreError(
-                    f"{path}: cannot be read ({error.strerror or said_by_the_system(error)}). Its rows may be good, so mend that "
+                    f"{path}: cannot be read ({error.strerror or said_by_the_system(error)}). Its rows may be good, so fix that "
                     "and try again."
                 ) from error
             raise StoreError(
@@ -201,7 +201,7 @@ class ParquetStore:
                 Path(unfinished).unlink(missing_ok=True)
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
-                "finished rows are kept and taken over by the next run."
+                "finished rows are kept and reused by the next run."
             ) from error
         return path
 

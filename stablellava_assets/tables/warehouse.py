@@ -174,7 +174,7 @@ class Warehouse:
             return f"{self._path}: cannot be opened ({said}); make room, or see to its permissions"
         return (
             f"{self._path}: is damaged or of another version of DuckDB ({said}); it is a copy of the tables, which "
-            "`stablellava rebuild-warehouse` makes anew"
+            "`stablellava rebuild-warehouse` rebuilds"
         )
 
     @contextmanager

@@ -12,24 +12,27 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 
 
 class StageSettings(Document):
-    """One stage of training: how often everything is seen, and how fast the weights move."""
+    """One training stage: passes, batch size and learning rates."""
 
-    passes: float = Field(gt=0, le=1000, description="How often every row, text or picture is seen.")
-    batch_size: int = Field(48, ge=1, le=4096, description="Looks an optimizer step; see rows_per_look.")
+    passes: float = Field(gt=0, le=1000, description="Passes over the rows, texts or images.")
+    batch_size: int = Field(48, ge=1, le=4096, description="Samples per optimizer step; see rows_per_look.")
     rows_per_look: int = Field(
-        2, ge=1, le=64, description="Rows about a picture that are trained on at one look at it; the rest at another."
+        2,
+        ge=1,
+        le=64,
+        description="Maximum number of rows about one image in a sample; further rows are in other samples.",
     )
-    learning_rate: float = Field(6e-3, gt=0, le=1, description="AdamW: embeddings, norms and biases.")
-    matrix_learning_rate: float = Field(8e-3, gt=0, le=1, description="Muon: the weight matrices.")
+    learning_rate: float = Field(6e-3, gt=0, le=1, description="AdamW learning rate of embeddings, norms and biases.")
+    matrix_learning_rate: float = Field(8e-3, gt=0, le=1, description="Muon learning rate of the weight matrices.")
     tower_rate: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="Factor on both learning rates for the vision tower, which has learned before; 0 freezes it.",
+        description="Factor on both learning rates for the vision tower, which is already trained; 0 freezes it.",
     )
     weight_decay: float = Field(0.05, ge=0, le=1)
-    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
-    shift: int = Field(0, ge=0, le=64, description="Pictures are moved by up to so many pixels, each time anew.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps used for warm-up.")
+    shift: int = Field(0, ge=0, le=64, description="Maximum random shift of the images in pixels, drawn for each pass.")
 
     def steps_over(self, count: int) -> tuple[int, int]:
         """Optimizer steps, and looks a step, over ``count`` different looks."""
@@ -38,33 +41,37 @@ class StageSettings(Document):
 
 
 class EmbeddedModelSettings(Document):
-    """A LLaVA small enough to be trained from nothing on two processor cores, and how it becomes the base.
+    """A LLaVA small enough to be trained from scratch on two processor cores, and the training of its base.
 
     The base depends on these settings, on the catalog and on the painter, and on nothing else.
     """
 
     kind: Literal["embedded"]
-    image_size: int = Field(72, ge=16, le=1024, description="Side of the picture the model sees, pixels.")
-    patch_size: int = Field(
-        4, ge=2, le=64, description="Side of the patches that the vision tower begins with, pixels."
-    )
+    image_size: int = Field(72, ge=16, le=1024, description="Side length of the model's input image, in pixels.")
+    patch_size: int = Field(4, ge=2, le=64, description="Side length of the vision tower's first patches, in pixels.")
     vision_widths: tuple[int, ...] = Field(
-        (32, 64, 128, 192), min_length=1, max_length=6, description="Channels a stage; each halves the grid."
+        (32, 64, 128, 192), min_length=1, max_length=6, description="Channels per stage; each stage halves the grid."
     )
-    vision_depths: tuple[int, ...] = Field((1, 1, 2, 1), min_length=1, max_length=6, description="Blocks a stage.")
+    vision_depths: tuple[int, ...] = Field((1, 1, 2, 1), min_length=1, max_length=6, description="Blocks per stage.")
     text_layers: int = Field(2, ge=1, le=48)
     text_width: int = Field(96, ge=16, le=4096)
     head_width: int = Field(32, ge=8, le=256, description="Width of one attention head.")
-    context: int = Field(512, ge=64, le=32_768, description="Longest sequence, vision tokens included.")
-    base_pictures: int = Field(10_400, ge=1, description="Pictures that make the base.")
-    base_texts: int = Field(12_800, ge=1, description="Sentences that the language model reads first.")
+    context: int = Field(
+        512, ge=64, le=32_768, description="Maximum sequence length in tokens, including vision tokens."
+    )
+    base_pictures: int = Field(10_400, ge=1, description="Training images of the base.")
+    base_texts: int = Field(12_800, ge=1, description="Training sentences of the language model.")
     vision: StageSettings = Field(
-        StageSettings(passes=4, matrix_learning_rate=1.2e-2), description="Captions' phrases told from pictures."
+        StageSettings(passes=4, matrix_learning_rate=1.2e-2),
+        description="Training of the vision tower: predicting caption phrases from images.",
     )
     language: StageSettings = Field(
-        StageSettings(passes=1, batch_size=16), description="Sentences read and asked about."
+        StageSettings(passes=1, batch_size=16),
+        description="Training of the language model: sentences and questions about them.",
     )
-    alignment: StageSettings = Field(StageSettings(passes=0.7), description="Captions written about pictures.")
+    alignment: StageSettings = Field(
+        StageSettings(passes=0.7), description="Training of both together: captions of images."
+    )
 
     @property
     def vision_tokens(self) -> int:
@@ -77,7 +84,7 @@ class EmbeddedModelSettings(Document):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.vision_widths) != len(self.vision_depths):
-            raise ValueError("vision_widths and vision_depths need one value a stage, so equally many")
+            raise ValueError("vision_widths and vision_depths need one value per stage, so equally many")
         if self.text_width % self.head_width:
             raise ValueError(f"text_width {self.text_width} is not a multiple of head_width {self.head_width}")
         if not self.vision_tokens:
@@ -90,11 +97,11 @@ class EmbeddedModelSettings(Document):
 
 
 class TuningSettings(Document):
-    """The model that is taught, and how."""
+    """The model and its tuning."""
 
     model: EmbeddedModelSettings
     stage: StageSettings
-    seed: int = Field(0, ge=0, description="Seed of the starting weights, the order of the pictures and their shifts.")
+    seed: int = Field(0, ge=0, description="Seed of the initial weights, the image order and the shifts.")
 
 
 def _kind(tuning: Any) -> Any:

@@ -272,7 +272,7 @@ def test_rows_that_a_gate_refuses_are_named_with_what_is_wrong_in_them() -> None
     assert found["image_marks_match"].observed == (
         "3 of 4 rows, for example 1 (surplus_marks -1), 2 (surplus_marks -1)"
     )
-    assert found["image_marks_match"].told.endswith("(A conversation has one <image> mark a picture)")
+    assert found["image_marks_match"].told.endswith("(A conversation has one <image> mark per image)")
 
 
 def test_what_a_gate_asks_names_its_setting() -> None:

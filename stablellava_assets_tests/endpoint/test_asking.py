@@ -155,7 +155,7 @@ def test_a_wrong_key_ends_the_call_at_once_and_names_its_variable(tmp_path: Path
 
 
 def test_a_wrong_address_ends_the_call_and_names_the_settings(tmp_path: Path) -> None:
-    with loopback() as (url, _), pytest.raises(EndpointError, match="mend model or base_url"):
+    with loopback() as (url, _), pytest.raises(EndpointError, match="check `model` or `base_url`"):
         ask(settings_of(url.replace("/v1", "/v2")), tmp_path, 5)
 
 

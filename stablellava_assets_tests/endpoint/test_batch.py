@@ -185,7 +185,7 @@ def test_a_model_that_does_not_exist_ends_the_call(tmp_path: Path) -> None:
     error = {"code": "model_not_found", "message": "The model does not exist", "line": 1, "param": "body.model"}
     with (
         batch_server(BatchScript(end="failed", error=error)) as (url, _),
-        pytest.raises(EndpointError, match="model_not_found: The model does not exist; mend model"),
+        pytest.raises(EndpointError, match="model_not_found: The model does not exist; check `model`"),
     ):
         ask(batched(tmp_path, url), tmp_path, 3)
 
@@ -206,7 +206,7 @@ def test_refused_requests_fail_and_faults_are_deferred(tmp_path: Path) -> None:
 def test_settings_that_the_endpoint_refuses_end_the_call(tmp_path: Path) -> None:
     with (
         batch_server(BatchScript(result=lambda line: 400)) as (url, _),
-        pytest.raises(EndpointError, match=r"refuses every request: HTTP 400: .* Mend .* structured_output"),
+        pytest.raises(EndpointError, match=r"refuses every request: HTTP 400: .* Check .* structured_output"),
     ):
         ask(batched(tmp_path, url), tmp_path, 20)
 
@@ -286,7 +286,7 @@ def test_a_batch_of_another_account_is_named(tmp_path: Path) -> None:
 def test_an_endpoint_without_a_batch_api_is_named(tmp_path: Path) -> None:
     with (
         loopback() as (url, _),
-        pytest.raises(EndpointError, match="has no Batch API; mend base_url, or set mode: live"),
+        pytest.raises(EndpointError, match="has no Batch API; check `base_url`, or set mode: live"),
     ):
         ask(batched(tmp_path, url), tmp_path, 2)
 

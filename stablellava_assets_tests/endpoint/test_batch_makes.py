@@ -238,7 +238,7 @@ def test_results_that_are_not_to_be_had_name_the_key_and_not_another_way_to_pay(
     with (
         batch_server() as (url, _),
         pytest.raises(
-            EndpointError, match=r"cannot be fetched: HTTP 403: not yours; mend OPENAI_API_KEY and run again"
+            EndpointError, match=r"cannot be fetched: HTTP 403: not yours; check OPENAI_API_KEY and run again"
         ),
     ):
         ask(batched(tmp_path, url), tmp_path, 2)

@@ -138,7 +138,7 @@ def test_a_certificate_that_nobody_trusts_ends_the_call_and_names_the_variable(
         raw_server(lambda body, number: (200, completion("{}")), tls) as (url, bodies),
         pytest.raises(
             EndpointError,
-            match=r"its certificate is not trusted .*SSL_CERT_FILE \(REQUESTS_CA_BUNDLE is not heeded here\)",
+            match=r"its certificate is not trusted .*SSL_CERT_FILE \(REQUESTS_CA_BUNDLE is ignored here\)",
         ),
     ):
         ask(settings_of(url), tmp_path)
@@ -168,8 +168,8 @@ def proxy_answering(status: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("407 Proxy Authentication Required", "wants a name and a password; mend HTTPS_PROXY"),
-        ("403 Forbidden", "mend HTTPS_PROXY, or name the endpoint in NO_PROXY"),
+        ("407 Proxy Authentication Required", "requires a user name and a password; check HTTPS_PROXY"),
+        ("403 Forbidden", "check HTTPS_PROXY, or name the endpoint in NO_PROXY"),
     ],
 )
 def test_a_proxy_that_leads_nowhere_ends_the_call_and_names_its_variable(

@@ -138,7 +138,7 @@ def test_an_endpoint_that_asks_for_hours_is_left_alone(tmp_path: Path) -> None:
     with loopback(Script(fault_share=1, faults=("429_seconds",), retry_after_s=7200)) as (url, counts):
         outcomes = ask(settings_of(url), tmp_path, 100)
     assert {outcome.status for outcome in outcomes} == {"deferred"}
-    assert outcomes[0].reason == "endpoint unavailable: it asks to wait 7200 s"
+    assert outcomes[0].reason == "endpoint unavailable: it requested a wait of 7200 s (Retry-After)"
     assert counts.arrived.total() <= 32
 
 

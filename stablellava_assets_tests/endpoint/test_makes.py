@@ -276,30 +276,30 @@ def test_the_endpoints_own_words_are_in_the_reason(tmp_path: Path, body: Any, wo
         (
             401,
             {"error": {"message": "Bad token"}},
-            "HTTP 401: Bad token: the key is not accepted; mend .* OPENAI_API_KEY",
+            "HTTP 401: Bad token: the key is not accepted; check .* OPENAI_API_KEY",
         ),
         (200, {"error": {"message": "Bad token", "code": 401}}, "Bad token: the key is not accepted"),
         (
             403,
             {"error": {"message": "No access"}},
-            "HTTP 403: No access.*may not use model 'loopback'; mend model, or OPENAI",
+            "HTTP 403: No access.*no access to model 'loopback'; check `model`, or OPENAI",
         ),
-        (404, {"error": {"message": "model not found"}}, "HTTP 404: model not found.*mend model or base_url"),
-        (404, {"detail": "Not Found"}, "HTTP 404: Not Found.*mend model or base_url"),
-        (405, {"detail": "Method Not Allowed"}, "HTTP 405: Method Not Allowed.*mend base_url"),
+        (404, {"error": {"message": "model not found"}}, "HTTP 404: model not found.*check `model` or `base_url`"),
+        (404, {"detail": "Not Found"}, "HTTP 404: Not Found.*check `model` or `base_url`"),
+        (405, {"detail": "Method Not Allowed"}, "HTTP 405: Method Not Allowed.*check `base_url`"),
         (501, {"error": {"message": "not supported here"}}, "HTTP 501: not supported here"),
         (
             400,
             [{"error": {"code": 400, "message": "API key not valid."}}],
-            "the key is not accepted; mend .* OPENAI_API_KEY",
+            "the key is not accepted; check .* OPENAI_API_KEY",
         ),
         (403, {"error": {"message": "no", "code": "insufficient_user_quota"}}, "no credit left"),
         (200, {"error": "Insufficient credits"}, "no credit left"),
-        (400, {"error": {"message": "Model Not Exist"}}, "no model 'loopback'.*mend model"),
-        (400, {"error": {"message": "x/y is not a valid model ID"}}, "no model 'loopback'.*mend model"),
+        (400, {"error": {"message": "Model Not Exist"}}, "no model 'loopback'.*check `model`"),
+        (400, {"error": {"message": "x/y is not a valid model ID"}}, "no model 'loopback'.*check `model`"),
         (400, {"error": {"message": "Unknown parameter: 'moderation'.", "code": "unknown_parameter"}}, "extra_body"),
         (422, {"detail": [{"loc": ["body", "moderation"], "msg": "Extra inputs are not permitted"}]}, "extra_body"),
-        (407, b"Proxy Authentication Required", "HTTP 407: Proxy Auth.*proxy wants"),
+        (407, b"Proxy Authentication Required", "HTTP 407: Proxy Auth.*proxy requires"),
     ],
 )
 def test_what_no_request_survives_ends_the_call_with_the_endpoints_words(
@@ -310,12 +310,14 @@ def test_what_no_request_survives_ends_the_call_with_the_endpoints_words(
 
 
 def test_a_redirection_says_where_to(tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match=r"HTTP 307: redirected to https://elsewhere.example/v1.*mend base_url"):
+    with pytest.raises(EndpointError, match=r"HTTP 307: redirected to https://elsewhere.example/v1.*check `base_url`"):
         asked(tmp_path, (307, b"", {"Location": "https://elsewhere.example/v1"}))
 
 
 def test_an_endpoint_that_wants_a_key_where_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match=r"Unauthorized: the endpoint wants a key; name its .* in api_key_variable"):
+    with pytest.raises(
+        EndpointError, match=r"Unauthorized: the endpoint requires a key; name its .* in `api_key_variable`"
+    ):
         asked(tmp_path, (401, {"error": {"message": "Unauthorized"}}), api_key_variable=None)
 
 
@@ -415,7 +417,7 @@ def test_a_model_that_is_not_named_is_the_one_that_was_asked(tmp_path: Path) -> 
 
 def test_an_address_that_a_server_does_not_know_and_calls_a_success(tmp_path: Path) -> None:
     said = {"error": "Unexpected endpoint or method. (POST /chat/completions). Returning 200 anyway"}
-    with pytest.raises(EndpointError, match=r"Unexpected endpoint.*mend model or base_url"):
+    with pytest.raises(EndpointError, match=r"Unexpected endpoint.*check `model` or `base_url`"):
         asked(tmp_path, (200, said))
 
 

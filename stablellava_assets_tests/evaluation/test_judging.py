@@ -109,7 +109,7 @@ def test_what_the_judge_did_not_grade_is_left_out_and_counted(tmp_path: Path) ->
     judgements = judged.data.to_pylist()
     assert all("500" in row["reason"] for row in judgements)
     assert score_answers(ANSWERS, judgements, ("open",)) == []
-    assert "has graded none of 4 answers" in judge_line(judgements)
+    assert "has not graded any of 4 answers" in judge_line(judgements)
     graded = [{**judgements[0], "grade": 1.0, "correct": True}, *judgements[1:]]
     (base, *_) = [row for row in score_answers(ANSWERS, graded, ("open",)) if row["model"] == "base"]
     assert (base["n"], base["unscored"]) == (1, 1)

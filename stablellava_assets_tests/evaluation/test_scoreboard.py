@@ -25,7 +25,7 @@ def test_every_benchmark_has_a_table_with_the_kinds_it_asks() -> None:
     rows = answers("01", "11", "animal") + answers("0", "1", "animal", "choice", benchmark="photos")
     shown = scoreboard(score_answers(rows), markdown=True)
     painted, photographs = shown.split("Benchmark: real photographs (photos)\n\n")
-    assert painted.startswith("Benchmark: painted pictures (ai)\n\n| ability | n | base | tuned |")
+    assert painted.startswith("Benchmark: synthesized images (ai)\n\n| ability | n | base | tuned |")
     assert painted.splitlines()[2].endswith("| verdict | what | yes_no | either_or |")
     assert photographs.splitlines()[0].endswith("| verdict | choice |")
     assert NO_PHOTOGRAPHS not in shown

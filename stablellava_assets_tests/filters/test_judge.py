@@ -106,7 +106,7 @@ def test_contamination_is_noticed_though_nothing_else_changed() -> None:
 def test_progress_is_reported() -> None:
     lines: list[str] = []
     judge([candidate()], [], NO_BENCHMARK, SETTINGS, report=lines.append)
-    assert lines == ["looking at 1 pictures of 1 pairs"]
+    assert lines == ["examining 1 images of 1 pairs"]
 
 
 def test_an_unknown_rule_is_a_mistake() -> None:

@@ -306,8 +306,8 @@ def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> Non
     gallery.publish()
     seen = visit(gallery.page)
     assert seen.page.inner_text("#extent").startswith(
-        "80 of 320 pairs are shown: at most 20 a batch, every reason and note among them, and all that people decided about. "
-        "Of all, 288 were kept and 32 rejected, in 4 batches."
+        "80 of 320 pairs are shown: at most 20 per batch, including every reason and note and all pairs with human decisions. "
+        "Of all pairs, 288 were kept and 32 rejected, in 4 batches."
     )
     assert "repeated_prompt (32)" in seen.page.locator("#reason option").all_inner_texts()
 
@@ -325,7 +325,7 @@ def test_a_sample_says_how_many_reasons_it_has_no_room_for(tmp_path: Path, visit
         gallery = gallery_of(store, tmp_path / "page", pairs_per_batch=count)
         gallery.publish()
         seen = visit(gallery.page)
-        assert f"at most {count} a batch, {said} among them" in seen.page.inner_text("#extent")
+        assert f"at most {count} per batch, including {said} and all" in seen.page.inner_text("#extent")
         labels = seen.page.locator("#reason option").all_inner_texts()
         assert sum("(0 of" in label for label in labels) == 2 - count
 
@@ -335,4 +335,4 @@ def test_a_batch_that_is_gone_is_named(tmp_path: Path, visit: Any) -> None:
     gallery.publish()
     next((tmp_path / "page/batches").glob("food-*/pairs.js")).unlink()
     seen = visit(gallery.page)
-    assert seen.status == "48 pairs match; not readable, reload the page: food|0001"
+    assert seen.status == "48 pairs match; failed to load, reload the page: food|0001"

@@ -215,7 +215,7 @@ def test_the_command_line_shows_the_sizes_and_what_they_would_take(tmp_path: Pat
     made = planning(tmp_path, author={"kind": "chat", "endpoint": endpoint})
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
     sized, asked = planned_by_command(tmp_path, "--batch", "0002").split("\n\n", 1)
-    assert sized.startswith("Prompts an ability in batch 0002:\n")
+    assert sized.startswith("Prompts per ability in batch 0002:\n")
     assert {line.split()[0]: int(line.split()[-1]) for line in sized.splitlines()[2:]} == sizes(made, "0002")
     (prompts,) = (line.split() for line in asked.splitlines() if line.startswith("food") and "prompt_specs" in line)
     assert prompts[:5] == ["food", "0002", "prompt_specs", "24", "0"]
@@ -229,10 +229,10 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
     written = [{**spec(at), "run_id": "earlier"} for at in range(7)]
     made.store.publish(PROMPT_SPECS, ("food", "0001"), PROMPT_SPECS.from_rows(written))
     first, second, _ = planned_by_command(tmp_path).split("\n\n")
-    assert first.startswith("Prompts an ability in batch 0001:\n")
+    assert first.startswith("Prompts per ability in batch 0001:\n")
     assert [line.split()[0] for line in first.splitlines()[2:]] == ["food"]
     assert first.splitlines()[-1].split()[-2:] == ["begun", "7"]
-    assert second.startswith("Prompts an ability in batch 0002:\n")
+    assert second.startswith("Prompts per ability in batch 0002:\n")
     assert {line.split()[0]: line.split()[-1] for line in second.splitlines()[2:]} == {"animal": "6", "color": "6"}
     for ability in _ONLY:
         publish_pairs(made.store, ability, "0001", 4, 4)

@@ -40,7 +40,7 @@ def test_a_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "0.214 before, 0.857 after, over 56 questions about 4 abilities: better , +0.643" in text
     assert "Answers that tuning fixed: 40" in text
-    assert "24 are shown, the abilities in turns; 16 more are in the table ability_answers." in text
+    assert "24 are shown, balanced over the abilities; 16 more are in the table ability_answers." in text
     assert "Answers that tuning broke: 4" in text
     assert "The other answers: 8 right both times, 4 wrong both times." in text
     assert "all 4 4 4 3 1" in text
@@ -105,7 +105,7 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     text = text_of(Report(tmp_path / "report", store, ReportSettings(), ["open"]).publish())
     assert "Answers that tuning fixed: 1" in text
     assert "Answers that tuning broke: 1" in text
-    assert "1 questions are not counted: the judge has not answered for them." in text
+    assert "1 questions are not counted: they have no grade yet." in text
     assert "answers 4 0 0 2.0000" in text
     assert "The judge (instructions 2) graded 4 answers and agrees with the keywords on 50.0% of them" in text
 
@@ -171,7 +171,7 @@ def test_every_benchmark_has_a_section_with_its_own_kinds(tmp_path: Path) -> Non
 
 
 def test_the_mean_of_the_paper_is_of_the_abilities_that_both_have(tmp_path: Path) -> None:
-    said = "Beside all abilities stands its mean over the 4 of these {} abilities that it has."
+    said = "Its figure beside all abilities is the mean over the 4 of these {} abilities that it covers."
     same = Report(tmp_path / "same", scored(tmp_path / "a", mixed_items()), ReportSettings()).publish()
     assert said.format(4) in text_of(same)
     # Of animal, color, plant and scene.
@@ -197,13 +197,13 @@ def test_what_models_may_have_seen_is_said_a_benchmark(tmp_path: Path) -> None:
         return text.split("How to read this")[1]
 
     alone = read("published", "mmbench", "pope")
-    assert "Pictures and questions of mmbench, pope were not compared with the training pairs" in alone
-    assert "painted" not in alone
+    assert "Pairs with nearly an image of mmbench, pope are rejected" in alone
+    assert "made for the benchmark only" not in alone
     assert "photographs" not in alone
     own = read("own", "ai", "photos")
-    assert "Those of ai were painted for it alone, and asked about in wordings that training never uses" in own
-    assert "whether the base had seen those photographs is not known" in own
-    assert "not compared" not in own
+    assert "Images of ai were made for the benchmark only, and its question wordings are never used in training" in own
+    assert "Whether the base had seen those photographs is not known" in own
+    assert "a shared question is only noted" not in own
 
 
 def test_pictures_stand_upright_and_on_white(tmp_path: Path) -> None:
@@ -282,8 +282,8 @@ def test_tables_that_moved_on_are_said_to_have(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", mixed_items())
     publish(tmp_path / "tables", [animal("heron")], partition=("animal", "0002"))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
-    assert "3 pairs went into the tuning, and the tables now hold 4 kept ones:" in text
-    assert "batches of now 0001, 0002" in text
+    assert "3 pairs were used for tuning, and the tables now hold 4 kept ones:" in text
+    assert "batches (current) 0001, 0002" in text
 
 
 def test_as_many_other_pairs_are_told_from_those_of_the_tuning(tmp_path: Path) -> None:
@@ -292,11 +292,11 @@ def test_as_many_other_pairs_are_told_from_those_of_the_tuning(tmp_path: Path) -
     publish(tmp_path / "tables", [animal(name) for name in ("heron", "gecko", "moose")], partition=("animal", "0002"))
     report = Report(tmp_path / "report", store, ReportSettings())
     text = text_of(report.publish())
-    assert "3 pairs went into the tuning, and the tables now hold 3 kept ones, not all the same:" in text
+    assert "3 pairs were used for tuning, and the tables now hold 3 kept ones, not all the same:" in text
     # A row of an earlier version knows how many there were, and no more.
     earlier = [{**row, "pairs_key": None} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
     store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(earlier))
-    assert "went into the tuning" not in text_of(report.publish())
+    assert "used for tuning" not in text_of(report.publish())
 
 
 def test_rows_from_elsewhere_are_not_taken_for_changed_tables(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_rows_from_elsewhere_are_not_taken_for_changed_tables(tmp_path: Path) ->
     mixed = [{**row, "pairs": 7} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
     store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(mixed))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
-    assert "7 rows went into the tuning, and the tables hold 3 kept pairs" in text
+    assert "7 rows were used for tuning, and the tables hold 3 kept pairs" in text
     assert "they have changed since" not in text
 
 

@@ -97,7 +97,7 @@ def test_nothing_is_asked_of_anyone(visit: Visit) -> None:
 
 def test_what_models_said_stays_text(visit: Visit) -> None:
     page = visit.page
-    assert page.title() == "What tuning bought: checkpoint c0ffee"
+    assert page.title() == "Gain of tuning: checkpoint c0ffee"
     assert page.locator("img[src='x'], .cards b:text-is('bold')").count() == 0
     card = page.locator(".cards li", has_text="onerror").inner_text()
     assert card.count("<img src=x onerror=\"document.title='broken'\"><b>bold</b> &amp; {{ 7 * 7 }}") == 4
@@ -175,7 +175,7 @@ def test_too_many_abilities_make_no_radar(browser: Browser, tmp_path: Path) -> N
     page = browser.new_page()
     page.goto(Report(tmp_path / "report", scored(tmp_path / "tables", items), ReportSettings()).publish().as_uri())
     assert page.locator(".radar").count() == 0
-    assert page.get_by_text("There are too many abilities for a radar that could be read.").count() == 1
+    assert page.get_by_text("There are too many abilities for a readable radar.").count() == 1
     page.close()
 
 

@@ -62,7 +62,7 @@ def _read(path: Path, modified_ns: int, size: int) -> Sequence[Any]:
     try:
         rows = json_value(path)
     except TextFileError as error:
-        remedy = "download the file again, or mend that line" if "not JSON" in str(error) else "mend that"
+        remedy = "download the file again, or fix that line" if "not JSON" in str(error) else "fix that"
         said = str(error).removeprefix(f"{path}:")
         raise ReleasedDataError(f"{path}: cannot be read as JSON: {said.strip()}; {remedy}") from error
     if not isinstance(rows, list):

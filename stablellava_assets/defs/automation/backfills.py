@@ -20,14 +20,14 @@ _PLANNER = "next_batch_of_every_ability"
 MEASURE_JOB = dg.define_asset_job(
     "tune_and_score",
     selection=dg.AssetSelection.assets("ability_benchmark", "llava_checkpoint", "ability_scores"),
-    description="Tune on every pair that was kept so far, and score the result.",
+    description="Tune on all kept pairs and score the result.",
 )
 
 
 @dg.schedule(
     job=BATCH_JOB,
     cron_schedule=WORKSPACE.profile.schedule.cron,
-    description="The next batch of every ability; tuning and scoring follow by automation.",
+    description="Make the next batch of every ability; tuning and scoring follow by automation.",
 )
 def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run an ability, keyed by its partition, so that a tick that is evaluated twice asks for nothing twice."""

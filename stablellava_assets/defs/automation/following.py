@@ -6,5 +6,5 @@ follow_new_pairs = dg.AutomationConditionSensorDefinition(
     "follow_new_pairs",
     target=dg.AssetSelection.assets("llava_checkpoint", "ability_scores"),
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Tunes and scores once new pairs are published and nothing upstream is still running.",
+    description="Tune and score once new pairs are published and no upstream run is in progress.",
 )

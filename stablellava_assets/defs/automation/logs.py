@@ -45,4 +45,4 @@ def _to_standard_error(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-readable_log = dg.LoggerDefinition(_to_standard_error, description="Progress a person can follow.")
+readable_log = dg.LoggerDefinition(_to_standard_error, description="Readable progress lines.")

@@ -102,7 +102,7 @@ class BatchApi:
         """
         missing = MissingBatchError(
             f"{self._settings.url}: has no batch {batch_id}, which was submitted from here. Use the key of the account that "
-            f"submitted it ({self._settings.api_key_variable}), or move the ledger away to start anew"
+            f"submitted it ({self._settings.api_key_variable}), or move the ledger away to start over"
         )
 
         def once() -> Standing:
@@ -193,7 +193,9 @@ class BatchApi:
             yield
         except (openai.APIError, httpx2.RequestError) as error:
             if isinstance(error, openai.APIStatusError) and error.status_code in (404, 410):
-                no_batches = EndpointError(f"{self._settings.url}: has no Batch API; mend base_url, or set mode: live")
+                no_batches = EndpointError(
+                    f"{self._settings.url}: has no Batch API; check `base_url`, or set mode: live"
+                )
                 raise missing or no_batches from None
             meaning = self._transport.meaning_of(error)
             if isinstance(meaning, RefusedError):
@@ -204,6 +206,8 @@ class BatchApi:
 
     def _takes_none(self, refusal: RefusedError, paid: str | None) -> EndpointError:
         if paid is not None:
-            mend = f"mend {self._settings.api_key_variable or 'the endpoint'} and run again: what was answered is paid and kept there"
+            mend = f"check {self._settings.api_key_variable or 'the endpoint'} and run again: the answers are paid and kept there"
             return EndpointError(f"{self._settings.url}: {paid}: {refusal}; {mend}")
-        return EndpointError(f"{self._settings.url}: takes no batch: {refusal}. Mend the settings, or set mode: live")
+        return EndpointError(
+            f"{self._settings.url}: accepts no batch: {refusal}. Check the settings, or set mode: live"
+        )

@@ -214,7 +214,7 @@ class BatchCall:
                     ended = True
                     taken = self._take_results(key, standing)
                     if standing.has_no_model:
-                        raise EndpointError(f"{self._settings.url}: {missing_from(standing).reason}; mend model")
+                        raise EndpointError(f"{self._settings.url}: {missing_from(standing).reason}; check `model`")
                     self._finish(taken, self._under_way.pop(key))
             except UnavailableError as error:
                 # It stays open, and what it answered is taken by a later call.

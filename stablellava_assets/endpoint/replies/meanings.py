@@ -73,7 +73,7 @@ def meaning_of(
         return EndpointError(f"{settings.url}: {said}: {_wants_a_key(settings, has_key)}")
     if status == 407:
         return EndpointError(
-            f"{settings.url}: {said}: the proxy wants a name and a password; mend HTTPS_PROXY or HTTP_PROXY"
+            f"{settings.url}: {said}: the proxy requires a user name and a password; check HTTPS_PROXY or HTTP_PROXY"
         )
     if complaint.is_moderation and (status is None or status in (_REFUSED | {403, 451})):
         return RefusedError(said, OF_ROW)
@@ -90,7 +90,7 @@ def meaning_of(
             overloaded=status in _OVERLOADED,
             headers=_with_wait(headers or {}, complaint.wait_s),
         )
-    return EndpointError(f"{settings.url}: {said}: an unexpected answer; mend base_url")
+    return EndpointError(f"{settings.url}: {said}: an unexpected response; check `base_url`")
 
 
 def _with_wait(headers: Mapping[str, str], wait_s: float | None) -> Mapping[str, str]:
@@ -102,15 +102,15 @@ def _with_wait(headers: Mapping[str, str], wait_s: float | None) -> Mapping[str,
 def _wants_a_key(settings: EndpointSettings, has_key: bool) -> str:
     name = settings.api_key_variable
     if name is None:
-        return "the endpoint wants a key; name its environment variable in api_key_variable"
+        return "the endpoint requires a key; name its environment variable in `api_key_variable`"
     if not has_key:
-        return f"the endpoint wants a key, and the environment variable {name} is not set; set it to the key"
-    return f"the key is not accepted; mend the environment variable {name}"
+        return f"the endpoint requires a key, and the environment variable {name} is not set; set it to the key"
+    return f"the key is not accepted; check the environment variable {name}"
 
 
 def _mend_access(settings: EndpointSettings, status: int) -> str:
     if status == 403:
         key = settings.api_key_variable
-        who = "the key may not use" if key else "nobody without a key may use"
-        return f"{who} model {settings.model!r}; mend model, or {key or 'name a key in api_key_variable'}"
-    return f"there is no model {settings.model!r} or no such address; mend model or base_url"
+        who = "the key has no access to" if key else "without a key there is no access to"
+        return f"{who} model {settings.model!r}; check `model`, or {key or 'name a key in `api_key_variable`'}"
+    return f"there is no model {settings.model!r} or no such address; check `model` or `base_url`"

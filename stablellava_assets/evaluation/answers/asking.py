@@ -73,7 +73,7 @@ def _plan(
         "reason": None,
     }
     asked = Asked(item["image"]["bytes"], question, limit)
-    # What decides the words of an answer, and not what makes it a right one: other keywords ask nobody anew.
+    # What determines the text of an answer, not what makes it right: changing the keywords does not re-query the model.
     key = content_key("answer row", asked_key, picture, question, limit)
     return PlannedRow(answer_id, key, {"columns": columns, "asked": asked})
 

@@ -28,16 +28,18 @@ _OPTIONS = {"either_or": (2, 2), "choice": (2, MOST_OPTIONS)}
 class Photograph(Document):
     """One line: a question about a photograph."""
 
-    image: Text = Field(description="The picture's file, relative to the list's folder.")
+    image: Text = Field(description="Image file, relative to the folder of the list.")
     ability: Text = Field(description="Ability that is measured.")
     question: Text
-    accepted: tuple[Text, ...] = Field(min_length=1, description="Keywords of which a right answer holds one.")
-    kind: AskedKind
-    options: tuple[Text, ...] = Field((), description="either_or: the two words; choice: the options, in order.")
-    refused: tuple[Text, ...] = Field(
-        (), description="Keywords that make an answer wrong, beside either_or's other option."
+    accepted: tuple[Text, ...] = Field(
+        min_length=1, description="Keywords; a right answer contains at least one of them."
     )
-    credit: str | None = Field(None, description="Who made the picture, and its licence; not asked about.")
+    kind: AskedKind
+    options: tuple[Text, ...] = Field((), description="For either_or the two words; for choice the options, in order.")
+    refused: tuple[Text, ...] = Field(
+        (), description="Keywords that make an answer wrong, in addition to the other option of either_or."
+    )
+    credit: str | None = Field(None, description="Author and licence of the image; not used in the question.")
 
     @field_validator("accepted", "options", "refused", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 """Part of every score's key: raise it when the same model and claim give another score than before."""
 
-_NO_CHECKPOINT = "llava_checkpoint holds no checkpoint yet, so there was nobody to ask"
+_NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is empty"
 
 
 class Alignment:

@@ -1,4 +1,4 @@
-"""Python's search for reference cycles, put off while rows are judged."""
+"""Cyclic garbage collection, disabled while rows are judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Search for no cycles inside; also a decorator.
+    """Disable cyclic garbage collection inside the block; also a decorator.
 
     The rows, texts and keys of a batch have none, and looking through them again and again takes a quarter of the time.
     """

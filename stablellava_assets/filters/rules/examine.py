@@ -95,7 +95,7 @@ def _read_pictures(
     pictures = {candidate.image["image_id"]: candidate.image for candidate in candidates}
     if not pictures:
         return {}
-    report(f"looking at {len(pictures)} pictures of {len(candidates)} pairs")
+    report(f"examining {len(pictures)} images of {len(candidates)} pairs")
     images = list(pictures.values())
 
     def read(image: Row) -> PictureReading:

@@ -45,8 +45,8 @@ const gallery = (() => {
       `${number(sum(batches, (batch) => batch.kept))} were kept and ` +
       `${number(sum(batches, (batch) => batch.rejected))} rejected, in ${number(batches.length)} batches.`;
     at("extent").textContent = there < total
-      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} a batch, ${every} ` +
-        `among them, and all that people decided about. Of all, ${verdicts} The command ` +
+      ? `${number(there)} of ${number(total)} pairs are shown: at most ${number(content.pairs_per_batch)} per batch, including ${every} ` +
+        `and all pairs with human decisions. Of all pairs, ${verdicts} The command ` +
         "“stablellava gallery FOLDER” shows every pair."
       : `All ${number(total)} pairs are shown: ${verdicts}`;
     offer("ability", [...new Set(batches.map((batch) => batch.ability))].map((name) => [name, name]));
@@ -139,8 +139,8 @@ const gallery = (() => {
     const failed = batches.filter((batch) => batch.failed).map((batch) => `${batch.ability}|${batch.batch}`);
     at("status").textContent =
       `${number(matching.length)} ${matching.length === 1 ? "pair matches" : "pairs match"}` +
-      (left ? `; ${number(left)} batches are still being read` : "") +
-      (failed.length ? `; not readable, reload the page: ${failed.join(", ")}` : "");
+      (left ? `; ${number(left)} batches are still loading` : "") +
+      (failed.length ? `; failed to load, reload the page: ${failed.join(", ")}` : "");
     at("status").dataset.complete = String(left === 0);
   }
 
@@ -183,7 +183,7 @@ const gallery = (() => {
     const box = element("div", undefined, "pictures");
     for (const name of pair.pictures) {
       if (name === null) {
-        box.append(element("div", "no picture", "missing"));
+        box.append(element("div", "no image", "missing"));
         continue;
       }
       const picture = element("img");
@@ -290,7 +290,7 @@ const gallery = (() => {
   function download() {
     const reviewer = at("reviewer").value.trim();
     if (!reviewer) {
-      at("told").textContent = "A decision names who made it: enter your name.";
+      at("told").textContent = "Every decision records its reviewer: enter your name.";
       at("reviewer").focus();
       return;
     }
@@ -322,7 +322,7 @@ const gallery = (() => {
     try {
       localStorage.setItem(key, JSON.stringify(value));
     } catch {
-      at("told").textContent = "This browser keeps nothing for this page: download before you close it.";
+      at("told").textContent = "This browser stores nothing for this page: download the decisions before you close it.";
     }
   }
 
@@ -350,7 +350,7 @@ const gallery = (() => {
   at("reviewer").oninput = (event) => remember(REVIEWER, event.target.value);
   at("download").onclick = download;
   at("forget").onclick = () => {
-    if (!confirm("Forget every decision made here?")) return;
+    if (!confirm("Delete every decision made here?")) return;
     decisions = byPair({});
     remember(keptUnder, decisions);
     count();

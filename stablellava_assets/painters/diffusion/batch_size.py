@@ -107,7 +107,7 @@ def _remembered(memory: Path) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     except ValueError:
-        _LOG.warning("%s is damaged: how many pictures memory holds is found out anew", memory)
+        _LOG.warning("%s is damaged: the batch size is measured again", memory)
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The vision tower's first lesson: which phrases a picture's caption holds.
+"""Pretrain the vision tower as a multi-label classifier of caption phrases.
 
 LLaVA starts from a vision tower that has learned from captions. Classification by the caption's own words teaches that as
 well as contrast with a text encoder does and needs no text encoder (SuperClass, Huang et al., 2024).

@@ -153,7 +153,7 @@ def train_phase(
                 _mark_complete(),
             ],
         )
-    trainer.remove_callback(PrinterCallback)  # The words are ours.
+    trainer.remove_callback(PrinterCallback)  # We print our own progress lines.
     save = _newest(saves)
     if save is not None:
         say(f"{phase.name}: going on from {save.name}")

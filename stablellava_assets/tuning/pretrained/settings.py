@@ -12,81 +12,84 @@ from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError
 class LoraSettings(Document):
     """Low-rank adapters (Hu et al., 2021); the defaults are those of LLaVA-1.5's finetune_lora.sh."""
 
-    rank: int = Field(128, ge=1, le=4096, description="Rank of the update of a matrix.")
+    rank: int = Field(128, ge=1, le=4096, description="Rank of the update matrices.")
     alpha: float = Field(256, gt=0, description="The update is scaled by alpha / rank.")
-    dropout: float = Field(0.05, ge=0, lt=1, description="Share of an adapter's inputs that is dropped in training.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout rate of the adapters' inputs in training.")
     target_modules: list[str] | None = Field(
         None,
         min_length=1,
-        description="Last names of the layers of the language model that get adapters, as in [q_proj, v_proj]; unset: all "
-        "its linear layers.",
+        description="Layers of the language model that get adapters, such as [q_proj, v_proj]. Unset: all its linear layers.",
     )
     keep_adapter: bool = Field(
         False,
-        description="Keep the adapter itself in the checkpoint's folder adapter/, beside the merged weights. No part of a "
-        "checkpoint's identity: one that is tuned already gets none.",
+        description="Keep the adapter in the checkpoint's folder adapter/, beside the merged weights. Not part of a "
+        "checkpoint's identity: existing checkpoints get none.",
     )
 
 
 class PretrainedModelSettings(Document):
-    """The checkpoint that is tuned, and which of its weights move."""
+    """The checkpoint to tune, and which of its weights are trained."""
 
     kind: Literal["pretrained"]
     model: str = Field(
         min_length=1,
-        description="Name on the hub, as in llava-hf/llava-1.5-7b-hf, or a folder that save_pretrained wrote.",
+        description="Name on the hub, such as llava-hf/llava-1.5-7b-hf, or a folder written by save_pretrained.",
     )
-    revision: str = Field("main", min_length=1, description="Branch, tag or commit on the hub; better a commit.")
+    revision: str = Field("main", min_length=1, description="Branch, tag or commit on the hub; a commit is safest.")
     method: Literal["lora", "full"] = Field(
         "lora", description="lora: adapters in the language model, merged afterwards; full: all its weights."
     )
-    lora: LoraSettings = Field(LoraSettings(), description="The adapters, where the method is lora.")
+    lora: LoraSettings = Field(LoraSettings(), description="The adapters, if method is lora.")
     tower: Literal["frozen", "trained"] = Field(
-        "frozen", description="Whether the vision tower learns too: with lora, through adapters of its own."
+        "frozen", description="Whether the vision tower is trained too; with lora, through its own adapters."
     )
     system: str | None = Field(
         None,
         min_length=1,
-        description="System sentence where the checkpoint's chat template has none; the tuned checkpoint carries it.",
+        description="System prompt, if the checkpoint's chat template has none; the tuned checkpoint's template carries it.",
     )
     max_length: int = Field(
         2048,
         ge=16,
         le=1_000_000,
-        description="Longest row, vision tokens included; a longer one is rejected, never cut.",
+        description="Maximum row length in tokens, including vision tokens; longer rows are rejected, never truncated.",
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="Precision of the arithmetic; auto: bfloat16 on a GPU, float32 on a processor."
+        "auto", description="Precision. auto: bfloat16 on a GPU, float32 on a processor."
     )
 
 
 class PhaseSettings(Document):
     """One phase of training; the defaults are those of LLaVA-1.5's finetune_lora.sh."""
 
-    epochs: float = Field(
-        1, gt=0, le=1000, description="How often every row is seen; more often where the rows do not fill one batch."
+    epochs: float = Field(1, gt=0, le=1000, description="Passes over the rows; more if the rows do not fill one batch.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Rows per optimizer step, over all processes.")
+    learning_rate: float = Field(
+        2e-4, gt=0, le=1, description="AdamW learning rate of the adapters, or of the language model itself."
     )
-    batch_size: int = Field(128, ge=1, le=65_536, description="Rows an optimizer step, over all processes.")
-    learning_rate: float = Field(2e-4, gt=0, le=1, description="AdamW: the adapters, or the language model itself.")
-    projector_learning_rate: float = Field(2e-5, ge=0, le=1, description="AdamW: the projector; 0 freezes it.")
-    tower_learning_rate: float = Field(2e-6, gt=0, le=1, description="AdamW: the vision tower, where it is trained.")
-    weight_decay: float = Field(0, ge=0, le=1, description="AdamW's decay of matrices.")
-    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps in which the rates rise.")
+    projector_learning_rate: float = Field(
+        2e-5, ge=0, le=1, description="AdamW learning rate of the projector; 0 freezes it."
+    )
+    tower_learning_rate: float = Field(
+        2e-6, gt=0, le=1, description="AdamW learning rate of the vision tower, if it is trained."
+    )
+    weight_decay: float = Field(0, ge=0, le=1, description="AdamW weight decay of matrices.")
+    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps used for warm-up.")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(
-        "cosine", description="How the rates go on after that."
+        "cosine", description="Learning rate schedule after the warm-up."
     )
 
 
 class ProjectorAlignmentSettings(Document):
-    """A phase before the tuning in which the projector alone learns; the defaults are those of LLaVA-1.5's pretrain.sh."""
+    """A first phase that trains only the projector; the defaults are those of LLaVA-1.5's pretrain.sh."""
 
     rows: Literal["describe", "all"] = Field(
-        "describe", description="What it learns from: the pairs that ask for a description, or every row."
+        "describe", description="Training rows: the pairs that ask for a description, or all rows with images."
     )
-    epochs: float = Field(1, gt=0, le=1000, description="How often every such row is seen.")
-    batch_size: int = Field(256, ge=1, le=65_536, description="Rows an optimizer step, over all processes.")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW: the projector.")
-    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    epochs: float = Field(1, gt=0, le=1000, description="Passes over these rows.")
+    batch_size: int = Field(256, ge=1, le=65_536, description="Rows per optimizer step, over all processes.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW learning rate of the projector.")
+    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps used for warm-up.")
 
     @property
     def phase(self) -> PhaseSettings:
@@ -101,53 +104,53 @@ class ProjectorAlignmentSettings(Document):
 
 
 class MixSettings(Document):
-    """Conversations of the user's own, in LLaVA's JSON, trained on together with the kept pairs."""
+    """The user's own conversations, in LLaVA's JSON, added to the kept pairs."""
 
     conversations: UserPath = Field(
-        description="JSON or JSON Lines file in LLaVA's layout, as llava_v1_5_mix665k.json: id, image (a name, several, "
-        "or none), conversations."
+        description="JSON or JSON Lines file in LLaVA's layout, such as llava_v1_5_mix665k.json: id, image (one name, "
+        "several, or none), conversations."
     )
-    images: UserPath = Field(description="Folder that the names of the pictures start at.")
-    ratio: float | None = Field(
-        None, gt=0, description="Rows of it for every kept pair, drawn by the seed; unset: all of it."
-    )
+    images: UserPath = Field(description="Folder that the image names are relative to.")
+    ratio: float | None = Field(None, gt=0, description="Rows of it per kept pair, drawn by the seed. Unset: all rows.")
 
 
 class MachineSettings(Document):
-    """How the machine is used. Nothing here is part of a checkpoint's identity."""
+    """Use of the machine. Nothing here is part of a checkpoint's identity."""
 
-    device: Literal["auto", "cuda", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
-    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, a GPU each.")
+    device: Literal["auto", "cuda", "cpu"] = Field("auto", description="Device. auto: a GPU if there is one.")
+    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one per GPU.")
     micro_batch: int = Field(
-        8, ge=1, le=4096, description="Rows in memory at once, a process; halved when memory runs out."
+        8, ge=1, le=4096, description="Rows per process and forward pass; halved when memory runs out."
     )
-    workers: int = Field(4, ge=0, le=256, description="Processes that decode pictures, for each training process.")
+    workers: int = Field(4, ge=0, le=256, description="Processes per training process that decode images.")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
-        "auto", description="Attention kernels; auto: what the checkpoint's classes choose, SDPA where they can."
+        "auto", description="Attention kernels. auto: the choice of the checkpoint's classes, SDPA if supported."
     )
     gradient_checkpointing: bool = Field(
-        False, description="Compute activations twice instead of keeping them: less memory, a third more time."
+        False, description="Recompute activations instead of keeping them: less memory, a third more time."
     )
     compile: bool = Field(
         False,
-        description="Compile the language model's layers: a minute or two at the start, then faster and in less memory.",
+        description="Compile the language model's layers: a minute or two at the start, then faster and with less memory.",
     )
     save_every: int = Field(
-        200, ge=1, description="Optimizer steps between saves that a killed run goes on from; the newest is kept."
+        200, ge=1, description="Optimizer steps between saves, from which a killed run resumes; the newest is kept."
     )
 
 
 class PretrainedTuningSettings(Document):
     """A checkpoint and how it is tuned."""
 
-    model: PretrainedModelSettings = Field(description="What is tuned, and which of its weights move.")
+    model: PretrainedModelSettings = Field(description="The model, and which of its weights are trained.")
     alignment: ProjectorAlignmentSettings | None = Field(
-        None, description="Unset: the projector is aligned already, as in every checkpoint that can answer."
+        None,
+        description="Training of the projector alone. Unset: the projector is aligned already, as in every instruction-tuned "
+        "checkpoint.",
     )
     stage: PhaseSettings = Field(PhaseSettings(), description="Instruction tuning.")
-    mix: MixSettings | None = Field(None, description="The user's own data; unset: kept pairs alone.")
-    machine: MachineSettings = Field(MachineSettings(), description="How the machine is used.")
-    seed: int = Field(0, ge=0, description="Seed of the adapters, the dropout, the order of the rows and the mix.")
+    mix: MixSettings | None = Field(None, description="The user's own data. Unset: kept pairs only.")
+    machine: MachineSettings = Field(MachineSettings(), description="Use of the machine.")
+    seed: int = Field(0, ge=0, description="Seed of the adapters, the dropout, the row order and the mix.")
 
     @property
     def of_the_result(self) -> dict[str, object]:

@@ -247,7 +247,7 @@ def _say(line: str) -> None:
 
 
 def _nothing(line: str) -> None:
-    """Only one of several processes speaks."""
+    """Silence log output on non-zero ranks."""
 
 
 def _end_with_supervisor() -> None:

@@ -101,7 +101,7 @@ def test_the_log_and_the_metadata_tell_tokens_and_cost(served: Served) -> None:
     assert metadata["color|0001"]["cost_usd"] == 0.00042
     assert metadata["color|0001"]["run_chat_requests"] == 6
     assert metadata["color|0001"]["run_cost_usd"] == 0.00084
-    assert metadata["color|0001"]["cost_and_rate"].startswith("![requests a second")
+    assert metadata["color|0001"]["cost_and_rate"].startswith("![requests per second")
     assert metadata["animal|0001"]["subject_entropy"] == 1.0
     assert metadata["animal|0001"]["top_subject_share"] == round(1 / 12, 4)
 
@@ -197,12 +197,12 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, li
 def test_a_spent_budget_ends_the_run_cleanly_and_says_what_remains(poor: tuple[Project, list[str], Counts]) -> None:
     project, logs, counts = poor
     found = re.findall(
-        r"(\w+\|0001): (\d+) rows wait for a larger budget\. Raise author\.endpoint\.budget_usd", logs[0]
+        r"(\w+\|0001): (\d+) rows are deferred by the budget\. Raise author\.endpoint\.budget_usd", logs[0]
     )
     assert ("color|0001", "12") in found, "not one prompt of the second ability could be paid"
     assert [ability for ability, _ in found].count("animal|0001") == 1, "its prompts were paid, its dialogues were not"
     assert "color|0001: published: 0 rows" in logs[0], "nothing to paint, and that is no mistake"
-    assert "for a larger budget" not in logs[1]
+    assert "deferred by the budget" not in logs[1]
     assert max(counts.answered.values()) == 1, "the second run asked only for what the first had left"
     assert not [row for row in rows(project, "dialogues") if row["status"] == "deferred"]
 
