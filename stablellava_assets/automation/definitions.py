@@ -31,6 +31,7 @@ def build_definitions() -> dg.Definitions:
             dg.AutomationConditionSensorDefinition(
                 "follow_new_pairs",
                 target=dg.AssetSelection.assets("llava_checkpoint", "ability_scores"),
+                minimum_interval_seconds=WORKSPACE.profile.schedule.follow_seconds,
                 default_status=dg.DefaultSensorStatus.STOPPED,
                 description="Tunes and scores once new pairs are published and nothing upstream is still running.",
             )

@@ -50,9 +50,10 @@ class StorageSettings(Document):
 
 
 class ScheduleSettings(Document):
-    """When the next batch of every ability is made, once the schedule is turned on."""
+    """When the next batch of every ability is made, and how soon tuning follows, once schedule and sensor are turned on."""
 
     cron: str = Field("0 3 * * *", pattern=r"^\S+( \S+){4}$", description="Cron expression of five fields, in UTC.")
+    follow_seconds: int = Field(30, ge=1, description="Seconds from one look of the sensor for new pairs to the next.")
 
 
 class Profile(Document):
