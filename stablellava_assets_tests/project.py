@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -112,14 +113,15 @@ class Project:
 
         It is the same command in a process of its own, which needs no seconds to import Dagster, Great Expectations and torch.
         """
-        typed = shlex.split(command)
-        done = _forked(_run_typed, typed, self._activated(), ROOT, self.folder / "output.txt")
+        done = self.begin(command).wait()
         assert not check or done.returncode == 0, done.stdout
         return done
 
-    def _activated(self) -> dict[str, str]:
-        """What an activated checkout exports besides."""
-        return {**self.environment, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
+    def begin(self, command: str) -> Begun:
+        """Start a command as :meth:`run` does, in a process group of its own, so that it can be killed whole."""
+        # What an activated checkout exports besides.
+        environment = {**self.environment, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
+        return Begun(_run_typed, shlex.split(command), environment, ROOT, self.folder / f"{uuid4().hex}.output")
 
     def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command line in a process group of its own, so that it can be killed whole."""
@@ -143,20 +145,35 @@ def _warm_processes() -> ForkServerContext:
 
 def run_script(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a Python file of this checkout in a process forked from a warm one, which knows nothing of this checkout."""
-    return _forked(_run_script, [str(script), *arguments], dict(os.environ), cwd, cwd / "output.txt")
+    return Begun(_run_script, [str(script), *arguments], dict(os.environ), cwd, cwd / "output").wait()
 
 
 Command = Callable[[list[str]], None]
 
 
-def _forked(
-    run: Command, typed: list[str], environment: dict[str, str], cwd: Path, output: Path
-) -> subprocess.CompletedProcess[str]:
-    process = _warm_processes().Process(target=_run_to_its_end, args=(run, typed, environment, cwd, output))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return subprocess.CompletedProcess(typed, process.exitcode, output.read_text())
+class Begun:
+    """A process that was forked from a warm one.
+
+    Attributes:
+        pid: its process id and that of its group.
+    """
+
+    def __init__(self, run: Command, typed: list[str], environment: dict[str, str], cwd: Path, output: Path) -> None:
+        self._typed, self._output = typed, output
+        self._process = _warm_processes().Process(target=_run_to_its_end, args=(run, typed, environment, cwd, output))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; none while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Its exit status and its output and errors, once it has ended."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return subprocess.CompletedProcess(self._typed, self._process.exitcode, self._output.read_text())
 
 
 def _run_typed(command: list[str]) -> None:
@@ -173,6 +190,7 @@ def _run_script(command: list[str]) -> None:
 
 
 def _run_to_its_end(run: Command, command: list[str], environment: dict[str, str], cwd: Path, output: Path) -> None:
+    os.setsid()
     with output.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)

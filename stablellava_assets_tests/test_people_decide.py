@@ -13,6 +13,8 @@ from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
+pytestmark = pytest.mark.slow
+
 RANGE = "--partition-range 'animal|0001...scene|0001'"
 FILTER = f"--select filtered_pairs {RANGE}"
 SETTINGS: dict[str, Any] = {**SMALL, "gates": {"min_kept_pairs": 0}, "filters": {"prompt": {"max_keywords": 5}}}

@@ -22,6 +22,8 @@ from stablellava_assets_tests.authors.chat.profiles import chat_profile
 from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
 from stablellava_assets_tests.project import Project
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-loopback-4f1d9c0a7be2"
 SELECT = "--partition-range 'animal|0001...color|0001' --select"
 RUN = f"{SELECT} prompt_specs,images,dialogues,ability_benchmark,filtered_pairs"

@@ -30,6 +30,8 @@ from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, 
 from stablellava_assets_tests.tuning.pretrained.tunings import SYSTEM, moved, settings_for, tuned, weights
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
+pytestmark = pytest.mark.slow
+
 
 def prepared_in_this_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
     """As it is launched, but for a process that only prepares: spared, since it is the same code."""
