@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import shlex
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib.metadata import entry_points
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -102,21 +105,23 @@ class Project:
         return done
 
     def materialize(self, arguments: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``dagster asset materialize`` with these arguments, as :meth:`shell` does, in a process forked from a warm one.
+        """Run ``dagster asset materialize`` with these arguments, as :meth:`run` does."""
+        return self.run(f"dagster asset materialize {arguments}", check=check)
+
+    def run(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command with its arguments, as :meth:`shell` does, in a process forked from a warm one.
 
         It is the same command in a process of its own, which needs no seconds to import Dagster, Great Expectations and torch.
         """
-        command = ["dagster", "asset", "materialize", *shlex.split(arguments)]
-        environment = {**self.environment, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
-        output = self.folder / "output.txt"
-        process = _warm_processes().Process(target=_run_dagster, args=(command, environment, output))
-        process.start()
-        process.join()
-        code = process.exitcode
-        assert code is not None
-        done = subprocess.CompletedProcess(command, code, output.read_text())
-        assert not check or code == 0, done.stdout
+        done = self.begin(command).wait()
+        assert not check or done.returncode == 0, done.stdout
         return done
+
+    def begin(self, command: str) -> Begun:
+        """Start a command as :meth:`run` does, in a process group of its own, so that it can be killed whole."""
+        # What an activated checkout exports besides.
+        environment = {**self.environment, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
+        return Begun(_run_typed, shlex.split(command), environment, ROOT, self.folder / f"{uuid4().hex}.output")
 
     def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command line in a process group of its own, so that it can be killed whole."""
@@ -134,25 +139,69 @@ class Project:
 @lru_cache(maxsize=1)
 def _warm_processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["dagster._cli", "great_expectations", "matplotlib.pyplot", "duckdb", "torch", "transformers.models.llava"]
-    )
+    context.set_forkserver_preload(["stablellava_assets_tests.warm"])
     return context
 
 
-def _run_dagster(command: list[str], environment: dict[str, str], output: Path) -> None:
+def run_script(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a Python file of this checkout in a process forked from a warm one, which knows nothing of this checkout."""
+    return Begun(_run_script, [str(script), *arguments], dict(os.environ), cwd, cwd / "output").wait()
+
+
+Command = Callable[[list[str]], None]
+
+
+class Begun:
+    """A process that was forked from a warm one.
+
+    Attributes:
+        pid: its process id and that of its group.
+    """
+
+    def __init__(self, run: Command, typed: list[str], environment: dict[str, str], cwd: Path, output: Path) -> None:
+        self._typed, self._output = typed, output
+        self._process = _warm_processes().Process(target=_run_to_its_end, args=(run, typed, environment, cwd, output))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; none while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Its exit status and its output and errors, once it has ended."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return subprocess.CompletedProcess(self._typed, self._process.exitcode, self._output.read_text())
+
+
+def _run_typed(command: list[str]) -> None:
+    (script,) = entry_points(group="console_scripts", name=command[0])
+    script.load()()
+
+
+def _run_script(command: list[str]) -> None:
+    for name in [name for name in sys.modules if name.startswith("stablellava_")]:
+        del sys.modules[name]
+    here = {str(ROOT), ""} - set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:] = [str(Path(command[0]).parent), *(folder for folder in sys.path if folder not in here)]
+    runpy.run_path(command[0], run_name="__main__")
+
+
+def _run_to_its_end(run: Command, command: list[str], environment: dict[str, str], cwd: Path, output: Path) -> None:
+    os.setsid()
     with output.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(ROOT)
+    os.chdir(cwd)
     sys.argv = command
-    from dagster._cli import main
-
     code = 1
     try:
-        main()  # type: ignore[no-untyped-call]
+        run(command)
+        code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.slow
 def test_a_full_disk(project: Project) -> None:
     project.materialize(f"{SELECT} prompt_specs,images")
     before = content(project, IMAGES)
-    project.write_profile({**SMALL, "rows_per_batch": 600})
+    project.write_profile({**SMALL, "rows_per_batch": 200})
     project.materialize(f"{SELECT} prompt_specs")
-    # A quota of 2 MiB a file stands for the full disk.
-    failed = project.shell(f"ulimit -f 2048 && dagster asset materialize {SELECT} images", check=False)
+    # A quota of 1 MiB a file stands for the full disk.
+    failed = project.shell(f"ulimit -f 1024 && dagster asset materialize {SELECT} images", check=False)
     assert failed.returncode != 0
     assert "could not be written" in failed.stdout
     assert content(project, IMAGES).equals(before)
-    assert "600 rows" in project.materialize(f"{SELECT} images").stdout
+    assert "200 rows" in project.materialize(f"{SELECT} images").stdout
 
 
 def test_a_truncated_file(project: Project) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from stablellava_assets_tests.conftest import copy_of_finished
-from stablellava_assets_tests.project import ROOT, Project
+from stablellava_assets_tests.project import ROOT, Project, run_script
 
 README = ROOT / "README.md"
 QUERIES = ROOT / "docs/queries.md"
@@ -92,10 +90,8 @@ def benchmarks() -> list[str]:
 
 @pytest.mark.parametrize("script", benchmarks())
 def test_every_documented_benchmark_starts(script: str, tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, ROOT / script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 0, told.stderr
+    told = run_script(ROOT / script, "--help", cwd=tmp_path)
+    assert told.returncode == 0, told.stdout
     assert "usage:" in told.stdout
 
 

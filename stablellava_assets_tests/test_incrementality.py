@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.table import Table
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
+
+pytestmark = pytest.mark.slow
 
 SYNTHESIZE = "--select prompt_specs,images,dialogues --partition-range 'animal|0001...scene|0001'"
 

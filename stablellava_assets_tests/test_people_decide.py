@@ -13,6 +13,8 @@ from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
+pytestmark = pytest.mark.slow
+
 RANGE = "--partition-range 'animal|0001...scene|0001'"
 FILTER = f"--select filtered_pairs {RANGE}"
 SETTINGS: dict[str, Any] = {**SMALL, "gates": {"min_kept_pairs": 0}, "filters": {"prompt": {"max_keywords": 5}}}
@@ -102,9 +104,9 @@ def test_the_gallery_is_published_with_the_pairs(finished: Project) -> None:
 
 def test_the_gallery_of_every_pair_is_one_command(finished: Project, tmp_path: Path) -> None:
     command = f"stablellava gallery {tmp_path}/page --ability color --ability animal"
-    assert finished.shell(command).stdout.strip() == f"{tmp_path}/page/index.html: 2 batches, 2 of them rewritten"
-    assert "2 batches, 0 of them" in finished.shell(command).stdout
-    failed = finished.shell(f"stablellava gallery {tmp_path}/page --ability dinosaur", check=False)
+    assert finished.run(command).stdout.strip() == f"{tmp_path}/page/index.html: 2 batches, 2 of them rewritten"
+    assert "2 batches, 0 of them" in finished.run(command).stdout
+    failed = finished.run(f"stablellava gallery {tmp_path}/page --ability dinosaur", check=False)
     assert failed.stdout.strip() == (
         "Error: no pairs are published for ability 'dinosaur'; there are animal, color, scene"
     )
@@ -112,7 +114,7 @@ def test_the_gallery_of_every_pair_is_one_command(finished: Project, tmp_path: P
 
 def test_pairs_are_exported_by_one_command(finished: Project, tmp_path: Path) -> None:
     kept = finished.workspace.store.read_all(FILTERED_PAIRS)
-    shown = finished.shell(f"stablellava export huggingface {tmp_path}/out --split validation=0.2").stdout
+    shown = finished.run(f"stablellava export huggingface {tmp_path}/out --split validation=0.2").stdout
     rows = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     sizes = {split: len(of_split) for split, of_split in rows.items()}
     assert shown.strip() == (
@@ -133,7 +135,7 @@ def test_pairs_are_exported_by_one_command(finished: Project, tmp_path: Path) ->
 )
 def test_an_export_that_cannot_be_made_says_why(finished: Project, tmp_path: Path, arguments: str, told: str) -> None:
     (tmp_path / "file").write_text("")
-    failed = finished.shell(f"stablellava export {arguments.format(tmp_path)}", check=False)
+    failed = finished.run(f"stablellava export {arguments.format(tmp_path)}", check=False)
     assert failed.returncode != 0
     assert told in failed.stdout
     assert "Traceback" not in failed.stdout

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from stablellava_assets_tests.project import FEW_ABILITIES, ROOT, Project
+from stablellava_assets_tests.project import FEW_ABILITIES, ROOT, Project, run_script
 
 _SCRIPT = ROOT / "benchmarks/planned_rounds.py"
 
@@ -30,14 +28,10 @@ def test_it_tells_what_was_planned_and_what_came_of_it_under_each_seed(finished:
 
 @pytest.mark.parametrize("option", ["--rows", "--seeds"])
 def test_less_than_one_is_refused(option: str, tmp_path: Path) -> None:
-    told = _started(str(tmp_path), option, "0")
-    assert told.stderr.endswith(f"error: argument {option}: 0: give at least 1\n")
+    told = run_script(_SCRIPT, str(tmp_path), option, "0", cwd=tmp_path)
+    assert told.stdout.endswith(f"error: argument {option}: 0: give at least 1\n")
 
 
 def test_a_folder_without_a_demo_is_named(tmp_path: Path) -> None:
-    told = _started(str(tmp_path))
-    assert told.stderr == f"{tmp_path}: no tuned model is there; name the data folder of a finished `make demo`\n"
-
-
-def _started(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, _SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    told = run_script(_SCRIPT, str(tmp_path), cwd=tmp_path)
+    assert told.stdout == f"{tmp_path}: no tuned model is there; name the data folder of a finished `make demo`\n"

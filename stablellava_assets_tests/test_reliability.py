@@ -18,7 +18,7 @@ from stablellava_assets_tests.project import Project
 
 PARTITION = ("animal", "0001")
 SELECT = "--partition 'animal|0001' --select"
-MANY = 1500
+MANY = 500
 
 
 def kill_in_the_middle(project: Project, table: Table, at_least: int) -> None:
@@ -26,7 +26,7 @@ def kill_in_the_middle(project: Project, table: Table, at_least: int) -> None:
 
     It stands still while they are counted, so that it cannot finish meanwhile.
     """
-    process = project.start(f"dagster asset materialize {SELECT} {table.name}")
+    process = project.begin(f"dagster asset materialize {SELECT} {table.name}")
     journals = project.folder / "data/journal" / table.name
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -38,7 +38,7 @@ def kill_in_the_middle(project: Project, table: Table, at_least: int) -> None:
                 process.wait()
                 return
             os.killpg(process.pid, signal.SIGCONT)
-    raise AssertionError(f"{table.name} ended before it could be killed: {process.communicate()[0]}")
+    raise AssertionError(f"{table.name} ended before it could be killed: {process.wait().stdout}")
 
 
 def entries(path: Path) -> int:
@@ -82,16 +82,15 @@ def test_killed_in_the_middle_of_images_and_of_dialogues(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_four_processes_at_once(project: Project) -> None:
-    project.shell(
-        "dagster instance migrate"
-    )  # What the set-up does: Dagster's own tables cannot be created by four at once.
+    # What the set-up does: Dagster's own tables cannot be created by four at once.
+    project.run("dagster instance migrate")
     partitions = ["animal|0001", "animal|0002", "color|0001", "scene|0001"]
     processes = [
-        project.start(f"dagster asset materialize --select prompt_specs,images,dialogues --partition '{partition}'")
+        project.begin(f"dagster asset materialize --select prompt_specs,images,dialogues --partition '{partition}'")
         for partition in partitions
     ]
-    outputs = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0, 0], outputs
+    ended = [process.wait() for process in processes]
+    assert [done.returncode for done in ended] == [0, 0, 0, 0], [done.stdout for done in ended]
     counted = project.workspace.warehouse.query("SELECT ability, batch, count(*) AS n FROM dialogues GROUP BY ALL")
     assert {f"{row['ability']}|{row['batch']}" for row in counted.to_pylist()} == set(partitions)
     assert set(counted["n"].to_pylist()) == {48}

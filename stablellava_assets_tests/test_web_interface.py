@@ -18,6 +18,7 @@ import requests
 from PIL import Image
 
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets_tests.conftest import copy_of_finished
 from stablellava_assets_tests.project import BIN, Project
 
 QUERY = """
@@ -64,17 +65,25 @@ def wait_for_server(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def nodes(finished: Project) -> Iterator[dict[str, dict[str, Any]]]:
+def url(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the UI answers, started as people start it, of a finished project."""
+    project = copy_of_finished(seed, tmp_path_factory.mktemp("ui"))
     port = free_port()
-    server = finished.start(f"dagster-webserver --host 127.0.0.1 --port {port}")
-    url = f"http://127.0.0.1:{port}"
+    # Through a shell, as it is typed: an activated checkout has functions, too.
+    server = project.start(f"bash -c 'source {BIN}/activate && dagster dev --port {port}'")
     try:
-        wait_for_server(url)
-        answer = requests.post(f"{url}/graphql", json={"query": QUERY}, timeout=60).json()
-        yield {node["assetKey"]["path"][0]: node for node in answer["data"]["assetNodes"]}
+        wait_for_server(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.communicate()
+        # Its services may wait for each other when all are told to end at once.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def nodes(url: str) -> dict[str, dict[str, Any]]:
+    answer = requests.post(f"{url}/graphql", json={"query": QUERY}, timeout=60).json()
+    return {node["assetKey"]["path"][0]: node for node in answer["data"]["assetNodes"]}
 
 
 def metadata(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -155,23 +164,25 @@ def test_the_scores_are_a_table(nodes: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "typed", ["make -o {venv}/.ready ui UI_PORT={port} DAGSTER_HOME={home} VENV={venv}", "dagster dev --port {port}"]
-)
-def test_the_ui_starts_as_people_start_it(own: Project, typed: str) -> None:
-    port = free_port()
-    command = typed.format(port=port, home=own.dagster_home, venv=BIN.parent)
-    # Through a shell, as it is typed: an activated checkout has functions, too.
-    server = own.start(f"bash -c 'source {BIN}/activate && {command}'")
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for_server(url)
-        query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
-        (entry,) = requests.post(f"{url}/graphql", json={"query": query}, timeout=60).json()["data"][
-            "workspaceOrError"
-        ]["locationEntries"]
-        assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
-    finally:
-        # Its services may wait for each other when all are told to end at once.
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+def test_the_ui_starts_as_people_start_it(url: str) -> None:
+    query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+    (entry,) = requests.post(f"{url}/graphql", json={"query": query}, timeout=60).json()["data"]["workspaceOrError"][
+        "locationEntries"
+    ]
+    assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+
+
+def test_make_starts_it_in_the_same_way(project: Project, tmp_path: Path) -> None:
+    told = tmp_path / "bin/dagster"
+    told.parent.mkdir()
+    # What the services of `dagster dev` find their code and their history by: arguments, folder and environment.
+    told.write_text('#!/bin/sh\necho "dagster $*"; pwd; env | grep ^DAGSTER | sort\n')
+    told.chmod(0o755)
+    (tmp_path / ".ready").write_text("")
+    typed = project.shell(f"PATH={told.parent}:$PATH && dagster dev --port 3005").stdout
+    ready = f"-o {tmp_path}/.ready"
+    made = project.shell(f"make -s {ready} ui UI_PORT=3005 DAGSTER_HOME={project.dagster_home} VENV={tmp_path}").stdout
+    assert typed == made
+    assert f"DAGSTER_HOME={project.dagster_home}" in typed
+    assert "DAGSTER_MODULE_NAME" not in typed
+    assert typed.startswith("dagster dev --port 3005\n")

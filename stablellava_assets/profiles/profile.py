@@ -50,9 +50,10 @@ class StorageSettings(Document):
 
 
 class ScheduleSettings(Document):
-    """Schedule of the next batch of every ability; it has to be turned on in Dagster."""
+    """Schedule of the next batch of every ability, and the sensor that tunes; both have to be turned on in Dagster."""
 
     cron: str = Field("0 3 * * *", pattern=r"^\S+( \S+){4}$", description="Cron expression of five fields, in UTC.")
+    follow_seconds: int = Field(30, ge=1, description="Seconds between two evaluations of the sensor.")
 
 
 class Profile(Document):

@@ -1,4 +1,4 @@
-"""A real daemon process on a project's own Dagster instance."""
+"""A real daemon process on a project's own Dagster instance, and what that instance remembers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,71 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, TickStatus
+
 from stablellava_assets_tests.project import Project
+
+SENSOR, SCHEDULE = "follow_new_pairs", "next_batch_of_every_ability"
+_LOG = "daemon.log"
 
 
 @contextmanager
 def daemon_of(project: Project) -> Iterator[None]:
-    log = project.folder / "daemon.log"
-    process = project.start(f"dagster-daemon run > {log} 2>&1")
+    process = project.start(f"dagster-daemon run > {project.folder / _LOG} 2>&1")
     try:
         yield
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{log.read_text()[-6000:]}") from error
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = 180) -> None:
+def wait_for(project: Project, what: str, condition: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return
-        time.sleep(1)
-    raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.2)
+    said = (project.folder / _LOG).read_text()[-6000:]
+    raise AssertionError(f"waited {seconds} s for {what}\n{said}")
+
+
+def statuses(project: Project) -> list[DagsterRunStatus]:
+    """Of all runs, the newest first."""
+    with DagsterInstance.from_config(str(project.dagster_home)) as instance:
+        return [run.status for run in instance.get_runs()]
+
+
+def all_ended(project: Project) -> bool:
+    return set(statuses(project)) <= {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE}
+
+
+def wait_for_a_look(project: Project) -> None:
+    """Until the sensor has looked for new pairs once more, from now on, and whatever it asked for has ended."""
+    began = time.time()
+
+    def looked() -> bool:
+        with DagsterInstance.from_config(str(project.dagster_home)) as instance:
+            state = _state(instance, SENSOR)
+            ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=began)
+            return any(tick.status in (TickStatus.SUCCESS, TickStatus.SKIPPED) for tick in ticks)
+
+    wait_for(project, "the sensor to look", looked)
+    wait_for(project, "its runs to end", lambda: all_ended(project))
+
+
+def turn_on_the_schedule(project: Project) -> None:
+    """As if a minute ago, so that nobody waits for the minute that a cron expression can name."""
+    project.run(f"dagster schedule start {SCHEDULE}")
+    with DagsterInstance.from_config(str(project.dagster_home)) as instance:
+        state = _state(instance, SCHEDULE)
+        told = state.instigator_data
+        assert isinstance(told, ScheduleInstigatorData)
+        assert told.start_timestamp is not None
+        earlier = ScheduleInstigatorData(told.cron_schedule, told.start_timestamp - 60)
+        instance.update_instigator_state(state.with_data(earlier))
+
+
+def _state(instance: DagsterInstance, name: str) -> InstigatorState:
+    (state,) = (state for state in instance.all_instigator_state() if state.instigator_name == name)
+    return state

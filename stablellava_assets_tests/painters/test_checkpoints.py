@@ -9,9 +9,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +96,15 @@ def test_a_scheduler_that_does_not_fit(copied: Path) -> None:
     assert "painter.scheduler: unipc does not fit copied@" in refusal(copied, scheduler="unipc")
 
 
+ANSWERS = {"gated-model": (403, "GatedRepo"), "absent-model": (404, "RepoNotFound")}
+"""Status and code that the hub of these tests answers requests about a repository with."""
+
+
 class _Hub(BaseHTTPRequestHandler):
-    """A hub that answers every request alike."""
-
-    status, code = 401, "GatedRepo"
-
     def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("X-Error-Code", self.code)
+        status, code = next(answer for name, answer in ANSWERS.items() if name in self.path)
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
         self.send_header("X-Error-Message", "scripted")
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -115,49 +115,61 @@ class _Hub(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def hub(status: int, code: str) -> Iterator[str]:
-    handler = type("Hub", (_Hub,), {"status": status, "code": code})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What painters say whose hub refuses two models, and then cannot be reached.
 
-
-def refusal_from(address: str, home: Path) -> str:
-    """What a painter says when the hub is at ``address``, which its client reads as it is imported."""
+    One process asks, since its client reads the hub's address as it is imported; it does not wait between its tries.
+    """
     code = (
-        "from stablellava_assets_tests.painters.test_checkpoints import refusal; "
-        "print('said:', refusal('maker/gated-model'))"
+        "import json, sys, time; time.sleep = lambda seconds: None; "
+        f"from {__name__} import refusal; "
+        "print('said:', json.dumps(refusal(f'maker/{sys.argv[1]}')), flush=True); "
+        "print('said:', json.dumps(refusal(f'maker/{sys.argv[2]}')), flush=True); sys.stdin.readline(); "
+        "print('said:', json.dumps(refusal('maker/other-model')))"
     )
-    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    _, found, said = done.stdout.partition("said: ")
-    assert found, done.stdout + done.stderr
-    return said
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HOME": str(tmp_path_factory.mktemp("hub")),
+            "NO_PROXY": "127.0.0.1",
+        }
+        asking = subprocess.Popen(
+            [sys.executable, "-c", code, *ANSWERS],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert asking.stdout is not None
+        said = list(islice(asking.stdout, 2))
+        server.shutdown()
+    rest, _ = asking.communicate("\n")
+    assert asking.returncode == 0
+    told = [json.loads(line.removeprefix("said: ")) for line in [*said, rest]]
+    return dict(zip([*ANSWERS, "other-model"], told, strict=True))
 
 
 @pytest.mark.slow
-def test_a_gated_repository(tmp_path: Path) -> None:
-    with hub(403, "GatedRepo") as address:
-        said = refusal_from(address, tmp_path)
+def test_a_gated_repository(refused: dict[str, str]) -> None:
+    said = refused["gated-model"]
     assert "painter.model: maker/gated-model is gated: accept its licence" in said
     assert "HF_TOKEN" in said
 
 
 @pytest.mark.slow
-def test_a_name_that_the_hub_does_not_have(tmp_path: Path) -> None:
-    with hub(404, "RepoNotFound") as address:
-        assert "the hub has no maker/gated-model" in refusal_from(address, tmp_path)
+def test_a_name_that_the_hub_does_not_have(refused: dict[str, str]) -> None:
+    assert "the hub has no maker/absent-model" in refused["absent-model"]
 
 
 @pytest.mark.slow
-def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
-    said = refusal_from("http://127.0.0.1:9", tmp_path)
-    assert "maker/gated-model is not on this machine and the hub cannot be reached" in said
-    assert "hf download maker/gated-model" in said
+def test_a_hub_that_cannot_be_reached(refused: dict[str, str]) -> None:
+    said = refused["other-model"]
+    assert "maker/other-model is not on this machine and the hub cannot be reached" in said
+    assert "hf download maker/other-model" in said
 
 
 def test_a_key_covers_what_shapes_the_picture_and_nothing_else(sdxl: Path, tmp_path: Path) -> None:

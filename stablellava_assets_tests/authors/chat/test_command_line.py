@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from stablellava_assets.tables.identity import choose
@@ -20,6 +21,8 @@ from stablellava_assets_tests.authors.chat.model import MODEL, question_text, wr
 from stablellava_assets_tests.authors.chat.profiles import chat_profile
 from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
 from stablellava_assets_tests.project import Project
+
+pytestmark = pytest.mark.slow
 
 KEY = "sk-loopback-4f1d9c0a7be2"
 SELECT = "--partition-range 'animal|0001...color|0001' --select"
@@ -115,10 +118,10 @@ def test_the_key_is_nowhere(served: Served) -> None:
 
 
 def test_planning_a_finished_batch_costs_nothing_and_another_is_measured(served: Served) -> None:
-    shown = served.project.shell("stablellava plan animal color --batch 0001").stdout.splitlines()
+    shown = served.project.run("stablellava plan animal color --batch 0001").stdout.splitlines()
     assert next(line.split()[3:6] for line in shown if line.startswith("animal")) == ["12", "12", "0"]
     assert "Spent so far: $0.0" in shown[-1]
-    shown = served.project.shell("stablellava plan animal --batch 0002").stdout.splitlines()
+    shown = served.project.run("stablellava plan animal --batch 0002").stdout.splitlines()
     prompts, dialogues = (line.split() for line in shown if line.startswith("animal"))
     assert prompts == ["animal", "0002", "prompt_specs", "12", "0", "3", "300", "60", "0.0004", "measured"]
     assert dialogues[5:8] == ["12", "1,200", "240"]
@@ -127,7 +130,7 @@ def test_planning_a_finished_batch_costs_nothing_and_another_is_measured(served:
 def test_planning_without_a_past_is_an_estimate_and_leaves_nothing_behind(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", {})
     project.write_profile(chat_profile(tmp_path, "http://127.0.0.1:9/v1", budget_usd="2"))
-    shown = project.shell("stablellava plan").stdout.splitlines()
+    shown = project.run("stablellava plan").stdout.splitlines()
     planned = [line.split() for line in shown if re.match(r"(animal|color|scene) ", line)]
     assert [line[2] for line in planned] == ["prompt_specs", "dialogues"] * 3
     assert {line[-1] for line in planned} == {"estimated"}
@@ -135,8 +138,8 @@ def test_planning_without_a_past_is_an_estimate_and_leaves_nothing_behind(tmp_pa
     assert shown[-1] == "Spent so far: $0.0000; $2.0000 of $2 is left (author.endpoint.budget_usd)."
     assert not (project.folder / "data").exists()
     project.write_profile({})
-    assert project.shell("stablellava plan").stdout == "The embedded author asks no chat model.\n"
-    failed = project.shell("stablellava plan dinosaur", check=False)
+    assert project.run("stablellava plan").stdout == "The embedded author asks no chat model.\n"
+    failed = project.run("stablellava plan dinosaur", check=False)
     assert failed.stdout == "Error: no ability 'dinosaur'; this profile has animal, color, scene\n"
 
 
@@ -220,11 +223,11 @@ def test_whatever_a_model_writes_is_inert(poor: tuple[Project, list[str], Counts
         assert not re.search(r"[<>`*\[\]|]|USER:|://|javascript:", "".join(texts).replace("<image>", ""))
     reasons = {row["reason"] for row in dialogues if row["status"] == "failed"}
     assert any("holds an address" in reason for reason in reasons)
+    project.run("stablellava rebuild-warehouse")
     assert (
         "12 rows"
-        in project.shell(
-            "stablellava rebuild-warehouse && stablellava query \"SELECT count(*) || ' rows' AS n "
-            "FROM prompt_specs WHERE ability = 'color'\""
+        in project.run(
+            "stablellava query \"SELECT count(*) || ' rows' AS n FROM prompt_specs WHERE ability = 'color'\""
         ).stdout
     )
     names = [str(path.relative_to(project.folder)) for path in project.folder.rglob("*")]
@@ -235,15 +238,10 @@ def test_whatever_a_model_writes_is_inert(poor: tuple[Project, list[str], Counts
 
 def materialized(project: Project, asset: str) -> dict[str, dict[str, Any]]:
     """The latest metadata of each partition, from Dagster's own storage."""
-    code = (
-        "import dagster as dg, json, sys\n"
-        "with dg.DagsterInstance.get() as instance:\n"
-        "    events = instance.fetch_materializations(dg.AssetKey(sys.argv[1]), limit=50).records\n"
-        "    found = {}\n"
-        "    for event in reversed(events):\n"
-        "        metadata = event.asset_materialization.metadata\n"
-        "        found[event.partition_key] = {key: value.value for key, value in metadata.items()}\n"
-        "print(json.dumps(found, default=str))"
-    )
-    shown = project.shell(f"python -c '{code}' {asset} 2>/dev/null").stdout
-    return dict(json.loads(shown.splitlines()[-1]))
+    with dg.DagsterInstance.from_config(str(project.dagster_home)) as instance:
+        found = {}
+        for event in reversed(instance.fetch_materializations(dg.AssetKey(asset), limit=50).records):
+            told = event.asset_materialization
+            assert told is not None
+            found[str(event.partition_key)] = {key: value.value for key, value in told.metadata.items()}
+    return dict(json.loads(json.dumps(found, default=str)))

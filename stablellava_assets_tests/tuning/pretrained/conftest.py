@@ -11,11 +11,11 @@ from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
 from stablellava_assets_tests.tuning.pretrained.tunings import settings_for, tuned
 
 
-@pytest.fixture(name="base", scope="module")
+@pytest.fixture(name="base", scope="session")
 def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_llava(tmp_path_factory.mktemp("base") / "llava")
 
 
-@pytest.fixture(name="undisturbed", scope="module")
+@pytest.fixture(name="undisturbed", scope="session")
 def _undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> PretrainedResult:
     return tuned(settings_for(base), tmp_path_factory.mktemp("undisturbed") / "tuned")
