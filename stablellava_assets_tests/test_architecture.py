@@ -105,7 +105,7 @@ def test_only_the_dagster_layer_knows_dagster() -> None:
 
 
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python", "huggingface_hub": "huggingface-hub"}
-DISTRIBUTIONS |= {"great_expectations": "great-expectations"}
+DISTRIBUTIONS |= {"great_expectations": "great-expectations", "genai_prices": "genai-prices"}
 
 
 def test_every_imported_package_is_declared() -> None:

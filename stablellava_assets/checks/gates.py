@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite
@@ -100,7 +99,7 @@ class Gate:
 class Suite:
     """The gates of a table, how its rows become the frame they look at, and what is measured of the frame as a whole.
 
-    Each measure becomes a constant column. A measure that is None, as for too few rows, is skipped.
+    The measures are a frame of one row. A measure that is None, as for too few rows, is skipped.
     """
 
     table: Table
@@ -135,32 +134,42 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     Raises:
         GateError: an expectation raised instead of passing or failing.
     """
-    import great_expectations as gx
+    import pandas as pd
 
     columns = [column.name for column in suite.table.columns if column.type != IMAGE]
-    frame = suite.add_columns(_without_waiting(data.select(columns).to_pandas()))
-    measures = {name: value for name, value in suite.measure(frame, settings).items() if value is not None}
-    frame = frame.assign(**measures)
-    gates = [gate for gate in suite.gates if gate.measure is None or gate.measure in measures]
-    arguments = [gate.arguments(settings) for gate in gates]
-    expectations = [
-        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **given)
-        for gate, given in zip(gates, arguments, strict=True)
+    rows = suite.add_columns(_without_waiting(data.select(columns).to_pandas()))
+    measures = {name: value for name, value in suite.measure(rows, settings).items() if value is not None}
+    told = {gate: gate.arguments(settings) for gate in suite.gates if gate.measure is None or gate.measure in measures}
+    of_rows = {gate: given for gate, given in told.items() if given.get("column") not in measures}
+    of_whole = {gate: given for gate, given in told.items() if gate not in of_rows}
+    # Great Expectations pickles the whole frame twice to know it again.
+    named = {value for given in of_rows.values() for key, value in given.items() if key.startswith("column")}
+    rows = rows[[name for name in rows.columns if name in {*named, "status", suite.table.row_id}]]
+    results = _held(suite.table, of_rows, rows)
+    if of_whole:
+        results |= _held(suite.table, of_whole, pd.DataFrame([measures]))
+    return [
+        _with_reasons(gate, results[gate], suite, data) if gate in results else _untold(gate) for gate in suite.gates
     ]
-    frame = frame[_looked_at(frame.columns, suite.table.row_id, arguments)]
-    batch = _frames(suite.table.name).get_batch(batch_parameters={"dataframe": frame})
-    outcome = batch.validate(
-        gx.ExpectationSuite(name=suite.table.name, expectations=expectations),
-        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [suite.table.row_id]},
+
+
+def _held(table: Table, gates: Mapping[Gate, Mapping[str, Any]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
+    """What each gate, with its arguments, finds in the frame."""
+    import great_expectations as gx
+
+    expectations = [
+        getattr(gx.expectations, gate.expectation)(meta={"gate": gate.name}, **given) for gate, given in gates.items()
+    ]
+    outcome = (
+        _frames(table.name)
+        .get_batch(batch_parameters={"dataframe": frame})
+        .validate(
+            gx.ExpectationSuite(name=table.name, expectations=expectations),
+            result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [table.row_id]},
+        )
     )
     results = {result.expectation_config.meta["gate"]: result for result in outcome.results}
-    bounds = {gate.name: _bounds(given) for gate, given in zip(gates, arguments, strict=True)}
-    return [
-        _with_reasons(gate, _read(gate, results[gate.name], bounds[gate.name], suite.table.row_id), suite, data)
-        if gate in gates
-        else _untold(gate)
-        for gate in suite.gates
-    ]
+    return {gate: _read(gate, results[gate.name], _bounds(given), table.row_id) for gate, given in gates.items()}
 
 
 def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) -> GateResult:
@@ -177,15 +186,6 @@ def _bounds(given: Mapping[str, Any]) -> str:
     least, most = given.get("min_value"), given.get("max_value")
     named = [f"at least {plain(least)}"] if least is not None else []
     return " and ".join([*named, *([f"at most {plain(most)}"] if most is not None else [])])
-
-
-def _looked_at(columns: Iterable[str], row_id: str, arguments: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The columns that some expectation names. Great Expectations pickles the whole frame twice to know it again."""
-    named = [
-        str(value) for given in arguments for key, value in given.items() if key.startswith(("column", "row_cond"))
-    ]
-    words = {word for value in named for word in re.findall(r"\w+", value)} | {row_id}
-    return [column for column in columns if column in words]
 
 
 def _untold(gate: Gate) -> GateResult:

@@ -14,11 +14,26 @@ from pydantic import Field, RootModel
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.yaml_documents import Document, load_document
 
-BUILT_IN_PRICES = Path(__file__).parent / "prices.yaml"
 PICO = Decimal("0.000000000001")
 """Costs are whole picodollars, so that sums are exact: a token at a dollar per million costs a million of them."""
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_PICTURE_TOKENS = {
+    "gpt-4o": 1445,
+    "gpt-4o-mini": 48169,
+    "gpt-4.1": 1445,
+    "gpt-4.1-mini": 2489,
+    "gpt-4.1-nano": 3779,
+    "gpt-5": 1190,
+    "gpt-5-mini": 2489,
+    "gpt-5-nano": 3779,
+    "gpt-3.5-turbo": 2000,
+    "o3": 1275,
+    "o4-mini": 2642,
+}
+"""The most input tokens that one picture counts as, by model, which budgets reserve; of another model that is priced, the most of these."""
+_SIMPLE = {"input_mtok", "cache_read_mtok", "output_mtok", "web_searches_kcount", "storage_searches_kcount"}
+"""Prices that a request costs its tokens' worth by; a model with others, as for pictures or long prompts, is not priced by ours."""
 _Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
 
 
@@ -58,18 +73,17 @@ class Price:
 def price_of(settings: EndpointSettings) -> Price | None:
     """The price of the endpoint's model in its mode; None if it is not known.
 
-    The user's file comes first. The built-in list is OpenAI's, so it counts for OpenAI and Azure only. A dated model, as
-    in ``gpt-4o-mini-2024-07-18``, has the price of the undated one unless it is listed itself.
+    The user's file comes first, then OpenAI's own prices (of the package genai-prices), which count for OpenAI and Azure
+    only. A dated model, as in ``gpt-4o-mini-2024-07-18``, has the price of the undated one unless it is listed itself.
 
     Raises:
         DocumentError: the user's file has a mistake; file, line, key and reason are named.
     """
-    listed: dict[str, ListedPrice] = {}
-    if settings.is_official:
-        listed |= _read(BUILT_IN_PRICES)
-    if settings.prices is not None:
-        listed |= _read(settings.prices)
-    found = listed.get(settings.model) or listed.get(_DATED.sub("", settings.model))
+    names = (settings.model, _DATED.sub("", settings.model))
+    listed = {} if settings.prices is None else _read(settings.prices)
+    found = listed.get(names[0]) or listed.get(names[1])
+    if found is None and settings.is_official:
+        found = _official(names[0]) or _official(names[1])
     if found is None:
         return None
     share = Decimal("0.5") if settings.mode == "batch" else Decimal(1)
@@ -80,6 +94,26 @@ def price_of(settings: EndpointSettings) -> Price | None:
         output=_per_token(found.output * share),
         picture_tokens=found.picture_tokens,
         picture=found.picture,
+    )
+
+
+def _official(model: str) -> ListedPrice | None:
+    """OpenAI's price of a model; None if it has none, or one that is more than three prices of tokens."""
+    from genai_prices import Usage, calc_price
+
+    try:
+        found = calc_price(Usage(), model, provider_id="openai")
+    except LookupError:
+        return None
+    prices = {name: value for name, value in vars(found.model_price).items() if value is not None}
+    given, cached, written = (prices.get(name) for name in ("input_mtok", "cache_read_mtok", "output_mtok"))
+    if not (prices.keys() <= _SIMPLE and isinstance(given, Decimal) and isinstance(written, Decimal)):
+        return None
+    return ListedPrice(
+        input=given,
+        cached_input=cached if isinstance(cached, Decimal) else None,
+        output=written,
+        picture_tokens=_PICTURE_TOKENS.get(found.model.id, max(_PICTURE_TOKENS.values())),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
-from stablellava_assets.endpoint.prices import price_of
+from stablellava_assets.endpoint.prices import Price, price_of
 from stablellava_assets.endpoint.requests import body_of, chat_request
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.yaml_documents import DocumentError
@@ -86,6 +86,44 @@ def test_openai_gets_no_more_schema_than_it_takes() -> None:
     assert item_of(settings_of(base_url="http://localhost/v1"))["properties"]["name"]["maxLength"] == 10
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "cached", "written", "picture_tokens"),
+    [
+        ("gpt-4o", "2.50", "1.25", "10.00", 1445),
+        ("gpt-4o-mini", "0.15", "0.075", "0.60", 48169),
+        ("gpt-4.1", "2.00", "0.50", "8.00", 1445),
+        ("gpt-4.1-mini", "0.40", "0.10", "1.60", 2489),
+        ("gpt-4.1-nano", "0.10", "0.025", "0.40", 3779),
+        ("gpt-5", "1.25", "0.125", "10.00", 1190),
+        ("gpt-5-mini", "0.25", "0.025", "2.00", 2489),
+        ("gpt-5-nano", "0.05", "0.005", "0.40", 3779),
+        ("gpt-3.5-turbo", "0.50", "0.50", "1.50", 2000),
+        ("o3", "2.00", "0.50", "8.00", 1275),
+        ("o4-mini", "1.10", "0.275", "4.40", 2642),
+    ],
+)
+def test_models_cost_what_they_cost_in_the_list_that_was_kept_by_hand(
+    model: str, given: str, cached: str, written: str, picture_tokens: int
+) -> None:
+    price = price_of(settings_of(model=model))
+    assert price is not None
+    dollars = [Decimal(each) / 1_000_000 for each in (given, cached, written)]
+    assert price == Price(dollars[0], dollars[1], dollars[2], picture_tokens)
+
+
+def test_budgets_reserve_the_most_for_a_picture_of_a_model_whose_pictures_nobody_counted() -> None:
+    price = price_of(settings_of(model="gpt-5.1"))
+    assert price is not None
+    assert price.picture_tokens == 48169
+
+
+@pytest.mark.parametrize("model", ["gpt-5.4", "gpt-image-1.5", "gpt-realtime", "tts-1", "text-embedding-3-small"])
+def test_a_model_that_costs_more_than_three_prices_tell_is_the_users_to_list(model: str, tmp_path: Path) -> None:
+    assert price_of(settings_of(model=model)) is None
+    (tmp_path / "prices.yaml").write_text(f"{model}: {{input: 1, output: 2}}\n")
+    assert price_of(settings_of(model=model, prices=tmp_path / "prices.yaml")) is not None
+
+
 def test_the_built_in_list_is_openais() -> None:
     price = price_of(settings_of())
     assert price is not None
@@ -109,6 +147,8 @@ def test_a_users_prices_come_first(tmp_path: Path) -> None:
     price = price_of(settings_of(prices=tmp_path / "prices.yaml"))
     assert price is not None
     assert price.cost(1_000_000, 1_000_000, cached_tokens=1_000_000) == 3
+    dated = settings_of(prices=tmp_path / "prices.yaml", model="gpt-4o-mini-2024-07-18")
+    assert price_of(dated) == price
     mine = price_of(settings_of(prices=tmp_path / "prices.yaml", model="mine", base_url="http://localhost"))
     assert mine is not None
     assert mine.cost(1, 1) == Decimal("0.000000000001")

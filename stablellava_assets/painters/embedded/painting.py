@@ -139,7 +139,8 @@ def _without_main_module() -> Iterator[None]:
     """Hide ``__main__`` from workers that start meanwhile.
 
     A spawned process imports its parent's main module again. Under Dagster that is Dagster's command line, seconds of
-    imports a worker for nothing that painting needs.
+    imports a worker for nothing that painting needs. loky's workers import no main module, and take longer to start
+    (``benchmarks/painting_pool.py``).
     """
     with _main_module:
         main = sys.modules["__main__"]
