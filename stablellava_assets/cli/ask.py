@@ -8,8 +8,7 @@ import click
 
 from stablellava_assets.models.hub import is_folder, summary_of
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
-from stablellava_assets.profiles.profile import load_profile
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.profiles.workspace import workspace_of_environment
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 
@@ -48,7 +47,7 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
 
 
 def _newest() -> str:
-    workspace = Workspace(load_profile())
+    workspace = workspace_of_environment()
     rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
     if not rows:
         raise click.ClickException(

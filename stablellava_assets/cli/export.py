@@ -9,8 +9,7 @@ import click
 from stablellava_assets.exports.export import FORMATS, export_pairs
 from stablellava_assets.exports.selection import chosen_partitions
 from stablellava_assets.exports.splits import read_splits
-from stablellava_assets.profiles.profile import load_profile
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.profiles.workspace import workspace_of_environment
 
 
 @click.command()
@@ -34,7 +33,7 @@ def export(
     replace: bool,
 ) -> None:
     """Write the kept pairs to a new folder DESTINATION, as llava, huggingface or webdataset reads them."""
-    store = Workspace(load_profile()).store
+    store = workspace_of_environment().store
     partitions = chosen_partitions(store, abilities, batches)
     exported = export_pairs(format_name, store, partitions, destination, read_splits(written), replace=replace)
     sizes = ", ".join(f"{count:,} {split}" for split, count in exported.splits.items())

@@ -13,8 +13,7 @@ from stablellava_assets.evaluation.photographs.open_images import read_open_imag
 from stablellava_assets.evaluation.photographs.records import Photograph
 from stablellava_assets.evaluation.photographs.sample import sample_photographs
 from stablellava_assets.evaluation.photographs.writing import PhotographsError, write_folder
-from stablellava_assets.profiles.profile import load_profile
-from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.profiles.workspace import workspace_of_environment
 
 _NAMES_SHOWN = 12
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -64,7 +63,7 @@ def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarc
 
 
 def _write_questions(folder: Path, images: Path, labels: Labels, per_kind: int) -> None:
-    abilities = list(Workspace(load_profile()).catalog.values())
+    abilities = list(workspace_of_environment().catalog.values())
     broken: dict[str, str] = {}
     found = list(questions_about(labels, abilities, per_kind, broken))
     if not found:
@@ -88,5 +87,5 @@ def _broken(broken: Mapping[str, str]) -> str:
 
 
 def _write(folder: Path, found: Iterable[tuple[Photograph, Path]]) -> None:
-    written = write_folder(folder, found, Workspace(load_profile()).catalog)
+    written = write_folder(folder, found, workspace_of_environment().catalog)
     click.echo(f"{folder}: {written} questions. Set benchmark.photographs to it.")

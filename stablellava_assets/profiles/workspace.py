@@ -17,7 +17,7 @@ from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.planning.upcoming import next_batches
 from stablellava_assets.profiles.backends import make_author, make_painter
 from stablellava_assets.profiles.data_folder import DataFolder
-from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.profiles.profile import Profile, load_profile
 from stablellava_assets.report.folder import Report
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
@@ -113,3 +113,12 @@ class Workspace:
     def upcoming(self) -> dict[str, str]:
         """The next batch of each ability that is taught; those whose batches are all done are left out."""
         return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.taught)
+
+
+def workspace_of_environment() -> Workspace:
+    """The workspace of the profile that ``STABLELLAVA_PROFILE`` names.
+
+    Raises:
+        DocumentError: there is no such profile, or it has a mistake.
+    """
+    return Workspace(load_profile())

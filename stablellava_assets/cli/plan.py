@@ -1,0 +1,50 @@
+"""``stablellava plan``: what a run would cost, before it is started."""
+
+from __future__ import annotations
+
+import click
+
+from stablellava_assets.profiles.workspace import workspace_of_environment
+
+
+@click.command()
+@click.argument("abilities", nargs=-1)
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    help="Batch to plan, such as 0002; repeatable. [the next one of each ability]",
+)
+def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
+    """Print the requests to paid models in a run, and their cost, without sending any.
+
+    ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches by
+    the last scores (planning), the sizes are printed first.
+    """
+    from stablellava_assets.cli.spending import budget_lines, foreseen_plans, spending_plan, spending_table
+    from stablellava_assets.planning.plan_table import plan_table
+
+    workspace = workspace_of_environment()
+    known = workspace.taught
+    for name in abilities:
+        if name not in known:
+            raise click.ClickException(f"no ability {name!r}; this profile has {', '.join(known)}")
+    for batch in batches:
+        if batch not in workspace.profile.batch_keys:
+            raise click.ClickException(
+                f"no batch {batch!r}; this profile has 0001 to {workspace.profile.batch_keys[-1]}"
+            )
+    upcoming = {} if batches else workspace.upcoming()
+    partitions = [
+        (ability, batch)
+        for ability in abilities or known
+        for batch in batches or ([upcoming[ability]] if ability in upcoming else [])
+    ]
+    if not partitions:
+        click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
+    for sizes in foreseen_plans(workspace, partitions):
+        if sizes.rows:
+            click.echo(f"Prompts per ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
+    if plans := spending_plan(workspace, partitions):
+        click.echo(spending_table(plans))
+    click.echo(budget_lines(workspace))

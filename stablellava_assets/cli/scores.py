@@ -1,0 +1,23 @@
+"""``stablellava demo`` and ``scores``."""
+
+from __future__ import annotations
+
+import click
+
+from stablellava_assets.profiles.workspace import workspace_of_environment
+
+
+@click.command()
+def demo() -> None:
+    """Run one batch of every ability through the whole graph and print the scores."""
+    from stablellava_assets.cli.demo import run_demo
+
+    run_demo(workspace_of_environment())
+
+
+@click.command()
+def scores() -> None:
+    """Print the scores of the current checkpoint, one row per ability."""
+    from stablellava_assets.cli.demo import current_scores
+
+    click.echo(current_scores(workspace_of_environment()))
