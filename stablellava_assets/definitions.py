@@ -10,7 +10,7 @@ from stablellava_assets.defs.project import WORKSPACE
 from stablellava_assets.defs.resources import resources_of
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_package_module(dagster_layer),
+    assets=dg.load_assets_from_package_module(dagster_layer, include_specs=True),
     jobs=[BATCH_JOB, MEASURE_JOB],
     schedules=[next_batch_of_every_ability],
     sensors=[follow_new_pairs],

@@ -146,6 +146,8 @@ class Stage:
         for table, data in [*made.beside, (self._table, made.data)]:
             if not made.unchanged:
                 self._tables.store.publish(table, partition, data)
+                if table is not self._table:
+                    self._record(table, partition, {"dagster/row_count": data.num_rows})
             with self._journal(table, partition) as journal:
                 journal.discard()
 
@@ -195,10 +197,12 @@ class Stage:
     def _record_published(self, told: Mapping[Partition, Mapping[str, Any]]) -> None:
         """Partitions that passed are published although the step fails, so Dagster must know of them."""
         for partition, metadata in sorted(told.items()):
-            event = dg.AssetMaterialization(
-                self._table.name, partition="|".join(partition) or None, metadata={**metadata}
-            )
-            self._context.log_event(event)
+            self._record(self._table, partition, metadata)
+
+    def _record(self, table: Table, partition: Partition, metadata: Mapping[str, Any]) -> None:
+        """Tell Dagster of a table that is published without being an output of the step."""
+        key = "|".join(partition) if self._context.assets_def.partitions_def is not None else None
+        self._context.log_event(dg.AssetMaterialization(table.name, partition=key or None, metadata={**metadata}))
 
     def _failure(
         self, results: Mapping[Partition, list[GateResult]], quarantined: Mapping[Partition, Path]

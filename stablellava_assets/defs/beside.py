@@ -1,0 +1,26 @@
+"""Tables that a stage publishes beside its own. They are no step of a run, and stand in the lineage under the stage that makes them."""
+
+import dagster as dg
+
+from stablellava_assets.defs.project import OWNERS, PARTITIONS, column_schema
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ALIGNMENT_SCORES, ANSWER_JUDGEMENTS, REJECTED_PAIRS
+from stablellava_assets.tables.table import Table
+
+
+def _beside(table: Table, stage: str, group: str, *, partitioned: bool) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        deps=[stage],
+        description=table.description,
+        group_name=group,
+        owners=OWNERS,
+        kinds={"parquet"},
+        metadata=column_schema(table),
+        partitions_def=PARTITIONS if partitioned else None,
+    )
+
+
+rejected_pairs = _beside(REJECTED_PAIRS, "filtered_pairs", "filtering", partitioned=True)
+alignment_scores = _beside(ALIGNMENT_SCORES, "filtered_pairs", "filtering", partitioned=True)
+ability_answers = _beside(ABILITY_ANSWERS, "ability_scores", "evaluation", partitioned=False)
+answer_judgements = _beside(ANSWER_JUDGEMENTS, "ability_scores", "evaluation", partitioned=False)
