@@ -46,7 +46,7 @@ def test_what_a_bound_takes_goes_to_the_others_by_weight() -> None:
 
 
 def test_bounds_without_room_and_weights_without_meaning_are_refused() -> None:
-    with pytest.raises(ValueError, match="300 rows cannot be shared out"):
+    with pytest.raises(ValueError, match="300 rows cannot be allocated"):
         allocate({"a": 1, "b": 1}, 300, 1, 100)
     with pytest.raises(ValueError, match="b: the weight nan"):
         allocate({"a": 1, "b": float("nan")}, 100, 1, 100)
