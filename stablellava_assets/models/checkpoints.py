@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablellava_assets.models.names import model_source
+from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.models.quiet import quiet
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     source = model_source(named)
-    on_gpu = torch.cuda.is_available()
+    device = automatic_device()
     # These folders take milliseconds to read; a bar a file would bury the log.
     with quiet("transformers", warnings=True):
         model = AutoModelForImageTextToText.from_pretrained(
-            source.name, revision=source.revision, dtype="auto" if on_gpu else torch.float32
+            source.name, revision=source.revision, dtype="auto" if device == "cuda" else torch.float32
         )
         processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
-    return model.to("cuda" if on_gpu else "cpu"), processor
+    return model.to(device), processor
 
 
 def chat_template_of(folder: Path) -> str | None:

@@ -33,7 +33,25 @@ class C2paSettings(Document):
     private_key: UserPath = Field(description="PEM file of the signer's private key, not encrypted.")
 
 
-class DiffusionPainterSettings(Document):
+class _GeneratedPictureSettings(Document):
+    """Of painters whose pictures a model makes."""
+
+    min_spread: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
+    )
+
+    # Not part of any row key: a signature changes no pixel.
+    c2pa: C2paSettings | None = Field(
+        None,
+        exclude=True,
+        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
+    )
+
+
+class DiffusionPainterSettings(_GeneratedPictureSettings):
     """Any text-to-image checkpoint that diffusers loads. docs/painters.md has settings for the usual ones."""
 
     kind: Literal["diffusion"]
@@ -90,22 +108,9 @@ class DiffusionPainterSettings(Document):
         description="Times a blank, uniform or broken picture is painted again, with the next seed. Changing this repaints "
         "no picture, and tries again those that there are none of.",
     )
-    min_spread: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
-    )
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
         description="each: every row has its own seed; once: rows of one prompt share one picture, seeded by the prompt.",
-    )
-
-    # Not part of any row key: a signature changes no pixel.
-    c2pa: C2paSettings | None = Field(
-        None,
-        exclude=True,
-        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")
@@ -117,7 +122,7 @@ class DiffusionPainterSettings(Document):
         return self
 
 
-class ApiPainterSettings(Document):
+class ApiPainterSettings(_GeneratedPictureSettings):
     """An endpoint that answers OpenAI's image requests (``/images/generations``)."""
 
     kind: Literal["api"]
@@ -146,19 +151,6 @@ class ApiPainterSettings(Document):
         le=20,
         description="Times a uniform or broken picture is paid again, with the next seed. Changing this repaints no picture, and "
         "asks again for those that there are none of.",
-    )
-    min_spread: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        description="Standard deviation of the grey values (0 to 255) below which a picture is uniform.",
-    )
-
-    # Not part of any row key: a signature changes no pixel.
-    c2pa: C2paSettings | None = Field(
-        None,
-        exclude=True,
-        description="Sign what is painted from now on (C2PA); unset: pictures are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")
