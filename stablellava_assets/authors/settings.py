@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -46,15 +46,7 @@ class DialogueQuotas(Document):
 
     def of_kinds(self) -> dict[DialogueKind, float]:
         """The quotas by kind."""
-        return {
-            "describe": self.describe,
-            "what": self.what,
-            "yes_no": self.yes_no,
-            "either_or": self.either_or,
-            "misleading": self.misleading,
-            "negative_presupposition": self.negative_presupposition,
-            "multi_turn": self.multi_turn,
-        }
+        return {kind: getattr(self, kind) for kind in get_args(DialogueKind)}
 
 
 class ChatAuthorSettings(Document):

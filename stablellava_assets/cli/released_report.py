@@ -13,6 +13,7 @@ from stablellava_assets.filters.rules.dialogue_rules import check_answers
 from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.rules.subject_rules import check_naming
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.text.tables import aligned_table
 from stablellava_assets.text.word_forms import lemmas
 
 
@@ -73,14 +74,7 @@ def released_table(report: Sequence[ReleasedCounts]) -> str:
         for field in fields(ReleasedCounts)
         if field.name != "file"
     ]
-    lines.insert(0, ["", *(counts.file for counts in report)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    )
+    return aligned_table(["", *(counts.file for counts in report)], lines)
 
 
 def _count(path: Path, settings: FilterSettings) -> ReleasedCounts:

@@ -21,6 +21,7 @@ from stablellava_assets.tables.rows import PlannedRow, is_settled
 from stablellava_assets.tables.schemas import DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import Table
+from stablellava_assets.text.tables import aligned_table
 
 _NOT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
 
@@ -85,15 +86,8 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
     )
     stages = list(dict.fromkeys(plan.stage for plan in plans))
     totals = [_total(stage, [plan for plan in plans if plan.stage == stage]) for stage in stages]
-    lines = [names, *(_cells(plan) for plan in [*plans, *totals, _total("all", plans)])]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
-    rendered = [
-        "  ".join(_aligned(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
-        for line in lines
-    ]
-    rendered.insert(len(plans) + 1, "-" * len(rendered[0]))
-    rendered.insert(1, "-" * len(rendered[0]))
-    return "\n".join(line.rstrip() for line in rendered)
+    rows = [_cells(plan) for plan in [*plans, *totals, _total("all", plans)]]
+    return aligned_table(names, rows, left=(0, 1, 2, 9), rules=(0, len(plans)), rule_gap="--")
 
 
 def budget_lines(workspace: Workspace) -> str:
@@ -230,7 +224,3 @@ def _cells(plan: StagePlan) -> tuple[str, ...]:
         "unknown" if spent.cost_usd is None else f"{spent.cost_usd:.4f}",
         basis,
     )
-
-
-def _aligned(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if 3 <= column <= 8 else cell.ljust(width)

@@ -43,14 +43,17 @@ def pair_sheet(pairs: Iterable[Mapping[str, Any]], pictures: Mapping[str, bytes]
 
 def plot(png: bytes, alternative: str) -> dg.MarkdownMetadataValue:
     """A plot inside the page."""
-    return dg.MetadataValue.md(f"![{alternative}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    return _picture(png, "png", alternative)
 
 
 def _sheet(cells: list[tuple[bytes, str]], caption_lines: int) -> dg.MarkdownMetadataValue:
     if not cells:
         return dg.MetadataValue.md("nothing to show")
-    encoded = base64.b64encode(contact_sheet(cells, _COLUMNS, caption_lines)).decode()
-    return dg.MetadataValue.md(f"![contact sheet](data:image/jpeg;base64,{encoded})")
+    return _picture(contact_sheet(cells, _COLUMNS, caption_lines), "jpeg", "contact sheet")
+
+
+def _picture(data: bytes, kind: str, alternative: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![{alternative}](data:image/{kind};base64,{base64.b64encode(data).decode()})")
 
 
 def _rows(data: pa.Table, columns: list[str]) -> Iterable[dict[str, Any]]:

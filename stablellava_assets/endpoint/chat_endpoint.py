@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,12 +14,12 @@ from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.rate_limits.throttle import Throttle
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tables.schemas import FAILED
 
 if TYPE_CHECKING:
     from stablellava_assets.endpoint.live import LiveCall
 
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 Instead = Callable[[ChatOutcome], Iterable[ChatRequest] | None]
 """The requests to ask in the place of one that failed; None for none."""
@@ -130,7 +129,7 @@ def _outcomes(
     call: LiveCall, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
 ) -> Iterator[ChatOutcome]:
     source, more = iter(requests), True
-    reported = time.monotonic()
+    pace = Pace()
     with call:
         while more or call.unfinished:
             while more and call.has_room:
@@ -141,8 +140,7 @@ def _outcomes(
                     call.submit(request)
             outcome = call.next_outcome(timeout=1.0) if call.unfinished else None
             progress.sample()
-            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-                reported = time.monotonic()
+            if pace.is_due():
                 report(progress.line())
             if outcome is not None:
                 yield outcome

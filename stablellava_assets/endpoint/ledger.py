@@ -20,6 +20,7 @@ from stablellava_assets.endpoint.prices import PICO
 from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
 from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.tables.sqlite import open_sqlite
 
 _VERSION = 1
 _LONGEST_WAIT_S = 120.0
@@ -111,9 +112,7 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"):
-                self._connection = sqlite3.connect(
-                    path, timeout=_LONGEST_WAIT_S, isolation_level=None, check_same_thread=False
-                )
+                self._connection = open_sqlite(path, wait_s=_LONGEST_WAIT_S, any_thread=True)
                 self._set_up()
         except (sqlite3.Error, OSError) as error:
             raise LedgerError(
@@ -253,8 +252,6 @@ class Ledger:
 
     def _set_up(self) -> None:
         connection = self._connection
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
         ((version,),) = connection.execute("PRAGMA user_version")
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from itertools import accumulate
 
 from stablellava_assets.endpoint.usage import Usage
+from stablellava_assets.pictures.figures import png_of
 
 _MOST_BARS = 60
 
@@ -33,6 +33,4 @@ def usage_chart(usage: Usage) -> bytes:
     above.plot([0, *ends], [0.0, *accumulate(amounts)], color="#2f6fde")
     above.set_ylabel("US dollars so far" if priced else "tokens so far", color="#2f6fde")
     above.set_ylim(bottom=0)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
+    return png_of(figure, dpi=80)

@@ -11,6 +11,7 @@ from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.text.tables import table
 
 Line = tuple[str, ...]
 NO_PHOTOGRAPHS = (
@@ -44,7 +45,7 @@ def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
             parts.append(_heading(benchmark, rows))
         parts.append(_accuracies(rows, markdown=markdown))
         if figures := _yes_no_figures(rows):
-            parts.append(_table(_YES_NO_HEADER, figures, markdown=markdown, ruled=False))
+            parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)
     return "\n\n".join(parts)
@@ -82,7 +83,7 @@ def _accuracies(rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     header = (*_HEADER, *kinds, *(("mean grade",) if graded else ()))
     abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
     lines = [_line(by_key, ability, kinds, graded=graded) for ability in abilities]
-    return _table(header, lines, markdown=markdown, ruled=True)
+    return table(header, lines, markdown=markdown, rules=(0, len(lines) - 1))
 
 
 def _line(
@@ -125,23 +126,6 @@ def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
         for model in ("base", "tuned")
         if (row := by_key.get((ability, model))) is not None
     ]
-
-
-def _table(header: Line, rows: Sequence[Line], *, markdown: bool, ruled: bool) -> str:
-    """The table; ``ruled`` sets off its last row in a terminal."""
-    if markdown:
-        lines = [header, ("---", *("---:" for _ in header[1:])), *rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
-    rule = tuple("-" * width for width in widths)
-    lines = [header, rule, *rows[:-1], *((rule,) if ruled else ()), *rows[-1:]]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
 
 
 def _share(row: Mapping[str, Any] | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablellava_assets.models.names import model_source
+from stablellava_assets.models.precision import automatic_device
+from stablellava_assets.models.quiet import quiet
 
 if TYPE_CHECKING:
     from transformers import LlavaProcessor, PreTrainedModel
@@ -24,13 +24,14 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     source = model_source(named)
-    on_gpu = torch.cuda.is_available()
-    with _without_progress_bars():
+    device = automatic_device()
+    # These folders take milliseconds to read; a bar a file would bury the log.
+    with quiet("transformers", warnings=True):
         model = AutoModelForImageTextToText.from_pretrained(
-            source.name, revision=source.revision, dtype="auto" if on_gpu else torch.float32
+            source.name, revision=source.revision, dtype="auto" if device == "cuda" else torch.float32
         )
         processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
-    return model.to("cuda" if on_gpu else "cpu"), processor
+    return model.to(device), processor
 
 
 def chat_template_of(folder: Path) -> str | None:
@@ -44,21 +45,7 @@ def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: P
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    with _without_progress_bars():
+    with quiet("transformers", warnings=True):
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
     partial.rename(folder)
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """These folders take milliseconds to read; a bar a file would bury the log."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

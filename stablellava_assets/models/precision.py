@@ -1,4 +1,4 @@
-"""The precision that a device computes in where the profile leaves it open."""
+"""The device that computes, and its precision, where the profile leaves them open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+
+def automatic_device() -> str:
+    """The GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def automatic_dtype(device: str) -> torch.dtype:

@@ -34,7 +34,25 @@ class C2paSettings(Document):
     private_key: UserPath = Field(description="PEM file of the signer's private key, not encrypted.")
 
 
-class DiffusionPainterSettings(Document):
+class _GeneratedPictureSettings(Document):
+    """Settings of painters whose images a model makes."""
+
+    min_spread: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        description="Minimum standard deviation of the grey values (0 to 255); an image with less is uniform.",
+    )
+
+    # Not part of any row key: a signature changes no pixel.
+    c2pa: C2paSettings | None = Field(
+        None,
+        exclude=True,
+        description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
+    )
+
+
+class DiffusionPainterSettings(_GeneratedPictureSettings):
     """Any text-to-image checkpoint that diffusers loads. docs/painters.md has settings for the usual ones."""
 
     kind: Literal["diffusion"]
@@ -100,22 +118,9 @@ class DiffusionPainterSettings(Document):
         description="Number of retries for a blank, uniform or broken image, each with the next seed. Changing this keeps "
         "existing images and retries the missing ones.",
     )
-    min_spread: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        description="Minimum standard deviation of the grey values (0 to 255); an image with less is uniform.",
-    )
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
         description="each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt.",
-    )
-
-    # Not part of any row key: a signature changes no pixel.
-    c2pa: C2paSettings | None = Field(
-        None,
-        exclude=True,
-        description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")
@@ -127,7 +132,7 @@ class DiffusionPainterSettings(Document):
         return self
 
 
-class ApiPainterSettings(Document):
+class ApiPainterSettings(_GeneratedPictureSettings):
     """An endpoint that answers OpenAI's image requests (``/images/generations``)."""
 
     kind: Literal["api"]
@@ -156,19 +161,6 @@ class ApiPainterSettings(Document):
         le=20,
         description="Number of paid retries for a uniform or broken image, each with the next seed. Changing this keeps "
         "existing images and retries the missing ones.",
-    )
-    min_spread: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        description="Minimum standard deviation of the grey values (0 to 255); an image with less is uniform.",
-    )
-
-    # Not part of any row key: a signature changes no pixel.
-    c2pa: C2paSettings | None = Field(
-        None,
-        exclude=True,
-        description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
     )
 
     @model_validator(mode="after")

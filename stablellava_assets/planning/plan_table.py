@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stablellava_assets.planning.batch_plan import BatchPlan, was_begun
+from stablellava_assets.text.tables import table
 
 _HEADER = ("ability", "accuracy", "at least", "kept", "weight", "rows")
 
@@ -20,17 +21,7 @@ def plan_table(plan: BatchPlan, *, markdown: bool) -> str:
         )
         for row in plan.rows
     ]
-    if markdown:
-        lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(len(line[column]) for line in [_HEADER, *rows]) for column in range(len(_HEADER))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in [_HEADER, *rows]
-    )
+    return table(_HEADER, rows, markdown=markdown)
 
 
 def _number(value: float | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.pictures.figures import png_of
 from stablellava_assets.report.paper import mean_note, reported
 from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 
@@ -58,7 +58,7 @@ def scores_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | Non
     axes.set_xlabel("accuracy, with 95 % Wilson intervals")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _draw_intervals(axes: Any, rows: Sequence[Mapping[str, Any]], places: Sequence[float]) -> None:
@@ -110,7 +110,7 @@ def radar_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     if radar.numbered:
         _list_names(figure, abilities)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _list_names(figure: Figure, abilities: Sequence[str]) -> None:
@@ -149,15 +149,4 @@ def loss_chart(curve: Sequence[tuple[int, float]]) -> bytes:
     axes.set_ylabel("loss")
     axes.set_yscale("log")
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    """With a palette, as a few flat colours and their edges take a third of the bytes that way."""
-    from PIL import Image
-
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=100)
-    with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    return png_of(figure)

@@ -12,15 +12,13 @@ import pyarrow as pa
 
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.sqlite import open_sqlite
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import Table
 
 
 class RowJournal:
-    """Rows appended as they finish, durable against the death of the process once :meth:`append` returns.
-
-    SQLite's write-ahead log does the work: a torn write is rolled back on the next opening.
-    """
+    """Rows appended as they finish, durable against the death of the process once :meth:`append` returns."""
 
     def __init__(self, folder: Path, table: Table, partition: Partition) -> None:
         self._table = table
@@ -30,11 +28,7 @@ class RowJournal:
 
     def __enter__(self) -> Self:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._path, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS finished (row_data BLOB NOT NULL)")
+            self._connection = open_sqlite(self._path, "CREATE TABLE IF NOT EXISTS finished (row_data BLOB NOT NULL)")
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"{self._path}: cannot be opened ({error}); delete it to start this partition over"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT, OF_ROW, OF_SETTING
 from stablellava_assets.tables.table import Table
@@ -16,7 +17,6 @@ from stablellava_assets.tables.table import Table
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal
 
-_SECONDS_BETWEEN_REPORTS = 5.0
 _ROWS_KEPT_TOGETHER = 256
 
 
@@ -163,7 +163,7 @@ def _make_missing(
     if len(wanted) != len(missing):
         raise ValueError(f"{table.name}: the plan holds an id twice")
     made: list[pa.RecordBatch] = []
-    started = reported = time.monotonic()
+    started, pace = time.monotonic(), Pace()
     for rows in _finished_together(make(missing)) if missing else ():
         for row in rows:
             asked_for = wanted.pop(row[table.row_id], None)
@@ -172,11 +172,9 @@ def _make_missing(
             row["run_id"] = run_id
             _blame(table, row, asked_for.settings_key)
         made.append(journal.append(rows))
-        now = time.monotonic()
-        if now - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = now
+        if pace.is_due():
             done = len(missing) - len(wanted)
-            report(f"{done} of {len(missing)} rows, {done / (now - started):.0f} rows/s")
+            report(f"{done} of {len(missing)} rows, {done / (time.monotonic() - started):.0f} rows/s")
     if wanted:
         raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
     return pa.Table.from_batches(made, table.schema)

@@ -20,7 +20,7 @@ from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, mod
 
 _KILLED = """
 import os, pathlib, signal, sys
-from stablellava_assets.tuning import resuming
+from stablellava_assets.tuning.embedded import resuming
 from stablellava_assets.tuning.embedded.training import tune
 from stablellava_assets_tests.tuning.tiny import SETTINGS, examples
 

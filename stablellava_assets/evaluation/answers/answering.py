@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.tables.pace import Pace
 
 if TYPE_CHECKING:
     from PIL import Image
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
-
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 class UnaskableError(ExplainedError, ValueError):
@@ -78,7 +76,7 @@ def answers_of(
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
     _refuse_special_tokens(questions, names, processor)
-    reported, done = time.monotonic(), 0
+    pace, done = Pace(), 0
     waiting = deque(_batches(questions, batch_size, max_new_tokens))
     while waiting:
         limit, batch = waiting.popleft()
@@ -96,8 +94,7 @@ def answers_of(
             continue
         yield from zip(batch, said, strict=True)
         done += len(batch)
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
+        if pace.is_due():
             progress(f"{done} of {len(questions)} questions answered")
 
 

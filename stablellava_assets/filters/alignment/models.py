@@ -11,6 +11,7 @@ from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
 from stablellava_assets.models.names import located
+from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
@@ -124,7 +125,7 @@ def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, Pro
     import torch
     from transformers import AutoProcessor
 
-    on_gpu = torch.cuda.is_available()
-    model = load_pretrained(setting, name, kind, dtype="auto" if on_gpu else torch.float32)
+    device = automatic_device()
+    model = load_pretrained(setting, name, kind, dtype="auto" if device == "cuda" else torch.float32)
     processor = load_pretrained(setting, name, AutoProcessor)
-    return model.eval().to("cuda" if on_gpu else "cpu"), processor
+    return model.eval().to(device), processor

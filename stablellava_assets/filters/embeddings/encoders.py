@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
 from stablellava_assets.models.hub import place_of
 from stablellava_assets.models.loading import load_pretrained
+from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.pictures.decoding import upright
 from stablellava_assets.tables.identity import content_key
 
@@ -134,10 +135,9 @@ def _unit(vectors: Any) -> NDArray[np.float32]:
 
 
 def _load_model(setting: str, name: str) -> Any:
-    import torch
     from transformers import AutoModel
 
-    return load_pretrained(setting, name, AutoModel).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return load_pretrained(setting, name, AutoModel).eval().to(automatic_device())
 
 
 def _model_key(setting: str, name: str) -> str:

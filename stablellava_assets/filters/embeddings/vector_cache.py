@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
+from stablellava_assets.tables.sqlite import open_sqlite
 
 ItemT = TypeVar("ItemT")
 _AT_ONCE = 256
 _WAIT = 600.0
+_SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID"
 
 
 class VectorCache(Generic[ItemT]):
@@ -37,11 +39,7 @@ class VectorCache(Generic[ItemT]):
             keys: content hashes.
             read: gives the items of the keys that are missing; those it leaves out get no vector.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        with closing(open_sqlite(self._path, _SCHEMA, wait_s=_WAIT)) as connection:
             wanted = list(dict.fromkeys(keys))
             known = _known(connection, wanted)
             missing = [key for key in wanted if key not in known]

@@ -24,6 +24,7 @@ from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.sqlite import open_sqlite
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.text.normalized import normalized_text
 
@@ -31,9 +32,7 @@ _VERSION = 4
 """Raise it when keys are made or stored otherwise: the file then has another name, and older ones are deleted."""
 
 _WAIT = 600.0
-_CACHE_KIB = 64 * 1024
-_PAGE = 16 * 1024
-_MAPPED = 16 * 1024**3
+_PRAGMAS = {"page_size": 16 * 1024, "mmap_size": 16 * 1024**3, "cache_size": -64 * 1024}
 _ROUNDING = 1e-3
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS partitions (
@@ -177,17 +176,10 @@ class KeptIndex:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             for path in self._outdated:
                 path.unlink(missing_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)) as connection:
-                connection.execute(f"PRAGMA page_size={_PAGE}")
-                connection.execute(f"PRAGMA mmap_size={_MAPPED}")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-                connection.executescript(_SCHEMA)
+            with closing(open_sqlite(self.path, _SCHEMA, wait_s=_WAIT, pragmas=_PRAGMAS)) as connection:
                 yield connection
         except sqlite3.DatabaseError as error:
             raise KeptIndexError(

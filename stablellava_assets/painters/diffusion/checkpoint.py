@@ -22,8 +22,8 @@ from stablellava_assets.models.hub import (
 )
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.models.precision import automatic_dtype
+from stablellava_assets.models.quiet import quiet
 from stablellava_assets.painters.base import PainterError
-from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.identity import content_key
 
@@ -96,7 +96,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
             identity,
         )
     try:
-        with quiet():
+        with quiet("diffusers", "transformers"):
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
                 place_of(settings.model),
                 revision=settings.revision,

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablellava_assets.abilities.prompt_format import fragments_of, without_brackets
+from stablellava_assets.models.quiet import quiet
 from stablellava_assets.painters.diffusion.pipeline_call import prompt_limit, refuse_emphasis, takes_negative_prompt
-from stablellava_assets.painters.diffusion.quiet import quiet
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class PromptEncoder:
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
-        with quiet():
+        with quiet("diffusers", "transformers"):
             from diffusers import (
                 FluxPipeline,
                 StableDiffusion3Pipeline,
@@ -47,7 +47,7 @@ class PromptEncoder:
         guided, limit = takes_negative_prompt(pipeline, settings), prompt_limit(pipeline, settings)
         self._encode: Callable[[str, str], Conditioning]
         if isinstance(pipeline, (StableDiffusionPipeline, StableDiffusionXLPipeline)):
-            with quiet():
+            with quiet("diffusers", "transformers"):
                 self._encode = _Clip(pipeline, settings.emphasis, device, guided).encode
         elif isinstance(pipeline, (StableDiffusion3Pipeline, FluxPipeline)):
             tokens = settings.max_prompt_tokens or _T5_TOKENS
@@ -64,7 +64,7 @@ class PromptEncoder:
         """
         import torch
 
-        with torch.no_grad(), quiet():
+        with torch.no_grad(), quiet("diffusers", "transformers"):
             return self._encode(prompt, negative)
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_SECONDS_BETWEEN_LINES = 5.0
+from stablellava_assets.tables.pace import Pace
+
 _CURVE_POINTS = 200
 
 
@@ -20,7 +21,7 @@ class TrainingReport:
         self._every = max(1, steps // _CURVE_POINTS)
         self._losses: list[float] = []
         self._done = self._first = 0
-        self._started = self._said = time.monotonic()
+        self._started, self._pace = time.monotonic(), Pace()
 
     def state(self) -> dict[str, Any]:
         """What :meth:`load_state` goes on from."""
@@ -46,10 +47,8 @@ class TrainingReport:
         if self._done % self._every == 0 or self._done == self._steps:
             self.curve.append((self._done, sum(self._losses) / len(self._losses)))
             self._losses = []
-        now = time.monotonic()
-        if now - self._said > _SECONDS_BETWEEN_LINES or self._done == self._steps:
-            self._said = now
-            rate = (self._done - self._first) / max(now - self._started, 1e-9)
+        if self._pace.is_due(last=self._done == self._steps):
+            rate = (self._done - self._first) / max(time.monotonic() - self._started, 1e-9)
             self._progress(
                 f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} looks/s, "
                 f"{(self._steps - self._done) / rate:.0f} s left"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.embedded.report import TrainingReport
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class SavedState:
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
-        self._saved = time.monotonic()
+        self._pace = Pace(_SECONDS_BETWEEN_SAVES)
 
     def restore(self, optimizer: Optimizer, report: TrainingReport) -> int:
         """Put the state back; returns how many steps are done, 0 where there is nothing to go on from."""
@@ -39,13 +39,12 @@ class SavedState:
         """Write the state down, if that was not done a moment ago."""
         import torch
 
-        if time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
+        if not self._pace.is_due():
             return
         partial = self._path.with_name(f"{self._path.name}.partial")
         state = {"key": self._key, "step": step, "optimizer": optimizer.state(), "report": report.state()}
         torch.save(state, partial)
         partial.replace(self._path)
-        self._saved = time.monotonic()
 
     def discard(self) -> None:
         """The training has ended."""

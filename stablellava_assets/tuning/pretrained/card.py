@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.tables.files import publish_file
+from stablellava_assets.text.tables import markdown_table
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 _SCORES = "## Scores"
@@ -84,6 +85,4 @@ def _front_matter(base: str) -> str:
 
 
 def _table(name: str, count: str, rows: Mapping[str, int]) -> str:
-    return "\n".join(
-        [f"| {name} | {count} |", "|---|---:|", *(f"| {key} | {number:,} |" for key, number in rows.items())]
-    )
+    return markdown_table((name, count), [(key, f"{number:,}") for key, number in rows.items()])

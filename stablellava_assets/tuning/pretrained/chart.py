@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from stablellava_assets.pictures.figures import png_of
 
 _COLOR = "#2f6fde"
 _PANELS = (
@@ -34,6 +35,4 @@ def training_chart(log: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_xlabel("step")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+    return png_of(figure)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.pretrained.encoding import Encoder
-from stablellava_assets.tuning.pretrained.pictures import SECONDS_BETWEEN_LINES, broken_pictures
+from stablellava_assets.tuning.pretrained.pictures import broken_pictures
 from stablellava_assets.tuning.pretrained.rows import MIX, PAIRS, Rejection, TuningRow, drawn_rows, take, wanted_rows
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
@@ -75,15 +75,14 @@ def _add(
     # Those of kept pairs were painted, and looked at, here.
     pictures = list(dict.fromkeys(path for row in rows if row.source == MIX for path in row.images))
     broken = broken_pictures(pictures, settings.machine.workers, say)
-    said = time.monotonic()
+    pace = Pace()
     for number, row in enumerate(rows):
         try:
             found.usable.append((len(found.rows), _length(row, broken, encoder, settings.model.max_length)))
         except ValueError as error:
             found.rejected.append(Rejection(row.row_id, row.source, str(error)))
         found.rows.append(row)
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
+        if pace.is_due():
             say(f"{number + 1} of {len(rows)} rows measured")
 
 

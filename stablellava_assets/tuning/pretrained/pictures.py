@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
+from stablellava_assets.tables.pace import Pace
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SECONDS_BETWEEN_LINES = 5.0
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations in which width and height change places."""
 _AT_ONCE = 256
@@ -43,14 +42,13 @@ def picture_size(path: str) -> tuple[int, int]:
 def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, str]:
     """Those of ``paths`` that :func:`load_picture` would not decode, each with the reason. Decoding leaves Python's lock."""
     broken: dict[str, str] = {}
-    said = time.monotonic()
+    pace = Pace()
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             some = paths[start : start + _AT_ONCE]
             faults = zip(some, pool.map(_fault, some), strict=True)
             broken.update({path: fault for path, fault in faults if fault is not None})
-            if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-                said = time.monotonic()
+            if pace.is_due():
                 say(f"{start + len(some)} of {len(paths)} pictures of tuning.mix decoded")
     return broken
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
-from stablellava_assets.tuning.pretrained.pictures import SECONDS_BETWEEN_LINES
 
 _GIB = 1 << 30
 
@@ -26,7 +26,7 @@ def progress_callback(
 
     class Progress(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.first, self.started, self.said = state.global_step, time.monotonic(), 0.0
+            self.first, self.started, self.pace = state.global_step, time.monotonic(), Pace(at_once=True)
             if state.is_world_process_zero:
                 _forget_after(job, phase, state.global_step)
 
@@ -37,8 +37,7 @@ def progress_callback(
                 raise FloatingPointError(
                     f"the loss became {logs['loss']} at step {state.global_step}: lower {rate_setting}"
                 )
-            now = time.monotonic()
-            rate = (state.global_step - self.first) / max(now - self.started, 1e-9)
+            rate = (state.global_step - self.first) / max(time.monotonic() - self.started, 1e-9)
             point = {
                 "phase": phase,
                 "step": state.global_step,
@@ -49,8 +48,7 @@ def progress_callback(
             }
             with job.training_log.open("a") as file:
                 file.write(json.dumps(point) + "\n")
-            if now - self.said > SECONDS_BETWEEN_LINES or state.global_step == state.max_steps:
-                self.said = now
+            if self.pace.is_due(last=state.global_step == state.max_steps):
                 say(
                     f"{phase}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.3f}, learning rate "
                     f"{logs['learning_rate']:.2e}, {rate * batch_size:.1f} samples/s, peak memory "

@@ -14,6 +14,7 @@ from typing import Any
 from stablellava_assets.inputs.explained import said_by_the_system
 from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_values
 from stablellava_assets.pictures.decoding import rendered_otherwise
+from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
@@ -273,11 +274,9 @@ def _was_misread(entry: Any) -> bool:
 
 def write_rows(path: Path, rows: Iterable[TuningRow | Rejection]) -> None:
     """One JSON object a line; the file appears complete or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-    partial.replace(path)
 
 
 def read_rows(path: Path) -> list[TuningRow]:

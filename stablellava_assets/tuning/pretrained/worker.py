@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.models.memory import is_out_of_memory
+from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import (
@@ -174,9 +175,8 @@ def _align(
             for name, weight in model.state_dict().items()
             if parts.of(name) == "projector"
         }
-        partial = job.projector.with_suffix(".partial")
-        save_file(weights, partial)
-        partial.replace(job.projector)
+        with whole_file(job.projector) as unfinished:
+            save_file(weights, unfinished)
 
 
 def _save(
