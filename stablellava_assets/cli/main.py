@@ -7,15 +7,15 @@ import click
 from stablellava_assets.cli.ask import ask
 from stablellava_assets.cli.command_group import CommandGroup
 from stablellava_assets.cli.export import export
-from stablellava_assets.cli.main.gallery import gallery
-from stablellava_assets.cli.main.plan import plan
-from stablellava_assets.cli.main.quarantine import quarantine
-from stablellava_assets.cli.main.released import inspect_released
-from stablellava_assets.cli.main.report import report
-from stablellava_assets.cli.main.scores import demo, scores
-from stablellava_assets.cli.main.serve import serve_local_llm
-from stablellava_assets.cli.main.warehouse import describe_tables, query, rebuild_warehouse
+from stablellava_assets.cli.gallery import gallery
 from stablellava_assets.cli.photographs import photographs
+from stablellava_assets.cli.plan import plan
+from stablellava_assets.cli.quarantine import quarantine
+from stablellava_assets.cli.released import inspect_released
+from stablellava_assets.cli.report import report
+from stablellava_assets.cli.scores import demo, scores
+from stablellava_assets.cli.serve import serve_local_llm
+from stablellava_assets.cli.warehouse import describe_tables, query, rebuild_warehouse
 
 
 @click.group(cls=CommandGroup)
