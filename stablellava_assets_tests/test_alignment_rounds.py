@@ -29,7 +29,7 @@ SCORING: dict[str, Any] = {
 def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", SCORING)
     first = project.materialize("--select '*' --partition-range 'animal|0001...color|0001'").stdout
-    assert "llava_checkpoint holds no checkpoint yet" in first
+    assert "no checkpoint available to score with" in first
     store = project.workspace.store
     unscored = store.read_all(ALIGNMENT_SCORES).to_pylist()
     assert len(unscored) == 2 * 2 * SCORING["rows_per_batch"]

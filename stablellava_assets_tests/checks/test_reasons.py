@@ -195,7 +195,7 @@ def test_the_run_the_error_and_the_command_name_reason_and_file(
     assert "of the 12 rows have no reason" in CliRunner().invoke(main, ["quarantine", entry.name]).output
     missing = CliRunner().invoke(main, ["quarantine", "nothing"])
     assert missing.exit_code == 1
-    assert "`stablellava quarantine` lists what there is" in missing.output
+    assert "`stablellava quarantine` lists all of them" in missing.output
 
 
 def _formatter() -> logging.Formatter:
