@@ -12,7 +12,7 @@ from typing import Any
 
 from processor_time import processor_seconds
 
-from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
@@ -38,7 +38,7 @@ def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
     }
 
 
-@without_collection()
+@without_cyclic_gc()
 def judged(batch: list[Row], repeatable: list[Row], settings: DuplicateSettings) -> list[Row]:
     """What of a batch repeats nothing, as the filter stage finds it."""
     seen = KeptPairs(settings)

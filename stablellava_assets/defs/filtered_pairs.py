@@ -80,7 +80,7 @@ def filtered_pairs(
         previous = [row for data in published if data is not None for row in data.to_pylist()]
         repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(
-            candidates, repeatable, benchmark, settings, previous, context.log.info, earlier.meanings, reviews
+            candidates, repeatable, benchmark, settings, previous, context.log.info, earlier.embeddings, reviews
         )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import openai
 
 from stablellava_assets.endpoint.outgoing import Item
-from stablellava_assets.endpoint.replies.meanings import UnavailableError
+from stablellava_assets.endpoint.replies.refusals import UnavailableError
 from stablellava_assets.endpoint.transport import Response, Transport
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from stablellava_assets.endpoint.ledger import Entry, Ledger
-from stablellava_assets.endpoint.replies.meanings import RefusedError
+from stablellava_assets.endpoint.replies.refusals import RefusedError
 from stablellava_assets.endpoint.replies.verdicts import judge, repair_of
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Refusal
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT

@@ -18,7 +18,7 @@ from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.rate_limits.retry_after import retry_after, wait_for_capacity
 from stablellava_assets.endpoint.rate_limits.throttle import Throttle
-from stablellava_assets.endpoint.replies.meanings import RefusedError, UnavailableError, meaning_of
+from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError, error_of
 from stablellava_assets.endpoint.replies.replies import (
     ComplaintError,
     Reply,
@@ -241,7 +241,7 @@ class Sending:
             return replace(reply, model=reply.model or self._settings.model)
         except ComplaintError as error:
             complaint = replace(error.complaint, message=self._transport.without_key(error.complaint.message))
-            return meaning_of(self._settings, None, complaint, headers=response.headers, charged=error.charged)
+            return error_of(self._settings, None, complaint, headers=response.headers, charged=error.charged)
         except UnreadableReplyError as error:
             return UnavailableError(str(error), may_be_charged=True)
 

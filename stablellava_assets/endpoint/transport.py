@@ -23,7 +23,7 @@ from stablellava_assets.endpoint.connecting import (
     tls_mistake,
 )
 from stablellava_assets.endpoint.replies.complaints import complaint_in, one_line
-from stablellava_assets.endpoint.replies.meanings import UnavailableError, meaning_of
+from stablellava_assets.endpoint.replies.refusals import UnavailableError, error_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 
@@ -105,10 +105,10 @@ class Transport:
         try:
             response = await client.post(path, body=dict(body), cast_to=httpx2.Response)
         except (openai.APIError, aiohttp.ClientError) as error:
-            raise self.meaning_of(error) from None
+            raise self.error_of(error) from None
         return Response(self.answer_without_key(_text_of(response)), response.headers)
 
-    def meaning_of(self, error: Exception) -> Exception:
+    def error_of(self, error: Exception) -> Exception:
         """One of the errors that :meth:`post` raises, for one that a client raised."""
         if isinstance(error, openai.APIStatusError):
             response = error.response
@@ -117,7 +117,7 @@ class Transport:
                 complaint = replace(
                     complaint, message=f"redirected to {self.clean(response.headers.get('location', '?'))}"
                 )
-            return meaning_of(
+            return error_of(
                 self._settings, error.status_code, complaint, headers=response.headers, has_key=self._key is not None
             )
         return self._lost(error)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.embeddings.meanings import Meanings
+from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
 from stablellava_assets.filters.review.overrule import overrule
 from stablellava_assets.filters.review.reviews import Review
@@ -35,7 +35,7 @@ class Judged(NamedTuple):
         return [row for row in self.rows if row["reasons"]]
 
 
-@without_collection()
+@without_cyclic_gc()
 def judge(
     candidates: Sequence[Candidate],
     earlier: Iterable[Mapping[str, Any]],
@@ -43,7 +43,7 @@ def judge(
     settings: FilterSettings,
     previous: Iterable[Mapping[str, Any]] = (),
     report: Callable[[str], None] = lambda line: None,
-    meanings: Meanings | None = None,
+    embeddings: Embeddings | None = None,
     reviews: Mapping[str, Review] | None = None,
 ) -> Judged:
     """Judge the pairs of one partition.
@@ -57,12 +57,12 @@ def judge(
         previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
             only compared anew.
         report: receives progress lines.
-        meanings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
+        embeddings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
         reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
     """
     rows, reused = examine(candidates, settings, previous, report)
     earlier = list(earlier)
-    kept = KeptPairs(settings.duplicates, meanings)
+    kept = KeptPairs(settings.duplicates, embeddings)
     kept.expect([*earlier, *rows])
     for pair in earlier:
         kept.add(pair)

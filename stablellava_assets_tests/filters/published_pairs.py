@@ -59,7 +59,7 @@ class Published:
         """Verdicts by way of the index, as the asset comes to them; what was kept is published."""
         earlier = self.earlier
         repeatable = earlier.repeatable_by(partition, candidates)
-        judged = judge(candidates, repeatable, NO_BENCHMARK, self.settings, meanings=earlier.meanings)
+        judged = judge(candidates, repeatable, NO_BENCHMARK, self.settings, embeddings=earlier.embeddings)
         self.publish(partition, judged.kept)
         return judged.rows
 

@@ -150,5 +150,5 @@ def test_a_model_that_is_not_there_is_an_error_that_names_the_setting(tmp_path: 
 
 
 def test_settings_that_ask_for_vectors_are_not_silently_ignored() -> None:
-    with pytest.raises(ValueError, match="meanings must be given"):
+    with pytest.raises(ValueError, match="embeddings must be given"):
         judge([candidate("first")], [], NO_BENCHMARK, by_meaning())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from stablellava_assets.authors.chat.bundles import Bundle, as_paid
-from stablellava_assets.authors.chat.shares import Share, shares_of
+from stablellava_assets.authors.chat.cost_allocation import CostShare, allocated
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
@@ -27,7 +27,7 @@ class Answered:
     row_id: str
     written: BaseModel | None
     outcome: ChatOutcome
-    share: Share
+    share: CostShare
 
 
 def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str], usage: Usage) -> Iterator[Answered]:
@@ -40,7 +40,7 @@ def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str
         usage: receives what this call pays.
     """
     waiting: dict[str, Bundle] = {}
-    taken: dict[str, Share] = {}
+    taken: dict[str, CostShare] = {}
 
     def requests(bundles: Iterable[Bundle]) -> Iterator[ChatRequest]:
         for bundle in bundles:
@@ -52,7 +52,7 @@ def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str
         if len(waiting[outcome.request_id].row_ids) == 1:
             return None
         bundle = waiting.pop(outcome.request_id)
-        shares = zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True)
+        shares = zip(bundle.row_ids, allocated(outcome, len(bundle.row_ids)), strict=True)
         taken.update({row_id: share for row_id, share in shares if row_id in wanted})
         return requests(bundle.only([row_id]) for row_id in bundle.row_ids if row_id in wanted)
 
@@ -65,7 +65,7 @@ def ask(endpoint: ChatEndpoint, bundles: Iterable[Bundle], wanted: Container[str
         usage.add(int(time.time()), so_far.less(before))
         before = so_far
         bundle = waiting.pop(outcome.request_id)
-        for row_id, share in zip(bundle.row_ids, shares_of(outcome, len(bundle.row_ids)), strict=True):
+        for row_id, share in zip(bundle.row_ids, allocated(outcome, len(bundle.row_ids)), strict=True):
             if row_id in wanted:
                 written = None if outcome.answer is None else bundle.written(outcome.answer, row_id)
                 yield Answered(row_id, written, outcome, share.plus(taken[row_id]) if row_id in taken else share)

@@ -18,7 +18,7 @@ from stablellava_assets.endpoint.batch.ledger import OpenBatch
 from stablellava_assets.endpoint.batch.results import Standing, standing_of
 from stablellava_assets.endpoint.rate_limits.retry_after import retry_after
 from stablellava_assets.endpoint.replies.complaints import complaint_in
-from stablellava_assets.endpoint.replies.meanings import RefusedError, UnavailableError, meaning_of
+from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError, error_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.transport import Transport
@@ -172,7 +172,7 @@ class BatchApi:
         complaint = complaint_in(self._transport.without_key(response.text))
         if complaint.status is None:
             return UnavailableError(f"the endpoint's answer describes no {what}: {complaint}", False)
-        return meaning_of(self._settings, None, complaint)
+        return error_of(self._settings, None, complaint)
 
     def _tried(self, call: Callable[[], T], missing: Exception | None = None, paid: str | None = None) -> T:
         """``missing`` says what HTTP 404 and 410 mean; ``paid`` what cannot be done with a batch that was paid already."""
@@ -197,7 +197,7 @@ class BatchApi:
                     f"{self._settings.url}: has no Batch API; check `base_url`, or set mode: live"
                 )
                 raise missing or no_batches from None
-            meaning = self._transport.meaning_of(error)
+            meaning = self._transport.error_of(error)
             if isinstance(meaning, RefusedError):
                 raise self._takes_none(meaning, paid) from None
             raise meaning from None

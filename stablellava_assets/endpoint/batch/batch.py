@@ -24,7 +24,7 @@ from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets.endpoint.replies.meanings import RefusedError, UnavailableError
+from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError
 from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError, body_of
 from stablellava_assets.endpoint.resolution import put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.replies.meanings import RefusedError
+from stablellava_assets.endpoint.replies.refusals import RefusedError
 from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
 

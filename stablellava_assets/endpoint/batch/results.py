@@ -11,7 +11,7 @@ from typing import Any
 from stablellava_assets.endpoint.batch.ledger import Result, Unanswered
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.replies.complaints import Complaint, complaint_in, complaint_of, one_line
-from stablellava_assets.endpoint.replies.meanings import RefusedError, meaning_of
+from stablellava_assets.endpoint.replies.refusals import RefusedError, error_of
 from stablellava_assets.endpoint.replies.replies import ComplaintError, UnreadableReplyError, reply_of
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
@@ -222,7 +222,7 @@ def _unanswered(
     settings: EndpointSettings, status: int | None, complaint: Complaint, *, charged: bool = False
 ) -> Unanswered:
     """Of one request alone: what would be a fault of all where it is asked live, is here one that the next run may not have."""
-    meaning = meaning_of(settings, status, complaint, charged=charged)
+    meaning = error_of(settings, status, complaint, charged=charged)
     if isinstance(meaning, RefusedError):
         return Unanswered(one_line(meaning.reason), refused=meaning)
     if isinstance(meaning, EndpointError):

@@ -15,7 +15,7 @@ from typing import Any
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
 from stablellava_assets.filters.candidates import answered, asked
-from stablellava_assets.filters.embeddings.meanings import Meanings
+from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
 from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
@@ -30,18 +30,18 @@ class KeptPairs:
 
     Args:
         settings: thresholds.
-        meanings: the vectors of every pair that is added or asked about; needed where the settings name a model.
+        embeddings: the vectors of every pair that is added or asked about; needed where the settings name a model.
 
     Raises:
         ValueError: the settings name a model and there are no vectors.
     """
 
-    def __init__(self, settings: DuplicateSettings, meanings: Meanings | None = None) -> None:
-        if meanings is None and (settings.semantic_text or settings.embedded_images):
-            raise ValueError("the settings compare by embeddings, so meanings must be given")
+    def __init__(self, settings: DuplicateSettings, embeddings: Embeddings | None = None) -> None:
+        if embeddings is None and (settings.semantic_text or settings.embedded_images):
+            raise ValueError("the settings compare by embeddings, so embeddings must be given")
         self._settings = settings
         # Without models there are no vectors, and no file is touched.
-        self._meanings = meanings or Meanings(DuplicateSettings(), Path())
+        self._embeddings = embeddings or Embeddings(DuplicateSettings(), Path())
         self._specs: set[str] = set()
         self._prompts = _Repeats(settings.near_prompt)
         self._answers = _Repeats(settings.near_answer)
@@ -67,15 +67,15 @@ class KeptPairs:
         self._questions.setdefault(asked(pair), pair_id)
         if pair["expected"] is None:
             self._answers.add(subject, answered(pair), pair_id)
-            _add(self._answers_meant, subject, self._meanings.answer(pair), pair_id)
+            _add(self._answers_meant, subject, self._embeddings.answer(pair), pair_id)
         spec = pair["spec_ids"][0]
         if spec not in self._specs:
             self._specs.add(spec)
             self._prompts.add(subject, normalized_prompt(pair["prompt"]), pair_id)
             self._bytes.setdefault(pair["image_sha256"], pair_id)
             self._looks.add(subject, pair["perceptual_hash"], pair_id)
-            _add(self._prompts_meant, subject, self._meanings.prompt(pair), pair_id)
-            _add(self._images_shown, subject, self._meanings.image(pair), pair_id)
+            _add(self._prompts_meant, subject, self._embeddings.prompt(pair), pair_id)
+            _add(self._images_shown, subject, self._embeddings.image(pair), pair_id)
 
     def repeated_by(self, pair: Mapping[str, Any]) -> Iterator[Finding]:
         """What of ``pair`` repeats a kept pair, in the order of ``findings.SetRule``."""
@@ -98,7 +98,7 @@ class KeptPairs:
         elif near := self._prompts.near(subject, text, allowed - len(same), swaps_a_word):
             pair_id, other, similarity = near
             yield Finding("near_prompt", f"The prompt is {similarity:.0%} that of pair {pair_id}: {other!r}.", pair_id)
-        elif alike := _near(self._prompts_meant, subject, self._meanings.prompt(pair), allowed):
+        elif alike := _near(self._prompts_meant, subject, self._embeddings.prompt(pair), allowed):
             pair_id, cosine = alike
             explanation = f"The prompt means what that of pair {pair_id} does: their cosine is {cosine:.3f}."
             yield Finding("same_meaning_prompt", explanation, pair_id)
@@ -112,7 +112,7 @@ class KeptPairs:
             pair_id, other, similarity = near
             explanation = f"{allowed} pairs answer the same or nearly so; that of pair {pair_id} is {similarity:.0%} the same: {other!r}."
             yield Finding("repeated_answer", explanation, pair_id)
-        elif alike := _near(self._answers_meant, subject, self._meanings.answer(pair), allowed):
+        elif alike := _near(self._answers_meant, subject, self._embeddings.answer(pair), allowed):
             pair_id, cosine = alike
             explanation = (
                 f"{allowed} pairs say the same in other words; the cosine with pair {pair_id} is {cosine:.3f}."
@@ -127,7 +127,7 @@ class KeptPairs:
             yield Finding(
                 "duplicate_image", f"The picture looks like that of pair {pair_id}: {bits} of 64 bits differ.", pair_id
             )
-        elif shown := _near(self._images_shown, subject, self._meanings.image(pair), 1):
+        elif shown := _near(self._images_shown, subject, self._embeddings.image(pair), 1):
             pair_id, cosine = shown
             explanation = f"The picture shows what that of pair {pair_id} does: their cosine is {cosine:.3f}."
             yield Finding("lookalike_image", explanation, pair_id)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS, Candidate
-from stablellava_assets.filters.embeddings.meanings import Meanings
+from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.row import Row
@@ -34,11 +34,11 @@ class EarlierPairs:
         self._settings = settings
 
     @cached_property
-    def meanings(self) -> Meanings | None:
+    def embeddings(self) -> Embeddings | None:
         """The vectors of all pairs that were met; None where the settings name no embedding model."""
         if self._settings.semantic_text is None and self._settings.embedded_images is None:
             return None
-        return Meanings(self._settings, self._folder / "embeddings")
+        return Embeddings(self._settings, self._folder / "embeddings")
 
     def in_order(self, partitions: Sequence[Partition]) -> list[Partition]:
         """The partitions of a run, each after those that it is compared with."""
@@ -54,17 +54,17 @@ class EarlierPairs:
         """
         pairs = [candidate.compared for candidate in candidates]
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
-        if self.meanings is not None:
-            self.meanings.look_at(pairs, lambda: pictures)
+        if self.embeddings is not None:
+            self.embeddings.look_at(pairs, lambda: pictures)
         before = self._before(partition)
         if not before:
             return []
         name = "every-ability" if self._settings.across_abilities else partition[0]
-        index = KeptIndex(self._folder / FILTERED_PAIRS.name, name, self._settings, self.meanings)
+        index = KeptIndex(self._folder / FILTERED_PAIRS.name, name, self._settings, self.embeddings)
         index.follow({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
         found = index.repeatable_by(pairs, before)
-        if self.meanings is not None:
-            self.meanings.look_at(found, lambda: self._pictures_of(found, before))
+        if self.embeddings is not None:
+            self.embeddings.look_at(found, lambda: self._pictures_of(found, before))
         return found
 
     def _before(self, partition: Partition) -> list[Partition]:
@@ -78,8 +78,8 @@ class EarlierPairs:
     def _read(self, partition: Partition) -> list[Row]:
         data = self._store.read(FILTERED_PAIRS, partition, EARLIER_COLUMNS)
         pairs: list[Row] = [] if data is None else data.to_pylist()
-        if self.meanings is not None:
-            self.meanings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
+        if self.embeddings is not None:
+            self.embeddings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
         return pairs
 
     def _pictures_of(self, pairs: Sequence[Mapping[str, Any]], partitions: Sequence[Partition]) -> dict[str, bytes]:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from stablellava_assets.filters.embeddings.meanings import Meanings
-from stablellava_assets.filters.near_duplicates.collection import without_collection
+from stablellava_assets.filters.embeddings.embeddings import Embeddings
+from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.key_runs import SCHEMA as KEY_RUNS
 from stablellava_assets.filters.near_duplicates.key_runs import KeyRuns
 from stablellava_assets.filters.near_duplicates.lookup_keys import lookup_keys
@@ -60,21 +60,23 @@ class KeptIndex:
         folder: where the SQLite file lies; settings that lead to other keys, and other models, have a file of their own.
         name: of the file, as an ability.
         settings: what counts as a repeat.
-        meanings: vectors, where the settings compare by embeddings.
+        embeddings: vectors, where the settings compare by embeddings.
     """
 
-    def __init__(self, folder: Path, name: str, settings: DuplicateSettings, meanings: Meanings | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str, settings: DuplicateSettings, embeddings: Embeddings | None = None
+    ) -> None:
         thresholds = (settings.near_prompt, settings.near_answer, settings.image_bits)
-        models = meanings.key if meanings is not None else None
+        models = embeddings.key if embeddings is not None else None
         paths = [
             folder / f"{name}.{content_key(version, thresholds, models)[:8]}.sqlite"
             for version in range(1, _VERSION + 1)
         ]
         *self._outdated, self.path = paths
         self._settings = settings
-        self._meanings = meanings
+        self._embeddings = embeddings
 
-    @without_collection()
+    @without_cyclic_gc()
     def follow(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
         """Bring the index up to date with these partitions; returns those that had to be read.
 
@@ -96,7 +98,7 @@ class KeptIndex:
                     self._remember(connection, partition, versions[partition], pairs, keys)
         return stale
 
-    @without_collection()
+    @without_cyclic_gc()
     def repeatable_by(self, pairs: Sequence[Mapping[str, Any]], among: Sequence[Partition]) -> list[Row]:
         """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, partition by partition, in their order.
 
@@ -146,14 +148,14 @@ class KeptIndex:
 
     def _compared(self, pair: Mapping[str, Any]) -> dict[str, tuple[Any, float]]:
         """The vectors of a pair, and from which cosine they are near."""
-        if self._meanings is None:
+        if self._embeddings is None:
             return {}
         compared = {}
         if (text := self._settings.semantic_text) is not None:
-            compared["prompt"] = self._meanings.prompt(pair), text.near_prompt
-            compared["answer"] = self._meanings.answer(pair), text.near_answer
+            compared["prompt"] = self._embeddings.prompt(pair), text.near_prompt
+            compared["answer"] = self._embeddings.answer(pair), text.near_answer
         if (images := self._settings.embedded_images) is not None:
-            compared["image"] = self._meanings.image(pair), images.near_image
+            compared["image"] = self._embeddings.image(pair), images.near_image
         return compared
 
     def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -15,7 +15,7 @@ from stablellava_assets.painters.diffusion.checkpoint import (
     device_of,
     load_pipeline,
 )
-from stablellava_assets.painters.diffusion.studio import Job, Result, Studio
+from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
 from stablellava_assets.painters.image_rows import INPUTS, image_row
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -71,7 +71,7 @@ class DiffusionPainter(PaintsForFree):
         rows: dict[str, list[PlannedRow]] = {}
         for row in planned:
             rows.setdefault(row.inputs["job_id"], []).append(row)
-        for result in self._studio.paint(self._job(sharing[0]) for sharing in rows.values()):
+        for result in self._runner.paint(self._job(sharing[0]) for sharing in rows.values()):
             for row in rows[result.job.job_id]:
                 yield self._row(row, result)
 
@@ -80,12 +80,12 @@ class DiffusionPainter(PaintsForFree):
         return checkpoint_identity(self._settings)
 
     @cached_property
-    def _studio(self) -> Studio:
+    def _runner(self) -> PipelineRunner:
         settings, device = self._settings, device_of(self._settings)
         # Whatever is wrong with the signer's files is found before the checkpoint is loaded, which takes minutes.
         signer = signer_of(settings.c2pa)
         batch = BatchSize(settings, self._identity.key, device, self._memory)
-        return Studio(self._load(settings), settings, device, batch, signer)
+        return PipelineRunner(self._load(settings), settings, device, batch, signer)
 
     @cached_property
     def _settings_key(self) -> str:
@@ -119,7 +119,7 @@ class DiffusionPainter(PaintsForFree):
             "NegativePrompt": self._painted_against(row),
             "Steps": settings.steps,
             "Guidance": settings.guidance,
-            "Scheduler": self._studio.scheduler,
+            "Scheduler": self._runner.scheduler,
             "Width": settings.width,
             "Height": settings.height,
         }
@@ -135,11 +135,11 @@ class DiffusionPainter(PaintsForFree):
             seed=result.job.seed_now,
             steps=self._settings.steps,
             guidance=self._settings.guidance,
-            scheduler=self._studio.scheduler,
+            scheduler=self._runner.scheduler,
             negative_prompt=self._painted_against(row),
             reason=result.reason,
             fault=result.fault,
         )
 
     def _painted_against(self, row: PlannedRow) -> str | None:
-        return str(row.inputs["negative_prompt"]) if self._studio.takes_negative_prompt else None
+        return str(row.inputs["negative_prompt"]) if self._runner.takes_negative_prompt else None

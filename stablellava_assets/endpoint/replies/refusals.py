@@ -41,7 +41,7 @@ class UnavailableError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def meaning_of(
+def error_of(
     settings: EndpointSettings,
     status: int | None,
     complaint: Complaint,

@@ -73,7 +73,7 @@ class _Shown(NamedTuple):
     """Of a picture that is no good: more tries (``painter.retries``) may paint one."""
 
 
-class Studio:
+class PipelineRunner:
     """A pipeline at work.
 
     Prompts of different encoded length are never painted together: the shorter would have to be padded, and a picture would

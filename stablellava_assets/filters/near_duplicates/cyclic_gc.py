@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
+def without_cyclic_gc() -> Iterator[None]:
     """Disable cyclic garbage collection inside the block; also a decorator.
 
     The rows, texts and keys of a batch have none, and looking through them again and again takes a quarter of the time.

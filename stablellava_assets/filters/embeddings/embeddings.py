@@ -20,7 +20,7 @@ Pictures = Callable[[], Mapping[str, bytes]]
 """Reads encoded pictures by image id; only called when one is needed."""
 
 
-class Meanings:
+class Embeddings:
     """Vectors of the pairs that were looked at. What the settings do not name a model for has none.
 
     Args:

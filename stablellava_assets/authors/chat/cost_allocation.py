@@ -9,22 +9,22 @@ from stablellava_assets.endpoint.prices import PICO
 from stablellava_assets.endpoint.requests import ChatOutcome
 
 
-class Share(NamedTuple):
+class CostShare(NamedTuple):
     """Tokens and US dollars; None is unknown."""
 
     prompt_tokens: int | None
     completion_tokens: int | None
     cost_usd: Decimal | None
 
-    def plus(self, other: Share) -> Share:
+    def plus(self, other: CostShare) -> CostShare:
         """Both together; unknown where either is."""
         prompt = _sum(self.prompt_tokens, other.prompt_tokens)
         completion = _sum(self.completion_tokens, other.completion_tokens)
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
-        return Share(prompt, completion, cost)
+        return CostShare(prompt, completion, cost)
 
 
-def shares_of(outcome: ChatOutcome, count: int) -> list[Share]:
+def allocated(outcome: ChatOutcome, count: int) -> list[CostShare]:
     """What each of ``count`` rows took; the first rows take what does not divide."""
     picodollars = None if outcome.cost_usd is None else int(outcome.cost_usd / PICO)
     parts = zip(
@@ -33,7 +33,7 @@ def shares_of(outcome: ChatOutcome, count: int) -> list[Share]:
         _split(picodollars, count),
         strict=True,
     )
-    return [Share(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
+    return [CostShare(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
 
 
 def _split(amount: int | None, count: int) -> list[int | None]:
