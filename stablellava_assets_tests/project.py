@@ -203,6 +203,8 @@ def _run_to_its_end(run: Command, command: list[str], environment: dict[str, str
         run(command)
         code = 0
     except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         traceback.print_exc()
