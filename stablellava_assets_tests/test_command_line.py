@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import dagster as dg
 import datasets
 import pytest
 
@@ -20,7 +21,7 @@ from stablellava_assets.tables.schemas import (
     REJECTED_PAIRS,
     TABLES,
 )
-from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.project import FEW_ABILITIES, Project
 
 FIRST_BATCH = {("animal", "0001"), ("color", "0001"), ("scene", "0001")}
 
@@ -38,6 +39,24 @@ def test_one_run_fills_every_table(finished: Project) -> None:
     assert store.read_all(LLAVA_CHECKPOINT).num_rows == 1
     assert store.read_all(ABILITY_ANSWERS).num_rows == 2 * 3 * 3 * 17
     assert store.read_all(ABILITY_SCORES).num_rows == 2 * (3 + 1) * (3 + 1)
+
+
+def test_dagster_knows_what_is_published_beside_an_asset_and_which_version_it_is(finished: Project) -> None:
+    partitions = {f"{ability}|0001" for ability in FEW_ABILITIES}
+    with dg.DagsterInstance.from_config(str(finished.dagster_home)) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("rejected_pairs")) == partitions
+        answers = instance.get_latest_materialization_event(dg.AssetKey("ability_answers"))
+        assert answers is not None
+        assert answers.asset_materialization is not None
+        rows = answers.asset_materialization.metadata["dagster/row_count"].value
+        assert rows == finished.workspace.store.read_all(ABILITY_ANSWERS).num_rows
+        scores = instance.get_latest_materialization_event(dg.AssetKey("ability_scores"))
+        assert scores is not None
+        assert scores.asset_materialization is not None
+        assert scores.asset_materialization.tags is not None
+        # Dagster's own version would be a digest of the run, four times as long.
+        assert re.fullmatch("[0-9a-f]{16}", scores.asset_materialization.tags["dagster/data_version"])
+        assert instance.get_latest_materialization_event(dg.AssetKey("alignment_scores")) is None
 
 
 def test_its_output_can_be_followed(finished: Project) -> None:
