@@ -147,7 +147,7 @@ class Stage:
             if not made.unchanged:
                 self._tables.store.publish(table, partition, data)
                 if table is not self._table:
-                    self._record(table, partition, {"dagster/row_count": data.num_rows})
+                    self._record(table, partition, {self._row_count: data.num_rows})
             with self._journal(table, partition) as journal:
                 journal.discard()
 
@@ -168,7 +168,7 @@ class Stage:
         measured = {result.gate: result.value for result in results if result.value is not None}
         rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
         metadata = {**rows, **made.counts, **measured, **made.metadata}
-        if self._context.assets_def.partitions_def is not None:
+        if self._is_partitioned:
             self._context.add_asset_metadata(metadata, partition_key="|".join(partition))
         return metadata
 
@@ -201,7 +201,7 @@ class Stage:
 
     def _record(self, table: Table, partition: Partition, metadata: Mapping[str, Any]) -> None:
         """Tell Dagster of a table that is published without being an output of the step."""
-        key = "|".join(partition) if self._context.assets_def.partitions_def is not None else None
+        key = "|".join(partition) if self._is_partitioned else None
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key or None, metadata={**metadata}))
 
     def _failure(
@@ -218,6 +218,15 @@ class Stage:
             "published.\n" + "\n".join(lines),
             allow_retries=False,
         )
+
+    @property
+    def _is_partitioned(self) -> bool:
+        return self._context.assets_def.partitions_def is not None
+
+    @property
+    def _row_count(self) -> str:
+        """Dagster's name for the rows of what an event is about."""
+        return "dagster/partition_row_count" if self._is_partitioned else "dagster/row_count"
 
     def _name(self, partition: Partition) -> str:
         return "|".join(partition) or self._table.name
