@@ -199,5 +199,5 @@ def test_nothing_else_makes_rgb_of_pictures() -> None:
         "painters/embedded/effects.py",
         "painters/embedded/lights.py",
         "pictures/decoding.py",
-        "report/plots.py",
+        "pictures/figures.py",
     ]
