@@ -28,7 +28,7 @@ def test_it_is_not_trained_again(own: Project, monkeypatch: pytest.MonkeyPatch) 
     module = importlib.import_module("stablellava_assets.defs.llava_checkpoint")
     trained: list[str] = []
 
-    def tune(context: Any, workspace: Any, settings: Any, checkpoint_id: str, *rest: Any) -> dict[str, Any]:
+    def tune(context: Any, base: Path, folder: Any, settings: Any, checkpoint_id: str, *rest: Any) -> dict[str, Any]:
         trained.append(checkpoint_id)
         return {**row, "checkpoint_id": checkpoint_id, "loss_curve": [{"step": 1, "loss": float("nan")}]}
 
