@@ -35,6 +35,10 @@ def run_demo(workspace: Workspace) -> None:
     Raises:
         click.ClickException: the run failed; its log says why.
     """
+    if workspace.first_batch is None:
+        raise click.ClickException(
+            "the author can write for none of the profile's abilities; see `abilities` and `only`"
+        )
     everything = ["--select", "*", "--partition-range", workspace.first_batch]
     readable = ["--config-json", '{"loggers": {"console": {}}}']
     before = {table.name: _runs(workspace, table) for table in TABLES}

@@ -27,7 +27,7 @@ class Tables:
         journal: folder of finished rows that are not published yet, and of locks.
         quarantine: the rows that gates refused.
         gates: the profile's thresholds.
-        first_batch: the first batch of every ability, as a range of partitions; for advice in messages.
+        first_batch: the first batch of every ability, as a range of partitions, for advice in messages; None if there is none.
     """
 
     store: ParquetStore
@@ -35,7 +35,7 @@ class Tables:
     journal: Path
     quarantine: Quarantine
     gates: GateSettings
-    first_batch: str
+    first_batch: str | None
 
     def upstream(self, table: Table) -> Published:
         """An upstream table, with the partitions that are published now."""
@@ -52,7 +52,9 @@ class Tables:
 class Published:
     """The published rows of an upstream table, read a partition at a time when asked for."""
 
-    def __init__(self, store: ParquetStore, table: Table, partitions: Sequence[Partition], first_batch: str) -> None:
+    def __init__(
+        self, store: ParquetStore, table: Table, partitions: Sequence[Partition], first_batch: str | None
+    ) -> None:
         self._store = store
         self._table = table
         self._first_batch = first_batch
@@ -84,7 +86,7 @@ class Published:
         what, key = self._table.name, "|".join(partition)
         if partition:
             what, option = f"{what} for partition {key}", f" --partition '{key}'"
-        elif self._table is ABILITY_BENCHMARK:
+        elif self._table is ABILITY_BENCHMARK or self._first_batch is None:
             option = ""  # Nothing that it is made from has partitions.
         else:
             option = f" --partition-range '{self._first_batch}'"

@@ -70,9 +70,11 @@ class Workspace:
         return self.folder.path
 
     @property
-    def first_batch(self) -> str:
-        """The first batch of every ability, as Dagster's command line takes a range of partitions."""
+    def first_batch(self) -> str | None:
+        """The first batch of every ability, as Dagster's command line takes a range of partitions; None without an ability."""
         batch = self.profile.batch_keys[0]
+        if not self.taught:
+            return None
         return f"{self.taught[0]}|{batch}...{self.taught[-1]}|{batch}"
 
     @property
