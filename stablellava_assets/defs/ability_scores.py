@@ -10,10 +10,7 @@ import pyarrow as pa
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.defs.project import (
-    FOLLOW_UPSTREAM,
-    stage_asset,
-)
+from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage
 from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers, scored_anew, taken_over

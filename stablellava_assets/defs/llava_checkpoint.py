@@ -13,10 +13,7 @@ from stablellava_assets.checks.llava_checkpoint import SUITE
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
 from stablellava_assets.defs.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.defs.project import (
-    FOLLOW_UPSTREAM,
-    stage_asset,
-)
+from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
 from stablellava_assets.defs.stage import Events, Made, Stage
 from stablellava_assets.models.names import is_there

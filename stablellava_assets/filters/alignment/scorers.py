@@ -25,12 +25,7 @@ from stablellava_assets.filters.alignment.models import (
     load_named,
 )
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.settings import (
-    ClipScoreSettings,
-    FactQuestionSettings,
-    FactSettings,
-    VqaScoreSettings,
-)
+from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, FactSettings, VqaScoreSettings
 from stablellava_assets.tables.row import Row
 
 if TYPE_CHECKING:

@@ -9,12 +9,7 @@ from typing import Any
 
 from stablellava_assets.painters.base import PaintsForFree
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
-from stablellava_assets.painters.diffusion.checkpoint import (
-    Identity,
-    checkpoint_identity,
-    device_of,
-    load_pipeline,
-)
+from stablellava_assets.painters.diffusion.checkpoint import Identity, checkpoint_identity, device_of, load_pipeline
 from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
 from stablellava_assets.painters.image_rows import INPUTS, image_row
 from stablellava_assets.painters.provenance import Provenance

@@ -29,23 +29,10 @@ from stablellava_assets.tuning.pretrained.jobs import (
 )
 from stablellava_assets.tuning.pretrained.measuring import measure
 from stablellava_assets.tuning.pretrained.memory import holding_the_model
-from stablellava_assets.tuning.pretrained.model import (
-    device_of,
-    dtype_of,
-    load_model,
-    load_outline,
-    load_processor,
-)
+from stablellava_assets.tuning.pretrained.model import device_of, dtype_of, load_model, load_outline, load_processor
 from stablellava_assets.tuning.pretrained.parts import Parts, check_parts, trainable
 from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
-from stablellava_assets.tuning.pretrained.rows import (
-    MIX,
-    TuningRow,
-    count_by,
-    read_rejections,
-    read_rows,
-    write_rows,
-)
+from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow, count_by, read_rejections, read_rows, write_rows
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
 if TYPE_CHECKING:
