@@ -50,12 +50,13 @@ def test_dagster_knows_what_is_published_beside_an_asset_and_which_version_it_is
         assert answers.asset_materialization is not None
         rows = answers.asset_materialization.metadata["dagster/row_count"].value
         assert rows == finished.workspace.store.read_all(ABILITY_ANSWERS).num_rows
-        scores = instance.get_latest_materialization_event(dg.AssetKey("ability_scores"))
-        assert scores is not None
-        assert scores.asset_materialization is not None
-        assert scores.asset_materialization.tags is not None
-        # Dagster's own version would be a digest of the run, four times as long.
-        assert re.fullmatch("[0-9a-f]{16}", scores.asset_materialization.tags["dagster/data_version"])
+        for name in ("ability_benchmark", "ability_scores"):
+            made = instance.get_latest_materialization_event(dg.AssetKey(name))
+            assert made is not None
+            assert made.asset_materialization is not None
+            assert made.asset_materialization.tags is not None
+            # Dagster's own version would be a digest of the run, four times as long.
+            assert re.fullmatch("[0-9a-f]{16}", made.asset_materialization.tags["dagster/data_version"]), name
         assert instance.get_latest_materialization_event(dg.AssetKey("alignment_scores")) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -14,19 +15,19 @@ from stablellava_assets.tables.schemas import BATCH_PLANS
 from stablellava_assets.tables.store import Partition
 
 
+@dataclass(frozen=True)
 class BatchSizes:
     """The sizes of a profile's batches.
 
-    Args:
+    Attributes:
         plans: sizes by the last scores; None where the author's files decide.
         rows_per_batch: prompts per ability where nothing is planned.
         publishes: whether plans are made, and so go into the warehouse.
     """
 
-    def __init__(self, plans: BatchPlans | None, rows_per_batch: int, publishes: bool) -> None:
-        self.plans = plans
-        self.rows_per_batch = rows_per_batch
-        self.publishes = publishes
+    plans: BatchPlans | None
+    rows_per_batch: int
+    publishes: bool
 
     def of_run(self, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> RunBatchSizes:
         """Those of the ``partitions`` of one run."""

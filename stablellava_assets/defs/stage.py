@@ -70,7 +70,7 @@ class Stage:
         totals: dict[str, int] = {}
         described: dict[str, Any] = {}
         told: dict[Partition, dict[str, Any]] = {}
-        versions: list[dg.DataVersion] = []
+        versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
                 made = make(partition)
@@ -79,7 +79,9 @@ class Stage:
                     self._publish(partition, made)
                 else:
                     quarantined[partition] = self._quarantine(partition, made, results[partition])
-            versions.append(_version(made.data))
+            # Dagster records one version for all of its partitions in a run, so that several of them get none.
+            if len(partitions) == 1 or not self._is_partitioned:
+                versions.append(_version(made.data))
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
             described = {**made.metadata, **made.run_metadata}
@@ -92,8 +94,7 @@ class Stage:
             self._record_published({name: told[name] for name in results if name not in quarantined})
             raise self._failure(results, quarantined)
         yield dg.MaterializeResult(
-            # Dagster records one version for all partitions of a run, so only a single one can have its own.
-            data_version=versions[0] if len(versions) == 1 else None,
+            data_version=dg.DataVersion(content_key(versions)[:16]) if versions else None,
             metadata={
                 "dagster/row_count": totals.get("rows", 0),
                 **totals,
@@ -202,7 +203,7 @@ class Stage:
     def _record(self, table: Table, partition: Partition, metadata: Mapping[str, Any]) -> None:
         """Tell Dagster of a table that is published without being an output of the step."""
         key = "|".join(partition) if self._is_partitioned else None
-        self._context.log_event(dg.AssetMaterialization(table.name, partition=key or None, metadata={**metadata}))
+        self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))
 
     def _failure(
         self, results: Mapping[Partition, list[GateResult]], quarantined: Mapping[Partition, Path]
@@ -232,11 +233,11 @@ class Stage:
         return "|".join(partition) or self._table.name
 
 
-def _version(data: pa.Table) -> dg.DataVersion:
+def _version(data: pa.Table) -> str:
     """What rows are, whichever run made them and when: their keys, or all they say in tables that have none."""
     keyed = "row_key" in data.column_names
     said = [field.name for field in data.schema if field.name != "run_id" and not pa.types.is_timestamp(field.type)]
-    return dg.DataVersion(content_key(data.select(["row_key"] if keyed else said).to_pylist())[:16])
+    return content_key(data.select(["row_key"] if keyed else said).to_pylist())
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
