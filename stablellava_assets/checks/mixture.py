@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import pstdev
 from typing import Any
 
+from stablellava_assets.tables.findings import NOTES, rules_with
+
 _FEWEST = 10
 """Conversations from which a mixture can be told; of fewer, every measure is None."""
 
@@ -39,7 +41,7 @@ def length_spread(words: Sequence[int]) -> float | None:
     return pstdev(words) if len(words) >= _FEWEST else None
 
 
-def hedged_share(notes: Sequence[Sequence[str]]) -> float | None:
+def hedged_share(findings: Sequence[Sequence[Mapping[str, Any]]]) -> float | None:
     """The share of kept pairs with a note that their answer guesses."""
-    hedged = sum(any(note.startswith("hedged_answer:") for note in of_pair) for of_pair in notes)
-    return hedged / len(notes) if len(notes) >= _FEWEST else None
+    hedged = sum("hedged_answer" in rules_with(NOTES, of_pair) for of_pair in findings)
+    return hedged / len(findings) if len(findings) >= _FEWEST else None

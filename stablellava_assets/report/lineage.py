@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stablellava_assets.tables.findings import REJECTS
 from stablellava_assets.tables.identity import pairs_key
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
@@ -96,7 +97,7 @@ def lineage_of(store: ParquetStore) -> Lineage:
             )
             for ability in sorted(batches)
         ],
-        reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["reasons"])),
+        reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["findings"])),
         makers=[Maker(*key, count) for key, count in of_maker.items()],
         unmade=[(*key, count) for key, count in unmade.most_common()],
         pairs_key=pairs_key(store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()),
@@ -109,5 +110,9 @@ def _rows(store: ParquetStore, table: Table, partition: tuple[str, str]) -> int:
 
 
 def _reasons(rejected: pa.Table) -> list[tuple[str, int]]:
-    found = pc.value_counts(pc.list_flatten(rejected["reasons"])).to_pylist()
-    return sorted(((row["values"], row["counts"]) for row in found), key=lambda reason: (-reason[1], reason[0]))
+    findings = pc.list_flatten(rejected["findings"])
+    rules = pc.struct_field(findings, "rule").filter(pc.equal(pc.struct_field(findings, "outcome"), REJECTS))
+    return sorted(
+        ((row["values"], row["counts"]) for row in pc.value_counts(rules).to_pylist()),
+        key=lambda reason: (-reason[1], reason[0]),
+    )

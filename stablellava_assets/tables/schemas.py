@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, Table, column
+from stablellava_assets.tables.findings import EARLIER_COLUMNS, FINDINGS, findings_of_earlier_columns
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, Table, Upgrade, column
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
@@ -200,9 +201,12 @@ _VERDICT_COLUMNS = (
     column("conversations", CONVERSATIONS, "The conversation, as written."),
     column("question_kind", pa.string(), _QUESTION_KIND),
     column("expected", pa.string(), "What a right answer must contain; null for open questions."),
-    column("reasons", STRINGS, "Names of the violated rules, in the order of the filters; empty for a kept pair."),
-    column("explanations", STRINGS, "One sentence per reason: what was found, and where."),
-    column("notes", STRINGS, "Findings that do not reject the pair under these settings: the rule, then a sentence."),
+    column(
+        "findings",
+        FINDINGS,
+        "What the filters and people found, in their order: the rule, its outcome (rejects, notes, or overruled by a "
+        "person), an explanation in one sentence, and the earlier pair that this one repeats, if that is the finding.",
+    ),
     column("keyword_count", pa.int32(), "Keywords in the prompt."),
     column("answer_words", pa.int32(), "Words in the longest answer."),
     column(
@@ -217,10 +221,10 @@ _VERDICT_COLUMNS = (
     ),
     column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
     column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
-    column("nearest_pair_id", pa.string(), "The earlier pair that this one repeats; null if there is none."),
     _ROW_KEY,
     _RUN_ID,
 )
+_VERDICT_UPGRADES = (Upgrade("findings", EARLIER_COLUMNS, findings_of_earlier_columns),)
 
 FILTERED_PAIRS = Table(
     "filtered_pairs",
@@ -228,6 +232,7 @@ FILTERED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    upgrades=_VERDICT_UPGRADES,
 )
 
 REJECTED_PAIRS = Table(
@@ -236,6 +241,7 @@ REJECTED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    upgrades=_VERDICT_UPGRADES,
 )
 
 ALIGNMENT_SCORES = Table(

@@ -16,6 +16,7 @@ from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.published_pairs import ANIMALS
 from stablellava_assets_tests.tables.rows_of import spec
+from stablellava_assets_tests.verdicts import found
 
 
 def judge(rows: list[dict[str, Any]], **settings: Any) -> dict[str, bool]:
@@ -173,9 +174,7 @@ def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **value
     return {name: row[name] for name in FILTERED_PAIRS.schema.names} | {
         "prompt": prompt,
         "subject": f"subject {index % 11}",
-        "reasons": ["blank_image"] if rejected else [],
-        "explanations": ["It is."] if rejected else [],
-        "notes": ["hedged_answer: The answer guesses: may."] if hedged else [],
+        "findings": found("blank_image" if rejected else "", "hedged_answer" if hedged else ""),
         **values,
     }
 

@@ -19,7 +19,7 @@ _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
 
 _WORD = re.compile(r"\w+")
-_VERDICT = ["spec_ids", "prompt", "conversations", "question_kind", "notes"]
+_VERDICT = ["spec_ids", "prompt", "conversations", "question_kind", "findings"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Known:
 def known_prompts(store: ParquetStore, ability: Ability, batch: str) -> Known:
     """Prompts of the batches before ``batch``. Good is one of which every pair was kept without as much as a note."""
     kept, rejected = _verdicts(store, ability, batch)
-    doubted = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["notes"]}
+    doubted = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["findings"]}
     good = [Example(row["prompt"]) for row in kept if row["spec_ids"][0] not in doubted]
     others = [Example(row["prompt"]) for row in [*kept, *rejected]]
     return _known([Example(text) for text in ability.chat.examples], good, others)
@@ -69,7 +69,7 @@ def known_dialogues(store: ParquetStore, ability: Ability, batch: str) -> Known:
     """Conversations of the batches before ``batch``. Good is one that was kept without as much as a note."""
     kept, rejected = _verdicts(store, ability, batch)
     own = [Example(shown(given.prompt, [(given.question, given.answer)])) for given in ability.chat.dialogue_examples]
-    good = [_conversation(row) for row in kept if not row["notes"]]
+    good = [_conversation(row) for row in kept if not row["findings"]]
     return _known(own, good, [_conversation(row) for row in [*kept, *rejected]])
 
 
