@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.findings import REJECTS
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.schemas import MADE, OF_BUDGET
 from stablellava_assets.tables.table import Table
 
 _REASONS_NAMED = 3
 _EXAMPLES = 2
 _LONGEST_REASON = 200
 _OF_ONE_ROW = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
-_NEEDED = ("status", "reason", "findings")
+_NEEDED = ("status", "reason", "fault", "findings")
 _TELLING = ("subject", "prompt", "question_kind", "spec_id")
 """Columns of which the first that a row has says what the row is about."""
 
@@ -54,7 +53,7 @@ def commonest_reasons(table: Table, data: pa.Table) -> str | None:
     """
     columns = [name for name in data.column_names if name in {table.row_id, *_NEEDED, *_TELLING}]
     told = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
-    blamed = [(row, reasons) for row, reasons in told if reasons and not reasons[0].text.startswith(BUDGET_REACHED)]
+    blamed = [(row, reasons) for row, reasons in told if reasons and row.get("fault") != OF_BUDGET]
     if not blamed:
         return None
     counts: Counter[str] = Counter()

@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 
 from stablellava_assets.authors.base import Author
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.endpoint.usage_chart import usage_chart
-from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.schemas import DEFERRED, OF_BUDGET
 
 
 class RunSpending:
@@ -78,11 +77,7 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
 
 def waiting_for_budget(data: pa.Table) -> int:
     """Rows that were not made because the budget was spent."""
-    waiting = pc.and_(
-        pc.equal(data["status"], DEFERRED),
-        pc.fill_null(pc.starts_with(data["reason"], BUDGET_REACHED), False),
-    )
-    return pc.sum(waiting).as_py() or 0
+    return pc.sum(pc.equal(data["fault"], OF_BUDGET)).as_py() or 0
 
 
 def _cost(data: pa.Table) -> float | str:

@@ -12,10 +12,13 @@ MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 
 STATUSES = (MADE, FAILED, DEFERRED)
 
-OF_ROW, OF_SETTING, OF_ENDPOINT = "row", "setting", "endpoint"
+OF_ROW, OF_SETTING, OF_ENDPOINT, OF_BUDGET = "row", "setting", "endpoint", "budget"
 """Cause of a row that was not made. ``row``: it would fail again. ``setting``: it may succeed once a setting changes.
-``endpoint``: it may succeed next time.
+``endpoint``: it may succeed next time. ``budget``: it is retried once the budget allows it.
 """
+
+CAUSES = {FAILED: (OF_ROW, OF_SETTING), DEFERRED: (OF_ENDPOINT, OF_BUDGET)}
+"""The causes that a row of each status may have, first the one that it has unless it names another."""
 
 _ABILITY = column("ability", pa.string(), "Ability of the row; the catalog has one YAML file per ability.")
 _BATCH = column("batch", pa.string(), "Batch within the ability, four digits from 0001.")
@@ -34,8 +37,9 @@ _BLAME = (
     column(
         "fault",
         pa.string(),
-        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change) or "
-        "endpoint (retried in the next run); null when made, and in rows of earlier versions.",
+        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change), "
+        "endpoint (retried in the next run) or budget (retried once the budget allows it); null when made, and in rows of "
+        "earlier versions.",
     ),
     column(
         "settings_key",
