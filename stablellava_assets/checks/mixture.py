@@ -8,6 +8,7 @@ from statistics import pstdev
 from typing import Any
 
 from stablellava_assets.tables.findings import NOTES, rules_with
+from stablellava_assets.text.conversations import GPT
 
 _FEWEST = 10
 """Conversations from which a mixture can be told; of fewer, every measure is None."""
@@ -32,7 +33,7 @@ def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]] | None]) ->
         len((turn["value"] or "").split())
         for turns in conversations
         for turn in (turns if turns is not None else ())
-        if turn["from"] == "gpt"
+        if turn["from"] == GPT
     ]
 
 

@@ -60,7 +60,11 @@ def test_their_findings_are_those_of_today(tmp_path: Path) -> None:
     judged = judge(PAIRS, [], NO_BENCHMARK, SETTINGS, reviews=REVIEWS)
     read = [row for table in (FILTERED_PAIRS, REJECTED_PAIRS) for row in store.read_all(table).to_pylist()]
     assert by_pair(read) == by_pair(judged.rows)
-    assert {each["outcome"] for findings in by_pair(read).values() for each in findings} == {"rejects", "notes", "overruled"}
+    assert {each["outcome"] for findings in by_pair(read).values() for each in findings} == {
+        "rejects",
+        "notes",
+        "overruled",
+    }
 
 
 def test_no_pair_is_examined_again_and_a_decision_can_still_be_withdrawn(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import Table
+from stablellava_assets.text.conversations import without_marks
 
 _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
@@ -92,7 +93,7 @@ def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[R
 
 
 def _conversation(row: Row) -> Example:
-    texts = [turn["value"].replace("<image>", "").strip() for turn in row["conversations"]]
+    texts = [without_marks(turn["value"]) for turn in row["conversations"]]
     return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
 
 

@@ -19,6 +19,7 @@ from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.text.conversations import exchange, with_mark
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
 
 _PHRASES = (*CAPTIONED, "style", "position")
@@ -59,8 +60,7 @@ class AlignmentCorpus:
         for spec_id, said in self._said.items():
             if spec_id in painted:
                 for question, answer in said:
-                    asked = {"from": "human", "value": f"<image>\n{question}"}
-                    yield TrainingExample(spec_id, painted[spec_id], [asked, {"from": "gpt", "value": answer}])
+                    yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
 
 
 def _spec(ability: Ability, index: int) -> Row:
