@@ -16,7 +16,7 @@ from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, pl
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.tables.schemas import DEFERRED
-from stablellava_assets.tables.table import IMAGE, Table
+from stablellava_assets.tables.table import IMAGE, AnyTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ class Suite:
     The measures are a frame of one row. A measure that is None, as for too few rows, is skipped.
     """
 
-    table: Table
+    table: AnyTable
     gates: tuple[Gate, ...]
     add_columns: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     measure: Callable[[pd.DataFrame, GateSettings], Mapping[str, float | None]] = lambda frame, settings: {}
@@ -153,7 +153,7 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     ]
 
 
-def _held(table: Table, gates: Mapping[Gate, Mapping[str, Any]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
+def _held(table: AnyTable, gates: Mapping[Gate, Mapping[str, Any]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
     """What each gate, with its arguments, finds in the frame."""
     import great_expectations as gx
 
@@ -258,7 +258,7 @@ def always(**arguments: Any) -> Callable[[GateSettings], Mapping[str, Any]]:
     return lambda settings: arguments
 
 
-def unique_ids(table: Table) -> Gate:
+def unique_ids(table: AnyTable) -> Gate:
     """No two rows of the table share their id."""
     return Gate(
         "ids_are_unique",

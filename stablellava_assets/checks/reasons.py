@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.tables.schemas import MADE
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _REASONS_NAMED = 3
 _EXAMPLES = 2
@@ -33,7 +33,7 @@ def reasons_of(row: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def commonest_reasons(table: Table, data: pa.Table) -> str | None:
+def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
     """The commonest reasons of the rows with their counts, and two rows as examples; None where no row has a reason.
 
     Reasons that differ in a number, a name or a quotation alone are counted together.
@@ -88,7 +88,7 @@ def _is_rule(reason: str) -> bool:
     return re.match(r"[a-z]+(?:_[a-z]+)+: ", reason) is not None
 
 
-def _named(table: Table, row: Mapping[str, Any]) -> str:
+def _named(table: AnyTable, row: Mapping[str, Any]) -> str:
     about = next((str(row[name]) for name in _TELLING if row.get(name) and name != table.row_id), None)
     return f"{str(row[table.row_id])[:12]} ({_short(about, 40)})" if about else str(row[table.row_id])[:12]
 

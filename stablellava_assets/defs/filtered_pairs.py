@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
@@ -29,6 +28,7 @@ from stablellava_assets.filters.review.reviews import Review, ReviewError, read_
 from stablellava_assets.gallery.folder import Gallery, GalleryError
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.reading import only_made
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import (
     ABILITY_BENCHMARK,
@@ -36,12 +36,11 @@ from stablellava_assets.tables.schemas import (
     DIALOGUES,
     FILTERED_PAIRS,
     IMAGES,
-    MADE,
     PROMPT_SPECS,
     REJECTED_PAIRS,
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _UNKNOWN_SHOWN = 5
 
@@ -167,9 +166,9 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
         dagster.Failure: a dialogue is about a prompt or a picture that has since been dropped.
     """
     spec_of = {row["spec_id"]: row for row in specs.to_pylist()}
-    image_of = {row["image_id"]: row for row in images.filter(pc.equal(images["status"], MADE)).to_pylist()}
+    image_of = {row["image_id"]: row for row in only_made(images).to_pylist()}
     candidates = []
-    for dialogue in dialogues.filter(pc.equal(dialogues["status"], MADE)).to_pylist():
+    for dialogue in only_made(dialogues).to_pylist():
         spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
         if spec is None or image is None:
             raise dg.Failure(
@@ -181,7 +180,7 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
     return candidates
 
 
-def _with_runs(table: Table, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
+def _with_runs(table: AnyTable, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
     """Verdicts as a table; those that say what they said before keep the run that made them."""
     before = {row["pair_id"]: row for row in previous}
 

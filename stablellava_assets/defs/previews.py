@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.pictures.contact_sheet import contact_sheet
+from stablellava_assets.tables.reading import texts_of
 
 _COLUMNS = 8
 _PICTURES = 24
@@ -19,7 +20,7 @@ _PAIRS = 16
 
 def picture_sheet(images: pa.Table, specs: pa.Table) -> dg.MarkdownMetadataValue:
     """Painted pictures above their subjects."""
-    subjects = dict(zip(specs["spec_id"].to_pylist(), specs["subject"].to_pylist(), strict=True))
+    subjects = dict(zip(texts_of(specs, "spec_id"), texts_of(specs, "subject"), strict=True))
     rows = islice((row for row in _rows(images, ["image", "spec_id"]) if row["image"]), _PICTURES)
     return _sheet([(row["image"]["bytes"], subjects[row["spec_id"]]) for row in rows], 2)
 

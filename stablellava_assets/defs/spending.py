@@ -15,6 +15,7 @@ from stablellava_assets.defs.previews import plot
 from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.endpoint.usage_chart import usage_chart
+from stablellava_assets.tables.reading import only
 from stablellava_assets.tables.schemas import DEFERRED
 
 
@@ -39,7 +40,7 @@ class RunSpending:
         if not pc.any(pc.is_valid(data["request_id"])).as_py():
             return {}
         self._log.info(f"{name}: {_in_words(now.total)} in this run")
-        settled = data.filter(pc.not_equal(data["status"], DEFERRED))
+        settled = data.filter(pc.not_equal(data["status"], pa.scalar(DEFERRED)))
         return {
             "chat_requests": pc.count_distinct(settled["request_id"]).as_py(),
             "prompt_tokens": pc.sum(data["prompt_tokens"]).as_py() or 0,
@@ -78,11 +79,8 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
 
 def waiting_for_budget(data: pa.Table) -> int:
     """Rows that were not made because the budget was spent."""
-    waiting = pc.and_(
-        pc.equal(data["status"], DEFERRED),
-        pc.fill_null(pc.starts_with(data["reason"], BUDGET_REACHED), False),
-    )
-    return pc.sum(waiting).as_py() or 0
+    deferred = only(data, "status", DEFERRED)
+    return deferred.filter(pc.starts_with(deferred["reason"], BUDGET_REACHED)).num_rows
 
 
 def _cost(data: pa.Table) -> float | str:

@@ -17,9 +17,9 @@ from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, va
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import GROUP, InputsT, Make, PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.store import Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, RowT, Table
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 
@@ -36,7 +36,7 @@ class Made:
     data: pa.Table
     counts: Mapping[str, int]
     unchanged: bool = False
-    beside: Sequence[tuple[Table, pa.Table]] = ()
+    beside: Sequence[tuple[AnyTable, pa.Table]] = ()
     judged: pa.Table | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     run_metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -103,10 +103,19 @@ class Stage:
             },
         )
 
-    def refresh(self, partition: Partition, planned: Sequence[PlannedRow], make: Make, table: Table) -> Refreshed:
+    def refresh(
+        self,
+        partition: Partition,
+        planned: Sequence[PlannedRow[InputsT]],
+        make: Make[InputsT, RowT],
+        table: Table[RowT],
+        *,
+        waits: bool = True,
+    ) -> Refreshed:
         """Bring the rows of a partition up to date, row by row, resuming what a killed run had finished.
 
-        ``table`` is the stage's own or one that is published beside it.
+        ``table`` is the stage's own or one that is published beside it; ``waits`` says whether making a row takes time, so
+        that each is kept as soon as it is finished.
         """
         previous = self._tables.store.read(table, partition)
 
@@ -114,20 +123,20 @@ class Stage:
             self._context.log.info(f"{self._name(partition)}: {line}")
 
         with self._journal(table, partition) as journal:
-            return refresh(table, planned, previous, journal, make, self._context.run_id, report)
+            group = 1 if waits else GROUP
+            return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
 
-    def finished(self, partition: Partition) -> list[dict[str, Any]]:
+    def finished(self, partition: Partition, table: Table[RowT]) -> list[RowT]:
         """Rows that :meth:`finish` kept and that were not published since: a gate refused them, or the process died."""
-        with self._journal(self._table, partition) as journal:
-            rows: list[dict[str, Any]] = journal.rows().to_pylist()
-            return rows
+        with self._journal(table, partition) as journal:
+            return table.rows(journal.rows())
 
-    def finish(self, partition: Partition, row: dict[str, Any]) -> None:
+    def finish(self, partition: Partition, table: Table[RowT], row: RowT) -> None:
         """Keep a row that took long to make until its partition is published."""
-        with self._journal(self._table, partition) as journal:
+        with self._journal(table, partition) as journal:
             journal.append([row])
 
-    def _journal(self, table: Table, partition: Partition) -> RowJournal:
+    def _journal(self, table: Table[RowT], partition: Partition) -> RowJournal[RowT]:
         return RowJournal(self._tables.journal, table, partition)
 
     def _lock(self, partition: Partition) -> FileLock:
@@ -200,7 +209,7 @@ class Stage:
         for partition, metadata in sorted(told.items()):
             self._record(self._table, partition, metadata)
 
-    def _record(self, table: Table, partition: Partition, metadata: Mapping[str, Any]) -> None:
+    def _record(self, table: AnyTable, partition: Partition, metadata: Mapping[str, Any]) -> None:
         """Tell Dagster of a table that is published without being an output of the step."""
         key = "|".join(partition) if self._is_partitioned else None
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))

@@ -16,12 +16,13 @@ _BYTES_A_FILE = 400 * 2**20
 _BYTES_A_PAGE = 8 * 2**20
 
 
-def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
+def _column(name: str, kind: pa.DataType, description: str) -> pa.Field[Any]:
     return pa.field(name, kind, metadata={"description": description})
 
 
 DATASET = Table(
     "pairs",
+    dict[str, Any],
     "Conversations about one or more images, one row per conversation.",
     "pair_id",
     (),

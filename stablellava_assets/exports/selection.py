@@ -10,7 +10,7 @@ from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _PICTURE_COLUMNS = (
     "image_id", "image", "software", "painter", "model", "steps", "guidance", "scheduler", "negative_prompt", "seed", "sha256", "digital_source_type"
@@ -119,7 +119,7 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                 ) from error
 
 
-def _writers(store: ParquetStore, table: Table, partition: Partition) -> dict[str, dict[str, Any]]:
+def _writers(store: ParquetStore, table: AnyTable, partition: Partition) -> dict[str, dict[str, Any]]:
     rows = store.read_all(table, [partition], [table.row_id, "author", "model"]).to_pylist()
     return {row[table.row_id]: row for row in rows}
 

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _MADE_TABLES = (PROMPT_SPECS, IMAGES, DIALOGUES)
 
@@ -72,7 +73,8 @@ def lineage_of(store: ParquetStore) -> Lineage:
     """The lineage of what the tables hold now."""
     counts: Counter[tuple[str, str]] = Counter()
     batches: dict[str, set[str]] = {}
-    for table in (FILTERED_PAIRS, REJECTED_PAIRS):
+    judged: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS)
+    for table in judged:
         for ability, batch in store.partitions(table):
             batches.setdefault(ability, set()).add(batch)
             counts[ability, table.name] += _rows(store, table, (ability, batch))
@@ -99,15 +101,15 @@ def lineage_of(store: ParquetStore) -> Lineage:
         reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["reasons"])),
         makers=[Maker(*key, count) for key, count in of_maker.items()],
         unmade=[(*key, count) for key, count in unmade.most_common()],
-        pairs_key=pairs_key(store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()),
+        pairs_key=pairs_key(texts_of(store.read_all(FILTERED_PAIRS, columns=["row_key"]), "row_key")),
     )
 
 
-def _rows(store: ParquetStore, table: Table, partition: tuple[str, str]) -> int:
+def _rows(store: ParquetStore, table: AnyTable, partition: tuple[str, str]) -> int:
     data = store.read(table, partition, [table.row_id])
     return 0 if data is None else int(data.num_rows)
 
 
 def _reasons(rejected: pa.Table) -> list[tuple[str, int]]:
-    found = pc.value_counts(pc.list_flatten(rejected["reasons"])).to_pylist()
-    return sorted(((row["values"], row["counts"]) for row in found), key=lambda reason: (-reason[1], reason[0]))
+    found = Counter(map(str, pc.list_flatten(rejected["reasons"]).to_pylist()))
+    return sorted(found.items(), key=lambda reason: (-reason[1], reason[0]))

@@ -15,7 +15,7 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets_tests.tables.made_up import Row
 
 NO_BENCHMARK = BenchmarkPrints([], 2)
 

@@ -13,6 +13,7 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png
+from stablellava_assets_tests.tables.made_up import Row, but
 
 SETTINGS = FilterSettings()
 OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": "An owl sits on a beam."}
@@ -25,7 +26,7 @@ def item(**values: Any) -> dict[str, Any]:
 def test_verdicts_have_the_columns_of_both_tables() -> None:
     judged = judge([candidate("kept"), candidate("rejected", answer="")], [], NO_BENCHMARK, SETTINGS)
     for table, rows in ((FILTERED_PAIRS, judged.kept), (REJECTED_PAIRS, judged.rejected)):
-        stored = table.from_rows([{**row, "run_id": "run"} for row in rows])
+        stored = table.from_rows([but(row, run_id="run") for row in rows])
         assert stored.num_rows == 1
 
 
@@ -53,16 +54,16 @@ def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
 
 def test_later_batches_are_held_against_what_earlier_ones_kept() -> None:
     first = judge([candidate("first"), candidate("second", **OTHER)], [], NO_BENCHMARK, SETTINGS)
-    table = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in first.kept])
+    table = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in first.kept])
     earlier = table.select(list(EARLIER_COLUMNS)).to_pylist()
     (row,) = judge([candidate("later", picture=noise_png("later"))], earlier, NO_BENCHMARK, SETTINGS).rows
     assert row["reasons"] == ["repeated_prompt"]
     assert row["nearest_pair_id"] == "first"
 
 
-def stored(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def stored(rows: list[Row]) -> list[Row]:
     """Rows as the tables give them back."""
-    taken: list[dict[str, Any]] = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in rows]).to_pylist()
+    taken: list[Row] = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in rows]).to_pylist()
     return taken
 
 

@@ -11,6 +11,7 @@ from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import Row, but
 
 PAIRS = [candidate("first"), candidate("second"), candidate("tram", prompt="((tram)), street", subject="tram")]
 """The second repeats the first; the third speaks of a koala where a tram is shown."""
@@ -24,8 +25,8 @@ def verdicts(reviews: dict[str, Review], previous: list[dict[str, Any]] | None =
     return judge(PAIRS, [], NO_BENCHMARK, FilterSettings(), previous or (), reviews=reviews)
 
 
-def stored(judged: Judged) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in judged.rows]).to_pylist()
+def stored(judged: Judged) -> list[Row]:
+    rows: list[Row] = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in judged.rows]).to_pylist()
     return rows
 
 

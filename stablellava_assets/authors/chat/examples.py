@@ -13,7 +13,7 @@ from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
@@ -84,7 +84,7 @@ def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[R
     authors = store.read_all(PROMPT_SPECS, earlier, ["spec_id", "author"]).to_pylist()
     written = {row["spec_id"] for row in authors if row["author"] == "chat"}
 
-    def read(table: Table) -> list[Row]:
+    def read(table: AnyTable) -> list[Row]:
         rows = store.read_all(table, earlier, _VERDICT).to_pylist() if written else []
         return [row for row in rows if row["spec_ids"][0] in written]
 

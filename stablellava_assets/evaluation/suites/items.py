@@ -11,8 +11,7 @@ from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, can_be_written
 from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.score_rows import ItemToAsk
 
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
@@ -20,10 +19,16 @@ if TYPE_CHECKING:
 _MARK = "<image>"
 
 
+class SuiteItem(ItemToAsk):
+    """An item of a published benchmark; ``row_key`` is a hash of all that it asks."""
+
+    row_key: str
+
+
 def suite_item(
     benchmark: str,
     ability: str,
-    number: Any,
+    number: int | str,
     *,
     kind: AskedKind,
     question: str,
@@ -31,7 +36,7 @@ def suite_item(
     accepted: Sequence[str],
     refused: Sequence[str] = (),
     options: Sequence[str] = (),
-) -> Row:
+) -> SuiteItem:
     """An item with the columns of ``ability_benchmark`` that answering and scoring take.
 
     ``number`` is how the benchmark's file calls the item.
@@ -55,7 +60,6 @@ def suite_item(
         "accepted": list(accepted),
         "refused": list(refused),
         "image": {"bytes": picture.encoded, "path": None},
-        "status": MADE,
     }
 
 

@@ -16,8 +16,9 @@ from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.pair_rows import AlignmentScore
 from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Alignment:
             scorers.append(FactScorer(settings.facts, catalog, checkpoint))
         self._scorers: dict[str, Scorer] = {scorer.name: scorer for scorer in scorers}
 
-    def plan(self, painted: Collection[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
+    def plan(self, painted: Collection[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[AnyPlanned]:
         """A score for every claim about every picture.
 
         A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
@@ -67,7 +68,7 @@ class Alignment:
             for claim in scorer.claims(spec)
         ]
 
-    def score(self, planned: Sequence[PlannedRow]) -> Iterator[Row]:
+    def score(self, planned: Sequence[AnyPlanned]) -> Iterator[AlignmentScore]:
         """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
 
         Raises:
@@ -104,7 +105,7 @@ class Alignment:
         return AlignmentVerdict(content_key("alignment", judged), tuple(findings))
 
 
-def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> PlannedRow:
+def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> AnyPlanned:
     score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
 
     fingerprint = scorer.fingerprint_of(claim.fact)
@@ -129,15 +130,15 @@ def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping
     return PlannedRow(score_id, key(model), inputs)
 
 
-def _together(row: PlannedRow) -> tuple[str, int]:
+def _together(row: AnyPlanned) -> tuple[str, int]:
     """Claims that share a batch with little padding have one model and texts of one length."""
     claim: Claim = row.inputs["claim"]
     return row.inputs["model"], len(claim.text) + len(claim.question or "") + len(claim.answer or "")
 
 
-def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
+def _score_batch(scorer: Scorer, batch: Sequence[AnyPlanned]) -> Iterator[AlignmentScore]:
     pictures: list[Image.Image] = []
-    readable: list[PlannedRow] = []
+    readable: list[AnyPlanned] = []
     known: dict[str, Image.Image] = {}
     for row in batch:
         image_id = row.inputs["image_id"]
@@ -154,12 +155,16 @@ def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
         yield _row(row, score, None)
 
 
-def _row(planned: PlannedRow, score: float | None, reason: str | None) -> Row:
+def _row(planned: AnyPlanned, score: float | None, reason: str | None) -> AlignmentScore:
     inputs = planned.inputs
     claim: Claim = inputs["claim"]
     return {
         "score_id": planned.row_id,
-        **{name: inputs[name] for name in ("ability", "batch", "spec_id", "image_id", "scorer")},
+        "ability": inputs["ability"],
+        "batch": inputs["batch"],
+        "spec_id": inputs["spec_id"],
+        "image_id": inputs["image_id"],
+        "scorer": inputs["scorer"],
         "fact": claim.fact,
         "claim": claim.text,
         "question": claim.question,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stablellava_assets.inputs.text_files import can_be_written
+from stablellava_assets.tables.pair_rows import Turn
 
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
@@ -97,7 +98,7 @@ def picture_name(named: Any) -> str:
     return named
 
 
-def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
+def read_turns(entry: Mapping[str, Any]) -> list[Turn]:
     """The turns of a row, ``from`` and ``value`` each.
 
     Raises:
@@ -127,7 +128,7 @@ def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
     return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
 
 
-def _turn(number: int, turn: Any) -> dict[str, str]:
+def _turn(number: int, turn: Any) -> Turn:
     if not isinstance(turn, dict):
         raise ValueError(f"no conversation in LLaVA's layout: turn {number} is {described(turn)}, not an object")
     if missing := [key for key in ("from", "value") if key not in turn]:

@@ -16,6 +16,7 @@ from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key, derive_seed
+from stablellava_assets.tables.pair_rows import Turn
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
     described,
@@ -44,7 +45,7 @@ class TuningRow:
     source: str
     kind: str
     images: tuple[str, ...]
-    conversations: tuple[Mapping[str, str], ...]
+    conversations: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
