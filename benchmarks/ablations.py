@@ -29,6 +29,7 @@ from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
+from stablellava_assets.tables.findings import REJECTS, is_rejected, rules_with
 from stablellava_assets.tables.row import Row
 
 _WRONG = 0.2
@@ -64,7 +65,7 @@ def filters(experiment: Experiment, given: argparse.Namespace) -> None:
         )
         verdicts = experiment.filtered(written, settings)
         # Also where nothing filters: no arm may have seen the questions.
-        seen = {row["pair_id"] for row in verdicts if _CONTAMINATED & set(row["reasons"])}
+        seen = {row["pair_id"] for row in verdicts if _CONTAMINATED & set(rules_with(REJECTS, row["findings"]))}
         written = [each for each in written if each.dialogue["pair_id"] not in seen]
         faulty, wrong = swap_pictures(written, experiment.workspace.catalog, _WRONG, "swap", seed)
         experiment.say(
@@ -176,7 +177,7 @@ def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Can
 
 
 def _kept(verdicts: Sequence[Row]) -> set[str]:
-    return {row["pair_id"] for row in verdicts if not row["reasons"]}
+    return {row["pair_id"] for row in verdicts if not is_rejected(row["findings"])}
 
 
 def _pictures(candidates: Sequence[Candidate]) -> int:

@@ -30,6 +30,7 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
+from stablellava_assets.tables.findings import NOTES, REJECTS, rules_with
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE
 from stablellava_assets.tables.store import ParquetStore
@@ -73,8 +74,9 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[Row]:
             store.publish(FILTERED_PAIRS, partition, published)
             kept += len(judged.kept)
             verdicts += judged.rows
-            counts.update(reason for row in judged.rejected for reason in row["reasons"])
-            counts.update(f"({note.partition(':')[0]})" for row in judged.rows for note in row["notes"])
+            findings = [found for row in judged.rows for found in row["findings"]]
+            counts.update(rules_with(REJECTS, findings))
+            counts.update(f"({rule})" for rule in rules_with(NOTES, findings))
         pairs = sum(map(len, batches))
         rows, seconds = rows + pairs, seconds + took
         print(f"{path.stem:<12}{pairs:>7} pairs {kept:>6} kept {took:>6.2f} s {pairs / took:>8,.0f} rows/s")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
+from stablellava_assets.tables.findings import REJECTS, is_rejected, rules_with
 from stablellava_assets.tables.row import Row
 
 _DRAWN = {"kept": 100, "rejected": 100, "rejected for a rarer reason": 60}
@@ -41,11 +42,13 @@ def main() -> None:
 
 def _draw(verdicts: Path, file: Path, seed: int) -> None:
     rows = [json.loads(line) for line in verdicts.read_text(encoding="utf-8").splitlines()]
-    rejected = [row for row in rows if row["reasons"]]
+    rejected = [row for row in rows if is_rejected(row["findings"])]
     samples = {
-        "kept": [row for row in rows if not row["reasons"]],
+        "kept": [row for row in rows if not is_rejected(row["findings"])],
         "rejected": rejected,
-        "rejected for a rarer reason": [row for row in rejected if "repeated_prompt" not in row["reasons"]],
+        "rejected for a rarer reason": [
+            row for row in rejected if "repeated_prompt" not in rules_with(REJECTS, row["findings"])
+        ],
     }
     by_id = {row["pair_id"]: row for row in rows}
     chance = random.Random(seed)
@@ -55,14 +58,18 @@ def _draw(verdicts: Path, file: Path, seed: int) -> None:
         for sample, count in _DRAWN.items():
             for number, row in enumerate(chance.sample(samples[sample], count), 1):
                 described = {name: row[name] for name in ("pair_id", "ability")}
-                table.writerow({"sample": sample, **described, "reasons": " ".join(row["reasons"])})
-                _show(number, sample, row, by_id.get(row["nearest_pair_id"]))
+                reasons = " ".join(rules_with(REJECTS, row["findings"]))
+                table.writerow({"sample": sample, **described, "reasons": reasons})
+                repeated = next((found["pair_id"] for found in row["findings"] if found["pair_id"]), None)
+                _show(number, sample, row, by_id.get(repeated))
 
 
 def _show(number: int, sample: str, row: Row, nearest: Row | None) -> None:
     print(f"\n{sample} {number}, {row['ability']}: {row['prompt']}")
     print(*(f"  {turn['from']}: {turn['value']}" for turn in row["conversations"]), sep="\n")
-    print(*(f"  - {text}" for text in [*row["explanations"], *row["notes"]]), sep="\n")
+    print(
+        *(f"  - {text}" for text in [f"{found['rule']}: {found['explanation']}" for found in row["findings"]]), sep="\n"
+    )
     if nearest is not None:
         print(f"  nearest: {nearest['prompt']} | {nearest['conversations'][-1]['value']}")
 

@@ -24,6 +24,7 @@ from stablellava_assets.planning.batch_plan import plan_batch
 from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.row import Row
 
 UNIFORM, PLANNED = "uniform", "planned"
@@ -39,7 +40,7 @@ class Rounds:
     @property
     def kept(self) -> list[Row]:
         """The verdicts on kept pairs."""
-        return [row for row in self.verdicts if not row["reasons"]]
+        return [row for row in self.verdicts if not is_rejected(row["findings"])]
 
     def evidence(self, right: Answers, items: Sequence[Row]) -> list[Evidence]:
         """What is known of each ability from the answers to ``items``."""

@@ -12,6 +12,7 @@ from stablellava_assets.authors.released.author import ReleasedAuthor
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
@@ -42,7 +43,7 @@ def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int
     settings = load_profile({PROFILE_VARIABLE: "released"}).filters
     earlier = experiment.workspace.store.read_all(FILTERED_PAIRS).to_pylist()
     verdicts = experiment.filtered(written, settings, earlier)
-    kept = [row["pair_id"] for row in verdicts if not row["reasons"]]
+    kept = [row["pair_id"] for row in verdicts if not is_rejected(row["findings"])]
     held_out = set(ranked(kept, "held out")[: round(_HELD_OUT * len(kept))]) if kept else set()
     asked = [each for each in written if each.dialogue["pair_id"] in held_out]
     items = [item for item in (_item(each, experiment.workspace.catalog) for each in asked) if item is not None]

@@ -10,6 +10,7 @@ import pytest
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 _ASK = {
     "subject": {"model": "previous", "min_score": 0.0},
@@ -36,7 +37,7 @@ def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: P
     assert {row["score"] for row in unscored} == {None}
     kept = store.read_all(FILTERED_PAIRS).to_pylist()
     assert kept
-    assert all(any(note.startswith("alignment_unscored") for note in row["notes"]) for row in kept)
+    assert all(any(note.startswith("alignment_unscored") for note in notes(row)) for row in kept)
 
     (tuned,) = store.read_all(LLAVA_CHECKPOINT).to_pylist()
     stages = "prompt_specs,images,dialogues,filtered_pairs"
@@ -50,8 +51,8 @@ def test_the_second_round_is_filtered_by_the_checkpoint_of_the_first(tmp_path: P
     assert rejected is not None
     assert rejected.num_rows == 4 * SCORING["rows_per_batch"]
     for row in rejected.to_pylist():
-        at = row["reasons"].index("fact_not_shown")
-        assert row["explanations"][at].startswith("The scene ")
+        at = reasons(row).index("fact_not_shown")
+        assert explanations(row)[at].startswith("The scene ")
     # The first round stays as it was judged, by nobody.
     assert store.read_all(ALIGNMENT_SCORES, [("animal", "0001")]).to_pylist() == [
         row for row in unscored if row["ability"] == "animal"

@@ -11,6 +11,7 @@ from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.test_reliability import PARTITION, SELECT, content, visible_files
+from stablellava_assets_tests.verdicts import reasons
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,6 @@ def test_an_unreadable_picture_is_rejected_with_its_reason(project: Project) -> 
     project.materialize(f"{SELECT} filtered_pairs")
     rejected = [row for row in store.read_all(REJECTED_PAIRS).to_pylist() if row["image_ids"] == [rows[3]["image_id"]]]
     assert len(rejected) == 4
-    assert all("broken_image" in row["reasons"] for row in rejected)
+    assert all("broken_image" in reasons(row) for row in rejected)
     kept = store.read_all(FILTERED_PAIRS)["image_ids"].to_pylist()
     assert [rows[3]["image_id"]] not in kept

@@ -12,6 +12,7 @@ import pytest
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.verdicts import notes, reasons
 
 pytestmark = pytest.mark.slow
 
@@ -54,16 +55,16 @@ def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
 
 def test_a_decision_changes_its_pair_and_nothing_else(judged: Project) -> None:
     before = verdicts(judged)
-    assert {tuple(row["reasons"][:1]) for row in before.values()} == {("too_many_keywords",)}
+    assert {tuple(reasons(row)[:1]) for row in before.values()} == {("too_many_keywords",)}
     chosen = min(before)
     decide(judged, line(chosen), line("nobody"))
     shown = judged.materialize(FILTER).stdout
     after = verdicts(judged)
     assert changed(before, after) == {chosen}
-    assert after[chosen]["reasons"] == []
+    assert reasons(after[chosen]) == []
     assert after[chosen]["run_id"] != before[chosen]["run_id"]
     assert after[chosen]["row_key"] == before[chosen]["row_key"]
-    assert "kept_by_review: Ada decided so: looks right" in after[chosen]["notes"]
+    assert "kept_by_review: Ada decided so: looks right" in notes(after[chosen])
     assert judged.workspace.store.read_all(FILTERED_PAIRS)["pair_id"].to_pylist() == [chosen]
     ability = after[chosen]["ability"]
     assert f"{ability}|0001: published: 1 rows, 47 rejected, 48 reused, 0 computed, 1 overruled" in shown
@@ -81,8 +82,8 @@ def test_the_next_run_finds_nothing_changed_and_a_withdrawn_decision_is_undone(j
     assert verdicts(judged) == decided
     decide(judged)
     judged.materialize(FILTER)
-    assert verdicts(judged)[chosen]["reasons"][:1] == ["too_many_keywords"]
-    assert not any("review" in note for note in verdicts(judged)[chosen]["notes"])
+    assert reasons(verdicts(judged)[chosen])[:1] == ["too_many_keywords"]
+    assert not any("review" in note for note in notes(verdicts(judged)[chosen]))
 
 
 def test_a_malformed_line_stops_the_run_and_is_named(judged: Project) -> None:

@@ -37,6 +37,7 @@ from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
 from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
 from stablellava_assets_tests.project import ROOT
+from stablellava_assets_tests.verdicts import notes, reasons
 
 OUTCOMES = Path(__file__).parent / "outcomes"
 RECORDING = "RECORD_OUTCOMES" in os.environ
@@ -147,10 +148,8 @@ def _sent() -> dict[str, Image.Image]:
 def test_the_row_rules_say_of_pairs_what_this_version_said() -> None:
     pairs = list(_pairs())
     rows = judge(pairs, [], BenchmarkPrints([], 2), FilterSettings()).rows
-    found = {
-        row["pair_id"]: {"reasons": row["reasons"], "notes": [_rule(note) for note in row["notes"]]} for row in rows
-    }
-    assert len({reason for row in rows for reason in row["reasons"]}) >= 12
+    found = {row["pair_id"]: {"reasons": reasons(row), "notes": [_rule(note) for note in notes(row)]} for row in rows}
+    assert len({reason for row in rows for reason in reasons(row)}) >= 12
     remedy = "a row rule judges otherwise: raise _VERSION in filters/rules/examine.py, or put what tells such pairs into their keys; then record"
     assert_same(found, "row_rules", examine._VERSION, remedy)
 

@@ -20,6 +20,7 @@ from stablellava_assets.checks.gates import (
 )
 from stablellava_assets.checks.mixture import answer_words, length_spread, most_frequent_share, quota_met
 from stablellava_assets.tables.schemas import DIALOGUES, MADE
+from stablellava_assets.text.conversations import IMAGE_MARK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ _IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
 def _turns(frame: pd.DataFrame) -> pd.DataFrame:
     """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``yes_surplus``."""
     conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
-    marks = [sum((turn["value"] or "").count("<image>") for turn in turns) for turns in conversations]
+    marks = [sum((turn["value"] or "").count(IMAGE_MARK) for turn in turns) for turns in conversations]
     pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]
     return frame.assign(
         surplus_marks=[a - b for a, b in zip(marks, pictures, strict=True)],

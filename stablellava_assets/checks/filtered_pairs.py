@@ -18,6 +18,7 @@ from stablellava_assets.checks.gates import (
     unique_ids,
 )
 from stablellava_assets.checks.mixture import hedged_share, most_frequent_share, quota_met
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
 
 
 def _verdicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``verdict`` (kept or rejected) and ``unexplained`` (reasons less explanations)."""
-    reasons = [len(reasons) for reasons in frame["reasons"]]
-    explanations = [len(explanations) for explanations in frame["explanations"]]
+    """Adds ``verdict`` (kept or rejected) and ``unexplained`` (how many findings lack an explanation)."""
     return frame.assign(
-        verdict=["rejected" if count else "kept" for count in reasons],
-        unexplained=[a - b for a, b in zip(reasons, explanations, strict=True)],
+        verdict=["rejected" if is_rejected(findings) else "kept" for findings in frame["findings"]],
+        unexplained=[sum(not found["explanation"] for found in findings) for findings in frame["findings"]],
     )
 
 
@@ -45,7 +44,7 @@ def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | N
         "top_kind_share": most_frequent_share(kinds),
         "subject_entropy": balance.entropy if balance.top_subject is not None else None,
         "vendi_score": vendi_score(specs["prompt"]),
-        "hedged_share": hedged_share(kept["notes"].tolist()),
+        "hedged_share": hedged_share(kept["findings"].tolist()),
     }
 
 
@@ -63,7 +62,7 @@ SUITE = Suite(
         ),
         Gate(
             "rejections_are_explained",
-            "Every rejection reason has an explanation.",
+            "Every finding has an explanation.",
             "ExpectColumnValuesToBeInSet",
             always(column="unexplained", value_set=[0]),
         ),

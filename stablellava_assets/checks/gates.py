@@ -13,9 +13,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, plain
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.inputs.yaml_documents import Document
-from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.schemas import OF_BUDGET
 from stablellava_assets.tables.table import IMAGE, AnyTable
 
 if TYPE_CHECKING:
@@ -196,8 +195,8 @@ def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
     """Adds ``owed_status``, which is null for rows deferred by the budget: these do not count as failures."""
     if "status" not in frame:
         return frame
-    waiting = (frame["status"] == DEFERRED) & frame["reason"].astype("string").fillna("").str.startswith(BUDGET_REACHED)
-    return frame.assign(owed_status=frame["status"].mask(waiting))
+    owed = frame["status"].mask(frame["fault"] == OF_BUDGET) if "fault" in frame else frame["status"]
+    return frame.assign(owed_status=owed)
 
 
 @cache

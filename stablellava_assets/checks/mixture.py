@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import pstdev
-from typing import Any
+
+from stablellava_assets.tables.findings import NOTES, StoredFinding, rules_with
+from stablellava_assets.text.conversations import GPT, Turn
 
 _FEWEST = 10
 """Conversations from which a mixture can be told; of fewer, every measure is None."""
@@ -24,13 +26,13 @@ def most_frequent_share(kinds: Sequence[str]) -> float | None:
     return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
 
 
-def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]] | None]) -> list[int]:
+def answer_words(conversations: Iterable[Iterable[Turn] | None]) -> list[int]:
     """The number of words of every answer."""
     return [
         len((turn["value"] or "").split())
         for turns in conversations
         for turn in (turns if turns is not None else ())
-        if turn["from"] == "gpt"
+        if turn["from"] == GPT
     ]
 
 
@@ -39,7 +41,7 @@ def length_spread(words: Sequence[int]) -> float | None:
     return pstdev(words) if len(words) >= _FEWEST else None
 
 
-def hedged_share(notes: Sequence[Sequence[str]]) -> float | None:
+def hedged_share(findings: Sequence[Sequence[StoredFinding]]) -> float | None:
     """The share of kept pairs with a note that their answer guesses."""
-    hedged = sum(any(note.startswith("hedged_answer:") for note in of_pair) for of_pair in notes)
-    return hedged / len(notes) if len(notes) >= _FEWEST else None
+    hedged = sum("hedged_answer" in rules_with(NOTES, of_pair) for of_pair in findings)
+    return hedged / len(findings) if len(findings) >= _FEWEST else None

@@ -114,7 +114,7 @@ def quarantined_rows(entry: Refused, most: int) -> str:
         about = next((str(row[name]) for name in ("prompt", "subject", "question_kind") if row.get(name)), "")
         standing = row.get("status") or "rejected"
         lines.append(f"{row.get(table.row_id)}  {standing}{f'  {on_one_line(about)}' if about else ''}")
-        lines += [f"    {on_one_line(reason)}" for reason in reasons]
+        lines += [f"    {on_one_line(reason.text)}" for reason in reasons]
     if len(blamed) > most:
         lines.append(f"... and {len(blamed) - most} rows more; --rows says how many to show")
     lines.append(f"{len(rows) - len(blamed)} of the {len(rows)} rows have no reason against them.")
@@ -131,10 +131,9 @@ def _table_of(entry: Refused) -> AnyTable:
 
 
 def _read(entry: Refused, table: AnyTable) -> pa.Table:
-    plain = {column.name for column in table.columns if column.type != IMAGE}
+    plain = [column.name for column in table.columns if column.type != IMAGE]
     try:
-        file = pq.ParquetFile(entry.path)
-        return file.read(columns=[name for name in file.schema_arrow.names if name in plain])
+        return table.upgraded(pq.ParquetFile(entry.path).read(columns=table.names_in_file(plain)), plain)
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(f"{entry.path}: {_why_unreadable(error)}") from error
 

@@ -5,31 +5,44 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.findings import REJECTS
+from stablellava_assets.tables.schemas import MADE, OF_BUDGET
 from stablellava_assets.tables.table import AnyTable
 
 _REASONS_NAMED = 3
 _EXAMPLES = 2
 _LONGEST_REASON = 200
 _OF_ONE_ROW = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
-_NEEDED = ("status", "reason", "reasons", "explanations")
+_NEEDED = ("status", "reason", "fault", "findings")
 _TELLING = ("subject", "prompt", "question_kind", "spec_id")
 """Columns of which the first that a row has says what the row is about."""
 
 
-def reasons_of(row: Mapping[str, Any]) -> list[str]:
+class Reason(NamedTuple):
+    """Why a row was not made, or was rejected; ``rule`` is the filter's rule that rejected it."""
+
+    text: str
+    rule: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What reasons that differ in a number, a name or a quotation alone have in common."""
+        return self.rule or _OF_ONE_ROW.sub("#", self.text)
+
+
+def reasons_of(row: Mapping[str, Any]) -> list[Reason]:
     """Why a row was not made, or was rejected; empty if neither. A rejected row tells each rule with its explanation."""
-    if row.get("reasons"):
-        explanations = row.get("explanations") or []
-        told = [*explanations, *[None] * (len(row["reasons"]) - len(explanations))]
-        return [f"{rule}: {said}" if said else str(rule) for rule, said in zip(row["reasons"], told, strict=False)]
+    rejecting = [found for found in row.get("findings") or () if found["outcome"] == REJECTS]
+    if rejecting:
+        return [
+            Reason(": ".join(filter(None, (each["rule"], each["explanation"]))), each["rule"]) for each in rejecting
+        ]
     if row.get("status", MADE) != MADE:
-        return [str(row.get("reason") or "no reason given")]
+        return [Reason(str(row.get("reason") or "no reason given"))]
     return []
 
 
@@ -40,15 +53,15 @@ def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
     """
     columns = [name for name in data.column_names if name in {table.row_id, *_NEEDED, *_TELLING}]
     told = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
-    blamed = [(row, reasons) for row, reasons in told if reasons and not reasons[0].startswith(BUDGET_REACHED)]
+    blamed = [(row, reasons) for row, reasons in told if reasons and row.get("fault") != OF_BUDGET]
     if not blamed:
         return None
     counts: Counter[str] = Counter()
     wording: dict[str, str] = {}
     for _, reasons in blamed:
-        for kind, reason in {_kind_of(reason): reason for reason in reasons}.items():
+        for kind, text in {reason.kind: reason.text for reason in reasons}.items():
             counts[kind] += 1
-            wording.setdefault(kind, reason)
+            wording.setdefault(kind, text)
     common = [
         f"{count} {'row' if count == 1 else 'rows'}: {_short(wording[kind])}"
         for kind, count in counts.most_common(_REASONS_NAMED)
@@ -77,15 +90,6 @@ def plain(value: Any) -> str:
     if not isinstance(bare, float):
         return str(bare)
     return str(int(bare)) if bare.is_integer() else f"{bare:.4g}"
-
-
-def _kind_of(reason: str) -> str:
-    return _OF_ONE_ROW.sub("#", reason.partition(": ")[0] if _is_rule(reason) else reason)
-
-
-def _is_rule(reason: str) -> bool:
-    """Whether it begins with the name of a filter's rule, whose explanation differs from row to row."""
-    return re.match(r"[a-z]+(?:_[a-z]+)+: ", reason) is not None
 
 
 def _named(table: AnyTable, row: Mapping[str, Any]) -> str:

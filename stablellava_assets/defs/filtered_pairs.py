@@ -28,6 +28,7 @@ from stablellava_assets.filters.review.reviews import Review, ReviewError, read_
 from stablellava_assets.gallery.folder import Gallery, GalleryError
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.reading import only_made
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import (
@@ -193,6 +194,6 @@ def _with_runs(table: AnyTable, rows: Iterable[Row], previous: Iterable[Mapping[
 
 
 def _reasons(rejected: Iterable[Row]) -> str:
-    counts = Counter(reason for row in rejected for reason in row["reasons"])
+    counts = Counter(reason for row in rejected for reason in rules_with(REJECTS, row["findings"]))
     lines = [f"| {reason} | {count} |" for reason, count in counts.most_common()]
     return "\n".join(["| reason | pairs |", "|---|---:|", *lines]) if lines else "nothing was turned away"

@@ -13,12 +13,13 @@ from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
 from stablellava_assets.profiles.data_folder import DataFolder
-from stablellava_assets.tables.pair_rows import ImageBytes, Turn
+from stablellava_assets.tables.pair_rows import ImageBytes
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
 from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 

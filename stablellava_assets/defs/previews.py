@@ -11,7 +11,9 @@ import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.pictures.contact_sheet import contact_sheet
+from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.reading import texts_of
+from stablellava_assets.text.conversations import without_marks
 
 _COLUMNS = 8
 _PICTURES = 24
@@ -36,8 +38,9 @@ def pair_sheet(pairs: Iterable[Mapping[str, Any]], pictures: Mapping[str, bytes]
     cells = []
     for pair in spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
         human, gpt = pair["conversations"][-2:]
-        question = human["value"].replace("<image>", "").strip()
-        reasons = f"\n! {', '.join(pair['reasons'])}" if pair["reasons"] else ""
+        question = without_marks(human["value"])
+        rules = rules_with(REJECTS, pair["findings"])
+        reasons = f"\n! {', '.join(rules)}" if rules else ""
         cells.append((pictures[pair["image_ids"][0]], f"{question}\n> {gpt['value']}{reasons}"))
     return _sheet(cells, 6)
 

@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 
 from stablellava_assets.authors.base import Author
 from stablellava_assets.defs.previews import plot
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
 from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.endpoint.usage_chart import usage_chart
 from stablellava_assets.tables.reading import only
-from stablellava_assets.tables.schemas import DEFERRED
+from stablellava_assets.tables.schemas import DEFERRED, OF_BUDGET
 
 
 class RunSpending:
@@ -79,8 +78,7 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
 
 def waiting_for_budget(data: pa.Table) -> int:
     """Rows that were not made because the budget was spent."""
-    deferred = only(data, "status", DEFERRED)
-    return deferred.filter(pc.starts_with(deferred["reason"], BUDGET_REACHED)).num_rows
+    return only(data, "fault", OF_BUDGET).num_rows
 
 
 def _cost(data: pa.Table) -> float | str:

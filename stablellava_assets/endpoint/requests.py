@@ -15,9 +15,6 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 
-BUDGET_REACHED = "budget reached"
-"""How the reason of a request begins that the budget left no room for."""
-
 Message = Mapping[str, object]
 """As the protocol has it: ``{"role": ..., "content": text or a list of parts}``."""
 
@@ -86,8 +83,8 @@ class Refusal:
 class ChatOutcome:
     """How a request ended.
 
-    MADE has an ``answer``. FAILED would fail again with the same inputs and settings, and ``fault`` says which of the two it
-    is; DEFERRED is worth another try in the next run. ``refused`` is how the endpoint refused it, if it did.
+    MADE has an ``answer``. FAILED would fail again with the same inputs and settings; DEFERRED is worth another try, in the
+    next run or once the budget allows it; ``fault`` says which of the two it is. ``refused`` is how the endpoint refused it, if it did.
     Tokens and ``cost_usd`` cover everything that was paid for this request, its repair included, now or in an earlier
     run; None is unknown. ``paid_usd`` is the part that this call paid: zero for an answer that the ledger had.
     """

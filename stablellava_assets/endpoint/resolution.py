@@ -12,7 +12,7 @@ from stablellava_assets.endpoint.ledger import Entry, Ledger
 from stablellava_assets.endpoint.replies.refusals import RefusedError
 from stablellava_assets.endpoint.replies.verdicts import judge, repair_of
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Refusal
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_BUDGET, OF_ENDPOINT
 
 
 def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()) -> ChatOutcome | ChatRequest:
@@ -41,9 +41,18 @@ def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()
     return _outcome(request, status, verdict.answer, reason, verdict.fault, entries, paid_now)
 
 
-def put_off(ledger: Ledger, request: ChatRequest, reason: str, paid_now: Collection[str] = ()) -> ChatOutcome:
+def put_off(
+    ledger: Ledger, request: ChatRequest, reason: str, paid_now: Collection[str] = (), fault: str = OF_ENDPOINT
+) -> ChatOutcome:
     """The outcome of a request that was not answered this time; an unusable first answer may have been paid all the same."""
-    return _outcome(request, DEFERRED, None, reason, OF_ENDPOINT, _first_entry(ledger, request), paid_now)
+    return _outcome(request, DEFERRED, None, reason, fault, _first_entry(ledger, request), paid_now)
+
+
+def over_budget(
+    ledger: Ledger, request: ChatRequest, budget: Decimal | None, paid_now: Collection[str] = ()
+) -> ChatOutcome:
+    """The outcome of a request that the budget left no room for."""
+    return put_off(ledger, request, f"budget reached: ${budget} (budget_usd)", paid_now, OF_BUDGET)
 
 
 def refused(ledger: Ledger, request: ChatRequest, error: RefusedError, paid_now: Collection[str] = ()) -> ChatOutcome:

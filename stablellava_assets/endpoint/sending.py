@@ -26,8 +26,8 @@ from stablellava_assets.endpoint.replies.replies import (
     read_picture,
     read_reply,
 )
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, ImageRequest
-from stablellava_assets.endpoint.resolution import put_off, refused, resolve
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, ImageRequest
+from stablellava_assets.endpoint.resolution import over_budget, put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.transport import Response, Transport
 
@@ -171,7 +171,8 @@ class Sending:
             return None if at is None else max(1e-3, at - now)
         item = attempt.item
         if self._unavailable is not None:
-            self._give_up(attempt, f"endpoint unavailable: {self._unavailable}")
+            attempt.cancel()
+            self._end(item, f"endpoint unavailable: {self._unavailable}")
         elif self._ledger.reserve(item.to_send, self._settings.model, item.worst):
             self._let_go(attempt, now)
         elif self._under_way:
@@ -179,7 +180,9 @@ class Sending:
             self._built.appendleft(attempt)
             return None
         else:
-            self._give_up(attempt, f"{BUDGET_REACHED}: ${self._settings.budget_usd} (budget_usd)")
+            attempt.cancel()
+            waiting = over_budget(self._ledger, item.request, self._settings.budget_usd, item.paid)
+            self._finished.append((waiting, False))
         return 0.0
 
     def _next_attempt(self, client: openai.AsyncOpenAI, now: float) -> Attempt | None:
@@ -203,10 +206,6 @@ class Sending:
         self._progress.in_flight = len(self._under_way)
         self._progress.sent += 1
         attempt.let_go(self._throttle.limit.epoch, self._answers)
-
-    def _give_up(self, attempt: Attempt, reason: str) -> None:
-        attempt.cancel()
-        self._end(attempt.item, reason)
 
     def _heed_one(self) -> bool:
         """Enter into the ledger what came back, and see to what follows for other requests."""

@@ -127,7 +127,8 @@ def _row(pair: Pair) -> dict[str, Any]:
     row, pictures = pair.row, pair.pictures
     return {
         **{name: row[name] for name in ("pair_id", "ability", "question_kind", "conversations", "expected")},
-        **{name: row[name] for name in ("subject", "prompt", "notes", "image_ids")},
+        **{name: row[name] for name in ("subject", "prompt", "image_ids")},
+        "notes": pair.notes,
         "images": [{"bytes": picture.encoded, "path": picture.file_name} for picture in pictures],
         "digital_source_types": [picture.row["digital_source_type"] for picture in pictures],
         "software": [picture.row["software"] for picture in pictures],

@@ -17,8 +17,8 @@ import json
 from pathlib import Path
 
 from stablellava_assets.exports.selection import Pair
+from stablellava_assets.text.conversations import IMAGE_MARK, alternate, marks_of
 
-IMAGE_MARK = "<image>"
 IMAGES = "images"
 _CUTS = ("</s>", " ASSISTANT: ")
 
@@ -28,9 +28,9 @@ def why_not(pair: Pair) -> str | None:
     turns = pair.row["conversations"]
     if len(pair.pictures) != 1:
         return "is about several images; LLaVA's code reads one per row"
-    if not turns or [turn["from"] for turn in turns] != ["human", "gpt"] * (len(turns) // 2):
+    if not alternate(turns):
         return "has turns that do not alternate between human and gpt"
-    if [turn["value"].count(IMAGE_MARK) for turn in turns] != [1] + [0] * (len(turns) - 1):
+    if marks_of(turns) != [1] + [0] * (len(turns) - 1):
         return f"does not have its one {IMAGE_MARK} mark in the first question"
     if not all(turn["value"].strip() for turn in turns):
         return "has an empty turn"

@@ -8,6 +8,7 @@ from typing import Any
 
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
+from stablellava_assets.tables.findings import label_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable
@@ -52,12 +53,18 @@ class Pair:
         """The pair's id."""
         return str(self.row["pair_id"])
 
+    @property
+    def notes(self) -> list[str]:
+        """What filters and people found, as ``rule: explanation``."""
+        return [f"{label_of(found)}: {found['explanation']}" for found in self.row["findings"]]
+
     def provenance(self) -> dict[str, Any]:
         """Where the pair comes from, as JSON-able values."""
         row = self.row
         return {
             **{name: row[name] for name in ("pair_id", "ability", "batch", "question_kind", "expected")},
-            **{name: row[name] for name in ("subject", "prompt", "notes", "row_key")},
+            **{name: row[name] for name in ("subject", "prompt", "row_key")},
+            "notes": self.notes,
             "prompt_author": self.prompt["author"],
             "prompt_model": self.prompt["model"],
             "dialogue_author": self.dialogue["author"],

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from stablellava_assets.abilities.prompt_format import normalized_prompt, subject_of
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
 from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
+from stablellava_assets.text.conversations import HUMAN, IMAGE_MARK
 from stablellava_assets.text.normalized import normalized_text
 
 BENCHMARK_COLUMNS = ("item_id", "benchmark", "prompt", "question", "image", "perceptual_hash")
@@ -18,7 +19,6 @@ _ANY_SUBJECT = "\0any"
 """The group of what has no subject; no prompt has a subject like this."""
 _NEAR_QUESTION = 0.9
 """Jaccard index of shingles from which two questions are taken for one, as for prompts."""
-_IMAGE_MARK = "<image>"
 
 
 class Print(NamedTuple):
@@ -81,9 +81,9 @@ class BenchmarkPrints:
         if not self._questions:
             return None
         for turn in conversations:
-            if turn["from"] != "human":
+            if turn["from"] != HUMAN:
                 continue
-            asked = normalized_text(turn["value"].replace(_IMAGE_MARK, " "))
+            asked = normalized_text(turn["value"].replace(IMAGE_MARK, " "))
             near = (other for other, _ in self._near.near("", asked) if other in self._questions)
             found = asked if asked in self._questions else next(near, None)
             if found is not None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.tables.row import Row
+from stablellava_assets.text.conversations import GPT, HUMAN, said_by
 from stablellava_assets.text.normalized import normalized_text
 
 EARLIER_COLUMNS = (
@@ -61,20 +62,20 @@ class Candidate:
     @property
     def questions(self) -> list[str]:
         """What the human says, turn by turn."""
-        return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "human"]
+        return said_by(HUMAN, self.dialogue["conversations"])
 
     @property
     def answers(self) -> list[str]:
         """What the assistant says, turn by turn."""
-        return [turn["value"] for turn in self.dialogue["conversations"] if turn["from"] == "gpt"]
+        return said_by(GPT, self.dialogue["conversations"])
 
 
 def answered(pair: Mapping[str, Any]) -> str:
     """What the assistant of a pair says, all turns together, normalized."""
-    return normalized_text(" ".join(turn["value"] for turn in pair["conversations"] if turn["from"] == "gpt"))
+    return normalized_text(" ".join(said_by(GPT, pair["conversations"])))
 
 
 def asked(pair: Mapping[str, Any]) -> tuple[str, ...]:
     """The pictures of a pair and what the human asks about them, normalized."""
-    questions = [normalized_text(turn["value"]) for turn in pair["conversations"] if turn["from"] == "human"]
+    questions = map(normalized_text, said_by(HUMAN, pair["conversations"]))
     return (*pair["image_ids"], "", *questions)

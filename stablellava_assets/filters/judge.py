@@ -15,6 +15,7 @@ from stablellava_assets.filters.review.overrule import overrule
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.row import Row
 
 
@@ -26,13 +27,13 @@ class Judged(NamedTuple):
 
     @property
     def kept(self) -> list[Row]:
-        """The pairs nothing is held against."""
-        return [row for row in self.rows if not row["reasons"]]
+        """The pairs that no finding rejects."""
+        return [row for row in self.rows if not is_rejected(row["findings"])]
 
     @property
     def rejected(self) -> list[Row]:
-        """The pairs with at least one reason."""
-        return [row for row in self.rows if row["reasons"]]
+        """The pairs that at least one finding rejects."""
+        return [row for row in self.rows if is_rejected(row["findings"])]
 
 
 @without_cyclic_gc()
@@ -71,7 +72,7 @@ def judge(
             add_finding(row, finding, settings)
         if (review := (reviews or {}).get(row["pair_id"])) is not None:
             overrule(row, review)
-        if not row["reasons"]:
+        if not is_rejected(row["findings"]):
             kept.add(row)
     return Judged(rows, reused)
 

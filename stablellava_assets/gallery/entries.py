@@ -7,6 +7,7 @@ from typing import Any
 
 from stablellava_assets.filters.review.borderline import Score, is_borderline
 from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
+from stablellava_assets.tables.findings import REJECTS, StoredFinding, is_rejected, label_of
 
 
 def entry(
@@ -25,26 +26,25 @@ def entry(
         "ability": verdict["ability"],
         "batch": verdict["batch"],
         "kind": verdict["question_kind"],
-        "verdict": "rejected" if verdict["reasons"] else "kept",
+        "verdict": "rejected" if is_rejected(verdict["findings"]) else "kept",
         "borderline": is_borderline(scores, borderline),
         "reviewed": was_reviewed(verdict),
         "overruled": was_overruled(verdict),
         "prompt": verdict["prompt"],
         "turns": [[turn["from"], turn["value"]] for turn in verdict["conversations"]],
-        "reasons": [list(found) for found in zip(verdict["reasons"], verdict["explanations"], strict=True)],
-        "notes": [_note(note) for note in verdict["notes"]],
+        "reasons": [_shown(found) for found in verdict["findings"] if found["outcome"] == REJECTS],
+        "notes": [_shown(found) for found in verdict["findings"] if found["outcome"] != REJECTS],
         "scores": [[*score, score.is_close(borderline)] for score in scores],
         "expected": verdict["expected"],
-        "repeats": verdict["nearest_pair_id"],
+        "repeats": next((found["pair_id"] for found in verdict["findings"] if found["pair_id"]), None),
         "pictures": list(pictures),
     }
 
 
 def names_of(verdict: Mapping[str, Any]) -> set[str]:
     """Every rule that the verdict names, as a reason or in a note: what the page filters by."""
-    return {*verdict["reasons"], *(_note(note)[0] for note in verdict["notes"])}
+    return {label_of(found) for found in verdict["findings"]}
 
 
-def _note(note: str) -> list[str]:
-    name, _, explanation = note.partition(":")
-    return [name, explanation.strip()]
+def _shown(found: StoredFinding) -> list[str]:
+    return [label_of(found), found["explanation"]]

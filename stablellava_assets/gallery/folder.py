@@ -27,6 +27,7 @@ from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.files import publish_file
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -147,7 +148,7 @@ class Gallery:
     def _write_batch(self, partition: Partition, name: str) -> dict[str, Any]:
         tables = [table for table in (self._store.read(table, partition) for table in _TABLES) if table is not None]
         verdicts = pa.concat_tables(tables)
-        light = verdicts.select(["pair_id", "ability", "image_ids", "reasons", "notes", *SCORE_COLUMNS]).to_pylist()
+        light = verdicts.select(["pair_id", "ability", "image_ids", "findings", *SCORE_COLUMNS]).to_pylist()
         aligned, share = self._alignment_scores(partition), self._settings.borderline
         scores = [scores_of(row, aligned, self._filters) for row in light]
         chosen = sample(light, [is_borderline(found, share) for found in scores], self._count)
@@ -172,7 +173,7 @@ class Gallery:
             raise
         named = Counter(found for row in light for found in names_of(row))
         named_here = Counter(found for row in rows for found in names_of(row))
-        rejected = sum(bool(row["reasons"]) for row in light)
+        rejected = sum(is_rejected(row["findings"]) for row in light)
         return {
             "ability": partition[0],
             "batch": partition[1],

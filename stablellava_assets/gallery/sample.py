@@ -8,6 +8,7 @@ from typing import Any
 
 from stablellava_assets.filters.review.overrule import was_reviewed
 from stablellava_assets.gallery.entries import names_of
+from stablellava_assets.tables.findings import REJECTS, rules_with
 
 
 def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count: int | None) -> list[int]:
@@ -20,7 +21,7 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     first ids is a draw, and the same draw every time.
 
     Args:
-        pairs: verdicts with at least ``pair_id``, ``reasons`` and ``notes``.
+        pairs: verdicts with at least ``pair_id`` and ``findings``.
         borderline: for each of them, whether a score is close to its threshold.
         count: how many to show at most; all of them if None.
     """
@@ -33,11 +34,11 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     kept: list[int] = []
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for position in undecided:
-        reasons = pairs[position]["reasons"]
+        rules = rules_with(REJECTS, pairs[position]["findings"])
         if borderline[position]:
             groups["borderline"].append(position)
-        elif reasons:
-            groups[reasons[0]].append(position)
+        elif rules:
+            groups[rules[0]].append(position)
         else:
             kept.append(position)
     is_kept = set(kept)
@@ -59,7 +60,7 @@ def _one_of_every_rule(
     for position in undecided:
         for rule in names_of(pairs[position]):
             naming[rule].append(position)
-    rejecting = {rule for position in undecided for rule in pairs[position]["reasons"]}
+    rejecting = {rule for position in undecided for rule in rules_with(REJECTS, pairs[position]["findings"])}
     named = {rule for position in reviewed for rule in names_of(pairs[position])}
     found = []
     for rule in sorted(naming, key=lambda rule: (rule not in rejecting, len(naming[rule]), rule)):

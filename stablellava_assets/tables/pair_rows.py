@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-Turn = TypedDict("Turn", {"from": str, "value": str})
-"""One message of a conversation; ``from`` is human or gpt."""
+from stablellava_assets.tables.findings import StoredFinding
+from stablellava_assets.text.conversations import Turn
 
 
 class Fact(TypedDict):
@@ -174,16 +174,13 @@ class Verdict(TypedDict):
     conversations: list[Turn]
     question_kind: str
     expected: str | None
-    reasons: list[str]
-    explanations: list[str]
-    notes: list[str]
+    findings: list[StoredFinding]
     keyword_count: int
     answer_words: int
     subject_named: bool | None
     image_spread: float | None
     image_sha256: str
     perceptual_hash: str
-    nearest_pair_id: str | None
     row_key: str
     run_id: NotRequired[str]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tables.reading import is_same, texts_of
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, MADE, OF_ENDPOINT, OF_ROW, OF_SETTING
+from stablellava_assets.tables.schemas import CAUSES, DEFERRED, FAILED, MADE, OF_SETTING
 from stablellava_assets.tables.table import AnyTable, RowT, Table
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ AnyPlanned = PlannedRow[Any]
 Make = Callable[[Sequence[PlannedRow[InputsT]]], Iterable[RowT]]
 """Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished.
 
-A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` where that is a
-setting's; an exception is a fault of the whole stage.
+A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` where that is not
+the first of its ``CAUSES``; an exception is a fault of the whole stage.
 """
 
 
@@ -153,8 +153,8 @@ def _index(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> di
 def _blame(table: AnyTable, row: dict[str, Any], settings_key: str | None) -> None:
     """Fill in whose fault it is that a row is not made, and the settings to blame."""
     if table.tells_faults:
-        default = {FAILED: OF_ROW, DEFERRED: OF_ENDPOINT}.get(row["status"])
-        row["fault"] = default if row["status"] != FAILED else row.get("fault") or default
+        causes = CAUSES.get(row["status"], (None,))
+        row["fault"] = row.get("fault") if row.get("fault") in causes else causes[0]
         row["settings_key"] = settings_key if row["fault"] == OF_SETTING else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from stablellava_assets.tables.findings import EARLIER_COLUMNS, FINDINGS, findings_of_earlier_columns
 from stablellava_assets.tables.pair_rows import AlignmentScore, BatchPlanRow, Dialogue, ImageRow, PromptSpec, Verdict
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
@@ -12,17 +13,20 @@ from stablellava_assets.tables.score_rows import (
     BenchmarkItem,
     Checkpoint,
 )
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, AnyTable, Table, column
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, AnyTable, Table, Upgrade, column
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
 
 STATUSES = (MADE, FAILED, DEFERRED)
 
-OF_ROW, OF_SETTING, OF_ENDPOINT = "row", "setting", "endpoint"
+OF_ROW, OF_SETTING, OF_ENDPOINT, OF_BUDGET = "row", "setting", "endpoint", "budget"
 """Cause of a row that was not made. ``row``: it would fail again. ``setting``: it may succeed once a setting changes.
-``endpoint``: it may succeed next time.
+``endpoint``: it may succeed next time. ``budget``: it is retried once the budget allows it.
 """
+
+CAUSES = {FAILED: (OF_ROW, OF_SETTING), DEFERRED: (OF_ENDPOINT, OF_BUDGET)}
+"""The causes that a row of each status may have, first the one that it has unless it names another."""
 
 _ABILITY = column("ability", pa.string(), "Ability of the row; the catalog has one YAML file per ability.")
 _BATCH = column("batch", pa.string(), "Batch within the ability, four digits from 0001.")
@@ -41,8 +45,9 @@ _BLAME = (
     column(
         "fault",
         pa.string(),
-        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change) or "
-        "endpoint (retried in the next run); null when made, and in rows of earlier versions.",
+        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change), "
+        "endpoint (retried in the next run) or budget (retried once the budget allows it); null when made, and in rows of "
+        "earlier versions.",
     ),
     column(
         "settings_key",
@@ -217,9 +222,12 @@ _VERDICT_COLUMNS = (
     column("conversations", CONVERSATIONS, "The conversation, as written."),
     column("question_kind", pa.string(), _QUESTION_KIND),
     column("expected", pa.string(), "What a right answer must contain; null for open questions."),
-    column("reasons", STRINGS, "Names of the violated rules, in the order of the filters; empty for a kept pair."),
-    column("explanations", STRINGS, "One sentence per reason: what was found, and where."),
-    column("notes", STRINGS, "Findings that do not reject the pair under these settings: the rule, then a sentence."),
+    column(
+        "findings",
+        FINDINGS,
+        "What the filters and people found, in their order: the rule, its outcome (rejects, notes, or overruled by a "
+        "person), an explanation in one sentence, and the earlier pair that this one repeats, if that is the finding.",
+    ),
     column("keyword_count", pa.int32(), "Keywords in the prompt."),
     column("answer_words", pa.int32(), "Words in the longest answer."),
     column(
@@ -234,10 +242,10 @@ _VERDICT_COLUMNS = (
     ),
     column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
     column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
-    column("nearest_pair_id", pa.string(), "The earlier pair that this one repeats; null if there is none."),
     _ROW_KEY,
     _RUN_ID,
 )
+_VERDICT_UPGRADES = (Upgrade("findings", EARLIER_COLUMNS, findings_of_earlier_columns),)
 
 FILTERED_PAIRS = Table(
     "filtered_pairs",
@@ -246,6 +254,7 @@ FILTERED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    upgrades=_VERDICT_UPGRADES,
 )
 
 REJECTED_PAIRS = Table(
@@ -255,6 +264,7 @@ REJECTED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    upgrades=_VERDICT_UPGRADES,
 )
 
 ALIGNMENT_SCORES = Table(

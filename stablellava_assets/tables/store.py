@@ -151,7 +151,9 @@ class ParquetStore:
             with self._fs.open(path, "rb") as file:
                 # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
                 # then aborts the process. So neither columns nor their bytes are read by threads.
-                data = pq.ParquetFile(file, pre_buffer=False).read(columns=names, use_threads=False)
+                data = pq.ParquetFile(file, pre_buffer=False).read(
+                    columns=table.names_in_file(names), use_threads=False
+                )
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
@@ -164,11 +166,10 @@ class ParquetStore:
                 f"{path}: damaged Parquet file ({error}). Delete it and materialize {table.name} "
                 f"for partition {'|'.join(partition) or '(whole table)'} again."
             ) from error
-        for name in table.added.intersection(names) - set(data.column_names):
-            data = data.append_column(table.schema.field(name), pa.nulls(data.num_rows, table.schema.field(name).type))
+        data = table.upgraded(data, names)
         if missing := [name for name in names if name not in data.column_names]:
             raise StoreError(f"{path}: lacks the columns {missing}; it was written by another version. Delete it.")
-        return data.select(names)
+        return data
 
     def read_all(
         self, table: AnyTable, partitions: Iterable[Partition] | None = None, columns: Sequence[str] | None = None

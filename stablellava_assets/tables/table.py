@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import pyarrow as pa
 
@@ -16,6 +16,14 @@ FACTS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("value", pa.
 STRINGS = pa.list_(pa.string())
 
 RowT = TypeVar("RowT", bound=Mapping[str, object])
+
+
+class Upgrade(NamedTuple):
+    """A column that earlier versions kept otherwise: the columns they had instead, and what makes it of them."""
+
+    column: str
+    earlier: tuple[str, ...]
+    convert: Callable[[pa.Table], pa.Array[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Table(Generic[RowT]):
     """Columns that files of earlier versions lack; they are read as null there."""
     optional: frozenset[str] = frozenset()
     """Columns that a row may leave out; they are null then."""
+    upgrades: tuple[Upgrade, ...] = ()
+    """Columns that are made of others in files of earlier versions."""
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -56,6 +66,22 @@ class Table(Generic[RowT]):
         """What ``column`` means."""
         metadata: Mapping[bytes, bytes] = self.schema.field(column).metadata or {}
         return metadata[b"description"].decode()
+
+    def names_in_file(self, names: Sequence[str]) -> list[str]:
+        """What to read of a file, whichever version wrote it, to have the columns ``names``."""
+        return [
+            *names,
+            *(earlier for upgrade in self.upgrades if upgrade.column in names for earlier in upgrade.earlier),
+        ]
+
+    def upgraded(self, data: pa.Table, names: Sequence[str]) -> pa.Table:
+        """The columns ``names`` of what was read of a file; those that no upgrade knows how to make are left out."""
+        for upgrade in self.upgrades:
+            if upgrade.column not in data.column_names and set(upgrade.earlier) <= set(data.column_names):
+                data = data.append_column(self.schema.field(upgrade.column), upgrade.convert(data))
+        for name in [name for name in names if name in self.added and name not in data.column_names]:
+            data = data.append_column(self.schema.field(name), pa.nulls(data.num_rows, self.schema.field(name).type))
+        return data.select([name for name in names if name in data.column_names])
 
     def rows(self, data: pa.Table) -> list[RowT]:
         """The rows of an Arrow table that has every column of this one."""

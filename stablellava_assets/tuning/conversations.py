@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import (
+    CHAT_ROLES,
+    IMAGE_MARK,
+    Turn,
+    alternate,
+    marks_of,
+    speakers_of,
+    without_marks,
+)
 
 IGNORED = -100
 """The label of a token that is not learned, as in transformers."""
@@ -14,9 +22,6 @@ IGNORED = -100
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
-
-IMAGE_MARK = "<image>"
-_ROLES = {"human": "user", "gpt": "assistant"}
 
 
 class Part(TypedDict):
@@ -47,19 +52,17 @@ def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
     Raises:
         ValueError: the turns do not alternate from human to gpt, a turn is empty, or there is not exactly one mark.
     """
-    expected = ["human", "gpt"] * (len(conversation) // 2)
-    speakers = [turn["from"] for turn in conversation]
-    if not conversation or speakers != expected:
-        raise ValueError(f"turns must alternate human, gpt; they are {speakers}")
-    marks = sum(turn["value"].count(IMAGE_MARK) for turn in conversation)
+    if not alternate(conversation):
+        raise ValueError(f"turns must alternate human, gpt; they are {speakers_of(conversation)}")
+    marks = sum(marks_of(conversation))
     if marks != 1 or IMAGE_MARK not in conversation[0]["value"]:
         raise ValueError(f"the first question must hold the conversation's only {IMAGE_MARK}; there are {marks}")
     messages: list[ChatMessage] = []
     for turn in conversation:
-        text = turn["value"].replace(IMAGE_MARK, "").strip()
+        text = without_marks(turn["value"])
         if not text:
             raise ValueError(f"a {turn['from']} turn is empty")
-        messages.append({"role": _ROLES[turn["from"]], "content": [{"type": "text", "text": text}]})
+        messages.append({"role": CHAT_ROLES[turn["from"]], "content": [{"type": "text", "text": text}]})
     messages[0]["content"].insert(0, {"type": "image"})
     return messages
 

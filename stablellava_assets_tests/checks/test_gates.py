@@ -10,13 +10,22 @@ from stablellava_assets.authors.base import NOT_ASKED
 from stablellava_assets.checks import dialogues, filtered_pairs, images, prompt_specs
 from stablellava_assets.checks.diversity import vendi_score
 from stablellava_assets.checks.gates import Gate, GateError, GateSettings, Suite, always, validate
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import DEFERRED, DIALOGUES, FAILED, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
+from stablellava_assets.tables.schemas import (
+    DEFERRED,
+    DIALOGUES,
+    FAILED,
+    FILTERED_PAIRS,
+    IMAGES,
+    OF_BUDGET,
+    OF_ENDPOINT,
+    PROMPT_SPECS,
+)
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.published_pairs import ANIMALS
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import spec
+from stablellava_assets_tests.verdicts import found
 
 
 def judge(rows: list[Row], **settings: Any) -> dict[str, bool]:
@@ -80,14 +89,14 @@ def test_too_many_failed_rows_are_refused_unless_the_profile_allows_them() -> No
 
 
 def waiting(index: int) -> Row:
-    return {**spec(index, status=DEFERRED), "reason": f"{BUDGET_REACHED}: $1 (budget_usd)"}
+    return {**spec(index, status=DEFERRED), "reason": "any words", "fault": OF_BUDGET}
 
 
 def test_rows_that_wait_for_a_larger_budget_are_held_against_nobody() -> None:
     rows = [*(waiting(index) for index in range(30)), *specs(50)[30:]]
     assert failed_gates(rows) == set()
     assert failed_gates([waiting(index) for index in range(30)]) == set()
-    down = {**spec(50, status=DEFERRED), "reason": "no answer in 8 tries, the last: HTTP 500"}
+    down = {**spec(50, status=DEFERRED), "reason": "budget reached: so it says", "fault": OF_ENDPOINT}
     assert failed_gates([*specs(10), down]) == {"enough_rows_made"}
 
 
@@ -174,9 +183,7 @@ def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **value
     return {name: row[name] for name in FILTERED_PAIRS.schema.names} | {
         "prompt": prompt,
         "subject": f"subject {index % 11}",
-        "reasons": ["blank_image"] if rejected else [],
-        "explanations": ["It is."] if rejected else [],
-        "notes": ["hedged_answer: The answer guesses: may."] if hedged else [],
+        "findings": found("blank_image" if rejected else "", "hedged_answer" if hedged else ""),
         **values,
     }
 

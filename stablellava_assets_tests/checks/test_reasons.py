@@ -19,8 +19,7 @@ from stablellava_assets.cli.main import main
 from stablellava_assets.defs.automation.logs import readable_log
 from stablellava_assets.defs.prompt_specs import prompt_specs as prompt_specs_asset
 from stablellava_assets.defs.resources import resources_of
-from stablellava_assets.endpoint.requests import BUDGET_REACHED
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, PROMPT_SPECS
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, OF_BUDGET, PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row, but
@@ -35,7 +34,7 @@ ROWS = [
     *(failed(index, "the answer is empty, also after its repair") for index in range(5)),
     *(failed(index, f"no answer in {index} tries, the last: HTTP 503: loading", DEFERRED) for index in range(5, 8)),
     failed(8, "refused: no"),
-    failed(9, f"{BUDGET_REACHED}: $1 (budget_usd)", DEFERRED),
+    {**failed(9, "budget reached: $1 (budget_usd)", DEFERRED), "fault": OF_BUDGET},
     {**spec(10), "run_id": "run"},
 ]
 DATA = PROMPT_SPECS.from_rows(ROWS)

@@ -14,7 +14,7 @@ import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger, Spending
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, EndpointError
+from stablellava_assets.endpoint.requests import ChatOutcome, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets_tests.endpoint import asker
 from stablellava_assets_tests.endpoint.batch_server import BatchScript, batch_server
@@ -235,7 +235,7 @@ def test_the_budget_is_reserved_before_a_batch_is_submitted(tmp_path: Path) -> N
         assert len(made) + len(deferred) == 40
         assert 10 <= len(made) <= 13, "what was reserved in excess is used by further batches"
         assert len(held.batches) > 1
-        assert all(str(outcome.reason).startswith(BUDGET_REACHED) for outcome in deferred)
+        assert {outcome.fault for outcome in deferred} == {"budget"}
         assert spent == Spending(len(made) * HALF_PRICE, Decimal(0), 0)
         assert held.executed.total() == len(made)
         more = ask(batched(tmp_path, url, budget_usd="0.1"), tmp_path, 40)

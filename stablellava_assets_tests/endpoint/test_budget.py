@@ -12,7 +12,7 @@ import pytest
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger, LedgerError, Spending
 from stablellava_assets.endpoint.replies.replies import Reply
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, EndpointError
+from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets_tests.endpoint import asker
 from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import ask, priced, question, questions, settings_of
@@ -34,7 +34,9 @@ def test_the_budget_stops_the_call_and_the_rest_is_deferred(tmp_path: Path) -> N
         assert 97 <= statuses["made"] <= 100, "what was reserved in excess is used again"
         assert counts.arrived.total() == statuses["made"]
         deferred = [outcome for outcome in outcomes if outcome.status == "deferred"]
-        assert all(str(outcome.reason).startswith(BUDGET_REACHED) for outcome in deferred)
+        assert {(outcome.fault, outcome.reason) for outcome in deferred} == {
+            ("budget", "budget reached: $0.03 (budget_usd)")
+        }
         assert {outcome.cost_usd for outcome in deferred} == {Decimal(0)}
 
         more = ask(priced(tmp_path, url, budget_usd="0.06"), tmp_path, 200)
@@ -66,7 +68,7 @@ def test_what_a_lost_answer_may_have_cost_counts_as_spent(tmp_path: Path) -> Non
     assert spending.spent == 0
     assert Decimal("0.004") < spending.held <= Decimal("0.005")
     assert counts.arrived.total() < 20
-    assert {str(outcome.reason).partition(":")[0] for outcome in outcomes} == {BUDGET_REACHED}
+    assert {outcome.fault for outcome in outcomes} == {"budget"}
 
 
 def test_a_reservation_of_a_killed_process_stays(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets_tests.tables.made_up import Row
+from stablellava_assets_tests.verdicts import notes, reasons
 
 NO_BENCHMARK = BenchmarkPrints([], 2)
 
@@ -80,9 +81,9 @@ def judged(*candidates: Candidate, settings: FilterSettings | None = None) -> li
     return judge(candidates, [], NO_BENCHMARK, settings or FilterSettings()).rows
 
 
-def reasons(*candidates: Candidate, settings: FilterSettings | None = None) -> list[list[str]]:
-    return [row["reasons"] for row in judged(*candidates, settings=settings)]
+def rules_against(*candidates: Candidate, settings: FilterSettings | None = None) -> list[list[str]]:
+    return [reasons(row) for row in judged(*candidates, settings=settings)]
 
 
-def notes(*candidates: Candidate) -> list[list[str]]:
-    return [[note.partition(":")[0] for note in row["notes"]] for row in judged(*candidates)]
+def rules_noted(*candidates: Candidate) -> list[list[str]]:
+    return [[note.partition(":")[0] for note in notes(row)] for row in judged(*candidates)]

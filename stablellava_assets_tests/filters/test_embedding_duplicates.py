@@ -15,6 +15,7 @@ from stablellava_assets.filters.settings import DuplicateSettings, FilterSetting
 from stablellava_assets.models.loading import PretrainedModelError
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png, png
 from stablellava_assets_tests.filters.published_pairs import Published
+from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
 MINILM = str(get_model_path())
 DOZES = "A koala is sleeping in the fork of a tall tree."
@@ -42,25 +43,25 @@ def test_answers_that_say_the_same_in_other_words_are_repeats_within_a_batch_and
     published = Published(tmp_path, by_meaning())
     pairs = [candidate(str(n), prompt=prompt_about(n), answer=answer) for n, answer in enumerate([DOZES, EATS, SLEEPS])]
     rows = published.judge(("animal", "0001"), pairs)
-    assert [row["reasons"] for row in rows] == [[], [], ["same_meaning_answer"]]
-    assert rows[2]["nearest_pair_id"] == "0"
+    assert [reasons(row) for row in rows] == [[], [], ["same_meaning_answer"]]
+    assert nearest(rows[2]) == "0"
     later = candidate("later", prompt="((koala)), snow, soft light", answer=SLEEPS)
     (row,) = published.judge(("animal", "0002"), [later])
-    assert row["reasons"] == ["same_meaning_answer"]
-    assert row["nearest_pair_id"] == "0"
+    assert reasons(row) == ["same_meaning_answer"]
+    assert nearest(row) == "0"
 
 
 def test_prompts_that_mean_the_same_are_repeats(tmp_path: Path) -> None:
     published = Published(tmp_path, by_meaning())
     first = candidate("first", prompt="((koala)), sleeping in a tree, at sunset", answer=DOZES)
     second = candidate("second", prompt="((koala)), asleep in a tree, during the sunset", answer=EATS)
-    assert [row["reasons"] for row in published.judge(("animal", "0001"), [first, second])] == [
+    assert [reasons(row) for row in published.judge(("animal", "0001"), [first, second])] == [
         [],
         ["same_meaning_prompt"],
     ]
     apart = by_meaning(near_prompt=1)
     published = Published(tmp_path / "apart", apart)
-    assert [row["reasons"] for row in published.judge(("animal", "0001"), [first, second])] == [[], []]
+    assert [reasons(row) for row in published.judge(("animal", "0001"), [first, second])] == [[], []]
 
 
 def test_a_text_goes_through_the_model_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,11 +121,11 @@ def test_pictures_that_show_the_same_are_lookalikes_within_a_batch_and_across(tm
     first, other = shown("first", 0, gradient(10, 240)), shown("other", 1, noise_png("other"))
     published.paint(("animal", "0001"), [first, other])
     rows = published.judge(("animal", "0001"), [first, other, shown("again", 2, gradient(11, 240))])
-    assert [row["reasons"] for row in rows] == [[], [], ["lookalike_image"]]
-    assert "pair first" in rows[2]["explanations"][0]
+    assert [reasons(row) for row in rows] == [[], [], ["lookalike_image"]]
+    assert "pair first" in explanations(rows[2])[0]
     later = shown("later", 2, gradient(10, 239))
     (row,) = published.judge(("animal", "0002"), [later])
-    assert row["reasons"] == ["lookalike_image"]
+    assert reasons(row) == ["lookalike_image"]
     for path in (published.folder / "index").rglob("*.sqlite"):
         path.unlink()
     assert published.judge(("animal", "0002"), [later]) == [row], "rebuilt from the tables"
@@ -135,7 +136,7 @@ def test_a_broken_picture_is_no_lookalike_but_a_broken_picture(tmp_path: Path, c
     rows = published.judge(
         ("animal", "0001"), [shown("broken", 0, b"not a picture"), shown("whole", 1, noise_png("whole"))]
     )
-    assert [row["reasons"] for row in rows] == [["broken_image"], []]
+    assert [reasons(row) for row in rows] == [["broken_image"], []]
 
 
 @pytest.mark.parametrize("setting", ["semantic_text", "embedded_images"])

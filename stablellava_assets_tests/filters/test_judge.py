@@ -14,6 +14,7 @@ from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettin
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
 SETTINGS = FilterSettings()
 OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": "An owl sits on a beam."}
@@ -35,8 +36,8 @@ def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
     (row,) = judge(
         [candidate(prompt=prompt)], [], BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2), SETTINGS
     ).rows
-    assert row["reasons"] == ["contaminated_prompt"]
-    assert row["explanations"] == ["The prompt is that of benchmark item item."]
+    assert reasons(row) == ["contaminated_prompt"]
+    assert explanations(row) == ["The prompt is that of benchmark item item."]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
 def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
     pair = candidate("first", looks="00000000000000fc")
     (row,) = judge([pair], [], BenchmarkPrints([item(**values)], 2), SETTINGS).rows
-    assert row["reasons"] == ["contaminated_image"]
+    assert reasons(row) == ["contaminated_image"]
 
 
 def test_later_batches_are_held_against_what_earlier_ones_kept() -> None:
@@ -57,8 +58,8 @@ def test_later_batches_are_held_against_what_earlier_ones_kept() -> None:
     table = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in first.kept])
     earlier = table.select(list(EARLIER_COLUMNS)).to_pylist()
     (row,) = judge([candidate("later", picture=noise_png("later"))], earlier, NO_BENCHMARK, SETTINGS).rows
-    assert row["reasons"] == ["repeated_prompt"]
-    assert row["nearest_pair_id"] == "first"
+    assert reasons(row) == ["repeated_prompt"]
+    assert nearest(row) == "first"
 
 
 def stored(rows: list[Row]) -> list[Row]:
@@ -82,18 +83,18 @@ def test_a_changed_answer_or_setting_is_judged_again() -> None:
     changed = [candidate("first", answer="A tram."), candidate("second", **OTHER)]
     after = judge(changed, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
     assert after.reused == 1
-    assert [row["reasons"] for row in after.rows] == [["subject_not_named"], []]
+    assert [reasons(row) for row in after.rows] == [["subject_not_named"], []]
     stricter = SETTINGS.model_copy(update={"prompt": PromptRuleSettings(max_keywords=1)})
     assert judge(changed, [], NO_BENCHMARK, stricter, stored(after.rows)).reused == 0
 
 
 def test_what_a_pair_repeated_is_forgotten_when_the_other_is_gone() -> None:
     both = judge([candidate("first"), candidate("second")], [], NO_BENCHMARK, SETTINGS)
-    assert both.rows[1]["reasons"] == ["repeated_prompt"]
+    assert reasons(both.rows[1]) == ["repeated_prompt"]
     alone = judge([candidate("second")], [], NO_BENCHMARK, SETTINGS, stored(both.rows))
     assert alone.reused == 1
-    assert alone.rows[0]["reasons"] == []
-    assert alone.rows[0]["nearest_pair_id"] is None
+    assert reasons(alone.rows[0]) == []
+    assert nearest(alone.rows[0]) is None
 
 
 def test_contamination_is_noticed_though_nothing_else_changed() -> None:
@@ -101,7 +102,7 @@ def test_contamination_is_noticed_though_nothing_else_changed() -> None:
     prints = BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2)
     after = judge([candidate()], [], prints, SETTINGS, stored(before.rows))
     assert after.reused == 1
-    assert after.rows[0]["reasons"] == ["contaminated_prompt"]
+    assert reasons(after.rows[0]) == ["contaminated_prompt"]
 
 
 def test_progress_is_reported() -> None:

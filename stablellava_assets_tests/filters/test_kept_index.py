@@ -18,6 +18,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import candidate
 from stablellava_assets_tests.filters.published_pairs import Published, against_all, random_batch
+from stablellava_assets_tests.verdicts import nearest, reasons
 
 SETTINGS = FilterSettings()
 
@@ -50,7 +51,7 @@ def test_verdicts_are_those_of_a_comparison_with_everything(tmp_path: Path, dupl
     published = Published(tmp_path, settings)
     verdicts = [published.judge(partition(number), batch) for number, batch in enumerate(batches)]
     assert verdicts == against_all(batches, settings)
-    found = Counter(reason for rows in verdicts[1:] for row in rows for reason in row["reasons"])
+    found = Counter(reason for rows in verdicts[1:] for row in rows for reason in reasons(row))
     assert found.keys() >= {"repeated_prompt", "repeated_answer", "duplicate_image"}
 
 
@@ -81,11 +82,11 @@ def test_a_batch_that_was_published_anew_is_read_anew(published: Published, read
     published.judge(partition(2), [candidate("second", prompt="((owl)), barn", subject="owl", answer="An owl.")])
     again = [candidate("third")]
     (row,) = published.judge(partition(3), again)
-    assert row["nearest_pair_id"] == "first"
+    assert nearest(row) == "first"
     published.publish(partition(1), [])
     del reads[:]
     (row,) = published.judge(partition(3), again)
-    assert row["reasons"] == []
+    assert reasons(row) == []
     assert reads == ["0001"]
 
 
@@ -94,14 +95,14 @@ def test_a_batch_is_never_compared_with_itself_or_with_later_ones(published: Pub
         for number in (3, 1, 2):
             published.judge(partition(number), [candidate(f"pair {number}")])
     verdicts = {number: published.judge(partition(number), [candidate(f"pair {number}")]) for number in (1, 2, 3)}
-    assert {number: row["reasons"] for number, (row,) in verdicts.items()} == {
+    assert {number: reasons(row) for number, (row,) in verdicts.items()} == {
         1: [],
         2: [
             "repeated_prompt",
         ],
         3: ["repeated_prompt"],
     }
-    assert {row["nearest_pair_id"] for number in (2, 3) for row in verdicts[number]} == {"pair 1"}
+    assert {nearest(row) for number in (2, 3) for row in verdicts[number]} == {"pair 1"}
 
 
 def test_a_lost_index_is_built_again(published: Published) -> None:
@@ -136,7 +137,7 @@ def test_an_index_of_an_older_layout_is_deleted_and_never_read(published: Publis
         connection.execute("CREATE TABLE keys (key INTEGER, pair INTEGER)")
     published.judge(partition(1), [candidate("first")])
     (row,) = published.judge(partition(2), [candidate("second")])
-    assert row["nearest_pair_id"] == "first"
+    assert nearest(row) == "first"
     (path,) = index_files(published)
     assert path != older
 
@@ -166,9 +167,9 @@ def test_abilities_are_apart_unless_the_settings_join_them(tmp_path: Path) -> No
             partition(2, "animal"), [candidate("other", prompt="((owl)), barn", subject="owl", answer="An owl.")]
         )
         (row,) = published.judge(partition(1, "color"), [candidate("color")])
-        assert row["reasons"] == expected
+        assert reasons(row) == expected
         (row,) = published.judge(partition(3, "animal"), [candidate("late")])
-        assert row["nearest_pair_id"] == "animal"
+        assert nearest(row) == "animal"
 
 
 def test_a_run_across_abilities_goes_batch_by_batch(tmp_path: Path) -> None:

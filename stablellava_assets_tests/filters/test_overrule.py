@@ -12,6 +12,7 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 PAIRS = [candidate("first"), candidate("second"), candidate("tram", prompt="((tram)), street", subject="tram")]
 """The second repeats the first; the third speaks of a koala where a tram is shown."""
@@ -32,14 +33,14 @@ def stored(judged: Judged) -> list[Row]:
 
 def test_without_decisions_the_rules_decide() -> None:
     judged = verdicts({})
-    assert [row["reasons"] for row in judged.rows] == [[], ["repeated_prompt"], ["subject_not_named"]]
+    assert [reasons(row) for row in judged.rows] == [[], ["repeated_prompt"], ["subject_not_named"]]
     assert not any(was_reviewed(row) or was_overruled(row) for row in judged.rows)
 
 
 def test_a_rejected_pair_is_kept_and_the_finding_stays_on_record() -> None:
     row = verdicts(decided("tram", "keep", "the tram is behind the koala")).rows[2]
-    assert (row["reasons"], row["explanations"]) == ([], [])
-    assert row["notes"] == [
+    assert (reasons(row), explanations(row)) == ([], [])
+    assert notes(row) == [
         "overruled subject_not_named: No word of the answer is a form of 'tram'.",
         "kept_by_review: Ada decided so: the tram is behind the koala",
     ]
@@ -48,17 +49,17 @@ def test_a_rejected_pair_is_kept_and_the_finding_stays_on_record() -> None:
 
 def test_a_kept_pair_is_rejected_and_what_repeated_it_is_kept_instead() -> None:
     first, second, _ = verdicts(decided("first", "reject", "blurred")).rows
-    assert first["reasons"] == ["rejected_by_review"]
-    assert first["explanations"] == ["Ada decided so: blurred"]
+    assert reasons(first) == ["rejected_by_review"]
+    assert explanations(first) == ["Ada decided so: blurred"]
     assert was_overruled(first)
-    assert second["reasons"] == []
+    assert reasons(second) == []
 
 
 def test_a_decision_that_agrees_with_the_rules_is_recorded_too() -> None:
     kept = verdicts(decided("first", "keep")).rows[0]
-    assert (kept["reasons"], kept["notes"]) == ([], ["kept_by_review: Ada decided so."])
+    assert (reasons(kept), notes(kept)) == ([], ["kept_by_review: Ada decided so."])
     rejected = verdicts(decided("tram", "reject")).rows[2]
-    assert rejected["reasons"] == ["subject_not_named", "rejected_by_review"]
+    assert reasons(rejected) == ["subject_not_named", "rejected_by_review"]
     for row in (kept, rejected):
         assert was_reviewed(row)
         assert not was_overruled(row)

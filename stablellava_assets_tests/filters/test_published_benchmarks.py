@@ -20,6 +20,7 @@ from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write
 from stablellava_assets_tests.filters.pairs import candidate, noise_png
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row
+from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 
 def verdict(question: str, *published: Print, name: str = "pair") -> Row:
@@ -32,22 +33,22 @@ def test_a_question_of_a_published_benchmark_is_noted_and_keeps_the_pair() -> No
     item = Print("pope (random) 'Is there a dog in the image?'", "Is there a dog in the image?", "0" * 64, "0" * 16)
     for asked in ("Is there a  DOG in the image?", "Is there a dog in the image??"):
         row = verdict(asked, item)
-        assert row["reasons"] == []
-        assert row["notes"][-1].startswith("benchmark_question: Benchmark item pope (random)")
-    assert verdict("Is there a cat on the roof?", item)["notes"] == []
+        assert reasons(row) == []
+        assert notes(row)[-1].startswith("benchmark_question: Benchmark item pope (random)")
+    assert notes(verdict("Is there a cat on the roof?", item)) == []
 
 
 def test_questions_that_only_pairs_ask_are_no_benchmarks(tmp_path: Path) -> None:
     prints = BenchmarkPrints([], 2, [Print("an item", "Is there a dog in the image?", "0" * 64, "0" * 16)])
     pairs = [candidate(name, question=f"<image>\nWhat is going on here{name}?") for name in ("", " now")]
-    assert [row["notes"] for row in judge(pairs, [], prints, FilterSettings()).rows] == [[], []]
+    assert [notes(row) for row in judge(pairs, [], prints, FilterSettings()).rows] == [[], []]
 
 
 def test_a_picture_of_a_published_benchmark_is_contamination_whatever_its_subject() -> None:
     same = Print("pope (random) 'Is it?'", "Is it?", candidate("pair").image["sha256"], "f" * 16)
     row = verdict("What is going on here?", same)
-    assert row["reasons"] == ["contaminated_image"]
-    assert "benchmark item pope (random) 'Is it?'" in row["explanations"][0]
+    assert reasons(row) == ["contaminated_image"]
+    assert "benchmark item pope (random) 'Is it?'" in explanations(row)[0]
 
 
 def test_prints_cover_every_item_and_are_made_once(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_training_picture_planted_in_a_benchmark_is_found_by_the_asset(own: Pr
     rejected = published(own, REJECTED_PAIRS)
     found = [row for row in rejected if planted in row["image_ids"]]
     assert found
-    assert all("contaminated_image" in row["reasons"] for row in found)
-    assert "pope (random) 'Is there a tram in the image?'" in found[0]["explanations"][-1]
+    assert all("contaminated_image" in reasons(row) for row in found)
+    assert "pope (random) 'Is there a tram in the image?'" in explanations(found[0])[-1]
     noted = [*published(own, FILTERED_PAIRS), *rejected]
-    assert any(note.startswith("benchmark_question") for row in noted for note in row["notes"])
+    assert any(note.startswith("benchmark_question") for row in noted for note in notes(row))

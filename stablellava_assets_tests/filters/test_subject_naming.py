@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stablellava_assets.text.word_forms import missing_words
-from stablellava_assets_tests.filters.pairs import candidate, judged, reasons
+from stablellava_assets_tests.filters.pairs import candidate, judged, rules_against
+from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 NAMED = [
     ("Koala", "A koala dozes."),
@@ -67,22 +68,22 @@ def test_a_chance_likeness_is_not_a_form(subject: str, answer: str) -> None:
 
 def test_an_answer_off_its_subject_is_rejected() -> None:
     (row,) = judged(candidate(subject="koala", answer="A tram waits at a crossing."))
-    assert row["reasons"] == ["subject_not_named"]
-    assert row["explanations"] == ["No word of the answer is a form of 'koala'."]
+    assert reasons(row) == ["subject_not_named"]
+    assert explanations(row) == ["No word of the answer is a form of 'koala'."]
     assert row["subject_named"] is False
 
 
 def test_an_answer_that_narrows_its_subject_is_kept_and_noted() -> None:
     (row,) = judged(candidate(subject="Black-car", answer="A long black limousine."))
-    assert row["reasons"] == []
+    assert reasons(row) == []
     assert row["subject_named"] is True
-    assert row["notes"] == ["subject_partly_named: Of 'Black-car' the answer says 'black' but not 'car'."]
+    assert notes(row) == ["subject_partly_named: Of 'Black-car' the answer says 'black' but not 'car'."]
 
 
 def test_another_name_counts() -> None:
     (row,) = judged(candidate(subject="talking", answer="Two men are deep in conversation."))
-    assert row["reasons"] == []
-    assert row["notes"] == []
+    assert reasons(row) == []
+    assert notes(row) == []
 
 
 def test_a_closed_question_must_name_what_is_expected() -> None:
@@ -97,13 +98,13 @@ def test_a_closed_question_must_name_what_is_expected() -> None:
         expected="red",
     )
     verdicts = judged(right, wrong)
-    assert [row["reasons"] for row in verdicts] == [[], ["subject_not_named"]]
+    assert [reasons(row) for row in verdicts] == [[], ["subject_not_named"]]
 
 
 @pytest.mark.parametrize(("answer", "expected"), [("No, it is an owl.", []), ("An owl it is.", ["expected_missing"])])
 def test_a_yes_no_answer_names_no_subject_but_says_yes_or_no(answer: str, expected: list[str]) -> None:
     (row,) = judged(candidate(answer=answer, kind="yes_no", expected="no"))
-    assert row["reasons"] == expected
+    assert reasons(row) == expected
     assert row["subject_named"] is None
 
 
@@ -119,7 +120,7 @@ def test_a_question_must_leave_its_answer_open() -> None:
         kind="misleading",
         expected="koala",
     )
-    assert reasons(told, misled) == [["question_gives_answer"], ["question_gives_answer"]]
+    assert rules_against(told, misled) == [["question_gives_answer"], ["question_gives_answer"]]
 
 
 def test_a_misleading_question_is_answered_with_what_is_there() -> None:
@@ -133,7 +134,7 @@ def test_a_misleading_question_is_answered_with_what_is_there() -> None:
         kind="misleading",
         expected="koala",
     )
-    assert reasons(right, wrong) == [[], ["subject_not_named"]]
+    assert rules_against(right, wrong) == [[], ["subject_not_named"]]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,9 @@ def test_a_misleading_question_is_answered_with_what_is_there() -> None:
 )
 def test_a_false_presupposition_must_be_denied_and_need_not_name_the_subject(answer: str, found: list[str]) -> None:
     question = "<image>\nWhat is the dog holding?"
-    assert reasons(candidate(question=question, answer=answer, kind="negative_presupposition", expected="no")) == [
-        found
-    ]
+    assert rules_against(
+        candidate(question=question, answer=answer, kind="negative_presupposition", expected="no")
+    ) == [found]
 
 
 def test_a_conversation_of_several_turns_names_its_subject_somewhere() -> None:
@@ -160,6 +161,6 @@ def test_a_conversation_of_several_turns_names_its_subject_somewhere() -> None:
     ]
     pair = candidate("several", kind="multi_turn")
     pair.dialogue["conversations"] = turns
-    assert reasons(pair) == [[]]
+    assert rules_against(pair) == [[]]
     pair.dialogue["conversations"] = [turns[0], {"from": "gpt", "value": "It is an owl."}, *turns[2:]]
-    assert reasons(pair) == [["subject_not_named"]]
+    assert rules_against(pair) == [["subject_not_named"]]

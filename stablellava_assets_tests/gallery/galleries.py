@@ -12,6 +12,7 @@ from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_P
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import judged, noise_png
 from stablellava_assets_tests.published_pairs import animal, publish_rows
+from stablellava_assets_tests.verdicts import found
 
 
 def gallery_of(
@@ -44,15 +45,14 @@ def many_pairs(root: Path, count: int) -> ParquetStore:
                         {"from": "human", "value": "<image>\nWhat is it?"},
                         {"from": "gpt", "value": value},
                     ],
-                    "reasons": ["repeated_prompt"] if rejected else [],
-                    "explanations": ["The prompt is that of pair 1."] if rejected else [],
+                    "findings": found("repeated_prompt") if rejected else [],
                 }
             )
         pictures = [
             {"image_id": f"{ability}-{index}", "image": {"bytes": noise_png(f"{ability}-{index}", 12), "path": None}}
             for index in range(count // 16)
         ]
-        publish_rows(store, FILTERED_PAIRS, (ability, "0001"), [row for row in rows if not row["reasons"]])
-        publish_rows(store, REJECTED_PAIRS, (ability, "0001"), [row for row in rows if row["reasons"]])
+        publish_rows(store, FILTERED_PAIRS, (ability, "0001"), [row for row in rows if not row["findings"]])
+        publish_rows(store, REJECTED_PAIRS, (ability, "0001"), [row for row in rows if row["findings"]])
         publish_rows(store, IMAGES, (ability, "0001"), pictures)
     return store

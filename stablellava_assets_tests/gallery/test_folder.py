@@ -16,11 +16,13 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.entries import names_of
 from stablellava_assets.gallery.folder import GalleryError
 from stablellava_assets.gallery.sample import sample
+from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import png
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish, publish_rows
+from stablellava_assets_tests.verdicts import found
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -150,8 +152,8 @@ def test_a_sample_shows_every_reason_and_all_that_people_decided_about(tmp_path:
 
 
 def test_what_one_group_does_not_fill_goes_to_the_others() -> None:
-    kept: list[dict[str, Any]] = [{"pair_id": f"k{n}", "reasons": [], "notes": []} for n in range(8)]
-    rejected: list[dict[str, Any]] = [{"pair_id": f"r{n}", "reasons": ["x"], "notes": []} for n in range(2)]
+    kept: list[dict[str, Any]] = [named(f"k{n}") for n in range(8)]
+    rejected: list[dict[str, Any]] = [named(f"r{n}", "x") for n in range(2)]
     pairs = kept + rejected
     nothing = [False] * len(pairs)
     assert [pairs[at]["pair_id"] for at in sample(pairs, nothing, 6)] == ["k0", "k1", "k2", "k3", "r0", "r1"]
@@ -160,13 +162,12 @@ def test_what_one_group_does_not_fill_goes_to_the_others() -> None:
 
 
 def test_a_reason_that_never_comes_first_is_shown_as_well() -> None:
-    pairs: list[dict[str, Any]] = [{"pair_id": f"r{n:02d}", "reasons": ["x"], "notes": []} for n in range(30)]
-    pairs[20]["reasons"] = ["x", "y"]
+    pairs = [named(f"r{n:02d}", "x y" if n == 20 else "x") for n in range(30)]
     assert 20 in sample(pairs, [False] * 30, 4)
 
 
 def named(pair_id: str, reasons: str = "", notes: str = "") -> dict[str, Any]:
-    return {"pair_id": pair_id, "reasons": reasons.split(), "notes": [f"{note}: It is." for note in notes.split()]}
+    return {"pair_id": pair_id, "findings": found(reasons, notes)}
 
 
 RULES = [
@@ -194,7 +195,7 @@ def test_every_reason_is_shown_and_every_note_as_far_as_there_is_room(count: int
 @pytest.mark.parametrize(("count", "kept"), [(5, 1), (6, 2), (9, 5), (10, 5), (30, 15), (45, 23)])
 def test_half_of_a_sample_is_kept_where_reasons_leave_room(count: int, kept: int) -> None:
     chosen = sample(RULES, [False] * len(RULES), count)
-    assert sum(not RULES[at]["reasons"] for at in chosen) == kept
+    assert sum(not is_rejected(RULES[at]["findings"]) for at in chosen) == kept
 
 
 def test_no_room_goes_to_a_reason_that_a_decided_pair_has() -> None:

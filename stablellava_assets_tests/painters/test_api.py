@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, EndpointError
+from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.tables.pair_rows import PromptToPaint
@@ -144,7 +144,7 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(tmp_path: Path) -> 
         rows = painted_by(painter_of(tmp_path, url, endpoint={"budget_usd": "0.13"}), *specs)
         waiting = [row for row in rows if row["status"] == "deferred"]
         assert len(waiting) == 7
-        assert all(row["reason"].startswith(BUDGET_REACHED) for row in waiting)
+        assert all(row["fault"] == "budget" for row in waiting)
         assert spending(tmp_path) == 3 * PRICE
         assert sorted(row["cost_usd"] for row in rows) == [0.0] * 7 + [float(PRICE)] * 3
         more = painted_by(painter_of(tmp_path, url, endpoint={"budget_usd": "1"}), *specs)

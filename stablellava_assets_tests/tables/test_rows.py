@@ -14,7 +14,7 @@ import pytest
 
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_ROW, OF_SETTING, PROMPT_SPECS
+from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_BUDGET, OF_ENDPOINT, OF_ROW, OF_SETTING, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import spec
@@ -153,6 +153,16 @@ def test_what_failed_by_itself_stays_failed_whatever_the_settings(tmp_path: Path
     first = bring_up_to_date(tmp_path, failing(3, OF_ROW, "small"))
     assert first.data["settings_key"].null_count == 3
     assert bring_up_to_date(tmp_path, failing(3, OF_ROW, "large"), first.data).reused == 3
+
+
+def test_a_row_that_waits_for_the_budget_says_so_and_is_tried_again(tmp_path: Path) -> None:
+    rows = [{**spec(index, status=DEFERRED), "fault": OF_BUDGET if index else None} for index in range(2)]
+    planned = [PlannedRow(row["spec_id"], row["row_key"], row) for row in rows]
+    first = bring_up_to_date(tmp_path, planned)
+    assert first.data["fault"].to_pylist() == [OF_ENDPOINT, OF_BUDGET]
+    afforded = [PlannedRow(row.row_id, row.row_key, spec(index)) for index, row in enumerate(planned)]
+    second = bring_up_to_date(tmp_path, afforded, first.data)
+    assert (second.computed, second.data["fault"].null_count) == (2, 2)
 
 
 def test_a_killed_or_refused_run_keeps_apart_what_a_setting_made_fail(tmp_path: Path) -> None:

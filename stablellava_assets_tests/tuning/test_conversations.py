@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import IGNORED, messages_of, tokenize
 from stablellava_assets_tests.tuning.tiny import model_and_processor, turns
 

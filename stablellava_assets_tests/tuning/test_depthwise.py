@@ -15,7 +15,7 @@ from stablellava_assets.tuning.embedded.depthwise import SmallGridDepthwise, wit
 @pytest.mark.parametrize("bias", [True, False])
 def test_values_and_gradients_are_those_of_a_convolution(grid: tuple[int, int], bias: bool) -> None:
     torch.manual_seed(0)
-    ours = torch.nn.Conv2d(6, 6, kernel_size=7, padding=3, groups=6, bias=bias, dtype=torch.float64)
+    ours = torch.nn.Sequential(torch.nn.Conv2d(6, 6, 7, padding=3, groups=6, bias=bias, dtype=torch.float64))
     theirs = copy.deepcopy(ours)
     with_fast_depthwise(ours)
     pictures = torch.randn(3, 6, *grid, dtype=torch.float64)
@@ -25,7 +25,7 @@ def test_values_and_gradients_are_those_of_a_convolution(grid: tuple[int, int], 
         out = layer(given)
         out.square().sum().backward()
         results.append([out, given.grad, *(weight.grad for weight in layer.parameters())])
-    assert isinstance(ours, SmallGridDepthwise)
+    assert isinstance(ours[0], SmallGridDepthwise)
     for mine, expected in zip(*results, strict=True):
         assert torch.allclose(mine, expected)
 
@@ -42,9 +42,9 @@ def test_other_convolutions_are_left_alone(changed: dict[str, int]) -> None:
         "groups": 6,
         **changed,
     }
-    layer = torch.nn.Conv2d(**settings)
-    with_fast_depthwise(layer)
-    assert type(layer) is torch.nn.Conv2d
+    model = torch.nn.Sequential(torch.nn.Conv2d(**settings))
+    with_fast_depthwise(model)
+    assert type(model[0]) is torch.nn.Conv2d
 
 
 def test_parameters_keep_their_names() -> None:

@@ -7,7 +7,7 @@ import io
 from PIL import Image
 from transformers import FastVlmForConditionalGeneration, LlavaProcessor
 
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.embedded.embedded_model import build_model, build_processor
 from stablellava_assets.tuning.embedded.tokenizer import build_tokenizer
 from stablellava_assets.tuning.embedded.training_set import TrainingExample

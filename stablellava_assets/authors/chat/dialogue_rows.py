@@ -18,7 +18,7 @@ from stablellava_assets.authors.chat.dialogue_requests import (
     WrittenTurns,
 )
 from stablellava_assets.tables.identity import choose
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn, exchange, with_mark
 
 _RIGHT_WORDS = 6
 _FEWEST_TURNS, _MOST_TURNS = 2, 10
@@ -46,8 +46,8 @@ def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseMo
     conversations: list[Turn] = []
     for number, (question, answer) in enumerate(turns):
         if number == 0:
-            question = f"<image>\n{question}" if mark_first else f"{question}\n<image>"
-        conversations += [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+            question = with_mark(question, mark_first)
+        conversations += exchange(question, answer)
     return {"conversations": conversations, "expected": _expected(picture, part, written)}
 
 

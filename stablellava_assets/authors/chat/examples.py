@@ -14,12 +14,13 @@ from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
+from stablellava_assets.text.conversations import without_marks
 
 _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
 
 _WORD = re.compile(r"\w+")
-_VERDICT = ["spec_ids", "prompt", "conversations", "question_kind", "notes"]
+_VERDICT = ["spec_ids", "prompt", "conversations", "question_kind", "findings"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Known:
 def known_prompts(store: ParquetStore, ability: Ability, batch: str) -> Known:
     """Prompts of the batches before ``batch``. Good is one of which every pair was kept without as much as a note."""
     kept, rejected = _verdicts(store, ability, batch)
-    doubted = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["notes"]}
+    doubted = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["findings"]}
     good = [Example(row["prompt"]) for row in kept if row["spec_ids"][0] not in doubted]
     others = [Example(row["prompt"]) for row in [*kept, *rejected]]
     return _known([Example(text) for text in ability.chat.examples], good, others)
@@ -69,7 +70,7 @@ def known_dialogues(store: ParquetStore, ability: Ability, batch: str) -> Known:
     """Conversations of the batches before ``batch``. Good is one that was kept without as much as a note."""
     kept, rejected = _verdicts(store, ability, batch)
     own = [Example(shown(given.prompt, [(given.question, given.answer)])) for given in ability.chat.dialogue_examples]
-    good = [_conversation(row) for row in kept if not row["notes"]]
+    good = [_conversation(row) for row in kept if not row["findings"]]
     return _known(own, good, [_conversation(row) for row in [*kept, *rejected]])
 
 
@@ -92,7 +93,7 @@ def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[R
 
 
 def _conversation(row: Row) -> Example:
-    texts = [turn["value"].replace("<image>", "").strip() for turn in row["conversations"]]
+    texts = [without_marks(turn["value"]) for turn in row["conversations"]]
     return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
 
 

@@ -19,6 +19,7 @@ from stablellava_assets.tables.pair_rows import (
 )
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.text.conversations import exchange, with_mark
 
 _ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
     ("what", None),
@@ -95,10 +96,7 @@ class EmbeddedAuthor(AsksNoModel):
             "batch": spec["batch"],
             "spec_ids": [spec["spec_id"]],
             "image_ids": [image["image_id"]],
-            "conversations": [
-                {"from": "human", "value": f"<image>\n{asked.text}" if mark_first else f"{asked.text}\n<image>"},
-                {"from": "gpt", "value": asked.answer},
-            ],
+            "conversations": exchange(with_mark(asked.text, mark_first), asked.answer),
             "question_kind": kind,
             "expected": asked.expected,
             "author": self.name,

@@ -22,6 +22,7 @@ from stablellava_assets.tables.pair_rows import (
 )
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
+from stablellava_assets.text.conversations import exchange
 
 _SOURCE_ROW = "source_row"
 
@@ -169,10 +170,7 @@ class ReleasedAuthor(AsksNoModel):
             "batch": spec["batch"],
             "spec_ids": [spec["spec_id"]],
             "image_ids": [image["image_id"]],
-            "conversations": [
-                {"from": "human", "value": source["question"]},
-                {"from": "gpt", "value": source["answer"]},
-            ],
+            "conversations": exchange(source["question"], source["answer"]),
             "question_kind": "describe",
             "expected": None,
             "author": self.name,

@@ -11,8 +11,8 @@ from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.inputs.folders import files_of
 from stablellava_assets.inputs.text_files import TextFileError, can_be_written, json_value
+from stablellava_assets.text.conversations import IMAGE_MARK
 
-IMAGE_MARK = "<image>"
 FIELDS = ("id", "image", "prompt", "question", "answer")
 _FILES_IN_MEMORY = 4
 

@@ -25,8 +25,8 @@ from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import Price
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, ChatOutcome, ChatRequest, EndpointError, body_of
-from stablellava_assets.endpoint.resolution import put_off, refused, resolve
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError, body_of
+from stablellava_assets.endpoint.resolution import over_budget, put_off, refused, resolve
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.transport import Transport
 
@@ -158,7 +158,7 @@ class BatchCall:
             self._held_back += refused
         else:
             for item in refused:
-                self._end(item, f"{BUDGET_REACHED}: ${self._settings.budget_usd} (budget_usd)")
+                self._deliver(over_budget(self._ledger, item.request, self._settings.budget_usd, self._paid))
 
     def _joined(self, item: _Item) -> bool:
         """Whether an item need not be submitted: an earlier process did, or another one."""

@@ -17,11 +17,11 @@ from stablellava_assets.inputs.folders import files_of
 from stablellava_assets.inputs.text_files import TextFileError, read_text, unreadable_json
 from stablellava_assets.inputs.yaml_documents import Document, DocumentError, MistakeAtKeyError
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.text.conversations import IMAGE_MARK
 from stablellava_assets.text.keywords import find_keyword, holds_words, same_keyword
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SHOWN = 20
-_MARK = "<image>"
 _OPTIONS = {"either_or": (2, 2), "choice": (2, MOST_OPTIONS)}
 
 
@@ -49,9 +49,9 @@ class Photograph(Document):
     @field_validator("question")
     @classmethod
     def _without_marks(cls, value: str) -> str:
-        if _MARK in value:
+        if IMAGE_MARK in value:
             raise ValueError(
-                f"holds {_MARK}, which stands for a picture; the line's image is shown before the question"
+                f"holds {IMAGE_MARK}, which stands for a picture; the line's image is shown before the question"
             )
         return value
 

@@ -12,11 +12,10 @@ from stablellava_assets.inputs.text_files import TextFileError, can_be_written
 from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.score_rows import ItemToAsk
+from stablellava_assets.text.conversations import IMAGE_MARK
 
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
-
-_MARK = "<image>"
 
 
 class SuiteItem(ItemToAsk):
@@ -44,9 +43,9 @@ def suite_item(
     Raises:
         SuiteError: the question holds a mark of a picture.
     """
-    if _MARK in question:
+    if IMAGE_MARK in question:
         raise SuiteError(
-            f"{benchmark}: item {number}: the question holds {_MARK}, which stands for a picture; take it out"
+            f"{benchmark}: item {number}: the question holds {IMAGE_MARK}, which stands for a picture; take it out"
         )
     asked = [kind, question, list(accepted), list(refused), list(options)]
     return {

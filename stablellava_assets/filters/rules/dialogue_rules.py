@@ -15,8 +15,8 @@ from functools import lru_cache
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import DialogueRuleSettings
+from stablellava_assets.text.conversations import IMAGE_MARK, alternate, speakers_of
 
-IMAGE_MARK = "<image>"
 _FINAL = re.compile(r"[.!?…][\"'”’)]*$")
 _MARKUP = re.compile(
     r"</?\w[^<>]*>|\[/?INST\]|\]\(|\*\*|^#{1,6} |^(?:USER|ASSISTANT|human|gpt):|```|https?://", re.MULTILINE
@@ -25,9 +25,10 @@ _MARKUP = re.compile(
 
 def check_dialogue(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:
     """Everything held against the conversation, in the order of ``findings.RowRule``."""
-    speakers = [turn["from"] for turn in candidate.dialogue["conversations"]]
-    if not speakers or speakers != ["human", "gpt"] * (len(speakers) // 2):
-        yield Finding("turns_malformed", f"The turns are {speakers}; they should be human, gpt, human, gpt.")
+    turns = candidate.dialogue["conversations"]
+    if not alternate(turns):
+        explanation = f"The turns are {speakers_of(turns)}; they should be human, gpt, human, gpt."
+        yield Finding("turns_malformed", explanation)
     marks = sum(question.count(IMAGE_MARK) for question in candidate.questions)
     pictures = len(candidate.dialogue["image_ids"])
     if marks != pictures:

@@ -10,12 +10,13 @@ from typing import Any
 from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.findings import ALWAYS_NOTED, ROW_RULES, Finding
-from stablellava_assets.filters.review.overrule import findings_against
 from stablellava_assets.filters.rules.dialogue_rules import check_dialogue
 from stablellava_assets.filters.rules.image_rules import PictureReading, read_picture
 from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.rules.subject_rules import check_subject, name_to_say
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS
+from stablellava_assets.tables.findings import finding as stored
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.row import Row
 from stablellava_assets.text.word_forms import named_as_a_person
@@ -79,14 +80,9 @@ def examine(
 
 
 def add_finding(row: Row, finding: Finding, settings: FilterSettings) -> None:
-    """Record ``finding`` in a verdict row: as a note or as a reason, whichever the settings say."""
-    if finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED:
-        row["notes"].append(f"{finding.rule}: {finding.explanation}")
-    else:
-        row["reasons"].append(finding.rule)
-        row["explanations"].append(finding.explanation)
-    if row["nearest_pair_id"] is None:
-        row["nearest_pair_id"] = finding.pair_id
+    """Record ``finding`` in a verdict row; the settings say whether it rejects the pair."""
+    noted = finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED
+    row["findings"].append(stored(finding.rule, NOTES if noted else REJECTS, finding.explanation, finding.pair_id))
 
 
 def _read_pictures(
@@ -137,16 +133,13 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
         "conversations": dialogue["conversations"],
         "question_kind": dialogue["question_kind"],
         "expected": dialogue["expected"],
-        "reasons": [],
-        "explanations": [],
-        "notes": [],
+        "findings": [],
         "keyword_count": len(keywords_of(spec["prompt"])),
         "answer_words": max((len(answer.split()) for answer in candidate.answers), default=0),
         "subject_named": named,
         "image_spread": picture.spread,
         "image_sha256": image["sha256"],
         "perceptual_hash": image["perceptual_hash"],
-        "nearest_pair_id": None,
         "row_key": row_key,
     }
     for finding in findings:
@@ -157,11 +150,9 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
 def _row_part(verdict: Mapping[str, Any]) -> Row:
     """An earlier verdict, less what the set rules and people said of it."""
     row = {name: value for name, value in verdict.items() if name != "run_id"}
-    reasons = [(rule, explanation) for rule, explanation in findings_against(verdict) if rule in ROW_RULES]
-    notes = [note for note in verdict["notes"] if note.partition(":")[0] in ROW_RULES]
+    by_itself = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
     return row | {
-        "reasons": [reason for reason, _ in reasons],
-        "explanations": [explanation for _, explanation in reasons],
-        "notes": notes,
-        "nearest_pair_id": None,
+        "findings": [
+            found | {"outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in by_itself
+        ]
     }

@@ -17,7 +17,8 @@ from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
-from stablellava_assets.tables.pair_rows import Fact, PromptToPaint, Turn
+from stablellava_assets.tables.pair_rows import Fact, PromptToPaint
+from stablellava_assets.text.conversations import exchange, with_mark
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
 
 _PHRASES = (*CAPTIONED, "style", "position")
@@ -64,8 +65,7 @@ class AlignmentCorpus:
         for spec_id, said in self._said.items():
             if spec_id in painted:
                 for question, answer in said:
-                    asked: Turn = {"from": "human", "value": f"<image>\n{question}"}
-                    yield TrainingExample(spec_id, painted[spec_id], [asked, {"from": "gpt", "value": answer}])
+                    yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
 
 
 def _spec(ability: Ability, index: int) -> _Spec:

@@ -29,10 +29,19 @@ class SmallGridDepthwise(torch.nn.Conv2d):
 
 
 def with_fast_depthwise(model: torch.nn.Module) -> None:
-    """Let the depthwise convolutions of ``model`` compute in this way; parameters, their names and the results stay."""
-    for module in model.modules():
-        if type(module) is torch.nn.Conv2d and _is_depthwise(module):
-            module.__class__ = SmallGridDepthwise
+    """Put such layers in the place of the depthwise convolutions inside ``model``; parameters, their names and results stay."""
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is torch.nn.Conv2d and _is_depthwise(layer):
+                setattr(parent, name, _fast(layer))
+
+
+def _fast(layer: torch.nn.Conv2d) -> SmallGridDepthwise:
+    """A layer with the parameters of ``layer``, which are shared."""
+    channels, kernel = layer.in_channels, layer.kernel_size[0]
+    fast = SmallGridDepthwise(channels, channels, kernel, padding=kernel // 2, groups=channels, device="meta")
+    fast.weight, fast.bias = layer.weight, layer.bias
+    return fast.train(layer.training)
 
 
 def _is_depthwise(module: torch.nn.Conv2d) -> bool:

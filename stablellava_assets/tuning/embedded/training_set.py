@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import ChatMessage, messages_of, tokenize
 from stablellava_assets.tuning.packing import PackedRows, pack
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stablellava_assets.inputs.text_files import can_be_written
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import GPT, Turn
 
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
@@ -147,7 +147,7 @@ def _turn(number: int, turn: Any) -> Turn:
             "pictures in the row's 'image'"
         )
     if key := next(
-        (key for key in _NOT_LEARNED_KEYS if speaker == "gpt" and _says_not_learned(key, turn.get(key))), None
+        (key for key in _NOT_LEARNED_KEYS if speaker == GPT and _says_not_learned(key, turn.get(key))), None
     ):
         raise ValueError(
             f"turns of another layout: turn {number}, from {speaker}, is not to be learned ({key!r} is {described(turn[key])}), and "
@@ -157,7 +157,7 @@ def _turn(number: int, turn: Any) -> Turn:
         raise ValueError(
             f"a mark of another layout: turn {number}, from {speaker}, holds {mark[0]}; LLaVA's layout has <image> alone"
         )
-    if token := _CONTROL_TOKEN.search(_LAST_TOKEN.sub("", value) if speaker == "gpt" else value):
+    if token := _CONTROL_TOKEN.search(_LAST_TOKEN.sub("", value) if speaker == GPT else value):
         raise ValueError(f"a control token in a text: turn {number}, from {speaker}, holds {token[0]}")
     if not can_be_written(value):
         raise ValueError(

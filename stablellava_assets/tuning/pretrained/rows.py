@@ -16,7 +16,7 @@ from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import CHAT_ROLES, GPT, IMAGE_MARK, Turn, alternate, marks_of, speakers_of
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
     described,
@@ -27,11 +27,9 @@ from stablellava_assets.tuning.pretrained.foreign_rows import (
 )
 from stablellava_assets.tuning.pretrained.settings import MixSettings
 
-IMAGE_MARK = "<image>"
 PAIRS, MIX = "filtered_pairs", "mix"
 _SHOWN = 200
 _NEVER_RENDERED_OTHERWISE = (".jpg", ".jpeg", ".bmp")
-_ROLES = {"human": "user", "gpt": "assistant"}
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,9 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
     Raises:
         ValueError: turns do not alternate from human to gpt, one is empty, or marks and pictures differ in number.
     """
-    speakers = [turn["from"] for turn in row.conversations]
-    if not speakers or speakers != ["human", "gpt"] * (len(speakers) // 2):
-        raise ValueError(f"turns must alternate human, gpt: they are {speakers}")
-    marks = [turn["value"].count(IMAGE_MARK) for turn in row.conversations]
+    if not alternate(row.conversations):
+        raise ValueError(f"turns must alternate human, gpt: they are {speakers_of(row.conversations)}")
+    marks = marks_of(row.conversations)
     if sum(marks[1::2]):
         raise ValueError(f"an answer holds {IMAGE_MARK}")
     if sum(marks) != len(row.images):
@@ -74,7 +71,7 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
             f"marks and pictures differ in number: {sum(marks)} marks {IMAGE_MARK}, {len(row.images)} pictures"
         )
     return [
-        {"role": _ROLES[turn["from"]], "content": _content(turn["value"], count)}
+        {"role": CHAT_ROLES[turn["from"]], "content": _content(turn["value"], count)}
         for turn, count in zip(row.conversations, marks, strict=True)
     ]
 
@@ -180,9 +177,9 @@ def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
         raise ValueError(f"no conversation in LLaVA's layout: the row is {described(entry)}, not an object")
     images = [str(_picture_file(name, folder)) for name in _pictures(entry)]
     turns = read_turns(entry)
-    if turns and turns[0]["from"] == "gpt":
+    if turns and turns[0]["from"] == GPT:
         turns = turns[1:]  # As LLaVA's own reader does.
-    if len(images) == 1 and turns and not any(IMAGE_MARK in turn["value"] for turn in turns):
+    if len(images) == 1 and turns and not any(marks_of(turns)):
         raise ValueError(f"no conversation in LLaVA's layout: a picture and no mark {IMAGE_MARK}")
     row = TuningRow(row_id, MIX, "", tuple(images), tuple(turns))
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.pretrained.card import write_card
 from stablellava_assets.tuning.pretrained.jobs import RESULT, SETTINGS, TRAINING_LOG, JobFolder, read_json, write_json
 from stablellava_assets.tuning.pretrained.model import checkpoint_key, checkpoint_name, device_of

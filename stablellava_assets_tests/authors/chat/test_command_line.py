@@ -21,6 +21,7 @@ from stablellava_assets_tests.authors.chat.model import MODEL, question_text, wr
 from stablellava_assets_tests.authors.chat.profiles import chat_profile
 from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.verdicts import reasons
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,7 @@ def test_a_batch_goes_down_to_kept_pairs(served: Served) -> None:
     assert said == {"yes": 24, "no": 24}
     kept, rejected = rows(served.project, "filtered_pairs"), rows(served.project, "rejected_pairs")
     assert len(kept) + len(rejected) == len(dialogues)
-    assert len(kept) > 0.8 * len(dialogues), Counter(reason for row in rejected for reason in row["reasons"])
+    assert len(kept) > 0.8 * len(dialogues), Counter(reason for row in rejected for reason in reasons(row))
     assert {row["question_kind"] for row in kept} == set(kinds)
 
 

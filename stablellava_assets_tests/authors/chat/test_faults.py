@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets.endpoint.requests import BUDGET_REACHED, EndpointError
+from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.tables.schemas import DIALOGUES
 from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio, content, total
@@ -71,7 +71,7 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(tmp_path: Path) -> 
         answered = sum(counts.answered.values())
         waiting = [row for row in first if row["status"] == "deferred"]
         assert 0 < len(waiting) < 1200
-        assert {row["reason"].startswith(BUDGET_REACHED) for row in waiting} == {True}
+        assert {row["fault"] for row in waiting} == {"budget"}
         assert len(waiting) + 10 * answered == 1200
         spent, held = spent_and_held(studio)
         assert (spent, held) == (PRICE * answered, 0)

@@ -16,6 +16,7 @@ from stablellava_assets.filters.rules.examine import examination_key, settings_k
 from stablellava_assets.filters.settings import AlignmentSettings, FilterSettings
 from stablellava_assets_tests.filters.alignment.tiny_scorers import alignment, asks_subject, image, scored, spec
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.verdicts import notes, reasons
 
 RED = spec("red umbrella")
 PAINTED = [(RED, image("red", RED))]
@@ -46,8 +47,8 @@ def test_without_a_checkpoint_pairs_are_let_through_and_that_is_recorded(checkpo
     assert (row["score"], row["model"], row["status"]) == (None, None, "failed")
     verdict = scorer.verdicts([row])[row["image_id"]]
     (judged,) = judge([_with(verdict)], [], NO_BENCHMARK, FilterSettings()).rows
-    assert judged["reasons"] == []
-    assert judged["notes"] == [
+    assert reasons(judged) == []
+    assert notes(judged) == [
         "alignment_unscored: The subject 'red umbrella' was not scored by facts: no checkpoint available to score with: "
         "llava_checkpoint is empty."
     ]
@@ -77,12 +78,12 @@ def test_the_verdict_and_its_key_follow_the_thresholds_without_scoring_again(che
 def test_a_verdict_is_taken_over_while_the_scores_and_thresholds_are_the_same() -> None:
     low = AlignmentVerdict("key", (Finding("low_clip_score", "The CLIPScore is low."),))
     first = judge([_with(low)], [], NO_BENCHMARK, FilterSettings())
-    assert first.rows[0]["reasons"] == ["low_clip_score"]
+    assert reasons(first.rows[0]) == ["low_clip_score"]
     previous = [{**row, "run_id": "run"} for row in first.rows]
     same = judge([_with(low)], [], NO_BENCHMARK, FilterSettings(), previous)
     assert (same.reused, same.rows) == (1, first.rows)
     other = judge([_with(AlignmentVerdict("other", ()))], [], NO_BENCHMARK, FilterSettings(), previous)
-    assert (other.reused, other.rows[0]["reasons"]) == (0, [])
+    assert (other.reused, reasons(other.rows[0])) == (0, [])
 
 
 def test_pairs_of_profiles_that_score_nothing_keep_their_keys() -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import ExifTags, Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from stablellava_assets.tables.pair_rows import Turn
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder, with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError

@@ -1,0 +1,101 @@
+"""The findings of a verdict as data: which rule, what it does to the pair, why, and the other pair it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict
+
+import pyarrow as pa
+
+from stablellava_assets.tables.table import rows_of
+
+REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
+"""Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not. ``overruled``: a person kept the pair."""
+
+OUTCOMES = (REJECTS, NOTES, OVERRULED)
+
+FINDINGS = pa.list_(
+    pa.struct(
+        [
+            pa.field("rule", pa.string()),
+            pa.field("outcome", pa.string()),
+            pa.field("explanation", pa.string()),
+            pa.field("pair_id", pa.string()),
+        ]
+    )
+)
+
+
+class StoredFinding(TypedDict):
+    """A finding as a row stores it; ``pair_id`` is the pair that this one repeats, if that is the finding."""
+
+    rule: str
+    outcome: str
+    explanation: str
+    pair_id: str | None
+
+
+EARLIER_COLUMNS = ("reasons", "explanations", "notes", "nearest_pair_id")
+"""Columns in which earlier versions kept findings."""
+
+
+class _EarlierRow(TypedDict):
+    reasons: list[str]
+    explanations: list[str]
+    notes: list[str]
+    nearest_pair_id: str | None
+
+
+def finding(rule: str, outcome: str, explanation: str, pair_id: str | None = None) -> StoredFinding:
+    """One finding as a row stores it."""
+    return {"rule": rule, "outcome": outcome, "explanation": explanation, "pair_id": pair_id}
+
+
+def rules_with(outcome: str, findings: Iterable[StoredFinding]) -> list[str]:
+    """The rules whose finding has this outcome, in the order of the filters."""
+    return [found["rule"] for found in findings if found["outcome"] == outcome]
+
+
+def is_rejected(findings: Iterable[StoredFinding]) -> bool:
+    """Whether any finding rejects the pair."""
+    return any(found["outcome"] == REJECTS for found in findings)
+
+
+def label_of(found: StoredFinding) -> str:
+    """The finding's rule as people see it listed: ``overruled RULE`` where a person decided otherwise."""
+    return f"{OVERRULED} {found['rule']}" if found["outcome"] == OVERRULED else found["rule"]
+
+
+def findings_of_earlier_columns(data: pa.Table) -> pa.Array[Any]:
+    """The findings of rows that an earlier version wrote; ``data`` has at least :data:`EARLIER_COLUMNS`.
+
+    Such a row names one other pair, which belongs to the first finding that compares pairs.
+    """
+    rows = rows_of(_EarlierRow, data.select(EARLIER_COLUMNS))
+    return pa.array([_findings_of_earlier_row(**row) for row in rows], FINDINGS)
+
+
+_COMPARES = {
+    "repeated_prompt",
+    "near_prompt",
+    "same_meaning_prompt",
+    "repeated_question",
+    "repeated_answer",
+    "same_meaning_answer",
+    "duplicate_image",
+    "lookalike_image",
+}
+
+
+def _findings_of_earlier_row(
+    reasons: Sequence[str], explanations: Sequence[str], notes: Sequence[str], nearest_pair_id: str | None
+) -> list[StoredFinding]:
+    rejecting = zip(reasons, explanations, strict=True)
+    found = [finding(rule, REJECTS, explanation) for rule, explanation in rejecting]
+    for note in notes:
+        named, _, explanation = note.partition(": ")
+        outcome, _, overruled = named.rpartition(" ")
+        found.append(finding(overruled, OVERRULED if outcome == OVERRULED else NOTES, explanation))
+    for about in [each for each in found if each["rule"] in _COMPARES][:1]:
+        about["pair_id"] = nearest_pair_id
+    return found
