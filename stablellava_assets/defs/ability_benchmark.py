@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
-from stablellava_assets.defs.previews import item_sheet, spread
+from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed
@@ -25,6 +25,7 @@ from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.score_rows import BenchmarkItem
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import columns_of
 
 
 @stage_asset(SUITE, "evaluation", {"python", "parquet"})
@@ -86,7 +87,7 @@ def _photographs(
 def _describe(listed: Sequence[Listed]) -> dict[str, Any]:
     if not listed:
         return {"photographs": NO_PHOTOGRAPHS}
-    shown = [
+    shown: list[ShownItem] = [
         {
             "image": {"bytes": one.path.read_bytes(), "path": None},
             "question": one.photograph.question,
@@ -94,7 +95,7 @@ def _describe(listed: Sequence[Listed]) -> dict[str, Any]:
         }
         for one in spread(listed)
     ]
-    columns = pa.schema([SUITE.table.schema.field(name) for name in ("image", "question", "accepted")])
+    columns = pa.schema([ABILITY_BENCHMARK.schema.field(name) for name in columns_of(ShownItem)])
     return {
         "photographs": item_sheet(pa.Table.from_pylist(shown, schema=columns)),
         "photograph_questions": len(listed),

@@ -13,7 +13,7 @@ from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
 from stablellava_assets.profiles.data_folder import DataFolder
-from stablellava_assets.tables.pair_rows import ImageBytes
+from stablellava_assets.tables.pair_rows import ImageBytes, Written
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
 from stablellava_assets.tables.score_rows import Checkpoint
@@ -39,11 +39,6 @@ class _Painted(TypedDict):
     image_id: str
     painter: str
     model: str
-
-
-class _Written(TypedDict):
-    author: str
-    model: str | None
 
 
 def pretrained_checkpoint_id(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
@@ -126,7 +121,7 @@ def _licences(store: ParquetStore, images: Published, wanted: set[str]) -> list[
         (row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted
     )
     prompts, dialogues = (
-        Counter((row["author"], row["model"]) for row in rows_of(_Written, data))
-        for data in (store.read_all(table, columns=columns_of(_Written)) for table in (PROMPT_SPECS, DIALOGUES))
+        Counter((row["author"], row["model"]) for row in rows_of(Written, data))
+        for data in (store.read_all(table, columns=columns_of(Written)) for table in (PROMPT_SPECS, DIALOGUES))
     )
     return Origins(painters, prompts, dialogues).licence_notes()

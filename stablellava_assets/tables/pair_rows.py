@@ -161,8 +161,62 @@ class Dialogue(DialogueColumns, Keyed):
     pair_id: str
 
 
+class SpecToJudge(WrittenSpec):
+    """What the filters read of a prompt that was written."""
+
+    row_key: str
+
+
+class ImageToJudge(TypedDict):
+    """What the filters read of an image that was made."""
+
+    image_id: str
+    spec_id: str
+    image: EncodedImage
+    width: int
+    height: int
+    sha256: str
+    perceptual_hash: str
+    row_key: str
+
+
+class DialogueToJudge(TypedDict):
+    """What the filters read of a dialogue that was written."""
+
+    pair_id: str
+    ability: str
+    batch: str
+    spec_ids: list[str]
+    image_ids: list[str]
+    conversations: list[Turn]
+    question_kind: str
+    expected: str | None
+    row_key: str
+
+
+class Written(TypedDict):
+    """Who wrote a text, and with which model, if any."""
+
+    author: str
+    model: str | None
+
+
+class ComparedPair(TypedDict):
+    """What a kept pair is compared with later ones by."""
+
+    pair_id: str
+    spec_ids: list[str]
+    image_ids: list[str]
+    prompt: str
+    subject: str
+    conversations: list[Turn]
+    expected: str | None
+    image_sha256: str
+    perceptual_hash: str
+
+
 class Verdict(TypedDict):
-    """A row of ``filtered_pairs`` or ``rejected_pairs``."""
+    """A row of ``filtered_pairs`` or ``rejected_pairs``; ``run_id`` is filled in when it is published."""
 
     pair_id: str
     ability: str

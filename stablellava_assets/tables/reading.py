@@ -7,13 +7,18 @@ from typing import TypeGuard, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stablellava_assets.tables.pair_rows import PromptSpec, WrittenSpec
+from stablellava_assets.tables.pair_rows import EncodedImage, PromptSpec, WrittenSpec
 from stablellava_assets.tables.schemas import MADE
 
 
 def texts_of(data: pa.Table, column: str) -> list[str]:
     """A column of texts, none of which is null."""
     return cast("list[str]", data[column].to_pylist())
+
+
+def bytes_of(image: EncodedImage | None) -> bytes | None:
+    """The encoded image of a row, if it was made."""
+    return None if image is None else image["bytes"]
 
 
 def only_made(data: pa.Table) -> pa.Table:

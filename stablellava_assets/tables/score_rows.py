@@ -70,6 +70,14 @@ class Checkpoint(TypedDict):
     pairs_key: str | None
 
 
+class CheckpointFolders(TypedDict):
+    """Where a tuned model and its base lie."""
+
+    checkpoint_id: str
+    path: str
+    base_path: str
+
+
 class AnswerColumns(FilledIn):
     """What is known of an answer before the model is asked."""
 

@@ -71,9 +71,8 @@ def candidate(
         "expected": expected,
         "row_key": content_key(name, question, answer, kind, expected),
     }
-    return Candidate(
-        dialogue, {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}, image
-    )
+    written: Row = {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}
+    return Candidate(dialogue, written, image)
 
 
 def judged(*candidates: Candidate, settings: FilterSettings | None = None) -> list[Row]:

@@ -71,7 +71,7 @@ def test_their_findings_are_those_of_today(tmp_path: Path) -> None:
 def test_no_pair_is_examined_again_and_a_decision_can_still_be_withdrawn(tmp_path: Path) -> None:
     store = ParquetStore(str(tmp_path))
     publish_as_before(store)
-    previous = [row for table in (FILTERED_PAIRS, REJECTED_PAIRS) for row in store.read_all(table).to_pylist()]
+    previous = [row for table in (FILTERED_PAIRS, REJECTED_PAIRS) for row in table.rows(store.read_all(table))]
     withdrawn = judge(PAIRS, [], NO_BENCHMARK, SETTINGS, previous)
     assert withdrawn.reused == len(PAIRS)
     assert by_pair(withdrawn.rows) == by_pair(judge(PAIRS, [], NO_BENCHMARK, SETTINGS).rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stablellava_assets.filters.judge import Judged, judge
 from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
 from stablellava_assets.filters.review.reviews import Decision, Review
@@ -22,7 +20,7 @@ def decided(pair_id: str, decision: Decision, note: str = "") -> dict[str, Revie
     return {pair_id: Review(pair_id=pair_id, decision=decision, reviewer="Ada", note=note)}
 
 
-def verdicts(reviews: dict[str, Review], previous: list[dict[str, Any]] | None = None) -> Judged:
+def verdicts(reviews: dict[str, Review], previous: list[Row] | None = None) -> Judged:
     return judge(PAIRS, [], NO_BENCHMARK, FilterSettings(), previous or (), reviews=reviews)
 
 

@@ -10,9 +10,38 @@ from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 import pytest
 
-from stablellava_assets.tables.pair_rows import ImageBytes, PaintedImage, PromptToPaint, WrittenSpec
+from stablellava_assets.defs.pretrained_checkpoint import KeptPair
+from stablellava_assets.evaluation.answers.asking import EarlierAnswer
+from stablellava_assets.exports.huggingface import DATASET
+from stablellava_assets.filters.benchmark_prints import ItemToAvoid
+from stablellava_assets.filters.review.borderline import Measured, ScoredClaim
+from stablellava_assets.tables.pair_rows import (
+    ComparedPair,
+    DialogueToJudge,
+    ImageBytes,
+    ImageToJudge,
+    PaintedImage,
+    PromptToPaint,
+    SpecToJudge,
+    Written,
+    WrittenSpec,
+)
 from stablellava_assets.tables.reading import was_written
-from stablellava_assets.tables.schemas import DEFERRED, FAILED, IMAGES, MADE, PROMPT_SPECS, TABLES
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_BENCHMARK,
+    ALIGNMENT_SCORES,
+    DEFERRED,
+    DIALOGUES,
+    FAILED,
+    FILTERED_PAIRS,
+    IMAGES,
+    LLAVA_CHECKPOINT,
+    MADE,
+    PROMPT_SPECS,
+    TABLES,
+)
+from stablellava_assets.tables.score_rows import CheckpointFolders
 from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.tables.rows_of import spec
@@ -49,7 +78,7 @@ def may_be_null(table: AnyTable, column: str) -> bool:
     return column in table.added or "null" in table.description_of(column).casefold().replace("nullable", "")
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, DATASET], ids=lambda table: table.name)
 def test_a_row_has_the_columns_of_its_table(table: AnyTable) -> None:
     hints = get_type_hints(table.row_type)
     assert set(hints) == set(table.schema.names)
@@ -57,7 +86,7 @@ def test_a_row_has_the_columns_of_its_table(table: AnyTable) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, DATASET], ids=lambda table: table.name)
 def test_what_may_be_null_is_what_the_description_says(table: AnyTable) -> None:
     hints = get_type_hints(table.row_type)
     nullable = {name for name, kind in hints.items() if without_none(kind) is not kind}
@@ -74,7 +103,16 @@ def test_only_what_is_filled_in_may_be_left_out(table: AnyTable) -> None:
 
 @pytest.mark.parametrize(
     ("few", "table"),
-    [(PromptToPaint, PROMPT_SPECS), (WrittenSpec, PROMPT_SPECS), (PaintedImage, IMAGES), (ImageBytes, IMAGES)],
+    [
+        *((few, PROMPT_SPECS) for few in (PromptToPaint, WrittenSpec, SpecToJudge, Written)),
+        *((few, IMAGES) for few in (PaintedImage, ImageBytes, ImageToJudge)),
+        *((few, DIALOGUES) for few in (DialogueToJudge, Written)),
+        *((few, FILTERED_PAIRS) for few in (ComparedPair, Measured, KeptPair)),
+        (ItemToAvoid, ABILITY_BENCHMARK),
+        (CheckpointFolders, LLAVA_CHECKPOINT),
+        (EarlierAnswer, ABILITY_ANSWERS),
+        (ScoredClaim, ALIGNMENT_SCORES),
+    ],
 )
 def test_a_type_of_few_columns_is_that_of_the_table_less_what_a_made_row_fills(few: Any, table: AnyTable) -> None:
     whole = get_type_hints(table.row_type)
