@@ -76,7 +76,7 @@ def on_one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value of a frame as people write it: plain numbers, however they are wrapped."""
     if isinstance(value, str | bytes | bool) or value is None:
         return str(value)

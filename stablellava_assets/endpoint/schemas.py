@@ -22,7 +22,7 @@ def json_schema_of(answer: type[BaseModel], *, strict: bool) -> dict[str, Any]:
     return schema
 
 
-def _reduced(node: Any, without: set[str]) -> Any:
+def _reduced(node: object, without: set[str]) -> Any:
     if isinstance(node, list):
         return [_reduced(item, without) for item in node]
     if not isinstance(node, dict):

@@ -144,7 +144,7 @@ def complaint_in(body: str) -> Complaint:
     return complaint_of(document) or Complaint(_shown(document))
 
 
-def complaint_of(document: Any) -> Complaint | None:
+def complaint_of(document: object) -> Complaint | None:
     """The complaint that a JSON document holds; None if it is something else.
 
     An answer is none, though some servers send ``"error": null`` along with it.
@@ -172,7 +172,7 @@ def complaint_at(holder: Mapping[str, Any]) -> Complaint | None:
     return _complaint(holder["error"], {}) if holder.get("error") else None
 
 
-def _complaint(error: Any, around: Mapping[str, Any]) -> Complaint:
+def _complaint(error: object, around: Mapping[str, Any]) -> Complaint:
     if isinstance(error, list):
         first = next((part for part in error if isinstance(part, Mapping)), {})
         return Complaint(_message(error), _code(first, around), _status(first, around))
@@ -185,7 +185,7 @@ def _complaint(error: Any, around: Mapping[str, Any]) -> Complaint:
     return Complaint(f"{said}: {more}" if more and more != said else said, _code(around, {}), status)
 
 
-def _message(error: Any, otherwise: str | None = None) -> str:
+def _message(error: object, otherwise: str | None = None) -> str:
     """The words of an error, however deep they lie."""
     if isinstance(error, str):
         return _plain_text(error)
@@ -243,7 +243,7 @@ def _wait(error: Mapping[str, Any]) -> float | None:
     return None
 
 
-def _number(value: Any) -> int | None:
+def _number(value: object) -> int | None:
     try:
         number = int(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0
     except (ValueError, OverflowError):
@@ -260,5 +260,5 @@ def _plain_text(text: str) -> str:
     return f"a web page: {words or 'without text'}"
 
 
-def _shown(document: Any) -> str:
+def _shown(document: object) -> str:
     return json.dumps(document, ensure_ascii=False)[: 2 * _LONGEST_REASON]

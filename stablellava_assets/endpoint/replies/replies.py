@@ -163,7 +163,7 @@ def _document(body: str) -> Any:
         return streamed
 
 
-def _first_choice(completion: Any) -> Mapping[str, Any] | None:
+def _first_choice(completion: object) -> Mapping[str, Any] | None:
     choices = completion.get("choices") if isinstance(completion, Mapping) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     return choice if isinstance(choice, Mapping) else None
@@ -227,7 +227,7 @@ def _complaint_beside(
     return complaint
 
 
-def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
+def _pictures_in(response: object) -> list[Mapping[str, Any]]:
     """The entries of an answer that may each hold a picture."""
     if not isinstance(response, Mapping):
         return []
@@ -257,7 +257,7 @@ def _withheld(entry: Mapping[str, Any]) -> Complaint | None:
     return Complaint(f"{what} ({kinds})" if kinds else what, "content_filter")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Text as it is; of a list of parts those that are no thoughts; of an object where text is due its JSON."""
     if value is None or value is False:
         return ""
@@ -271,10 +271,10 @@ def _text(value: Any) -> str:
     return str(value).encode(errors="replace").decode()
 
 
-def _is_thought(part: Any) -> bool:
+def _is_thought(part: object) -> bool:
     kind = part.get("type") if isinstance(part, Mapping) else None
     return kind is not None and str(kind) not in ("text", "output_text")
 
 
-def _shown(document: Any) -> str:
+def _shown(document: object) -> str:
     return one_line(json.dumps(document, ensure_ascii=False)[:120])

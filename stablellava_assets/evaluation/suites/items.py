@@ -62,7 +62,7 @@ def suite_item(
     }
 
 
-def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
+def values_at(keys: Sequence[str], row: object, where: str) -> list[Any]:
     """What a row of JSON holds at each of ``keys``.
 
     Raises:
@@ -75,7 +75,7 @@ def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
     return [row[key] for key in keys]
 
 
-def text_at(key: str, value: Any, where: str) -> str:
+def text_at(key: str, value: object, where: str) -> str:
     """``value``, which a row holds at ``key``.
 
     Raises:

@@ -48,7 +48,7 @@ _LONGEST_NAME = 4096
 _SHOWN = 60
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """What a JSON value is, in a few words: ``null``, ``a list``, ``the text 'a dog'``."""
     if value is None:
         return "null"
@@ -73,7 +73,7 @@ def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
     return None
 
 
-def picture_name(named: Any) -> str:
+def picture_name(named: object) -> str:
     """The name of a picture's file.
 
     Raises:
@@ -128,7 +128,7 @@ def read_turns(entry: Mapping[str, Any]) -> list[Turn]:
     return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
 
 
-def _turn(number: int, turn: Any) -> Turn:
+def _turn(number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
         raise ValueError(f"no conversation in LLaVA's layout: turn {number} is {described(turn)}, not an object")
     if missing := [key for key in ("from", "value") if key not in turn]:
@@ -177,5 +177,5 @@ def is_unseen(text: str) -> bool:
     return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
 
 
-def _says_not_learned(key: str, value: Any) -> bool:
+def _says_not_learned(key: str, value: object) -> bool:
     return value is True if key.startswith("mask") else isinstance(value, bool | int | float) and not value

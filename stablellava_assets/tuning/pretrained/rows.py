@@ -139,7 +139,7 @@ def _place(row: TuningRow | Rejection) -> int:
     return int(row.row_id.rpartition("[")[2].removesuffix("]"))
 
 
-def _id(entry: Any) -> Any:
+def _id(entry: object) -> Any:
     return entry.get("id") if isinstance(entry, dict) else None
 
 
@@ -167,7 +167,7 @@ def _read(row_id: str, entry: JsonEntry, folder: Path) -> TuningRow | Rejection:
         return Rejection(row_id, MIX, str(error))
 
 
-def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
+def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
     """A row of LLaVA's layout.
 
     Raises:
@@ -259,7 +259,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _was_misread(entry: Any) -> bool:
+def _was_misread(entry: object) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("conversations"), list):
         return False
     try:
