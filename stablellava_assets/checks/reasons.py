@@ -92,7 +92,7 @@ def plain(value: object) -> str:
     return str(int(bare)) if bare.is_integer() else f"{bare:.4g}"
 
 
-def _named(table: AnyTable, row: Mapping[str, Any]) -> str:
+def _named(table: AnyTable, row: Mapping[str, object]) -> str:
     about = next((str(row[name]) for name in _TELLING if row.get(name) and name != table.row_id), None)
     return f"{str(row[table.row_id])[:12]} ({_short(about, 40)})" if about else str(row[table.row_id])[:12]
 

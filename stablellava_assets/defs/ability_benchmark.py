@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -84,7 +84,7 @@ def _photographs(
     return measured
 
 
-def _describe(listed: Sequence[Listed]) -> dict[str, Any]:
+def _describe(listed: Sequence[Listed]) -> Metadata:
     if not listed:
         return {"photographs": NO_PHOTOGRAPHS}
     shown: list[ShownItem] = [

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
+from stablellava_assets.defs.metadata import Metadata, Told
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
@@ -119,7 +119,7 @@ def ability_scores(
         )
 
 
-def _report(report: Report, store: ParquetStore, partition: Partition) -> dict[str, Any]:
+def _report(report: Report, store: ParquetStore, partition: Partition) -> Metadata:
     """The report on the tuning, brought up to date; none where a gate has refused the only scores.
 
     Raises:
@@ -181,8 +181,8 @@ def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: st
     return ABILITY_SCORES.from_rows([with_run(row) for row in rows])
 
 
-def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> dict[str, Any]:
-    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
+    described: dict[str, Told] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
@@ -190,7 +190,7 @@ def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]
     return described | judge
 
 
-def _plots(scores: Sequence[JudgedScore], benchmark: str) -> dict[str, Any]:
+def _plots(scores: Sequence[JudgedScore], benchmark: str) -> Metadata:
     from stablellava_assets.report.plots import radar_chart, scores_chart
 
     reference = FIGURE_6.get(benchmark)

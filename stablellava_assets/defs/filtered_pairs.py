@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.defs.alignment_scores import AlignmentScores
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import pair_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -145,7 +145,7 @@ def _published(external: Sequence[SuiteSettings], kept: Path) -> list[Print]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _gallery(gallery: Gallery, pairs_per_batch: int) -> dict[str, Any]:
+def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
     """The page on which people look at the pairs, brought up to date.
 
     Raises:

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.llava_checkpoint import SUITE
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
@@ -60,7 +60,7 @@ def llava_checkpoint(
         }
         row = known.get(checkpoint_id)
         reused = row is not None and all(is_there(folder.path, named) for named in (row["path"], row["base_path"]))
-        described: dict[str, Any] = {}
+        described: Metadata = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
                 row, described = tune_pretrained_checkpoint(
@@ -118,7 +118,7 @@ def _tune(
     )
 
 
-def _describe(row: Checkpoint) -> dict[str, Any]:
+def _describe(row: Checkpoint) -> Metadata:
     from stablellava_assets.report.plots import loss_chart
 
     curve = [(point["step"], point["loss"]) for point in row["loss_curve"]]

@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
@@ -63,7 +64,7 @@ def tune_pretrained_checkpoint(
     checkpoint_id: str,
     pairs: pa.Table,
     images: Published,
-) -> tuple[Checkpoint, dict[str, Any]]:
+) -> tuple[Checkpoint, Metadata]:
     """The checkpoint's row, and metadata about its training.
 
     Raises:
@@ -96,7 +97,7 @@ def tune_pretrained_checkpoint(
         )
     except PretrainedTuningError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    described = {
+    described: Metadata = {
         "rejected rows": sum(result.rejected.values()),
         "reasons": json.dumps(result.rejected),
         "samples per second": round(result.log[-1]["samples_per_second"], 2),

@@ -14,6 +14,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
+from stablellava_assets.defs.metadata import Metadata, Told
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
@@ -38,8 +39,8 @@ class Made:
     unchanged: bool = False
     beside: Sequence[tuple[AnyTable, pa.Table]] = ()
     judged: pa.Table | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    run_metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
+    run_metadata: Metadata = field(default_factory=dict)
     waiting: int = 0
 
 
@@ -56,7 +57,7 @@ class Stage:
         self,
         partitions: Sequence[Partition],
         make: Callable[[Partition], Made],
-        follow: Callable[[], Mapping[str, Any]] = dict,
+        follow: Callable[[], Metadata] = dict,
     ) -> Events:
         """Make, judge and publish each partition; then report the checks and, unless a gate failed, the result.
 
@@ -68,8 +69,8 @@ class Stage:
         results: dict[Partition, list[GateResult]] = {}
         quarantined: dict[Partition, Path] = {}
         totals: dict[str, int] = {}
-        described: dict[str, Any] = {}
-        told: dict[Partition, dict[str, Any]] = {}
+        described: dict[str, Told] = {}
+        told: dict[Partition, Metadata] = {}
         versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
@@ -165,9 +166,7 @@ class Stage:
         judged = made.judged if made.judged is not None else made.data
         return self._tables.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
 
-    def _describe(
-        self, partition: Partition, made: Made, results: Sequence[GateResult], position: str
-    ) -> dict[str, Any]:
+    def _describe(self, partition: Partition, made: Made, results: Sequence[GateResult], position: str) -> Metadata:
         """Log what became of a partition; returns what the UI is told of it."""
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
@@ -204,12 +203,12 @@ class Stage:
                 },
             )
 
-    def _record_published(self, told: Mapping[Partition, Mapping[str, Any]]) -> None:
+    def _record_published(self, told: Mapping[Partition, Metadata]) -> None:
         """Partitions that passed are published although the step fails, so Dagster must know of them."""
         for partition, metadata in sorted(told.items()):
             self._record(self._table, partition, metadata)
 
-    def _record(self, table: AnyTable, partition: Partition, metadata: Mapping[str, Any]) -> None:
+    def _record(self, table: AnyTable, partition: Partition, metadata: Metadata) -> None:
         """Tell Dagster of a table that is published without being an output of the step."""
         key = "|".join(partition) if self._is_partitioned else None
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))
@@ -256,8 +255,8 @@ def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
 
 def from_refreshed(
     refreshed: Refreshed,
-    metadata: Mapping[str, Any],
-    run_metadata: Mapping[str, Any] | None = None,
+    metadata: Metadata,
+    run_metadata: Metadata | None = None,
     waiting: int = 0,
 ) -> Made:
     """Row-wise made rows, ready to be judged."""

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 from stablellava_assets.evaluation.scoreboard import judge_line
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
@@ -194,7 +193,7 @@ def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, Reported]) -> dic
     }
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Settings as a list of dotted names and values."""
     for key, value in settings.items():
         if isinstance(value, Mapping):

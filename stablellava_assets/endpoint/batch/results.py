@@ -166,12 +166,12 @@ def read_results(
                 into.results[str(request_id)] = _result(result, settings, price)
 
 
-def _errors_in(document: Mapping[str, Any]) -> Any:
+def _errors_in(document: Mapping[str, object]) -> Any:
     errors = document.get("errors") or document.get("error")
     return errors.get("data") or errors if isinstance(errors, Mapping) else errors
 
 
-def _result(line: Mapping[str, Any], settings: EndpointSettings, price: Price | None) -> Result:
+def _result(line: Mapping[str, object], settings: EndpointSettings, price: Price | None) -> Result:
     response = line.get("response")
     if line.get("error") and not _is_answer(response):
         complaint = complaint_of({"error": line["error"]}) or Complaint(str(line["error"]))

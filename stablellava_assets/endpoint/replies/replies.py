@@ -169,7 +169,7 @@ def _first_choice(completion: object) -> Mapping[str, Any] | None:
     return choice if isinstance(choice, Mapping) else None
 
 
-def _finish_reason(choice: Mapping[str, Any]) -> str | None:
+def _finish_reason(choice: Mapping[str, object]) -> str | None:
     """Why the answer ended, lower case, as all kinds of servers write it."""
     reason = choice.get("finish_reason")
     if isinstance(reason, Mapping):
@@ -177,7 +177,7 @@ def _finish_reason(choice: Mapping[str, Any]) -> str | None:
     return reason.casefold().removeprefix("finishreason.") if isinstance(reason, str) else None
 
 
-def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: str | None) -> str:
+def _answer_in(choice: Mapping[str, object], message: Mapping[str, object], finish: str | None) -> str:
     """The text of an answer: the content, or where that is empty the JSON that stands in its place."""
     text = _text(message.get("content")) or _text(choice.get("text"))
     if text.strip():
@@ -195,7 +195,7 @@ def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: st
     return text
 
 
-def _refusal_in(message: Mapping[str, Any]) -> str:
+def _refusal_in(message: Mapping[str, object]) -> str:
     """Why the model will not, beside its content or as a part of it."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
@@ -203,7 +203,7 @@ def _refusal_in(message: Mapping[str, Any]) -> str:
     return _text(message.get("refusal")) or "".join(map(_text, said))
 
 
-def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _tool_calls(message: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
     calls = message.get("tool_calls")
     functions = [call.get("function") for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
     for function in [*functions, message.get("function_call")]:
@@ -212,9 +212,9 @@ def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _complaint_beside(
-    completion: Mapping[str, Any],
-    choice: Mapping[str, Any],
-    message: Mapping[str, Any],
+    completion: Mapping[str, object],
+    choice: Mapping[str, object],
+    message: Mapping[str, object],
     finish: str | None,
     is_answered: bool,
 ) -> Complaint | None:
@@ -233,7 +233,7 @@ def _pictures_in(response: object) -> list[Mapping[str, Any]]:
         return []
     found = next((response[key] for key in ("data", "images", "image", "output") if response.get(key)), None)
     entries = found if isinstance(found, list) else [found]
-    pictures: list[Mapping[str, Any]] = []
+    pictures: list[Mapping[str, object]] = []
     for entry in entries:
         if isinstance(entry, str):
             is_address = entry.lstrip()[:4].lower() == "http"
@@ -246,7 +246,7 @@ def _pictures_in(response: object) -> list[Mapping[str, Any]]:
     return pictures
 
 
-def _withheld(entry: Mapping[str, Any]) -> Complaint | None:
+def _withheld(entry: Mapping[str, object]) -> Complaint | None:
     """That a filter took a picture away, where an entry says no more than that."""
     results = entry.get("content_filter_results")
     found = results.items() if isinstance(results, Mapping) else ()

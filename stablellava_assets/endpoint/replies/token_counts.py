@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 
 class TokenCounts:
@@ -23,7 +22,7 @@ class TokenCounts:
         self.cached_tokens = min(cached, self.prompt_tokens or 0)
 
 
-def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
+def _first_count(usage: Mapping[str, object], *names: str) -> int | None:
     return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
 
 

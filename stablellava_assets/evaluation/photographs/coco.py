@@ -77,13 +77,13 @@ def _rows(annotations: Path, content: object, key: str) -> list[Mapping[str, Any
     return rows
 
 
-def _optional_rows(content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def _optional_rows(content: Mapping[str, object], key: str) -> list[Mapping[str, Any]]:
     rows = content.get(key)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _categories(
-    annotations: Path, rows: list[Mapping[str, Any]]
+    annotations: Path, rows: list[Mapping[str, object]]
 ) -> tuple[dict[str | None, str], dict[str, str | None]]:
     names: dict[str | None, str] = {}
     sorts: dict[str, str | None] = {}

@@ -6,7 +6,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
 
 from stablellava_assets.inputs.text_files import can_be_written
 from stablellava_assets.text.conversations import GPT, Turn
@@ -63,7 +62,7 @@ def described(value: object) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
+def foreign_media_key(entry: Mapping[str, object]) -> str | None:
     """The key under which a row or a turn holds pictures, video or sound as other layouts have them; None where it has none."""
     for key, value in entry.items():
         named = key != "image" and (_MEDIA_KEY.fullmatch(key) is not None or key.casefold() == "image")
@@ -98,7 +97,7 @@ def picture_name(named: object) -> str:
     return named
 
 
-def read_turns(entry: Mapping[str, Any]) -> list[Turn]:
+def read_turns(entry: Mapping[str, object]) -> list[Turn]:
     """The turns of a row, ``from`` and ``value`` each.
 
     Raises:

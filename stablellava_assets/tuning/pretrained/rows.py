@@ -189,7 +189,7 @@ def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
     return row
 
 
-def _pictures(entry: Mapping[str, Any]) -> list[str]:
+def _pictures(entry: Mapping[str, object]) -> list[str]:
     """The names of a row's pictures.
 
     Raises:
@@ -203,7 +203,7 @@ def _pictures(entry: Mapping[str, Any]) -> list[str]:
     return [picture_name(name) for name in _named_pictures(entry)]
 
 
-def _named_pictures(entry: Mapping[str, Any]) -> list[Any]:
+def _named_pictures(entry: Mapping[str, object]) -> list[Any]:
     named = entry.get("image")
     # What pandas writes for nothing.
     if named is None or named == "" or (isinstance(named, float) and math.isnan(named)):
