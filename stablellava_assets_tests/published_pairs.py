@@ -10,11 +10,11 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import Row
 
 ANIMALS = ("koala", "owl", "tram", "lynx", "heron", "gecko", "moose", "otter", "raven", "shrew", "tapir", "viper")
 
@@ -60,7 +60,7 @@ def publish(
     return store
 
 
-def publish_rows(store: ParquetStore, table: Table, partition: Partition, rows: Iterable[Row]) -> None:
+def publish_rows(store: ParquetStore, table: AnyTable, partition: Partition, rows: Iterable[Row]) -> None:
     """Publish rows that name only the columns a test is about; the others are null."""
     nothing = dict.fromkeys(table.schema.names)
     ability, batch = partition

@@ -17,6 +17,7 @@ from stablellava_assets.evaluation.scores.statistics import paired_difference
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.tuning.embedded.training import TrainingExample
 from stablellava_assets_tests.project import ROOT
+from stablellava_assets_tests.tables.made_up import Row
 
 PICTURES = 20
 
@@ -44,16 +45,17 @@ def written(catalog: Catalog) -> list[Candidate]:
     """A batch of two abilities; in one of them another thing may have the same answer."""
     author, candidates = EmbeddedAuthor(), []
     for ability in (catalog["animal"], catalog["color"]):
-        specs = list(author.write_prompts(author.plan_prompts(ability, "0001", PICTURES)))
+        specs: list[Row] = list(author.write_prompts(author.plan_prompts(ability, "0001", PICTURES)))
         painted = [(spec, picture(spec["spec_id"])) for spec in specs]
         by_image = {image["image_id"]: (spec, image) for spec, image in painted}
-        for dialogue in author.write_dialogues(author.plan_dialogues(ability, painted)):
+        dialogues: list[Row] = author.write_dialogues(author.plan_dialogues(ability, painted))
+        for dialogue in dialogues:
             candidates.append(Candidate(dialogue, *by_image[dialogue["image_ids"][0]]))
     return candidates
 
 
 @pytest.fixture(scope="module")
-def kept(written: list[Candidate]) -> list[tuple[dict[str, Any], TrainingExample]]:
+def kept(written: list[Candidate]) -> list[tuple[Row, TrainingExample]]:
     return [
         (
             {**each.dialogue, "subject": each.spec["subject"]},
@@ -63,7 +65,7 @@ def kept(written: list[Candidate]) -> list[tuple[dict[str, Any], TrainingExample
     ]
 
 
-def picture(spec_id: str) -> dict[str, Any]:
+def picture(spec_id: str) -> Row:
     encoded = f"picture of {spec_id}".encode()
     return {"image_id": f"image of {spec_id}", "spec_id": spec_id, "image": {"bytes": encoded}, "sha256": spec_id}
 

@@ -25,7 +25,8 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
-    ("tables", "models", "pictures", "text"),
+    ("tables", "models", "pictures"),
+    ("text",),
     ("inputs",),
 )
 """A package imports from those of the lines below it, and from no other of its own line."""

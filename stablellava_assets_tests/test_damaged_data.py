@@ -9,6 +9,7 @@ import pytest
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.test_reliability import PARTITION, SELECT, content, visible_files
 from stablellava_assets_tests.verdicts import reasons
 
@@ -45,7 +46,7 @@ def test_an_unreadable_picture_is_rejected_with_its_reason(project: Project) -> 
     store = project.workspace.store
     data = store.read(IMAGES, PARTITION)
     assert data is not None
-    rows = data.to_pylist()
+    rows: list[Row] = data.to_pylist()
     rows[3]["image"]["bytes"] = rows[3]["image"]["bytes"][:60]
     store.publish(IMAGES, PARTITION, IMAGES.from_rows(rows))
     project.materialize(f"{SELECT} filtered_pairs")

@@ -18,6 +18,7 @@ from stablellava_assets.pictures.decoding import UndecodablePictureError, in_rgb
 from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.pictures.thumbnails import small_picture
 from stablellava_assets.tuning.pretrained.pictures import broken_pictures, load_picture, picture_size
+from stablellava_assets_tests.tables.made_up import Row
 
 Grey = np.ndarray[Any, Any]
 
@@ -127,7 +128,7 @@ def test_what_is_transparent_lies_on_white_for_everybody(mode: str, tmp_path: Pa
         assert pixels(picture)[2, 2].min() > 250
         assert pixels(picture)[32, 32].max() < 8
     assert rendered_otherwise(content) == ["transparent"]
-    row = {"image": {"bytes": content}, "width": 64, "height": 64}
+    row: Row = {"image": {"bytes": content}, "width": 64, "height": 64}
     assert read_picture(row, 5.0).findings == ()
     with Image.open(io.BytesIO(contact_sheet([(content, "disc")], 1, 1))) as sheet:
         assert min(sheet.convert("RGB").getpixel((12, 12))) > 240  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, IMAGES, PROMPT_SPECS
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 SYNTHESIZE = "--select prompt_specs,images,dialogues --partition-range 'animal|0001...scene|0001'"
 
 
-def rows_by_id(project: Project, table: Table) -> dict[str, dict[str, Any]]:
+def rows_by_id(project: Project, table: AnyTable) -> dict[str, dict[str, Any]]:
     columns = [name for name in table.schema.names if name != "image"]
     rows = project.workspace.store.read_all(table, columns=columns).to_pylist()
     return {row[table.row_id]: row for row in rows}

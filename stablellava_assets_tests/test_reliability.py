@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
 
@@ -21,7 +21,7 @@ SELECT = "--partition 'animal|0001' --select"
 MANY = 500
 
 
-def kill_in_the_middle(project: Project, table: Table, at_least: int) -> None:
+def kill_in_the_middle(project: Project, table: AnyTable, at_least: int) -> None:
     """Start materializing a table and kill its whole process group once the journal has so many entries: rows or groups of them.
 
     It stands still while they are counted, so that it cannot finish meanwhile.
@@ -50,11 +50,11 @@ def entries(path: Path) -> int:
     return int(count)
 
 
-def visible_files(project: Project, table: Table) -> list[Path]:
+def visible_files(project: Project, table: AnyTable) -> list[Path]:
     return sorted((project.folder / "data/tables" / table.name).rglob("part-*"))
 
 
-def content(project: Project, table: Table) -> pa.Table:
+def content(project: Project, table: AnyTable) -> pa.Table:
     data = project.workspace.store.read(table, PARTITION)
     assert data is not None
     return data.drop(["run_id"])

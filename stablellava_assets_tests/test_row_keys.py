@@ -23,7 +23,9 @@ from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import ApiPainterSettings, EmbeddedPainterSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
+from stablellava_assets.tables.reading import was_written
+from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import candidate
 
@@ -31,7 +33,7 @@ RECORDED = Path(__file__).parent / "outcomes/row_keys.json"
 ENDPOINT = {"base_url": "http://localhost:8000/v1", "model": "a-model", "api_key_variable": None}
 
 
-def digest(rows: Sequence[PlannedRow]) -> str:
+def digest(rows: Sequence[AnyPlanned]) -> str:
     assert rows
     return content_key([(row.row_id, row.row_key) for row in rows])
 
@@ -47,14 +49,15 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
     for name, ability in catalog.items():
         prompts = embedded.plan_prompts(ability, "0001", 20)
         yield f"{name}: prompts", digest(prompts)
-        specs = list(embedded.write_prompts(prompts))
+        specs = [spec for spec in embedded.write_prompts(prompts) if was_written(spec)]
         plan = painter.plan(specs)
         yield f"{name}: images", digest(plan)
         yield f"{name}: images of an endpoint", digest(images.plan(specs))
         yield f"{name}: benchmark items", digest(plan_items(ability, 5, painter))
-        painted = [
-            (spec, {**row.inputs, "image_id": row.row_id, "row_key": row.row_key, "status": "made", "sha256": "0"})
+        painted: list[tuple[WrittenSpec, PaintedImage]] = [
+            (spec, {"image_id": row.row_id, "spec_id": spec["spec_id"], "sha256": "0", "ignored_keywords": ignored})
             for spec, row in zip(specs, plan, strict=True)
+            for ignored in [row.inputs["ignored_keywords"]]
         ]
         yield f"{name}: dialogues", digest(embedded.plan_dialogues(ability, painted))
         yield f"{name}: prompts of a chat model", digest(chat.plan_prompts(ability, "0001", 20))

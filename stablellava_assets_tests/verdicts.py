@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stablellava_assets.tables.findings import NOTES, REJECTS, finding, label_of, rules_with
+from stablellava_assets.tables.findings import NOTES, REJECTS, StoredFinding, finding, label_of, rules_with
 
 
 def reasons(row: Mapping[str, Any]) -> list[str]:
@@ -28,7 +28,7 @@ def nearest(row: Mapping[str, Any]) -> str | None:
     return next((found["pair_id"] for found in row["findings"] if found["pair_id"]), None)
 
 
-def found(rejecting: str = "", noting: str = "") -> list[dict[str, Any]]:
+def found(rejecting: str = "", noting: str = "") -> list[StoredFinding]:
     """Findings of rules given by their names, separated by blanks."""
     return [
         *(finding(rule, REJECTS, "It is.") for rule in rejecting.split()),

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Ability, Subject
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.tables.identity import choose, ranked
+from stablellava_assets.tables.pair_rows import Fact
 
 _DETAILS_A_PROMPT = 2
 
 
-def draw_prompt(ability: Ability, *parts: Any) -> dict[str, Any]:
+class DrawnPrompt(TypedDict):
+    """What a ``prompt_specs`` row says of its prompt."""
+
+    prompt: str
+    negative_prompt: str
+    subject: str
+    keywords: list[str]
+    facts: list[Fact]
+
+
+def draw_prompt(ability: Ability, *parts: object) -> DrawnPrompt:
     """The prompt columns of one ``prompt_specs`` row, drawn from the ability's vocabulary by ``parts``."""
     subject = ability.subject_named(choose([subject.name for subject in ability.drawn_subjects], *parts, "subject"))
     chosen = _keywords(ability, subject, *parts)
@@ -29,7 +40,7 @@ def draw_prompt(ability: Ability, *parts: Any) -> dict[str, Any]:
     }
 
 
-def _keywords(ability: Ability, subject: Subject, *parts: Any) -> dict[str, str]:
+def _keywords(ability: Ability, subject: Subject, *parts: object) -> dict[str, str]:
     """What a prompt says besides its subject, by the name of the fact. A scene or a style has content, not a place."""
     vocabulary = ability.prompts
     options: dict[str, Sequence[str]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, QuestionKind, Subject
 from stablellava_assets.tables.identity import choose
@@ -34,7 +33,7 @@ class Question:
 
 
 def training_question(
-    ability: Ability, subject: Subject, kind: QuestionKind, *parts: Any, present: bool | None
+    ability: Ability, subject: Subject, kind: QuestionKind, *parts: object, present: bool | None
 ) -> Question:
     """A question in a training wording about a picture of ``subject``.
 
@@ -52,7 +51,7 @@ def training_question(
 
 
 def benchmark_question(
-    ability: Ability, subject: Subject, kind: QuestionKind, *parts: Any, present: bool | None
+    ability: Ability, subject: Subject, kind: QuestionKind, *parts: object, present: bool | None
 ) -> Question:
     """As :func:`training_question`, in a wording that training never uses; its answer is in the training form."""
     return _fill(ability, subject, kind, getattr(ability.benchmark, kind), parts, present)
@@ -85,7 +84,7 @@ def _fill(
     subject: Subject,
     kind: QuestionKind,
     wordings: list[str],
-    parts: tuple[Any, ...],
+    parts: tuple[object, ...],
     present: bool | None,
 ) -> Question:
     if (present is None) != (kind != "yes_no"):
@@ -98,7 +97,7 @@ def _fill(
     return _yes_no(ability, subject, wording, parts, bool(present))
 
 
-def _what(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...]) -> Question:
+def _what(ability: Ability, subject: Subject, wording: str, parts: tuple[object, ...]) -> Question:
     slots = _slots(subject)
     return Question(
         kind="what",
@@ -111,7 +110,7 @@ def _what(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ..
     )
 
 
-def _yes_no(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...], present: bool) -> Question:
+def _yes_no(ability: Ability, subject: Subject, wording: str, parts: tuple[object, ...], present: bool) -> Question:
     candidate = subject if present else _misleading(ability, subject, *parts, "yes_no")
     slots = _slots(subject, candidate=candidate)
     answers = ability.questions.yes_no.yes if present else ability.questions.yes_no.no
@@ -127,7 +126,7 @@ def _yes_no(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, 
     )
 
 
-def _either_or(ability: Ability, subject: Subject, wording: str, parts: tuple[Any, ...]) -> Question:
+def _either_or(ability: Ability, subject: Subject, wording: str, parts: tuple[object, ...]) -> Question:
     other = _misleading(ability, subject, *parts, "either_or")
     right_first = choose(("right first", "right second"), *parts, "either_or", "order") == "right first"
     first, second = (subject, other) if right_first else (other, subject)
@@ -143,7 +142,7 @@ def _either_or(ability: Ability, subject: Subject, wording: str, parts: tuple[An
     )
 
 
-def _misleading(ability: Ability, subject: Subject, *parts: Any) -> Subject:
+def _misleading(ability: Ability, subject: Subject, *parts: object) -> Subject:
     others = {other.answer: other for other in absent_subjects(ability, subject)}
     if not others:
         raise ValueError(f"ability {ability.ability!r}: every answer is also right for {subject.name!r}; add subjects")

@@ -15,7 +15,7 @@ from pydantic import Field
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, plain
 from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.tables.schemas import OF_BUDGET
-from stablellava_assets.tables.table import IMAGE, Table
+from stablellava_assets.tables.table import IMAGE, AnyTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Gate:
     name: str
     description: str
     expectation: str
-    arguments: Callable[[GateSettings], Mapping[str, Any]]
+    arguments: Callable[[GateSettings], Mapping[str, object]]
     measure: str | None = None
     names_reasons: bool = False
     """Whether it is about rows that say themselves why they are not as they should be."""
@@ -101,7 +101,7 @@ class Suite:
     The measures are a frame of one row. A measure that is None, as for too few rows, is skipped.
     """
 
-    table: Table
+    table: AnyTable
     gates: tuple[Gate, ...]
     add_columns: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     measure: Callable[[pd.DataFrame, GateSettings], Mapping[str, float | None]] = lambda frame, settings: {}
@@ -152,7 +152,7 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     ]
 
 
-def _held(table: Table, gates: Mapping[Gate, Mapping[str, Any]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
+def _held(table: AnyTable, gates: Mapping[Gate, Mapping[str, object]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
     """What each gate, with its arguments, finds in the frame."""
     import great_expectations as gx
 
@@ -180,7 +180,7 @@ def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) 
     return replace(result, observed=f"{counted}; {reasons}")
 
 
-def _bounds(given: Mapping[str, Any]) -> str:
+def _bounds(given: Mapping[str, object]) -> str:
     """What a number is held against, for people."""
     least, most = given.get("min_value"), given.get("max_value")
     named = [f"at least {plain(least)}"] if least is not None else []
@@ -241,23 +241,23 @@ def _read(gate: Gate, result: Any, bounds: str, row_id: str) -> GateResult:
     return GateResult(gate.name, bool(result.success), observed, number, gate.description)
 
 
-def _named(row: Mapping[str, Any], row_id: str) -> str:
+def _named(row: Mapping[str, object], row_id: str) -> str:
     """A row by its id, with what is wrong in it."""
     wrong = ", ".join(_shown(name, value) for name, value in row.items() if name != row_id)
     return f"{str(row[row_id])[:12]} ({wrong})" if wrong else str(row[row_id])[:12]
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: object) -> str:
     is_missing = value is None or value != value or value == ""  # Not a number is unlike itself.
     return f"no {name}" if is_missing else f"{name} {on_one_line(plain(value))[:_LONGEST_VALUE]}"
 
 
-def always(**arguments: Any) -> Callable[[GateSettings], Mapping[str, Any]]:
+def always(**arguments: object) -> Callable[[GateSettings], Mapping[str, object]]:
     """Arguments that no setting changes."""
     return lambda settings: arguments
 
 
-def unique_ids(table: Table) -> Gate:
+def unique_ids(table: AnyTable) -> Gate:
     """No two rows of the table share their id."""
     return Gate(
         "ids_are_unique",
@@ -356,7 +356,7 @@ def yes_and_no_balance() -> Gate:
     )
 
 
-def yes_surplus(answers: Sequence[Any]) -> float:
+def yes_surplus(answers: Sequence[object]) -> float:
     """The share of yes among the yes and no in ``answers``, less one half; 0 where they are too few to tell."""
     yes, no = answers.count("yes"), answers.count("no")
     return yes / (yes + no) - 0.5 if yes + no >= _FEWEST_ANSWERS else 0.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.checks.gates import Gate, GateSettings, Suite, always, unique_ids
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.score_rows import LossPoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ _FEWEST = 5
 """Points of a curve from which it can be told where it goes; of fewer, the last may well lie above the first."""
 
 
-def _ends(curve: Sequence[Mapping[str, Any]] | None) -> tuple[float, float]:
+def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
     """The first and the last loss; not a number, both of them, where the curve is too short to tell."""
     if curve is None or not len(curve):
         return nan, nan

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import pstdev
-from typing import Any
 
-from stablellava_assets.tables.findings import NOTES, rules_with
-from stablellava_assets.text.conversations import GPT
+from stablellava_assets.tables.findings import NOTES, StoredFinding, rules_with
+from stablellava_assets.text.conversations import GPT, Turn
 
 _FEWEST = 10
 """Conversations from which a mixture can be told; of fewer, every measure is None."""
@@ -27,7 +26,7 @@ def most_frequent_share(kinds: Sequence[str]) -> float | None:
     return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
 
 
-def answer_words(conversations: Iterable[Iterable[Mapping[str, Any]] | None]) -> list[int]:
+def answer_words(conversations: Iterable[Iterable[Turn] | None]) -> list[int]:
     """The number of words of every answer."""
     return [
         len((turn["value"] or "").split())
@@ -42,7 +41,7 @@ def length_spread(words: Sequence[int]) -> float | None:
     return pstdev(words) if len(words) >= _FEWEST else None
 
 
-def hedged_share(findings: Sequence[Sequence[Mapping[str, Any]]]) -> float | None:
+def hedged_share(findings: Sequence[Sequence[StoredFinding]]) -> float | None:
     """The share of kept pairs with a note that their answer guesses."""
     hedged = sum("hedged_answer" in rules_with(NOTES, of_pair) for of_pair in findings)
     return hedged / len(findings) if len(findings) >= _FEWEST else None

@@ -16,7 +16,7 @@ from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, re
 from stablellava_assets.inputs.explained import is_of_the_system, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, Table
+from stablellava_assets.tables.table import IMAGE, AnyTable
 
 _FOUND = b"stablellava_gates"
 
@@ -48,7 +48,7 @@ class Quarantine:
         self._folder = folder
 
     def keep(
-        self, table: Table, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
+        self, table: AnyTable, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
     ) -> Path:
         """Write down the rows of a partition that the gates refused. Returns the file."""
         path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
@@ -126,11 +126,11 @@ def _reasons(entry: Refused) -> str | None:
     return commonest_reasons(table, _read(entry, table))
 
 
-def _table_of(entry: Refused) -> Table:
+def _table_of(entry: Refused) -> AnyTable:
     return next(table for table in TABLES if table.name == entry.table)
 
 
-def _read(entry: Refused, table: Table) -> pa.Table:
+def _read(entry: Refused, table: AnyTable) -> pa.Table:
     plain = [column.name for column in table.columns if column.type != IMAGE]
     try:
         return table.upgraded(pq.ParquetFile(entry.path).read(columns=table.names_in_file(plain)), plain)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stablellava_assets.tables.findings import REJECTS
 from stablellava_assets.tables.schemas import MADE, OF_BUDGET
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 _REASONS_NAMED = 3
 _EXAMPLES = 2
@@ -46,7 +46,7 @@ def reasons_of(row: Mapping[str, Any]) -> list[Reason]:
     return []
 
 
-def commonest_reasons(table: Table, data: pa.Table) -> str | None:
+def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
     """The commonest reasons of the rows with their counts, and two rows as examples; None where no row has a reason.
 
     Reasons that differ in a number, a name or a quotation alone are counted together.
@@ -76,7 +76,7 @@ def on_one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value of a frame as people write it: plain numbers, however they are wrapped."""
     if isinstance(value, str | bytes | bool) or value is None:
         return str(value)
@@ -92,7 +92,7 @@ def plain(value: Any) -> str:
     return str(int(bare)) if bare.is_integer() else f"{bare:.4g}"
 
 
-def _named(table: Table, row: Mapping[str, Any]) -> str:
+def _named(table: AnyTable, row: Mapping[str, object]) -> str:
     about = next((str(row[name]) for name in _TELLING if row.get(name) and name != table.row_id), None)
     return f"{str(row[table.row_id])[:12]} ({_short(about, 40)})" if about else str(row[table.row_id])[:12]
 

@@ -9,6 +9,7 @@ import click
 from stablellava_assets.models.hub import is_folder, summary_of
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.profiles.workspace import workspace_of_environment
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 
@@ -48,9 +49,9 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
 
 def _newest() -> str:
     workspace = workspace_of_environment()
-    rows = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]).to_pylist()
-    if not rows:
+    paths = texts_of(workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]), "path")
+    if not paths:
         raise click.ClickException(
             "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"
         )
-    return str(workspace.data / rows[-1]["path"])
+    return str(workspace.data / paths[-1])

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-import pyarrow.compute as pc
 
 from stablellava_assets.endpoint.local_server import (
     LOCAL_MODEL,
@@ -23,8 +22,9 @@ from stablellava_assets.endpoint.local_server import (
 from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT, TABLES
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 
 def run_demo(workspace: Workspace) -> None:
@@ -70,13 +70,13 @@ def current_scores(workspace: Workspace) -> str:
     Raises:
         click.ClickException: nothing has been scored yet.
     """
-    checkpoints = workspace.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"])["checkpoint_id"].to_pylist()
+    checkpoints = texts_of(workspace.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
     rows = workspace.store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
     judgements = workspace.store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
-    judged = [judge_line(judgements.to_pylist())] if judgements is not None and judgements.num_rows else []
-    return "\n\n".join([scoreboard(rows.to_pylist(), markdown=False), *judged])
+    judged = [judge_line(ANSWER_JUDGEMENTS.rows(judgements))] if judgements is not None and judgements.num_rows else []
+    return "\n\n".join([scoreboard(ABILITY_SCORES.rows(rows), markdown=False), *judged])
 
 
 def _report_line(workspace: Workspace) -> str:
@@ -108,17 +108,20 @@ def _chat_model(profile: Profile) -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
-def _runs(workspace: Workspace, table: Table) -> set[str]:
-    return set(workspace.store.read_all(table, columns=["run_id"])["run_id"].to_pylist())
+def _run_ids(workspace: Workspace, table: AnyTable) -> list[str]:
+    return texts_of(workspace.store.read_all(table, columns=["run_id"]), "run_id")
+
+
+def _runs(workspace: Workspace, table: AnyTable) -> set[str]:
+    return set(_run_ids(workspace, table))
 
 
 def _print_work(workspace: Workspace, before: dict[str, set[str]]) -> None:
     """How many rows of each table this run computed, and how many it took over."""
     computed_anything = False
     for table in TABLES:
-        runs = workspace.store.read_all(table, columns=["run_id"])["run_id"]
-        new = set(runs.to_pylist()) - before[table.name]
-        computed = sum(pc.sum(pc.equal(runs, run)).as_py() for run in new)
+        runs = _run_ids(workspace, table)
+        computed = sum(run not in before[table.name] for run in runs)
         computed_anything |= computed > 0
         click.echo(f"  {table.name:<18} {computed:>7,} rows computed, {len(runs) - computed:>7,} reused")
     if not computed_anything:

@@ -26,7 +26,7 @@ def aligned(table: pa.Table) -> str:
     return shown.to_string(index=False)
 
 
-def _shown(value: pa.Scalar) -> Any:
+def _shown(value: pa.Scalar[Any]) -> Any:
     """A value, in words where Python has none: DuckDB's dates reach beyond the year 9999, to infinity."""
     try:
         return value.as_py()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.released.rows import is_written_out, problem_of, read_released, released_files
@@ -118,7 +117,7 @@ def _rules_broken(row: dict[str, str], settings: FilterSettings) -> set[str]:
     }
 
 
-def _steps_missed(row: dict[str, Any]) -> int:
+def _steps_missed(row: dict[str, str]) -> int:
     """How many of three ever more lenient comparisons fail to find the subject in the answer: 0 to 3."""
     subject, answer = parse_prompt(row["prompt"]).subject.casefold(), row["answer"].casefold()
     if subject in answer:

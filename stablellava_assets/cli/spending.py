@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.abilities.prompt_format import parse_prompt
@@ -16,14 +16,26 @@ from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.planning.batch_plan import BatchPlan
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow, is_settled
-from stablellava_assets.tables.schemas import DIALOGUES, FAILED, IMAGES, MADE, PROMPT_SPECS
+from stablellava_assets.tables.pair_rows import PaintedImage, PromptSpec, WrittenSpec
+from stablellava_assets.tables.reading import texts_of, was_written
+from stablellava_assets.tables.rows import AnyPlanned, is_settled
+from stablellava_assets.tables.schemas import DIALOGUES, IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 from stablellava_assets.text.tables import aligned_table
 
-_NOT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
+
+class _Image(PaintedImage):
+    status: str
+
+
+class _Settled(TypedDict):
+    """What tells whether a published row stays."""
+
+    row_key: str
+    status: str
+    fault: str | None
+    settings_key: str | None
 
 
 @dataclass(frozen=True)
@@ -125,15 +137,21 @@ def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list
     ability_name, batch = partition
     ability = workspace.catalog[ability_name]
     prompts = author.plan_prompts(ability, batch, rows)
-    open_prompts, written = _compare(workspace, PROMPT_SPECS, partition, prompts)
+    open_prompts = _open(workspace, PROMPT_SPECS, partition, prompts)
+    kept = {row.row_id for row in prompts} - {row.row_id for row in open_prompts}
+    written = {spec_id: row for spec_id, row in _specs(workspace, partition).items() if spec_id in kept}
     of_prompts = author.forecast(open_prompts)
     if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
-    specs = {row.row_id: _spec(ability, batch, row, number, written) for number, row in enumerate(prompts)}
+    specs = {
+        row.row_id: spec
+        for number, row in enumerate(prompts)
+        if (spec := _spec(ability, batch, row.row_id, number, written)) is not None
+    }
     plans = []
 
     def add(
-        table: Table, planned: Sequence[PlannedRow], missing: Sequence[PlannedRow], forecast: Forecast | None
+        table: AnyTable, planned: Sequence[AnyPlanned], missing: Sequence[AnyPlanned], forecast: Forecast | None
     ) -> None:
         if forecast is not None:
             plans.append(
@@ -142,65 +160,76 @@ def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list
 
     add(PROMPT_SPECS, prompts, open_prompts, of_prompts)
     if painter.forecast([]) is not None:
-        images = painter.plan([spec for spec in specs.values() if spec["status"] == MADE])
-        open_images, _ = _compare(workspace, IMAGES, partition, images)
+        images = painter.plan(list(specs.values()))
+        open_images = _open(workspace, IMAGES, partition, images)
         add(IMAGES, images, open_images, painter.forecast(open_images))
     if of_prompts is not None:
         pictures = _pictures(workspace, partition)
-        painted = [
-            (spec, pictures.get(spec_id) or _stand_in_picture(spec_id))
+        painted_of = {spec_id: image for spec_id, image in pictures.items() if image["status"] == MADE}
+        painted: list[tuple[WrittenSpec, PaintedImage]] = [
+            (spec, painted_of.get(spec_id) or _stand_in_picture(spec_id))
             for spec_id, spec in specs.items()
-            if _may_be_painted(spec_id, written, pictures)
+            if spec_id not in written or spec_id not in pictures or spec_id in painted_of
         ]
         dialogues = author.plan_dialogues(ability, painted)
-        open_dialogues, _ = _compare(workspace, DIALOGUES, partition, dialogues)
+        open_dialogues = _open(workspace, DIALOGUES, partition, dialogues)
         add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
     return plans
 
 
-def _compare(
-    workspace: Workspace, table: Table, partition: Partition, planned: Sequence[PlannedRow]
-) -> tuple[list[PlannedRow], dict[str, Row]]:
-    """The planned rows that would have to be made, and the published ones that stay, by id."""
-    columns = [name for name in table.schema.names if name != "image"]
-    published = workspace.store.read(table, partition, columns)
-    rows = {row[table.row_id]: row for row in (published.to_pylist() if published is not None else [])}
+def _open(
+    workspace: Workspace, table: AnyTable, partition: Partition, planned: Sequence[AnyPlanned]
+) -> list[AnyPlanned]:
+    """The planned rows that would have to be made."""
+    published = workspace.store.read(table, partition, [table.row_id, *columns_of(_Settled)])
+    if published is None:
+        return list(planned)
+    rows = dict(zip(texts_of(published, table.row_id), rows_of(_Settled, published), strict=True))
     kept = {
-        plan.row_id: row
+        plan.row_id
         for plan in planned
         if (row := rows.get(plan.row_id)) is not None
         and row["row_key"] == plan.row_key
         and is_settled(row["status"], row["fault"], row["settings_key"], plan.settings_key)
     }
-    return [row for row in planned if row.row_id not in kept], kept
+    return [row for row in planned if row.row_id not in kept]
 
 
-def _pictures(workspace: Workspace, partition: Partition) -> dict[str, Row]:
-    data = workspace.store.read(IMAGES, partition, _NOT_PICTURES)
-    return {row["spec_id"]: row for row in (data.to_pylist() if data is not None else [])}
+def _specs(workspace: Workspace, partition: Partition) -> dict[str, PromptSpec]:
+    data = workspace.store.read(PROMPT_SPECS, partition)
+    return {} if data is None else {row["spec_id"]: row for row in PROMPT_SPECS.rows(data)}
 
 
-def _may_be_painted(spec_id: str, written: dict[str, Row], pictures: dict[str, Row]) -> bool:
-    if spec_id not in written:
-        return True
-    if written[spec_id]["status"] == FAILED:
-        return False
-    return spec_id not in pictures or pictures[spec_id]["status"] == MADE
+def _pictures(workspace: Workspace, partition: Partition) -> dict[str, _Image]:
+    data = workspace.store.read(IMAGES, partition, columns_of(_Image))
+    return {} if data is None else {row["spec_id"]: row for row in rows_of(_Image, data)}
 
 
-def _spec(ability: Ability, batch: str, row: PlannedRow, number: int, written: dict[str, Row]) -> Row:
-    """The published prompt, or one as the ability's examples have it."""
-    if row.row_id in written:
-        return written[row.row_id]
+def _spec(
+    ability: Ability, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
+) -> WrittenSpec | None:
+    """The published prompt, None if it failed; or one as the ability's examples have it."""
+    if spec_id in written:
+        published = written[spec_id]
+        return published if was_written(published) else None
     example = ability.chat.examples[number % len(ability.chat.examples)]
     prompt = parse_prompt(example)
-    stand_in: dict[str, Any] = {"spec_id": row.row_id, "batch": batch, "prompt": example, "subject": prompt.subject}
-    facts = [{"name": "subject", "value": prompt.subject}]
-    own = {"ability": ability.ability, "negative_prompt": ability.negative_prompt, "seed": derive_seed(row.row_id)}
-    return {**stand_in, **own, "keywords": prompt.keywords, "facts": facts, "status": MADE}
+    return {
+        "spec_id": spec_id,
+        "ability": ability.ability,
+        "batch": batch,
+        "prompt": example,
+        "negative_prompt": ability.negative_prompt,
+        "seed": derive_seed(spec_id),
+        "subject": prompt.subject,
+        "keywords": prompt.keywords,
+        "facts": [{"name": "subject", "value": prompt.subject}],
+        "author": "",
+        "template_version": "",
+    }
 
 
-def _stand_in_picture(spec_id: str) -> Row:
+def _stand_in_picture(spec_id: str) -> PaintedImage:
     return {"image_id": spec_id, "spec_id": spec_id, "sha256": "", "ignored_keywords": []}
 
 

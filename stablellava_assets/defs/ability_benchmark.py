@@ -2,28 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
-from stablellava_assets.defs.previews import item_sheet, spread
+from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed
-from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
-from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
+from stablellava_assets.evaluation.benchmark import PAINTED, PaintedItem, make_items, plan_items
+from stablellava_assets.evaluation.photographs.items import PhotographedItem, make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.profile import Profile
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import only
 from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
+from stablellava_assets.tables.score_rows import BenchmarkItem
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import columns_of
 
 
 @stage_asset(SUITE, "evaluation", {"python", "parquet"})
@@ -46,15 +48,15 @@ def ability_benchmark(
         (ability,) = partition
         painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
-        painted_ids = {row.row_id for row in painted}
 
-        def make_rows(missing: Sequence[PlannedRow]) -> Iterable[Row]:
-            yield from make_items([row for row in missing if row.row_id in painted_ids], painter)
-            yield from make_photographs([row for row in missing if row.row_id not in painted_ids])
+        def make_rows(missing: Sequence[PlannedRow[PaintedItem | PhotographedItem]]) -> Iterable[BenchmarkItem]:
+            ids = {row.row_id for row in missing}
+            yield from make_items([row for row in painted if row.row_id in ids], painter)
+            yield from make_photographs([row for row in taken if row.row_id in ids])
 
-        refreshed = stage.refresh(partition, [*painted, *taken], make_rows, SUITE.table)
-        is_painted = pc.equal(refreshed.data["benchmark"], PAINTED)
-        return from_refreshed(refreshed, {"contact_sheet": item_sheet(refreshed.data.filter(is_painted))})
+        planned: list[PlannedRow[PaintedItem | PhotographedItem]] = [*painted, *taken]
+        refreshed = stage.refresh(partition, planned, make_rows, ABILITY_BENCHMARK)
+        return from_refreshed(refreshed, {"contact_sheet": item_sheet(only(refreshed.data, "benchmark", PAINTED))})
 
     yield from stage.run([(ability,) for ability in abilities], make, lambda: _describe(listed))
 
@@ -82,10 +84,10 @@ def _photographs(
     return measured
 
 
-def _describe(listed: Sequence[Listed]) -> dict[str, Any]:
+def _describe(listed: Sequence[Listed]) -> Metadata:
     if not listed:
         return {"photographs": NO_PHOTOGRAPHS}
-    shown = [
+    shown: list[ShownItem] = [
         {
             "image": {"bytes": one.path.read_bytes(), "path": None},
             "question": one.photograph.question,
@@ -93,7 +95,7 @@ def _describe(listed: Sequence[Listed]) -> dict[str, Any]:
         }
         for one in spread(listed)
     ]
-    columns = pa.schema([SUITE.table.schema.field(name) for name in ("image", "question", "accepted")])
+    columns = pa.schema([ABILITY_BENCHMARK.schema.field(name) for name in columns_of(ShownItem)])
     return {
         "photographs": item_sheet(pa.Table.from_pylist(shown, schema=columns)),
         "photograph_questions": len(listed),

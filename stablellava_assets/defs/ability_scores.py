@@ -1,23 +1,31 @@
 """The ``ability_scores`` asset."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
+from stablellava_assets.defs.metadata import Metadata, Told
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, Made, Stage
-from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers, scored_anew, taken_over
+from stablellava_assets.evaluation.answers.asking import (
+    EarlierAnswer,
+    Question,
+    ask_model,
+    plan_answers,
+    scored_anew,
+    taken_over,
+)
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSettings
+from stablellava_assets.evaluation.suites.items import SuiteItem
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.models.checkpoints import chat_template_of
@@ -26,10 +34,18 @@ from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.paper import FIGURE_6
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import is_same, only_made
 from stablellava_assets.tables.rows import PlannedRow
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_BENCHMARK, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ABILITY_BENCHMARK,
+    ABILITY_SCORES,
+    ANSWER_JUDGEMENTS,
+    LLAVA_CHECKPOINT,
+)
+from stablellava_assets.tables.score_rows import AbilityAnswer, AbilityScore, AnswerJudgement, ItemToAsk, JudgedScore
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tuning.pretrained.card import add_scores
 
 
@@ -51,16 +67,16 @@ def ability_scores(
     """Ask the base and the tuned model every benchmark question, and compare them per ability."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
-    checkpoint = tables.upstream(LLAVA_CHECKPOINT).read(()).to_pylist()[-1]
+    checkpoint = LLAVA_CHECKPOINT.rows(tables.upstream(LLAVA_CHECKPOINT).read(()))[-1]
     refusals: list[str] = []
 
     def make(partition: Partition) -> Made:
-        items = [*ability_benchmark.read_all().to_pylist(), *_suites(settings.external)]
+        items = [*rows_of(ItemToAsk, only_made(ability_benchmark.read_all())), *_suites(settings.external)]
         # Both models are asked as the tuned one was tuned: in its template, with its system sentence.
         template = chat_template_of(folder.path / checkpoint["path"])
         planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
 
-        def answer_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
+        def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
             check_judge(settings.judge, folder.chat_ledger, missing)
             known = list(taken_over(missing, _earlier_answers(store, partition)))
             if known:
@@ -68,18 +84,16 @@ def ability_scores(
                 yield from known
             taken = {row["answer_id"] for row in known}
             for model in ("base", "tuned"):
-                of_model = [
-                    row for row in missing if row.inputs["columns"]["model"] == model and row.row_id not in taken
-                ]
+                of_model = [row for row in missing if row.inputs.columns["model"] == model and row.row_id not in taken]
                 if of_model:
-                    named = checkpoint["base_path" if model == "base" else "path"]
+                    named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
                     yield from _answer(named, folder.path, of_model, settings, template, context.log)
 
         answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
-        judgements = [] if judged is None else judged.data.to_pylist()
+        judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
-        rows = score_answers(answers.data.to_pylist(), judgements, kinds)
+        rows = score_answers(ABILITY_ANSWERS.rows(answers.data), judgements, kinds)
         add_scores(folder.path / checkpoint["path"], scoreboard(rows, markdown=True))
         previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
@@ -91,7 +105,7 @@ def ability_scores(
                 "answers": answers.data.num_rows,
                 **({"judged": judged.computed, "not_judged": judged.failed + judged.deferred} if judged else {}),
             },
-            unchanged=answers.unchanged and scores.equals(previous) and (judged is None or judged.unchanged),
+            unchanged=answers.unchanged and is_same(scores, previous) and (judged is None or judged.unchanged),
             beside=[(ABILITY_ANSWERS, answers.data), *([(ANSWER_JUDGEMENTS, judged.data)] if judged else [])],
             metadata=_describe(rows, judgements),
         )
@@ -105,7 +119,7 @@ def ability_scores(
         )
 
 
-def _report(report: Report, store: ParquetStore, partition: Partition) -> dict[str, Any]:
+def _report(report: Report, store: ParquetStore, partition: Partition) -> Metadata:
     """The report on the tuning, brought up to date; none where a gate has refused the only scores.
 
     Raises:
@@ -120,7 +134,7 @@ def _report(report: Report, store: ParquetStore, partition: Partition) -> dict[s
     return {"report": dg.MetadataValue.path(page.absolute())}
 
 
-def _suites(external: Sequence[SuiteSettings]) -> list[Row]:
+def _suites(external: Sequence[SuiteSettings]) -> list[SuiteItem]:
     """The items of the published benchmarks that the profile names.
 
     Raises:
@@ -132,21 +146,20 @@ def _suites(external: Sequence[SuiteSettings]) -> list[Row]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _earlier_answers(store: ParquetStore, partition: Partition) -> list[Row]:
+def _earlier_answers(store: ParquetStore, partition: Partition) -> list[EarlierAnswer]:
     """What was answered in comparisons of other checkpoints, many of which have the same base."""
     others = [other for other in store.partitions(ABILITY_ANSWERS) if other != partition]
-    rows: list[Row] = store.read_all(ABILITY_ANSWERS, others, columns=["row_key", "answer"]).to_pylist()
-    return rows
+    return rows_of(EarlierAnswer, store.read_all(ABILITY_ANSWERS, others, columns_of(EarlierAnswer)))
 
 
 def _answer(
     named: str,
     data: Path,
-    planned: Sequence[PlannedRow],
+    planned: Sequence[PlannedRow[Question]],
     settings: BenchmarkSettings,
     chat_template: str | None,
     log: dg.DagsterLogManager,
-) -> Iterable[Row]:
+) -> Iterable[AbilityAnswer]:
     model = located(data, named)
     if not is_there(data, named):
         raise dg.Failure(
@@ -157,19 +170,19 @@ def _answer(
     return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, log.info, chat_template)
 
 
-def _with_run(rows: Sequence[Row], previous: pa.Table | None, run_id: str) -> pa.Table:
+def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: str) -> pa.Table:
     """Scores as a table; those that are what they were keep the run that made them."""
-    before = {} if previous is None else {row["score_id"]: row for row in previous.to_pylist()}
+    before = {} if previous is None else {row["score_id"]: row for row in ABILITY_SCORES.rows(previous)}
 
-    def run_of(row: Row) -> str:
+    def with_run(row: JudgedScore) -> AbilityScore:
         earlier = before.get(row["score_id"])
-        return earlier["run_id"] if earlier and all(earlier[name] == value for name, value in row.items()) else run_id
+        return earlier if earlier and {**row, "run_id": earlier["run_id"]} == earlier else {**row, "run_id": run_id}
 
-    return SUITE.table.from_rows([{**row, "run_id": run_of(row)} for row in rows])
+    return ABILITY_SCORES.from_rows([with_run(row) for row in rows])
 
 
-def _describe(rows: Sequence[Row], judgements: Sequence[Row]) -> dict[str, Any]:
-    described: dict[str, Any] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
+    described: dict[str, Told] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
@@ -177,7 +190,7 @@ def _describe(rows: Sequence[Row], judgements: Sequence[Row]) -> dict[str, Any]:
     return described | judge
 
 
-def _plots(scores: Sequence[Mapping[str, Any]], benchmark: str) -> dict[str, Any]:
+def _plots(scores: Sequence[JudgedScore], benchmark: str) -> Metadata:
     from stablellava_assets.report.plots import radar_chart, scores_chart
 
     reference = FIGURE_6.get(benchmark)

@@ -49,13 +49,13 @@ class AlignmentScores:
             return list(candidates), None
         painted = {candidate.image["image_id"]: (candidate.spec, candidate.image) for candidate in candidates}
         published = self._store.read(ALIGNMENT_SCORES, partition)
-        planned = self._alignment.plan(painted.values(), published.to_pylist() if published is not None else [])
+        planned = self._alignment.plan(painted.values(), [] if published is None else ALIGNMENT_SCORES.rows(published))
         scores = self._stage.refresh(partition, planned, self._alignment.score, ALIGNMENT_SCORES)
-        reasons = Counter(scores.data["reason"].drop_null().to_pylist())
+        reasons = Counter(reason for reason in scores.data["reason"].to_pylist() if reason is not None)
         for reason, count in reasons.items():
             self._log.warning(
                 f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; their "
                 "pairs are accepted, with a note"
             )
-        verdicts = self._alignment.verdicts(scores.data.to_pylist())
+        verdicts = self._alignment.verdicts(ALIGNMENT_SCORES.rows(scores.data))
         return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

@@ -10,21 +10,22 @@ import dagster as dg
 from stablellava_assets.defs.stage import Stage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.evaluation.answers.asking import Question
 from stablellava_assets.evaluation.scores.judging import judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.settings import JudgeSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
-from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 from stablellava_assets.tables.store import Partition
 
 
-def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[PlannedRow]) -> None:
+def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[PlannedRow[Question]]) -> None:
     """Before the models are asked, which may take hours.
 
     Raises:
         dagster.Failure: the judge of these answers cannot be asked with these settings.
     """
-    if settings is None or not any(row.inputs["columns"]["question_kind"] in settings.kinds for row in asked):
+    if settings is None or not any(row.inputs.columns["question_kind"] in settings.kinds for row in asked):
         return
     try:
         ChatEndpoint(settings.endpoint, ledger).check()
@@ -47,9 +48,9 @@ def judge(
     """
     if settings is None:
         return None
-    planned = plan_judgements(answers.data.to_pylist(), settings)
+    planned = plan_judgements(ABILITY_ANSWERS.rows(answers.data), settings)
 
-    def judge_all(missing: Sequence[PlannedRow]) -> Iterable[Row]:
+    def judge_all(missing: Sequence[PlannedRow[AbilityAnswer]]) -> Iterable[AnswerJudgement]:
         endpoint = ChatEndpoint(settings.endpoint, ledger)
         graded: set[str] = set()
         try:

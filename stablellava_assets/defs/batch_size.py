@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.recorded import BatchPlans
@@ -43,7 +43,7 @@ class RunBatchSizes:
         self._run_id = context.run_id
         self._log = context.log
 
-    def of(self, partition: Partition) -> tuple[int, dict[str, Any]]:
+    def of(self, partition: Partition) -> tuple[int, Metadata]:
         """Prompts of the partition, and metadata that says why; none where nothing was planned for it.
 
         Raises:
@@ -64,7 +64,7 @@ class RunBatchSizes:
             "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
         }
 
-    def follow(self, tables: Tables) -> dict[str, Any]:
+    def follow(self, tables: Tables) -> Metadata:
         """Brings the plans in the warehouse up to date."""
         if self._sizes.publishes:
             tables.follow_in_warehouse([BATCH_PLANS], self._log)

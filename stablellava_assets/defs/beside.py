@@ -4,10 +4,10 @@ import dagster as dg
 
 from stablellava_assets.defs.project import OWNERS, PARTITIONS, column_schema
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ALIGNMENT_SCORES, ANSWER_JUDGEMENTS, REJECTED_PAIRS
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 
-def _beside(table: Table, stage: str, group: str, *, partitioned: bool) -> dg.AssetSpec:
+def _beside(table: AnyTable, stage: str, group: str, *, partitioned: bool) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
         deps=[stage],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.settings import TuningSettings
 
@@ -25,7 +26,7 @@ def checkpoint_row(
     base: str,
     pair_keys: Iterable[str],
     result: TuningResult | PretrainedResult,
-) -> dict[str, Any]:
+) -> Checkpoint:
     """The row; ``base`` is how it names the model that was started from, ``pair_keys`` are those of the kept pairs."""
     return {
         "checkpoint_id": checkpoint_id,

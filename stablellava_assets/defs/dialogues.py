@@ -1,7 +1,6 @@
 """The ``dialogues`` asset."""
 
 import dagster as dg
-import pyarrow.compute as pc
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.authors.base import Author
@@ -10,10 +9,11 @@ from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
-from stablellava_assets.tables.schemas import IMAGES, MADE, PROMPT_SPECS
+from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
+from stablellava_assets.tables.reading import only_made
+from stablellava_assets.tables.schemas import DIALOGUES, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
-
-_WITHOUT_PICTURES = [name for name in IMAGES.schema.names if name != "image"]
+from stablellava_assets.tables.table import columns_of, rows_of
 
 
 @stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs", "images"], partitioned=True)
@@ -30,15 +30,15 @@ def dialogues(
 
     def make(partition: Partition) -> Made:
         prompts = prompt_specs.read(partition)
-        specs = {spec["spec_id"]: spec for spec in prompts.to_pylist()}
-        pictures = images.read(partition, _WITHOUT_PICTURES)
+        specs = {spec["spec_id"]: spec for spec in rows_of(WrittenSpec, only_made(prompts))}
+        pictures = only_made(images.read(partition, [*columns_of(PaintedImage), "status"]))
         painted = [
             (specs[picture["spec_id"]], picture)
-            for picture in pictures.filter(pc.equal(pictures["status"], MADE)).to_pylist()
+            for picture in rows_of(PaintedImage, pictures)
             if picture["spec_id"] in specs
         ]
         planned = author.plan_dialogues(catalog[partition[0]], painted)
-        refreshed = stage.refresh(partition, planned, author.write_dialogues, SUITE.table)
+        refreshed = stage.refresh(partition, planned, author.write_dialogues, DIALOGUES, waits=author.waits)
         kinds = refreshed.data.group_by("question_kind").aggregate([([], "count_all")]).to_pylist()
         metadata = {
             **{f"{row['question_kind']} questions": row["count_all"] for row in kinds if row["question_kind"]},

@@ -1,17 +1,16 @@
 """The ``filtered_pairs`` asset, and ``rejected_pairs`` beside it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.defs.alignment_scores import AlignmentScores
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import pair_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -20,7 +19,7 @@ from stablellava_assets.defs.stage import Events, Made, Stage, partitions_of
 from stablellava_assets.evaluation.settings import SuiteSettings
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.prints import suite_prints
-from stablellava_assets.filters.benchmark_prints import BENCHMARK_COLUMNS, BenchmarkPrints, Print
+from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, ItemToAvoid, Print
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
@@ -30,19 +29,19 @@ from stablellava_assets.gallery.folder import Gallery, GalleryError
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.findings import REJECTS, rules_with
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import DialogueToJudge, ImageToJudge, SpecToJudge, Verdict
+from stablellava_assets.tables.reading import only_made, texts_of
 from stablellava_assets.tables.schemas import (
     ABILITY_BENCHMARK,
     ALIGNMENT_SCORES,
     DIALOGUES,
     FILTERED_PAIRS,
     IMAGES,
-    MADE,
     PROMPT_SPECS,
     REJECTED_PAIRS,
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import Table, columns_of, rows_of
 
 _UNKNOWN_SHOWN = 5
 
@@ -65,11 +64,11 @@ def filtered_pairs(
 ) -> Events:
     """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
-    prompt_specs, images, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
+    prompt_specs, images, dialogues = tables.upstream(PROMPT_SPECS), tables.upstream(IMAGES), tables.upstream(DIALOGUES)
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
     alignment = AlignmentScores(settings.alignment, catalog, folder, stage, store, context.log)
     reviews = _reviews(settings.reviews, store, context.log)
-    items = ability_benchmark.read_all(list(BENCHMARK_COLUMNS)).to_pylist()
+    items = rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid)))
     published = _published(profile.benchmark.external, folder.index / "benchmarks")
     benchmark = BenchmarkPrints(items, settings.contamination_bits, published)
     earlier = EarlierPairs(store, folder.index, settings.duplicates)
@@ -78,7 +77,7 @@ def filtered_pairs(
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
         candidates, scores = alignment.of(partition, _candidates(partition, specs, images.read(partition), written))
         published = [store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
-        previous = [row for data in published if data is not None for row in data.to_pylist()]
+        previous = [row for data in published if data is not None for row in FILTERED_PAIRS.rows(data)]
         repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(
             candidates, repeatable, benchmark, settings, previous, context.log.info, earlier.embeddings, reviews
@@ -124,7 +123,7 @@ def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManag
     except ReviewError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     if reviews:
-        known = store.read_all(DIALOGUES, columns=["pair_id"])["pair_id"].to_pylist()
+        known = texts_of(store.read_all(DIALOGUES, columns=["pair_id"]), "pair_id")
         unknown = sorted(reviews.keys() - set(known))
         log.info(f"{len(reviews)} pairs have human decisions")
         if unknown:
@@ -146,7 +145,7 @@ def _published(external: Sequence[SuiteSettings], kept: Path) -> list[Print]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _gallery(gallery: Gallery, pairs_per_batch: int) -> dict[str, Any]:
+def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
     """The page on which people look at the pairs, brought up to date.
 
     Raises:
@@ -167,10 +166,10 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
     Raises:
         dagster.Failure: a dialogue is about a prompt or a picture that has since been dropped.
     """
-    spec_of = {row["spec_id"]: row for row in specs.to_pylist()}
-    image_of = {row["image_id"]: row for row in images.filter(pc.equal(images["status"], MADE)).to_pylist()}
+    spec_of = {row["spec_id"]: row for row in rows_of(SpecToJudge, only_made(specs))}
+    image_of = {row["image_id"]: row for row in rows_of(ImageToJudge, only_made(images))}
     candidates = []
-    for dialogue in dialogues.filter(pc.equal(dialogues["status"], MADE)).to_pylist():
+    for dialogue in rows_of(DialogueToJudge, only_made(dialogues)):
         spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
         if spec is None or image is None:
             raise dg.Failure(
@@ -182,19 +181,19 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
     return candidates
 
 
-def _with_runs(table: Table, rows: Iterable[Row], previous: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
+def _with_runs(table: Table[Verdict], rows: Iterable[Verdict], previous: Iterable[Verdict], run_id: str) -> pa.Table:
     """Verdicts as a table; those that say what they said before keep the run that made them."""
     before = {row["pair_id"]: row for row in previous}
 
-    def run_of(row: Row) -> str:
+    def with_run(row: Verdict) -> Verdict:
         earlier = before.get(row["pair_id"])
-        same = earlier is not None and all(earlier[name] == value for name, value in row.items())
-        return str(earlier["run_id"]) if earlier is not None and same else run_id
+        same = earlier is not None and {**row, "run_id": earlier["run_id"]} == earlier
+        return earlier if earlier is not None and same else {**row, "run_id": run_id}
 
-    return table.from_rows([{**row, "run_id": run_of(row)} for row in rows])
+    return table.from_rows([with_run(row) for row in rows])
 
 
-def _reasons(rejected: Iterable[Row]) -> str:
+def _reasons(rejected: Iterable[Verdict]) -> str:
     counts = Counter(reason for row in rejected for reason in rules_with(REJECTS, row["findings"]))
     lines = [f"| {reason} | {count} |" for reason, count in counts.most_common()]
     return "\n".join(["| reason | pairs |", "|---|---:|", *lines]) if lines else "nothing was turned away"

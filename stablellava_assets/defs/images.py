@@ -1,7 +1,6 @@
 """The ``images`` asset."""
 
 import dagster as dg
-import pyarrow.compute as pc
 
 from stablellava_assets.checks.images import SUITE
 from stablellava_assets.defs.previews import picture_sheet
@@ -10,8 +9,11 @@ from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import picture_spending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
 from stablellava_assets.painters.base import Painter
-from stablellava_assets.tables.schemas import MADE, PROMPT_SPECS
+from stablellava_assets.tables.pair_rows import PromptToPaint
+from stablellava_assets.tables.reading import only_made
+from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import rows_of
 
 
 @stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs"], partitioned=True, pool="painter")
@@ -23,8 +25,8 @@ def images(
 
     def make(partition: Partition) -> Made:
         specs = prompt_specs.read(partition)
-        written = specs.filter(pc.equal(specs["status"], MADE)).to_pylist()
-        refreshed = stage.refresh(partition, painter.plan(written), painter.paint, SUITE.table)
+        written = rows_of(PromptToPaint, only_made(specs))
+        refreshed = stage.refresh(partition, painter.plan(written), painter.paint, IMAGES)
         metadata = {
             "contact_sheet": picture_sheet(refreshed.data, specs),
             **picture_spending(context, "|".join(partition), refreshed.data),

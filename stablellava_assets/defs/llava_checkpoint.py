@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -11,7 +10,8 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.llava_checkpoint import SUITE
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
-from stablellava_assets.defs.pretrained_checkpoint import pretrained_checkpoint_id, tune_pretrained_checkpoint
+from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_checkpoint_id, tune_pretrained_checkpoint
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
@@ -21,8 +21,12 @@ from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
+from stablellava_assets.tables.pair_rows import ImageBytes
+from stablellava_assets.tables.reading import is_same, texts_of
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import Partition
+from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.settings import TuningSettings
 
@@ -43,18 +47,20 @@ def llava_checkpoint(
     filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
 
     def make(partition: Partition) -> Made:
-        history = tables.store.read_all(SUITE.table)
-        columns = ["pair_id", "row_key", "ability", "question_kind", "image_ids", "conversations"]
-        pairs = filtered_pairs.read_all(columns)
-        pair_keys = pairs["row_key"].to_pylist()
+        history = tables.store.read_all(LLAVA_CHECKPOINT)
+        pairs = filtered_pairs.read_all(columns_of(KeptPair))
+        pair_keys = texts_of(pairs, "row_key")
         if isinstance(settings, PretrainedTuningSettings):
             checkpoint_id = pretrained_checkpoint_id(pair_keys, settings)
         else:
             checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
-        known = {row["checkpoint_id"]: row for row in [*stage.finished(partition), *history.to_pylist()]}
+        known = {
+            row["checkpoint_id"]: row
+            for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *LLAVA_CHECKPOINT.rows(history)]
+        }
         row = known.get(checkpoint_id)
-        reused = row is not None and all(is_there(folder.path, row[name]) for name in ("path", "base_path"))
-        described: dict[str, Any] = {}
+        reused = row is not None and all(is_there(folder.path, named) for named in (row["path"], row["base_path"]))
+        described: Metadata = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
                 row, described = tune_pretrained_checkpoint(
@@ -63,11 +69,11 @@ def llava_checkpoint(
             else:
                 base = _base(settings, catalog, painter, folder.models, context.log.info)
                 row = _tune(context, base, folder, settings, checkpoint_id, pairs, images)
-            stage.finish(partition, row)
-        others = [other for other in history.to_pylist() if other["checkpoint_id"] != checkpoint_id]
-        data = SUITE.table.from_rows([*others, row])
+            stage.finish(partition, LLAVA_CHECKPOINT, row)
+        others = [other for other in LLAVA_CHECKPOINT.rows(history) if other["checkpoint_id"] != checkpoint_id]
+        data = LLAVA_CHECKPOINT.from_rows([*others, row])
         counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}
-        return Made(data, counts, unchanged=data.equals(history), metadata={**_describe(row), **described})
+        return Made(data, counts, unchanged=is_same(data, history), metadata={**_describe(row), **described})
 
     yield from stage.run([()], make)
 
@@ -88,31 +94,31 @@ def _tune(
     checkpoint_id: str,
     pairs: pa.Table,
     images: Published,
-) -> dict[str, Any]:
+) -> Checkpoint:
     from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 
-    wanted = {image_id for image_ids in pairs["image_ids"].to_pylist() for image_id in image_ids}
+    kept = rows_of(KeptPair, pairs)
+    wanted = {image_id for pair in kept for image_id in pair["image_ids"]}
     pictures = {
-        row["image_id"]: row["image"]["bytes"]
-        for row in images.read_all(["image_id", "image"]).to_pylist()
-        if row["image_id"] in wanted
+        row["image_id"]: image["bytes"]
+        for row in rows_of(ImageBytes, images.read_all(columns_of(ImageBytes)))
+        if row["image_id"] in wanted and (image := row["image"]) is not None
     }
     examples = [
-        TrainingExample(row["image_ids"][0], pictures[row["image_ids"][0]], row["conversations"])
-        for row in pairs.to_pylist()
+        TrainingExample(pair["image_ids"][0], pictures[pair["image_ids"][0]], pair["conversations"]) for pair in kept
     ]
     context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
     result_folder = folder.models / f"llava-{checkpoint_id}"
     # A folder without its row was left by a run that died between writing the two.
     shutil.rmtree(result_folder, ignore_errors=True)
     result = tune(base, examples, settings, result_folder, context.log.info)
-    pair_keys = pairs["row_key"].to_pylist()
+    pair_keys = texts_of(pairs, "row_key")
     return checkpoint_row(
         context.run_id, settings, folder, checkpoint_id, str(base.relative_to(folder.path)), pair_keys, result
     )
 
 
-def _describe(row: dict[str, Any]) -> dict[str, Any]:
+def _describe(row: Checkpoint) -> Metadata:
     from stablellava_assets.report.plots import loss_chart
 
     curve = [(point["step"], point["loss"]) for point in row["loss_curve"]]

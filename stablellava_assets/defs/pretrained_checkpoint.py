@@ -3,20 +3,43 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TypedDict
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.defs.checkpoint_row import checkpoint_row
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
 from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.tables.pair_rows import ImageBytes, Written
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+
+
+class KeptPair(TypedDict):
+    """What a tuning reads of a kept pair."""
+
+    pair_id: str
+    row_key: str
+    ability: str
+    question_kind: str
+    image_ids: list[str]
+    conversations: list[Turn]
+
+
+class _Painted(TypedDict):
+    image_id: str
+    painter: str
+    model: str
 
 
 def pretrained_checkpoint_id(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
@@ -41,7 +64,7 @@ def tune_pretrained_checkpoint(
     checkpoint_id: str,
     pairs: pa.Table,
     images: Published,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Checkpoint, Metadata]:
     """The checkpoint's row, and metadata about its training.
 
     Raises:
@@ -56,9 +79,9 @@ def tune_pretrained_checkpoint(
             row["ability"],
             row["question_kind"],
             tuple(row["image_ids"]),
-            tuple({"from": turn["from"], "value": turn["value"]} for turn in row["conversations"]),
+            tuple(row["conversations"]),
         )
-        for row in pairs.to_pylist()
+        for row in rows_of(KeptPair, pairs)
     ]
     wanted = {image_id for pair in kept for image_id in pair.image_ids}
     folder = data.models / f"llava-{checkpoint_id}"
@@ -74,30 +97,32 @@ def tune_pretrained_checkpoint(
         )
     except PretrainedTuningError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    described = {
+    described: Metadata = {
         "rejected rows": sum(result.rejected.values()),
         "reasons": json.dumps(result.rejected),
         "samples per second": round(result.log[-1]["samples_per_second"], 2),
         "peak memory, GiB": round(result.log[-1]["peak_memory_bytes"] / (1 << 30), 2),
         "training": plot(training_chart(result.log), "loss, learning rate, throughput and memory by step"),
     }
-    pair_keys = pairs["row_key"].to_pylist()
+    pair_keys = texts_of(pairs, "row_key")
     return checkpoint_row(context.run_id, settings, data, checkpoint_id, result.base, pair_keys, result), described
 
 
 def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
     """A partition at a time, so that the pictures of all never lie in memory at once."""
     for partition in images.partitions:
-        for row in images.read(partition, ["image_id", "image"]).to_pylist():
-            if row["image_id"] in wanted:
-                yield row["image_id"], row["image"]["bytes"]
+        for row in rows_of(ImageBytes, images.read(partition, columns_of(ImageBytes))):
+            if row["image_id"] in wanted and (image := row["image"]) is not None:
+                yield row["image_id"], image["bytes"]
 
 
 def _licences(store: ParquetStore, images: Published, wanted: set[str]) -> list[str]:
-    drawn = images.read_all(["image_id", "painter", "model"]).to_pylist()
-    painters = Counter((row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted)
+    drawn = rows_of(_Painted, images.read_all(columns_of(_Painted)))
+    painters: Counter[tuple[str, str | None]] = Counter(
+        (row["painter"], row["model"]) for row in drawn if row["image_id"] in wanted
+    )
     prompts, dialogues = (
-        Counter((row["author"], row["model"]) for row in store.read_all(table, columns=["author", "model"]).to_pylist())
-        for table in (PROMPT_SPECS, DIALOGUES)
+        Counter((row["author"], row["model"]) for row in rows_of(Written, data))
+        for data in (store.read_all(table, columns=columns_of(Written)) for table in (PROMPT_SPECS, DIALOGUES))
     )
     return Origins(painters, prompts, dialogues).licence_notes()

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.pictures.contact_sheet import contact_sheet
 from stablellava_assets.tables.findings import REJECTS, rules_with
+from stablellava_assets.tables.pair_rows import EncodedImage, Verdict
+from stablellava_assets.tables.reading import texts_of
+from stablellava_assets.tables.table import RowT, columns_of, rows_of
 from stablellava_assets.text.conversations import without_marks
 
+T = TypeVar("T")
 _COLUMNS = 8
 _PICTURES = 24
 _PAIRS = 16
 
 
+class _Painted(TypedDict):
+    image: EncodedImage | None
+    spec_id: str
+
+
+class ShownItem(TypedDict):
+    """What is shown of a benchmark item."""
+
+    image: EncodedImage | None
+    question: str
+    accepted: list[str]
+
+
 def picture_sheet(images: pa.Table, specs: pa.Table) -> dg.MarkdownMetadataValue:
     """Painted pictures above their subjects."""
-    subjects = dict(zip(specs["spec_id"].to_pylist(), specs["subject"].to_pylist(), strict=True))
-    rows = islice((row for row in _rows(images, ["image", "spec_id"]) if row["image"]), _PICTURES)
-    return _sheet([(row["image"]["bytes"], subjects[row["spec_id"]]) for row in rows], 2)
+    subjects = dict(zip(texts_of(specs, "spec_id"), texts_of(specs, "subject"), strict=True))
+    painted = ((image, row) for row in _rows(_Painted, images) if (image := row["image"]) is not None)
+    return _sheet([(image["bytes"], subjects[row["spec_id"]]) for image, row in islice(painted, _PICTURES)], 2)
 
 
 def item_sheet(items: pa.Table) -> dg.MarkdownMetadataValue:
     """Benchmark pictures above their questions and what counts as right."""
-    rows = spread([row for row in _rows(items, ["image", "question", "accepted"]) if row["image"]], _PAIRS)
-    return _sheet([(row["image"]["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}") for row in rows], 5)
+    painted = [(image, row) for row in _rows(ShownItem, items) if (image := row["image"]) is not None]
+    cells = [
+        (image["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}")
+        for image, row in spread(painted, _PAIRS)
+    ]
+    return _sheet(cells, 5)
 
 
-def pair_sheet(pairs: Iterable[Mapping[str, Any]], pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
+def pair_sheet(pairs: Iterable[Verdict], pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
     """Pairs above their last question and answer, and the reasons against them if there are any."""
     cells = []
     for pair in spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
@@ -59,11 +80,11 @@ def _picture(data: bytes, kind: str, alternative: str) -> dg.MarkdownMetadataVal
     return dg.MetadataValue.md(f"![{alternative}](data:image/{kind};base64,{base64.b64encode(data).decode()})")
 
 
-def _rows(data: pa.Table, columns: list[str]) -> Iterable[dict[str, Any]]:
-    for batch in data.select(columns).to_batches(max_chunksize=_PICTURES):
-        yield from batch.to_pylist()
+def _rows(kind: type[RowT], data: pa.Table) -> Iterator[RowT]:
+    for batch in data.select(columns_of(kind)).to_batches(max_chunksize=_PICTURES):
+        yield from rows_of(kind, pa.Table.from_batches([batch]))
 
 
-def spread(rows: Sequence[Any], count: int = _PAIRS) -> Sequence[Any]:
+def spread(rows: Sequence[T], count: int = _PAIRS) -> Sequence[T]:
     """At most ``count`` rows, evenly from the whole list."""
     return rows[:: max(1, len(rows) // count)][:count]

@@ -14,7 +14,7 @@ from stablellava_assets.defs.partitions import ability_batches
 from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 
 def _workspace_and_partitions() -> tuple[Workspace, dg.PartitionsDefinition[str]]:
@@ -63,7 +63,7 @@ def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments
     return told
 
 
-def column_schema(table: Table) -> dict[str, dg.TableSchema]:
+def column_schema(table: AnyTable) -> dict[str, dg.TableSchema]:
     """Definition metadata by which the UI shows a table's columns."""
     columns = [
         dg.TableColumn(column.name, str(column.type), table.description_of(column.name)) for column in table.columns

@@ -11,6 +11,7 @@ from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending
 from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 
 
@@ -32,7 +33,7 @@ def prompt_specs(
         ability, batch = partition
         count, size_metadata = sizes.of(partition)
         planned = author.plan_prompts(catalog[ability], batch, count)
-        refreshed = stage.refresh(partition, planned, author.write_prompts, SUITE.table)
+        refreshed = stage.refresh(partition, planned, author.write_prompts, PROMPT_SPECS, waits=author.waits)
         written = [text for text in refreshed.data.column("prompt").to_pylist() if text is not None]
         balance = subject_balance(refreshed.data.column("subject").to_pylist())
         metadata = {

@@ -13,7 +13,7 @@ from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets.tables.warehouse import Warehouse, WarehouseError
 
 
@@ -37,11 +37,11 @@ class Tables:
     gates: GateSettings
     first_batch: str | None
 
-    def upstream(self, table: Table) -> Published:
+    def upstream(self, table: AnyTable) -> Published:
         """An upstream table, with the partitions that are published now."""
         return Published(self.store, table, self.store.partitions(table), self.first_batch)
 
-    def follow_in_warehouse(self, tables: Sequence[Table], log: dg.DagsterLogManager) -> None:
+    def follow_in_warehouse(self, tables: Sequence[AnyTable], log: dg.DagsterLogManager) -> None:
         """Copy what was published into the warehouse; where that cannot be done now, say why, and a later stage will."""
         try:
             self.warehouse.sync(tables)
@@ -53,7 +53,7 @@ class Published:
     """The published rows of an upstream table, read a partition at a time when asked for."""
 
     def __init__(
-        self, store: ParquetStore, table: Table, partitions: Sequence[Partition], first_batch: str | None
+        self, store: ParquetStore, table: AnyTable, partitions: Sequence[Partition], first_batch: str | None
     ) -> None:
         self._store = store
         self._table = table

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stablellava_assets.authors.base import Author
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.endpoint.usage import Spent, Usage
 from stablellava_assets.endpoint.usage_chart import usage_chart
+from stablellava_assets.tables.reading import only
 from stablellava_assets.tables.schemas import DEFERRED, OF_BUDGET
 
 
@@ -26,7 +27,7 @@ class RunSpending:
         self._author.take_usage()
         self._usage = Usage()
 
-    def of_partition(self, name: str, data: pa.Table) -> dict[str, Any]:
+    def of_partition(self, name: str, data: pa.Table) -> Metadata:
         """Metadata about all rows of a partition, whichever run paid for them; also logged."""
         now = self._author.take_usage()
         self._usage.merge(now)
@@ -38,7 +39,7 @@ class RunSpending:
         if not pc.any(pc.is_valid(data["request_id"])).as_py():
             return {}
         self._log.info(f"{name}: {_in_words(now.total)} in this run")
-        settled = data.filter(pc.not_equal(data["status"], DEFERRED))
+        settled = data.filter(pc.not_equal(data["status"], pa.scalar(DEFERRED)))
         return {
             "chat_requests": pc.count_distinct(settled["request_id"]).as_py(),
             "prompt_tokens": pc.sum(data["prompt_tokens"]).as_py() or 0,
@@ -47,7 +48,7 @@ class RunSpending:
             "rows_waiting_for_budget": waiting,
         }
 
-    def of_run(self) -> dict[str, Any]:
+    def of_run(self) -> Metadata:
         """Metadata about what this run has paid so far; answers that an earlier run paid for are not in it."""
         spent = self._usage.total
         if not spent.requests:
@@ -61,7 +62,7 @@ class RunSpending:
         }
 
 
-def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Table) -> dict[str, Any]:
+def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Table) -> Metadata:
     """Metadata about what the pictures of a partition cost, whichever run paid for them; nothing where none was paid."""
     waiting = waiting_for_budget(images)
     if waiting:
@@ -77,7 +78,7 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
 
 def waiting_for_budget(data: pa.Table) -> int:
     """Rows that were not made because the budget was spent."""
-    return pc.sum(pc.equal(data["fault"], OF_BUDGET)).as_py() or 0
+    return only(data, "fault", OF_BUDGET).num_rows
 
 
 def _cost(data: pa.Table) -> float | str:

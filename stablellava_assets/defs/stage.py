@@ -14,12 +14,13 @@ import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
+from stablellava_assets.defs.metadata import Metadata, Told
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Make, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import GROUP, InputsT, Make, PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.store import Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, RowT, Table
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 
@@ -36,10 +37,10 @@ class Made:
     data: pa.Table
     counts: Mapping[str, int]
     unchanged: bool = False
-    beside: Sequence[tuple[Table, pa.Table]] = ()
+    beside: Sequence[tuple[AnyTable, pa.Table]] = ()
     judged: pa.Table | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    run_metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
+    run_metadata: Metadata = field(default_factory=dict)
     waiting: int = 0
 
 
@@ -56,7 +57,7 @@ class Stage:
         self,
         partitions: Sequence[Partition],
         make: Callable[[Partition], Made],
-        follow: Callable[[], Mapping[str, Any]] = dict,
+        follow: Callable[[], Metadata] = dict,
     ) -> Events:
         """Make, judge and publish each partition; then report the checks and, unless a gate failed, the result.
 
@@ -68,8 +69,8 @@ class Stage:
         results: dict[Partition, list[GateResult]] = {}
         quarantined: dict[Partition, Path] = {}
         totals: dict[str, int] = {}
-        described: dict[str, Any] = {}
-        told: dict[Partition, dict[str, Any]] = {}
+        described: dict[str, Told] = {}
+        told: dict[Partition, Metadata] = {}
         versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
@@ -103,10 +104,19 @@ class Stage:
             },
         )
 
-    def refresh(self, partition: Partition, planned: Sequence[PlannedRow], make: Make, table: Table) -> Refreshed:
+    def refresh(
+        self,
+        partition: Partition,
+        planned: Sequence[PlannedRow[InputsT]],
+        make: Make[InputsT, RowT],
+        table: Table[RowT],
+        *,
+        waits: bool = True,
+    ) -> Refreshed:
         """Bring the rows of a partition up to date, row by row, resuming what a killed run had finished.
 
-        ``table`` is the stage's own or one that is published beside it.
+        ``table`` is the stage's own or one that is published beside it; ``waits`` says whether making a row takes time, so
+        that each is kept as soon as it is finished.
         """
         previous = self._tables.store.read(table, partition)
 
@@ -114,20 +124,20 @@ class Stage:
             self._context.log.info(f"{self._name(partition)}: {line}")
 
         with self._journal(table, partition) as journal:
-            return refresh(table, planned, previous, journal, make, self._context.run_id, report)
+            group = 1 if waits else GROUP
+            return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
 
-    def finished(self, partition: Partition) -> list[dict[str, Any]]:
+    def finished(self, partition: Partition, table: Table[RowT]) -> list[RowT]:
         """Rows that :meth:`finish` kept and that were not published since: a gate refused them, or the process died."""
-        with self._journal(self._table, partition) as journal:
-            rows: list[dict[str, Any]] = journal.rows().to_pylist()
-            return rows
+        with self._journal(table, partition) as journal:
+            return table.rows(journal.rows())
 
-    def finish(self, partition: Partition, row: dict[str, Any]) -> None:
+    def finish(self, partition: Partition, table: Table[RowT], row: RowT) -> None:
         """Keep a row that took long to make until its partition is published."""
-        with self._journal(self._table, partition) as journal:
+        with self._journal(table, partition) as journal:
             journal.append([row])
 
-    def _journal(self, table: Table, partition: Partition) -> RowJournal:
+    def _journal(self, table: Table[RowT], partition: Partition) -> RowJournal[RowT]:
         return RowJournal(self._tables.journal, table, partition)
 
     def _lock(self, partition: Partition) -> FileLock:
@@ -156,9 +166,7 @@ class Stage:
         judged = made.judged if made.judged is not None else made.data
         return self._tables.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
 
-    def _describe(
-        self, partition: Partition, made: Made, results: Sequence[GateResult], position: str
-    ) -> dict[str, Any]:
+    def _describe(self, partition: Partition, made: Made, results: Sequence[GateResult], position: str) -> Metadata:
         """Log what became of a partition; returns what the UI is told of it."""
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
@@ -195,12 +203,12 @@ class Stage:
                 },
             )
 
-    def _record_published(self, told: Mapping[Partition, Mapping[str, Any]]) -> None:
+    def _record_published(self, told: Mapping[Partition, Metadata]) -> None:
         """Partitions that passed are published although the step fails, so Dagster must know of them."""
         for partition, metadata in sorted(told.items()):
             self._record(self._table, partition, metadata)
 
-    def _record(self, table: Table, partition: Partition, metadata: Mapping[str, Any]) -> None:
+    def _record(self, table: AnyTable, partition: Partition, metadata: Metadata) -> None:
         """Tell Dagster of a table that is published without being an output of the step."""
         key = "|".join(partition) if self._is_partitioned else None
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))
@@ -247,8 +255,8 @@ def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
 
 def from_refreshed(
     refreshed: Refreshed,
-    metadata: Mapping[str, Any],
-    run_metadata: Mapping[str, Any] | None = None,
+    metadata: Metadata,
+    run_metadata: Metadata | None = None,
     waiting: int = 0,
 ) -> Made:
     """Row-wise made rows, ready to be judged."""

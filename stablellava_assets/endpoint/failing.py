@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stablellava_assets.endpoint.replies.verdicts import reader_key
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.tables.identity import content_key
@@ -23,6 +21,6 @@ _PACE_AND_MONEY = {
 """Settings that make no answer possible or impossible."""
 
 
-def failing_key(settings: EndpointSettings, *others: Any) -> str:
+def failing_key(settings: EndpointSettings, *others: object) -> str:
     """A hash of an endpoint's settings, of ``others`` of the kind, and of how answers are read; for a planned row."""
     return content_key("failing", settings.model_dump(mode="json", exclude=_PACE_AND_MONEY), reader_key(), *others)

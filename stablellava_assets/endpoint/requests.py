@@ -15,7 +15,7 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
 
-Message = Mapping[str, Any]
+Message = Mapping[str, object]
 """As the protocol has it: ``{"role": ..., "content": text or a list of parts}``."""
 
 
@@ -62,7 +62,7 @@ class ImageRequest(ChatRequest):
     ``fields`` are those of the body besides model, prompt and number.
     """
 
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
 
     path: ClassVar[str] = "/images/generations"
     mended_by: ClassVar[str] = (
@@ -128,7 +128,7 @@ def image_request(
     *,
     stage: str,
     prompt: str,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, object],
     max_output_tokens: int,
     sample: str,
 ) -> ImageRequest:
@@ -145,11 +145,8 @@ def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
         prompt = request.messages[0]["content"]
         return {"model": settings.model, "prompt": prompt, "n": 1, **request.fields, **settings.extra_body}
     limit = settings.output_limit_field or ("max_completion_tokens" if settings.is_official else "max_tokens")
-    body: dict[str, Any] = {
-        "model": settings.model,
-        "messages": [dict(message) for message in request.messages],
-        limit: request.max_output_tokens,
-    }
+    messages = list(request.messages)
+    body: dict[str, object] = {"model": settings.model, "messages": messages, limit: request.max_output_tokens}
     if settings.temperature is not None:
         body["temperature"] = settings.temperature
     schema = json_schema_of(request.answer, strict=settings.is_official)
@@ -157,17 +154,17 @@ def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
         named = {"name": request.answer.__name__, "schema": schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
     else:
-        body["messages"] = _asked_for_json(body["messages"], schema)
+        body["messages"] = _asked_for_json(messages, schema)
         if settings.structured_output == "json_object":
             body["response_format"] = {"type": "json_object"}
     return {**body, **settings.extra_body}
 
 
-def _asked_for_json(messages: list[dict[str, Any]], schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _asked_for_json(messages: Sequence[Message], schema: Mapping[str, object]) -> list[Message]:
     """The messages with the schema at the end of the last one, for endpoints that take no schema of its own."""
     wanted = f"Answer with one JSON object that fits this JSON schema, and nothing else:\n{json.dumps(schema)}"
     *before, last = messages
     content = last["content"]
-    if isinstance(content, str):
-        return [*before, {**last, "content": f"{content}\n\n{wanted}"}]
-    return [*before, {**last, "content": [*content, {"type": "text", "text": wanted}]}]
+    if isinstance(content, list):
+        return [*before, {**last, "content": [*content, {"type": "text", "text": wanted}]}]
+    return [*before, {**last, "content": f"{content}\n\n{wanted}"}]

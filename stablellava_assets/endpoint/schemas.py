@@ -18,11 +18,11 @@ def json_schema_of(answer: type[BaseModel], *, strict: bool) -> dict[str, Any]:
     ``strict`` leaves out what OpenAI refuses; it is still checked when the answer arrives.
     """
     without = _SAYS_NOTHING | (_NOT_IN_STRICT if strict else set())
-    schema: dict[str, Any] = _reduced(answer.model_json_schema(), without)
+    schema: dict[str, object] = _reduced(answer.model_json_schema(), without)
     return schema
 
 
-def _reduced(node: Any, without: set[str]) -> Any:
+def _reduced(node: object, without: set[str]) -> Any:
     if isinstance(node, list):
         return [_reduced(item, without) for item in node]
     if not isinstance(node, dict):

@@ -92,7 +92,7 @@ class Transport:
         return openai.OpenAI(**common)
 
     async def post(
-        self, client: openai.AsyncOpenAI, path: str, body: Mapping[str, Any], turn: Awaitable[None]
+        self, client: openai.AsyncOpenAI, path: str, body: Mapping[str, object], turn: Awaitable[None]
     ) -> Response:
         """Build a request to ``path`` at once, and send it when it is its ``turn``.
 
@@ -149,7 +149,7 @@ class Transport:
 
     def _common(self, timeout: float | None) -> dict[str, Any]:
         settings = self._settings
-        where: dict[str, Any] = {"base_url": settings.url}
+        where: dict[str, object] = {"base_url": settings.url}
         if settings.provider == "azure":
             where = {"azure_endpoint": settings.url, "api_version": settings.api_version}
         return {"api_key": self._key or "none", "max_retries": 0, "timeout": timeout, **where}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
@@ -11,9 +11,11 @@ from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
 from stablellava_assets.text.tables import table
 
 Line = tuple[str, ...]
+ScoreT = TypeVar("ScoreT", bound=JudgedScore)
 NO_PHOTOGRAPHS = (
     "There are no real photographs: these are scores on synthesized images only. "
     "Set benchmark.photographs to add some (docs/measuring.md)."
@@ -22,16 +24,16 @@ _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdic
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
-def by_benchmark(scores: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
     """The scores of each benchmark: painted pictures first, then photographs, then published ones by name."""
-    rows: dict[str, list[Mapping[str, Any]]] = {}
+    rows: dict[str, list[ScoreT]] = {}
     for row in scores:
         rows.setdefault(row["benchmark"], []).append(row)
     order = {PAINTED: 0, PHOTOGRAPHS: 1}
     return dict(sorted(rows.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
 
-def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
+def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
     """``ability_scores`` rows of one checkpoint as tables; the last columns are the tuned model's, a question kind each.
 
     The total comes last, and then the figures of yes-no questions; where no photograph was asked about, the last line says
@@ -51,7 +53,7 @@ def scoreboard(scores: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
     return "\n\n".join(parts)
 
 
-def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
+def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
     """What the judge did and how far it agrees with the keywords, in a sentence or two."""
     found = agreement(judgements)
     waiting = sum(row["grade"] is None for row in judgements)
@@ -66,14 +68,14 @@ def judge_line(judgements: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _heading(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _heading(benchmark: str, rows: Sequence[JudgedScore]) -> str:
     unscored = max(row.get("unscored") or 0 for row in rows)
     missing = f" ({unscored} items without a grade are left out)" if unscored else ""
     name = {PAINTED: "synthesized images (ai)", PHOTOGRAPHS: "real photographs (photos)"}.get(benchmark, benchmark)
     return f"Benchmark: {name}{missing}"
 
 
-def _accuracies(rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
+def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
     asked = {row["question_kind"] for row in rows}
     # The painted benchmark asks all of its kinds; a column that is empty there says that something is missing.
@@ -87,7 +89,7 @@ def _accuracies(rows: Sequence[Mapping[str, Any]], *, markdown: bool) -> str:
 
 
 def _line(
-    by_key: Mapping[tuple[str, str, str], Mapping[str, Any]], ability: str, kinds: Sequence[str], *, graded: bool
+    by_key: Mapping[tuple[str, str, str], JudgedScore], ability: str, kinds: Sequence[str], *, graded: bool
 ) -> Line:
     base, tuned = by_key.get(("base", ability, ALL)), by_key.get(("tuned", ability, ALL))
     of_kinds = [by_key.get(("tuned", ability, kind)) for kind in kinds]
@@ -107,7 +109,7 @@ def _line(
     )
 
 
-def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
     asked = [row for row in rows if row["question_kind"] == "yes_no"]
     abilities = sorted({row["ability"] for row in asked} - {ALL})
     # By split is how POPE reports; a handful of questions an ability makes no precision.
@@ -119,7 +121,7 @@ def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
             "all" if ability == ALL else ability,
             model,
             _share(row),
-            *(_number(row[name]) for name in ("precision", "recall", "f1", "yes_ratio")),
+            *map(_number, (row["precision"], row["recall"], row["f1"], row["yes_ratio"])),
             str(row["undecided"]),
         )
         for ability in shown
@@ -128,7 +130,7 @@ def _yes_no_figures(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     ]
 
 
-def _share(row: Mapping[str, Any] | None) -> str:
+def _share(row: JudgedScore | None) -> str:
     return "" if row is None else f"{row['accuracy']:.3f}"
 
 

@@ -3,48 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stablellava_assets.exports.selection import Pair
-from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table
+from stablellava_assets.tables.pair_rows import EncodedImage
+from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table, column
+from stablellava_assets.text.conversations import Turn
 
 _ROWS_A_GROUP = 128
 _BYTES_A_FILE = 400 * 2**20
 _BYTES_A_PAGE = 8 * 2**20
 
 
-def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"description": description})
+class ExportedPair(TypedDict):
+    """A row of the exported files."""
+
+    pair_id: str
+    ability: str
+    question_kind: str
+    images: list[EncodedImage]
+    conversations: list[Turn]
+    expected: str | None
+    subject: str
+    prompt: str
+    notes: list[str]
+    image_ids: list[str]
+    digital_source_types: list[str | None]
+    software: list[str | None]
+    painters: list[str]
+    image_models: list[str]
+    seeds: list[int | None]
+    prompt_author: str
+    prompt_model: str | None
+    dialogue_author: str
+    dialogue_model: str | None
 
 
 DATASET = Table(
     "pairs",
+    ExportedPair,
     "Conversations about one or more images, one row per conversation.",
     "pair_id",
     (),
     (
-        _column("pair_id", pa.string(), "Id of the pair."),
-        _column("ability", pa.string(), "Ability that the pair trains."),
-        _column("question_kind", pa.string(), "Kind of the question."),
-        _column("images", pa.list_(IMAGE), "The images, in the order of the <image> marks."),
-        _column("conversations", CONVERSATIONS, "Turns: from human or gpt, and their text, in LLaVA's layout."),
-        _column("expected", pa.string(), "What a right answer must contain; null for open questions."),
-        _column("subject", pa.string(), "Subject of the first image."),
-        _column("prompt", pa.string(), "Prompt of the first image."),
-        _column("notes", STRINGS, "Findings of the filters that did not reject the pair, and human decisions."),
-        _column("image_ids", STRINGS, "Ids of the images."),
-        _column("digital_source_types", STRINGS, "IPTC digital source type of each image."),
-        _column("software", STRINGS, "Software that made each image, with its version."),
-        _column("painters", STRINGS, "Painter of each image."),
-        _column("image_models", STRINGS, "Model or artwork of each image."),
-        _column("seeds", pa.list_(pa.int64()), "Seed of each image."),
-        _column("prompt_author", pa.string(), "Author of the prompt."),
-        _column("prompt_model", pa.string(), "Chat model that wrote the prompt; null if there was none."),
-        _column("dialogue_author", pa.string(), "Author of the conversation."),
-        _column("dialogue_model", pa.string(), "Chat model that wrote the conversation; null if there was none."),
+        column("pair_id", pa.string(), "Id of the pair."),
+        column("ability", pa.string(), "Ability that the pair trains."),
+        column("question_kind", pa.string(), "Kind of the question."),
+        column("images", pa.list_(IMAGE), "The images, in the order of the <image> marks."),
+        column("conversations", CONVERSATIONS, "Turns: from human or gpt, and their text, in LLaVA's layout."),
+        column("expected", pa.string(), "What a right answer must contain; null for open questions."),
+        column("subject", pa.string(), "Subject of the first image."),
+        column("prompt", pa.string(), "Prompt of the first image."),
+        column("notes", STRINGS, "Findings of the filters that did not reject the pair, and human decisions."),
+        column("image_ids", STRINGS, "Ids of the images."),
+        column("digital_source_types", STRINGS, "IPTC digital source type of each image."),
+        column("software", STRINGS, "Software that made each image, with its version."),
+        column("painters", STRINGS, "Painter of each image."),
+        column("image_models", STRINGS, "Model or artwork of each image."),
+        column("seeds", pa.list_(pa.int64()), "Seed of each image."),
+        column("prompt_author", pa.string(), "Author of the prompt."),
+        column("prompt_model", pa.string(), "Chat model that wrote the prompt; null if there was none."),
+        column("dialogue_author", pa.string(), "Author of the conversation."),
+        column("dialogue_model", pa.string(), "Chat model that wrote the conversation; null if there was none."),
     ),
 )
 """The columns of the exported files."""
@@ -76,8 +99,8 @@ class HuggingFaceWriter:
         """How the export is read, as Markdown."""
         # Renderers of Markdown would take the mark for a tag.
         columns = [
-            f"| `{column.name}` | {DATASET.description_of(column.name).replace('<image>', '`<image>`')} |"
-            for column in DATASET.columns
+            f"| `{field.name}` | {DATASET.description_of(field.name).replace('<image>', '`<image>`')} |"
+            for field in DATASET.columns
         ]
         return "\n".join(
             ["`datasets.load_dataset(FOLDER)` reads it.", "", "| column | meaning |", "|---|---|", *columns]
@@ -91,9 +114,9 @@ class _SplitFiles:
         self._folder, self._split = folder, split
         self._paths: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[ExportedPair] = []
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: ExportedPair) -> None:
         self._rows.append(row)
         if len(self._rows) == _ROWS_A_GROUP:
             self._flush()
@@ -122,11 +145,17 @@ class _SplitFiles:
             self._writer = None
 
 
-def _row(pair: Pair) -> dict[str, Any]:
+def _row(pair: Pair) -> ExportedPair:
     row, pictures = pair.row, pair.pictures
     return {
-        **{name: row[name] for name in ("pair_id", "ability", "question_kind", "conversations", "expected")},
-        **{name: row[name] for name in ("subject", "prompt", "image_ids")},
+        "pair_id": row["pair_id"],
+        "ability": row["ability"],
+        "question_kind": row["question_kind"],
+        "conversations": row["conversations"],
+        "expected": row["expected"],
+        "subject": row["subject"],
+        "prompt": row["prompt"],
+        "image_ids": row["image_ids"],
         "notes": pair.notes,
         "images": [{"bytes": picture.encoded, "path": picture.file_name} for picture in pictures],
         "digital_source_types": [picture.row["digital_source_type"] for picture in pictures],

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
 from stablellava_assets.tables.findings import label_of
+from stablellava_assets.tables.pair_rows import EncodedImage, Verdict, Written
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 
-_PICTURE_COLUMNS = (
-    "image_id", "image", "software", "painter", "model", "steps", "guidance", "scheduler", "negative_prompt", "seed", "sha256", "digital_source_type"
-)  # fmt: skip
+
+class PictureOrigin(TypedDict):
+    """Where an image comes from, as exports tell it."""
+
+    image_id: str
+    software: str | None
+    painter: str
+    model: str
+    steps: int | None
+    guidance: float | None
+    scheduler: str | None
+    negative_prompt: str | None
+    seed: int | None
+    sha256: str
+    digital_source_type: str | None
+
+
+class _Image(PictureOrigin):
+    image: NotRequired[EncodedImage | None]
 
 
 class SelectionError(ExplainedError, ValueError):
@@ -24,11 +42,11 @@ class SelectionError(ExplainedError, ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, its file suffix, and its ``images`` row without the bytes."""
+    """An encoded picture, its file suffix, and where it comes from."""
 
     encoded: bytes
     suffix: str
-    row: Mapping[str, Any]
+    row: PictureOrigin
 
     @property
     def file_name(self) -> str:
@@ -40,30 +58,36 @@ class Picture:
 class Pair:
     """A kept pair: its ``filtered_pairs`` row, its pictures in the order of their marks, and who wrote it.
 
-    ``dialogue`` and ``prompt`` hold ``author`` and ``model`` of the pair's dialogue and of its first prompt.
+    ``dialogue`` and ``prompt`` are about the pair's dialogue and its first prompt.
     """
 
-    row: Mapping[str, Any]
+    row: Verdict
     pictures: Sequence[Picture]
-    dialogue: Mapping[str, Any]
-    prompt: Mapping[str, Any]
+    dialogue: Written
+    prompt: Written
 
     @property
     def pair_id(self) -> str:
         """The pair's id."""
-        return str(self.row["pair_id"])
+        return self.row["pair_id"]
 
     @property
     def notes(self) -> list[str]:
         """What filters and people found, as ``rule: explanation``."""
         return [f"{label_of(found)}: {found['explanation']}" for found in self.row["findings"]]
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, object]:
         """Where the pair comes from, as JSON-able values."""
         row = self.row
         return {
-            **{name: row[name] for name in ("pair_id", "ability", "batch", "question_kind", "expected")},
-            **{name: row[name] for name in ("subject", "prompt", "row_key")},
+            "pair_id": row["pair_id"],
+            "ability": row["ability"],
+            "batch": row["batch"],
+            "question_kind": row["question_kind"],
+            "expected": row["expected"],
+            "subject": row["subject"],
+            "prompt": row["prompt"],
+            "row_key": row["row_key"],
             "notes": self.notes,
             "prompt_author": self.prompt["author"],
             "prompt_model": self.prompt["model"],
@@ -105,10 +129,14 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
         SelectionError: a pair is about a picture, a prompt or a dialogue that is not published any more.
     """
     for partition in partitions:
-        rows = store.read_all(FILTERED_PAIRS, [partition]).to_pylist()
+        rows = FILTERED_PAIRS.rows(store.read_all(FILTERED_PAIRS, [partition]))
         wanted = {image_id for row in rows for image_id in row["image_ids"]}
-        images = store.read_all(IMAGES, [partition], _PICTURE_COLUMNS).to_pylist()
-        pictures = {row["image_id"]: _picture(row) for row in images if row["image_id"] in wanted and row["image"]}
+        images = rows_of(_Image, store.read_all(IMAGES, [partition], columns_of(_Image)))
+        pictures = {
+            row["image_id"]: Picture(image["bytes"], picture_suffix(image["bytes"]), row)
+            for row in images
+            if row["image_id"] in wanted and (image := row.pop("image", None)) is not None
+        }
         dialogues = _writers(store, DIALOGUES, partition)
         prompts = _writers(store, PROMPT_SPECS, partition)
         for row in rows:
@@ -126,11 +154,6 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                 ) from error
 
 
-def _writers(store: ParquetStore, table: Table, partition: Partition) -> dict[str, dict[str, Any]]:
-    rows = store.read_all(table, [partition], [table.row_id, "author", "model"]).to_pylist()
-    return {row[table.row_id]: row for row in rows}
-
-
-def _picture(row: Mapping[str, Any]) -> Picture:
-    encoded = row["image"]["bytes"]
-    return Picture(encoded, picture_suffix(encoded), {name: value for name, value in row.items() if name != "image"})
+def _writers(store: ParquetStore, table: AnyTable, partition: Partition) -> dict[str, Written]:
+    data = store.read_all(table, [partition], [table.row_id, *columns_of(Written)])
+    return dict(zip(texts_of(data, table.row_id), rows_of(Written, data), strict=True))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.exports.selection import Pair
 from stablellava_assets.exports.splits import TRAIN
@@ -53,7 +52,7 @@ class ShardsWriter:
             for number, picture in enumerate(pair.pictures)
         }
         turns = [dict(turn) for turn in pair.row["conversations"]]
-        described: dict[str, Any] = {"id": pair.pair_id, "conversations": turns, **pair.provenance()}
+        described: dict[str, object] = {"id": pair.pair_id, "conversations": turns, **pair.provenance()}
         writer = self._shards[split]
         writer.write(
             {"__key__": pair.pair_id, **pictures, "json": json.dumps(described, ensure_ascii=False).encode("utf-8")}

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypedDict
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt, subject_of
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
 from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
-from stablellava_assets.text.conversations import HUMAN, IMAGE_MARK
+from stablellava_assets.tables.pair_rows import EncodedImage
+from stablellava_assets.tables.reading import bytes_of
+from stablellava_assets.text.conversations import HUMAN, IMAGE_MARK, Turn
 from stablellava_assets.text.normalized import normalized_text
 
-BENCHMARK_COLUMNS = ("item_id", "benchmark", "prompt", "question", "image", "perceptual_hash")
-"""The columns of ``ability_benchmark`` that pairs are compared with."""
+
+class ItemToAvoid(TypedDict):
+    """What pairs are compared with of a row of ``ability_benchmark``."""
+
+    item_id: str
+    benchmark: str
+    prompt: str | None
+    question: str
+    image: EncodedImage | None
+    perceptual_hash: str | None
+
 
 _ANY_SUBJECT = "\0any"
 """The group of what has no subject; no prompt has a subject like this."""
@@ -34,13 +45,13 @@ class BenchmarkPrints:
     """Fingerprints of benchmark items: prompts, picture bytes, how pictures look, and questions.
 
     Args:
-        items: ``ability_benchmark`` rows with at least :data:`BENCHMARK_COLUMNS`; unpainted ones count by prompt. Photographs have
+        items: ``ability_benchmark`` rows; unpainted ones count by prompt. Photographs have
             no prompt; a training picture that looks like one repeats it, whatever its own subject is.
         image_bits: in how many of 64 bits the hashes of two pictures that look alike may differ.
         published: items of published benchmarks.
     """
 
-    def __init__(self, items: Iterable[Mapping[str, Any]], image_bits: int, published: Iterable[Print] = ()) -> None:
+    def __init__(self, items: Iterable[ItemToAvoid], image_bits: int, published: Iterable[Print] = ()) -> None:
         self._prompts: dict[str, str] = {}
         self._bytes: dict[str, str] = {}
         self._questions: dict[str, str] = {}
@@ -50,7 +61,7 @@ class BenchmarkPrints:
             prompt, name = item["prompt"], item["item_id"]
             if prompt is not None:
                 self._prompts.setdefault(normalized_prompt(prompt), name)
-            encoded = (item["image"] or {}).get("bytes")
+            encoded = bytes_of(item["image"])
             if encoded is not None:
                 self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), name)
             if item["perceptual_hash"] is not None:
@@ -76,7 +87,7 @@ class BenchmarkPrints:
         of_subject = self._looks.nearest(subject_of(prompt), perceptual_hash)
         return of_subject or self._looks.nearest(_ANY_SUBJECT, perceptual_hash)
 
-    def item_with_question(self, conversations: Iterable[Mapping[str, str]]) -> tuple[str, str] | None:
+    def item_with_question(self, conversations: Iterable[Turn]) -> tuple[str, str] | None:
         """The first photograph or published item that asks what a person asks here, and the question; painted items do not count."""
         if not self._questions:
             return None

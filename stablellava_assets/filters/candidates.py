@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ComparedPair, DialogueToJudge, ImageToJudge, SpecToJudge
+from stablellava_assets.tables.table import columns_of
 from stablellava_assets.text.conversations import GPT, HUMAN, said_by
 from stablellava_assets.text.normalized import normalized_text
 
-EARLIER_COLUMNS = (
-    "pair_id",
-    "spec_ids",
-    "image_ids",
-    "prompt",
-    "subject",
-    "conversations",
-    "expected",
-    "image_sha256",
-    "perceptual_hash",
-)
+EARLIER_COLUMNS = columns_of(ComparedPair)
 """The columns of ``filtered_pairs`` that later batches are compared with; no picture is read again."""
 
 
@@ -39,14 +29,14 @@ class Candidate:
     ``alignment`` is None where the profile scores no pictures.
     """
 
-    dialogue: Row
-    spec: Row
-    image: Row
+    dialogue: DialogueToJudge
+    spec: SpecToJudge
+    image: ImageToJudge
     alignment: AlignmentVerdict | None = None
 
     @property
-    def compared(self) -> Row:
-        """What is compared with other pairs: a row of :data:`EARLIER_COLUMNS`."""
+    def compared(self) -> ComparedPair:
+        """What is compared with other pairs."""
         return {
             "pair_id": self.dialogue["pair_id"],
             "spec_ids": self.dialogue["spec_ids"],
@@ -70,12 +60,12 @@ class Candidate:
         return said_by(GPT, self.dialogue["conversations"])
 
 
-def answered(pair: Mapping[str, Any]) -> str:
+def answered(pair: ComparedPair) -> str:
     """What the assistant of a pair says, all turns together, normalized."""
     return normalized_text(" ".join(said_by(GPT, pair["conversations"])))
 
 
-def asked(pair: Mapping[str, Any]) -> tuple[str, ...]:
+def asked(pair: ComparedPair) -> tuple[str, ...]:
     """The pictures of a pair and what the human asks about them, normalized."""
     questions = map(normalized_text, said_by(HUMAN, pair["conversations"]))
     return (*pair["image_ids"], "", *questions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import Candidate
@@ -16,22 +16,22 @@ from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.findings import is_rejected
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
 
 class Judged(NamedTuple):
     """Verdict rows in the order of the candidates, complete but for ``run_id``, and how many needed no new look."""
 
-    rows: list[Row]
+    rows: list[Verdict]
     reused: int
 
     @property
-    def kept(self) -> list[Row]:
+    def kept(self) -> list[Verdict]:
         """The pairs that no finding rejects."""
         return [row for row in self.rows if not is_rejected(row["findings"])]
 
     @property
-    def rejected(self) -> list[Row]:
+    def rejected(self) -> list[Verdict]:
         """The pairs that at least one finding rejects."""
         return [row for row in self.rows if is_rejected(row["findings"])]
 
@@ -39,10 +39,10 @@ class Judged(NamedTuple):
 @without_cyclic_gc()
 def judge(
     candidates: Sequence[Candidate],
-    earlier: Iterable[Mapping[str, Any]],
+    earlier: Iterable[ComparedPair],
     benchmark: BenchmarkPrints,
     settings: FilterSettings,
-    previous: Iterable[Mapping[str, Any]] = (),
+    previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
     embeddings: Embeddings | None = None,
     reviews: Mapping[str, Review] | None = None,
@@ -77,7 +77,7 @@ def judge(
     return Judged(rows, reused)
 
 
-def _contamination(row: Row, benchmark: BenchmarkPrints) -> Iterator[Finding]:
+def _contamination(row: Verdict, benchmark: BenchmarkPrints) -> Iterator[Finding]:
     if (item := benchmark.item_with_prompt(row["prompt"])) is not None:
         yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
     if (found := benchmark.item_with_picture(row["prompt"], row["image_sha256"], row["perceptual_hash"])) is not None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from stablellava_assets.filters.review.borderline import Score, is_borderline
-from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
-from stablellava_assets.tables.findings import REJECTS, is_rejected, label_of
+from stablellava_assets.filters.review.overrule import Found, was_overruled, was_reviewed
+from stablellava_assets.tables.findings import REJECTS, StoredFinding, is_rejected, label_of
+from stablellava_assets.tables.pair_rows import Verdict
 
 
 def entry(
-    verdict: Mapping[str, Any], pictures: Sequence[str | None], scores: Sequence[Score], borderline: float
-) -> dict[str, Any]:
+    verdict: Verdict, pictures: Sequence[str | None], scores: Sequence[Score], borderline: float
+) -> dict[str, object]:
     """A verdict as ``page/gallery.js`` reads it.
 
     Args:
-        verdict: a row of ``filtered_pairs`` or ``rejected_pairs``.
+        verdict: on the pair.
         pictures: file names, None for a picture that cannot be shown.
         scores: what decides about the pair.
         borderline: the share of its bound within which a score is close to it.
@@ -41,10 +41,10 @@ def entry(
     }
 
 
-def names_of(verdict: Mapping[str, Any]) -> set[str]:
+def names_of(verdict: Found) -> set[str]:
     """Every rule that the verdict names, as a reason or in a note: what the page filters by."""
     return {label_of(found) for found in verdict["findings"]}
 
 
-def _shown(found: Mapping[str, Any]) -> list[str]:
+def _shown(found: StoredFinding) -> list[str]:
     return [label_of(found), found["explanation"]]

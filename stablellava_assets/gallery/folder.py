@@ -11,13 +11,13 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from stablellava_assets.filters.review.borderline import SCORE_COLUMNS, is_borderline, scores_of
+from stablellava_assets.filters.review.borderline import Measured, ScoredClaim, is_borderline, scores_of
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
@@ -26,10 +26,13 @@ from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.files import publish_file
-from stablellava_assets.tables.findings import is_rejected
+from stablellava_assets.tables.findings import StoredFinding, is_rejected
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.pair_rows import ImageBytes
+from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tables.whole_folders import whole_folder
 
 _VERSION = 4
@@ -38,6 +41,25 @@ _VERSION = 4
 _PAGE = Path(__file__).parent / "page"
 _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
+
+
+class _Light(Measured):
+    """What is read of every pair to choose those that are shown."""
+
+    pair_id: str
+    findings: list[StoredFinding]
+
+
+class _Batch(TypedDict):
+    """What the manifest tells of a batch."""
+
+    ability: str
+    batch: str
+    folder: str
+    shown: int
+    kept: int
+    rejected: int
+    reasons: list[tuple[str, int, int]]
 
 
 class GalleryError(ExplainedError, RuntimeError):
@@ -130,7 +152,7 @@ class Gallery:
     def _batch(self, name: str) -> Path:
         return self._folder / "batches" / name
 
-    def _manifest(self) -> list[dict[str, Any]]:
+    def _manifest(self) -> list[_Batch]:
         """What the page shows now; nothing where there is no page yet, or one that cannot be read."""
         path = self._folder / "manifest.js"
         try:
@@ -145,14 +167,14 @@ class Gallery:
         settings = self._settings.model_dump(mode="json", exclude={"pairs_per_batch"})
         return content_key("gallery", _VERSION, self._count, settings, self._filters, versions)[:12]
 
-    def _write_batch(self, partition: Partition, name: str) -> dict[str, Any]:
+    def _write_batch(self, partition: Partition, name: str) -> _Batch:
         tables = [table for table in (self._store.read(table, partition) for table in _TABLES) if table is not None]
         verdicts = pa.concat_tables(tables)
-        light = verdicts.select(["pair_id", "ability", "image_ids", "findings", *SCORE_COLUMNS]).to_pylist()
+        light = rows_of(_Light, verdicts.select(columns_of(_Light)))
         aligned, share = self._alignment_scores(partition), self._settings.borderline
         scores = [scores_of(row, aligned, self._filters) for row in light]
         chosen = sample(light, [is_borderline(found, share) for found in scores], self._count)
-        rows = verdicts.take(pa.array(chosen, pa.int64())).to_pylist()
+        rows = FILTERED_PAIRS.rows(verdicts.take(pa.array(chosen, pa.int64())))
 
         with whole_folder(self._batch(name)) as unfinished:
             files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
@@ -173,34 +195,33 @@ class Gallery:
             "shown": len(rows),
             "kept": len(light) - rejected,
             "rejected": rejected,
-            "reasons": [[found, named_here[found], count] for found, count in sorted(named.items())],
+            "reasons": [(found, named_here[found], count) for found, count in sorted(named.items())],
         }
 
-    def _alignment_scores(self, partition: Partition) -> dict[str, list[dict[str, Any]]]:
+    def _alignment_scores(self, partition: Partition) -> dict[str, list[ScoredClaim]]:
         """What each picture scored, by image id."""
-        columns = ["image_id", "scorer", "fact", "claim", "score"]
-        data = self._store.read(ALIGNMENT_SCORES, partition, columns)
-        of_image: dict[str, list[dict[str, Any]]] = {}
-        for row in data.to_pylist() if data is not None else ():
+        data = self._store.read(ALIGNMENT_SCORES, partition, columns_of(ScoredClaim))
+        of_image: dict[str, list[ScoredClaim]] = {}
+        for row in rows_of(ScoredClaim, data) if data is not None else ():
             of_image.setdefault(row["image_id"], []).append(row)
         return of_image
 
     def _write_pictures(self, partition: Partition, wanted: set[str], folder: Path) -> dict[str, str]:
         """Write the wanted pictures; returns the file name of each that could be shown."""
-        images = self._store.read(IMAGES, partition, ["image_id", "image"])
+        images = self._store.read(IMAGES, partition, columns_of(ImageBytes))
         if images is None:
             return {}
         chosen = images.filter(pc.is_in(images["image_id"], pa.array(sorted(wanted), pa.string())))
         files: dict[str, str] = {}
-        for row in chosen.to_pylist():
-            if (small := thumbnail((row["image"] or {}).get("bytes"), self._settings.picture_side)) is not None:
+        for row in rows_of(ImageBytes, chosen):
+            if (small := thumbnail(bytes_of(row["image"]), self._settings.picture_side)) is not None:
                 encoded, suffix = small
                 files[row["image_id"]] = f"{content_key(row['image_id'])}.{suffix}"
                 (folder / files[row["image_id"]]).write_bytes(encoded)
         return files
 
 
-def _script_json(content: Any) -> str:
+def _script_json(content: object) -> str:
     """JSON that is inert in a script, whatever it holds: nothing in it ends a script, a comment or a line."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":

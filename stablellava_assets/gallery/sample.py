@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from stablellava_assets.filters.review.overrule import was_reviewed
+from stablellava_assets.filters.review.overrule import Found, was_reviewed
 from stablellava_assets.gallery.entries import names_of
 from stablellava_assets.tables.findings import REJECTS, rules_with
 
 
-def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count: int | None) -> list[int]:
+class Named(Found):
+    """A verdict, as far as which pair it is on and what was found."""
+
+    pair_id: str
+
+
+def sample(pairs: Sequence[Named], borderline: Sequence[bool], count: int | None) -> list[int]:
     """Positions of the pairs to show, in the order of their ids.
 
     First comes a pair of every rule that is named, as a reason or in a note, the rarest rule first and reasons before
@@ -21,11 +26,11 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     first ids is a draw, and the same draw every time.
 
     Args:
-        pairs: verdicts with at least ``pair_id`` and ``findings``.
+        pairs: the verdicts.
         borderline: for each of them, whether a score is close to its threshold.
         count: how many to show at most; all of them if None.
     """
-    order = sorted(range(len(pairs)), key=lambda position: str(pairs[position]["pair_id"]))
+    order = sorted(range(len(pairs)), key=lambda position: pairs[position]["pair_id"])
     if count is None or len(pairs) <= count:
         return order
     reviewed = [position for position in order if was_reviewed(pairs[position])]
@@ -52,9 +57,7 @@ def sample(pairs: Sequence[Mapping[str, Any]], borderline: Sequence[bool], count
     return [position for position in order if position in chosen]
 
 
-def _one_of_every_rule(
-    pairs: Sequence[Mapping[str, Any]], undecided: Sequence[int], reviewed: Sequence[int]
-) -> list[int]:
+def _one_of_every_rule(pairs: Sequence[Named], undecided: Sequence[int], reviewed: Sequence[int]) -> list[int]:
     """Undecided pairs that together name every rule; none for a rule that a reviewed pair names, which is shown anyway."""
     naming: defaultdict[str, list[int]] = defaultdict(list)
     for position in undecided:

@@ -115,7 +115,7 @@ class JsonEntry:
     """A value of a file of JSON values and the line on which it begins; where it is no JSON, ``mistake`` says why."""
 
     line: int
-    value: Any = None
+    value: object = None
     mistake: str | None = None
 
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.inputs.explained import ExplainedError
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
+from stablellava_assets.tables.rows import AnyPlanned
 
 
 class PainterError(ExplainedError, RuntimeError):
@@ -24,15 +24,15 @@ class Painter(Protocol):
 
     name: str
 
-    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
-        """One image a ``prompt_specs`` row that was made."""
+    def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
+        """One image a prompt."""
         ...
 
-    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
         """Paint ``images`` rows, in any order; what cannot be painted is a failed row with its reason."""
         ...
 
-    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast | None:
+    def forecast(self, planned: Sequence[AnyPlanned]) -> Forecast | None:
         """What painting these rows would cost, without asking anybody; None of a painter that costs nothing."""
         ...
 
@@ -40,5 +40,5 @@ class Painter(Protocol):
 class PaintsForFree:
     """Mixin for painters that call no paid endpoint."""
 
-    def forecast(self, planned: Sequence[PlannedRow]) -> None:
+    def forecast(self, planned: Sequence[AnyPlanned]) -> None:
         """Nothing."""

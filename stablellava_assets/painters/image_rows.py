@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.painters.provenance import GENERATED, Provenance, software, xmp_packet
 from stablellava_assets.painters.signing import PictureSigner
 from stablellava_assets.pictures.encoding import encode_png, perceptual_hash, picture_suffix
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 if TYPE_CHECKING:
     from PIL import Image
-
-INPUTS = ("spec_id", "ability", "batch", "prompt")
-"""What a planned row takes over from its ``prompt_specs`` row."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def as_sent(encoded: bytes, picture: Image.Image) -> Painted:
 
 
 def image_row(
-    row: PlannedRow,
+    row: PlannedRow[PromptToPaint],
     painted: Painted | None,
     *,
     painter: str,
@@ -60,12 +57,13 @@ def image_row(
     status: str | None = None,
     reason: str | None = None,
     fault: str | None = None,
-) -> Row:
+) -> ImageRow:
     """The row of a picture, or of none, which is failed unless ``status`` says otherwise."""
-    described: dict[str, Any] = {name: row.inputs[name] for name in INPUTS if name != "prompt"}
     return {
         "image_id": row.row_id,
-        **described,
+        "spec_id": row.inputs["spec_id"],
+        "ability": row.inputs["ability"],
+        "batch": row.inputs["batch"],
         "image": None if painted is None else {"bytes": painted.encoded, "path": f"{row.row_id}.{painted.suffix}"},
         "width": None if painted is None else painted.width,
         "height": None if painted is None else painted.height,

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from stablellava_assets.planning.allocation import allocate
 from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.pair_rows import BatchPlanColumns, PlannedBatch
 
 _LEAST_LACK = 0.001
 """What an ability lacks at least, so that one without a mistake still has a weight."""
@@ -28,7 +28,7 @@ class BatchPlan:
     """
 
     batch: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[PlannedBatch]
     rows_per_batch: int
 
     def rows_of(self, ability: str) -> int:
@@ -41,7 +41,7 @@ class BatchPlan:
         row = self._row_of(ability)
         return None if row is None else _explanation(row, self.rows_per_batch)
 
-    def _row_of(self, ability: str) -> Mapping[str, Any] | None:
+    def _row_of(self, ability: str) -> PlannedBatch | None:
         return next((row for row in self.rows if row["ability"] == ability), None)
 
 
@@ -73,10 +73,10 @@ def plan_batch(
     if checkpoint_id is not None:
         weights = _weights(evidence)
         rows = allocate(weights, rows_per_batch * len(weights), least, most)
-    planned = []
+    planned: list[PlannedBatch] = []
     for each in evidence:
         known = each.ability in begun
-        row = {
+        row: BatchPlanColumns = {
             "plan_id": content_key("batch plan", batch, each.ability),
             "batch": batch,
             "ability": each.ability,
@@ -100,7 +100,7 @@ def plan_batch(
     return BatchPlan(batch, planned, rows_per_batch)
 
 
-def was_begun(row: Mapping[str, Any]) -> bool:
+def was_begun(row: BatchPlanColumns) -> bool:
     """Whether the prompts of a ``batch_plans`` row were there before it; of earlier versions' rows the weight tells."""
     return bool(row["begun"]) or (row["weight"] is None and row["checkpoint_id"] is not None)
 
@@ -123,11 +123,11 @@ def _bounds(settings: PlanningSettings, rows_per_batch: int) -> tuple[int, int]:
     return max(1, least), most
 
 
-def _scaled(row: Mapping[str, Any], rows_per_batch: int) -> int:
-    return max(1, round(int(row["rows"]) * rows_per_batch / int(row["rows_per_batch"])))
+def _scaled(row: BatchPlanColumns, rows_per_batch: int) -> int:
+    return max(1, round(row["rows"] * rows_per_batch / row["rows_per_batch"]))
 
 
-def _explanation(row: Mapping[str, Any], rows_per_batch: int) -> str:
+def _explanation(row: BatchPlanColumns, rows_per_batch: int) -> str:
     rows = _scaled(row, rows_per_batch)
     told = _reason(row, rows, rows_per_batch)
     if row["rows_per_batch"] == rows_per_batch:
@@ -135,7 +135,7 @@ def _explanation(row: Mapping[str, Any], rows_per_batch: int) -> str:
     return f"{told} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
 
 
-def _reason(row: Mapping[str, Any], rows: int, rows_per_batch: int) -> str:
+def _reason(row: BatchPlanColumns, rows: int, rows_per_batch: int) -> str:
     ability = row["ability"]
     if was_begun(row):
         return f"{ability} was begun before this batch was planned: it keeps its prompts, {rows} rows."
@@ -152,7 +152,7 @@ def _reason(row: Mapping[str, Any], rows: int, rows_per_batch: int) -> str:
     return f"{known}; {kept}: {rows} rows, {rows / rows_per_batch:.2f} times the usual{_limit(row)}."
 
 
-def _limit(row: Mapping[str, Any]) -> str:
+def _limit(row: BatchPlanColumns) -> str:
     if row["least"] == row["most"]:
         return ""
     return {row["least"]: ", the least", row["most"]: ", the most"}.get(row["rows"], "")

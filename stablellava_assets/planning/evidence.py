@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pyarrow.compute as pc
+from typing import TypedDict
 
 from stablellava_assets.evaluation.scores.scoring import ALL
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
-from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
+from stablellava_assets.tables.reading import only_made, texts_of
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import columns_of, rows_of
 
-_SCORE_COLUMNS = ("model", "benchmark", "ability", "question_kind", "n", "correct")
+
+class _Score(TypedDict):
+    """What planning reads of a row of ``ability_scores``."""
+
+    model: str
+    benchmark: str
+    ability: str
+    question_kind: str
+    n: int
+    correct: int
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,9 @@ def read_evidence(store: ParquetStore, abilities: Sequence[str], benchmark: str)
 
 def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dict[str, tuple[int, int]]]:
     """The checkpoint, and of each ability how many questions it was asked and answered right."""
-    checkpoints = store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"])["checkpoint_id"].to_pylist()
+    checkpoints = texts_of(store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
     for checkpoint in reversed(checkpoints):
-        rows = store.read_all(ABILITY_SCORES, [(checkpoint,)], _SCORE_COLUMNS).to_pylist()
+        rows = rows_of(_Score, store.read_all(ABILITY_SCORES, [(checkpoint,)], columns_of(_Score)))
         scores = {
             row["ability"]: (row["n"], row["correct"])
             for row in rows
@@ -84,6 +94,6 @@ def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dic
 
 def _counts(store: ParquetStore, partition: tuple[str, ...]) -> tuple[int, int]:
     """Dialogues written and kept."""
-    statuses = store.read_all(DIALOGUES, [partition], ["status"])["status"]
+    written = only_made(store.read_all(DIALOGUES, [partition], ["status"]))
     kept = store.read_all(FILTERED_PAIRS, [partition], ["pair_id"])
-    return pc.sum(pc.equal(statuses, MADE)).as_py() or 0, kept.num_rows
+    return written.num_rows, kept.num_rows

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
 from stablellava_assets.planning.evidence import read_evidence
 from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.tables.pair_rows import BatchPlanRow, PlannedBatch
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
-
-_Rows = list[dict[str, Any]]
 
 
 class BatchPlans:
@@ -73,14 +71,14 @@ class BatchPlans:
         rows = self._published(batch)
         return self._plan(batch, [*rows, *self._missing(batch, abilities, rows)])
 
-    def _plan(self, batch: str, rows: Sequence[Mapping[str, Any]]) -> BatchPlan:
-        return BatchPlan(batch, sorted(rows, key=lambda row: str(row["ability"])), self._rows_per_batch)
+    def _plan(self, batch: str, rows: Sequence[PlannedBatch]) -> BatchPlan:
+        return BatchPlan(batch, sorted(rows, key=lambda row: row["ability"]), self._rows_per_batch)
 
-    def _published(self, batch: str) -> _Rows:
+    def _published(self, batch: str) -> list[BatchPlanRow]:
         data = self._store.read(BATCH_PLANS, (batch,))
-        return [] if data is None else data.to_pylist()
+        return [] if data is None else BATCH_PLANS.rows(data)
 
-    def _missing(self, batch: str, abilities: Sequence[str], rows: _Rows) -> Sequence[Mapping[str, Any]]:
+    def _missing(self, batch: str, abilities: Sequence[str], rows: list[BatchPlanRow]) -> Sequence[PlannedBatch]:
         """Rows of those ``abilities`` that are not among ``rows``, planned now."""
         missing = set(abilities) - {row["ability"] for row in rows}
         if self._settings is None or not missing:

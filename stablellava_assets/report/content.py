@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 from stablellava_assets.evaluation.scoreboard import judge_line
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
@@ -19,12 +18,12 @@ from stablellava_assets.report.paper import FIGURE_6, Reported, mean_note, repor
 from stablellava_assets.report.pictures import inline_pictures
 from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.score_rows import AbilityAnswer, AbilityScore, AnswerJudgement, Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 
 _PACKAGES = ("stablellava-assets", "torch", "transformers")
-
-Score = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Compared:
     """The base and the tuned model on one ability or kind: their ``ability_scores`` rows, and the paper's figures if any."""
 
     name: str
-    base: Score
-    tuned: Score
+    base: AbilityScore
+    tuned: AbilityScore
     paper: Reported | None = None
 
 
@@ -97,7 +96,7 @@ class Measured:
 class Content:
     """A page's content. ``pictures`` are data URIs by benchmark item; of ``incomparable`` benchmarks only one model has scores."""
 
-    checkpoint: Mapping[str, Any]
+    checkpoint: Checkpoint
     measured: Sequence[Measured]
     incomparable: Sequence[str]
     pictures: Mapping[str, str]
@@ -114,16 +113,16 @@ def gather(
 
     ``judged_kinds`` are the kinds of questions for which a judge's verdict counts instead of the keywords.
     """
-    checkpoints = {row["checkpoint_id"]: row for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()}
+    checkpoints = {row["checkpoint_id"]: row for row in LLAVA_CHECKPOINT.rows(store.read_all(LLAVA_CHECKPOINT))}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
     answers = store.read(ABILITY_ANSWERS, (checkpoint_id,))
     if checkpoint_id not in checkpoints or scores is None or answers is None:
         return None
     judgements = store.read(ANSWER_JUDGEMENTS, (checkpoint_id,))
     measured = measured_by_benchmark(
-        scores.to_pylist(),
-        answers.to_pylist(),
-        [] if judgements is None else judgements.to_pylist(),
+        ABILITY_SCORES.rows(scores),
+        ABILITY_ANSWERS.rows(answers),
+        [] if judgements is None else ANSWER_JUDGEMENTS.rows(judgements),
         judged_kinds,
         settings.examples,
     )
@@ -132,7 +131,7 @@ def gather(
     return Content(
         checkpoint=checkpoints[checkpoint_id],
         measured=measured,
-        incomparable=sorted(set(scores["benchmark"].to_pylist()) - comparable),
+        incomparable=sorted(set(texts_of(scores, "benchmark")) - comparable),
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
         costs=costs_of(store, checkpoint_id),
@@ -142,14 +141,14 @@ def gather(
 
 
 def measured_by_benchmark(
-    scores: Sequence[Score],
-    answers: Iterable[Mapping[str, Any]] = (),
-    judgements: Sequence[Mapping[str, Any]] = (),
+    scores: Sequence[AbilityScore],
+    answers: Iterable[AbilityAnswer] = (),
+    judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
     examples: int = 0,
 ) -> list[Measured]:
     """One checkpoint's scores and answers, a benchmark each, in the order of the scores; without those that only one model has."""
-    by_benchmark: dict[str, list[Mapping[str, Any]]] = {}
+    by_benchmark: dict[str, list[AbilityAnswer]] = {}
     for answer in answers:
         by_benchmark.setdefault(answer["benchmark"], []).append(answer)
     measured = []
@@ -174,7 +173,7 @@ def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed
     )
 
 
-def _cells(scores: Sequence[Score], paper: Mapping[str, Reported]) -> dict[tuple[str, str], Compared]:
+def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, Reported]) -> dict[tuple[str, str], Compared]:
     """What both models have a score for, by ability and kind."""
     by_key = {(row["ability"], row["question_kind"], row["model"]): row for row in scores}
     both = [
@@ -194,7 +193,7 @@ def _cells(scores: Sequence[Score], paper: Mapping[str, Reported]) -> dict[tuple
     }
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Settings as a list of dotted names and values."""
     for key, value in settings.items():
         if isinstance(value, Mapping):

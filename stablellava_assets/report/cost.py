@@ -65,6 +65,6 @@ def _cost(rows: pa.Table) -> Cost:
         asked=asked.num_rows,
         prompt_tokens=pc.sum(asked["prompt_tokens"]).as_py() or 0,
         completion_tokens=pc.sum(asked["completion_tokens"]).as_py() or 0,
-        dollars=math.fsum(asked["cost_usd"].drop_null().to_pylist()),
+        dollars=math.fsum(cost for cost in asked["cost_usd"].to_pylist() if cost is not None),
         unknown=asked["cost_usd"].null_count,
     )

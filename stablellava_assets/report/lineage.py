@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from stablellava_assets.tables.findings import REJECTS
+from stablellava_assets.tables.findings import REJECTS, StoredFinding, rules_with
 from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, rows_of
 
 _MADE_TABLES = (PROMPT_SPECS, IMAGES, DIALOGUES)
+
+
+class _Judged(TypedDict):
+    findings: list[StoredFinding]
+
+
+class _Counted(TypedDict):
+    ability: str
+    maker: str
+    model: str | None
+    status: str
+    reason: str | None
+    count_all: int
 
 
 @dataclass(frozen=True)
@@ -52,11 +66,11 @@ class Lineage:
     unmade: Sequence[tuple[str, str, str, int]]
     pairs_key: str
 
-    def is_of(self, checkpoint: Mapping[str, Any]) -> bool:
+    def is_of(self, checkpoint: Checkpoint) -> bool:
         """Whether the kept pairs still are those of a ``llava_checkpoint`` row; of earlier versions' rows only their number is known."""
         if checkpoint["pairs_key"] is None:
-            return bool(checkpoint["pairs"] == self.total.kept)
-        return bool(checkpoint["pairs_key"] == self.pairs_key)
+            return checkpoint["pairs"] == self.total.kept
+        return checkpoint["pairs_key"] == self.pairs_key
 
     @property
     def total(self) -> AbilityRows:
@@ -73,19 +87,21 @@ def lineage_of(store: ParquetStore) -> Lineage:
     """The lineage of what the tables hold now."""
     counts: Counter[tuple[str, str]] = Counter()
     batches: dict[str, set[str]] = {}
-    for table in (FILTERED_PAIRS, REJECTED_PAIRS):
+    judged: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS)
+    for table in judged:
         for ability, batch in store.partitions(table):
             batches.setdefault(ability, set()).add(batch)
             counts[ability, table.name] += _rows(store, table, (ability, batch))
     of_maker: Counter[tuple[str, str, str | None]] = Counter()
     unmade: Counter[tuple[str, str, str]] = Counter()
     for table in _MADE_TABLES:
-        who = "painter" if table is IMAGES else "author"
+        who = "painter" if "painter" in table.schema.names else "author"
         rows = store.read_all(table, columns=["ability", who, "model", "status", "reason"])
-        for row in rows.group_by(rows.column_names).aggregate([([], "count_all")]).to_pylist():
+        rows = rows.rename_columns(["ability", "maker", "model", "status", "reason"])
+        for row in rows_of(_Counted, rows.group_by(rows.column_names).aggregate([([], "count_all")])):
             if row["status"] == MADE:
                 counts[row["ability"], table.name] += row["count_all"]
-                of_maker[table.name, row[who], row["model"]] += row["count_all"]
+                of_maker[table.name, row["maker"], row["model"]] += row["count_all"]
             else:
                 unmade[table.name, row["status"], row["reason"] or ""] += row["count_all"]
     return Lineage(
@@ -100,19 +116,16 @@ def lineage_of(store: ParquetStore) -> Lineage:
         reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["findings"])),
         makers=[Maker(*key, count) for key, count in of_maker.items()],
         unmade=[(*key, count) for key, count in unmade.most_common()],
-        pairs_key=pairs_key(store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()),
+        pairs_key=pairs_key(texts_of(store.read_all(FILTERED_PAIRS, columns=["row_key"]), "row_key")),
     )
 
 
-def _rows(store: ParquetStore, table: Table, partition: tuple[str, str]) -> int:
+def _rows(store: ParquetStore, table: AnyTable, partition: tuple[str, str]) -> int:
     data = store.read(table, partition, [table.row_id])
     return 0 if data is None else int(data.num_rows)
 
 
 def _reasons(rejected: pa.Table) -> list[tuple[str, int]]:
-    findings = pc.list_flatten(rejected["findings"])
-    rules = pc.struct_field(findings, "rule").filter(pc.equal(pc.struct_field(findings, "outcome"), REJECTS))
-    return sorted(
-        ((row["values"], row["counts"]) for row in pc.value_counts(rules).to_pylist()),
-        key=lambda reason: (-reason[1], reason[0]),
-    )
+    rows = rows_of(_Judged, rejected)
+    found = Counter(rule for row in rows for rule in rules_with(REJECTS, row["findings"]))
+    return sorted(found.items(), key=lambda reason: (-reason[1], reason[0]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from stablellava_assets.evaluation.scores.scoring import answer_verdicts
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 
 FIXED, BROKEN, STILL_RIGHT, STILL_WRONG = "fixed", "broken", "still right", "still wrong"
 
@@ -42,10 +42,10 @@ class _Asked:
     """One model's answers to one item: several where the options of a choice were rotated, else one."""
 
     def __init__(self) -> None:
-        self.rows: dict[int | None, Mapping[str, Any]] = {}
+        self.rows: dict[int | None, AbilityAnswer] = {}
         self.verdicts: dict[int | None, bool | None] = {}
 
-    def add(self, row: Mapping[str, Any], verdict: bool | None) -> None:
+    def add(self, row: AbilityAnswer, verdict: bool | None) -> None:
         self.rows[row["rotation"]] = row
         self.verdicts[row["rotation"]] = verdict
 
@@ -62,8 +62,8 @@ class _Asked:
 
 
 def outcomes(
-    answers: Sequence[Mapping[str, Any]],
-    judgements: Sequence[Mapping[str, Any]],
+    answers: Sequence[AbilityAnswer],
+    judgements: Sequence[AnswerJudgement],
     judged_kinds: Sequence[str],
     examples: int,
 ) -> Outcomes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.evaluation.scoreboard import p_value_text
 from stablellava_assets.evaluation.scores.verdicts import ALL
@@ -13,6 +13,7 @@ from stablellava_assets.report import radar
 from stablellava_assets.report.content import Content, Measured
 from stablellava_assets.report.outcomes import BROKEN, FIXED, shortened
 from stablellava_assets.report.paper import SOURCE
+from stablellava_assets.tables.score_rows import Checkpoint
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,12 +28,12 @@ def report_html(content: Content) -> bytes:
     return _rendered("report.html", names)
 
 
-def index_html(listed: Sequence[tuple[Mapping[str, Any], str, Sequence[Measured]]]) -> bytes:
+def index_html(listed: Sequence[tuple[Checkpoint, str, Sequence[Measured]]]) -> bytes:
     """The list of pages: the row of each checkpoint, its page's name and its scores."""
     return _rendered("index.html", {"listed": listed})
 
 
-def _rendered(template: str, names: Mapping[str, Any]) -> bytes:
+def _rendered(template: str, names: Mapping[str, object]) -> bytes:
     text = _environment().get_template(template).render(names)
     # What no encoding can hold, a lone half of a character, is shown as its escape.
     return text.encode("utf-8", "backslashreplace")

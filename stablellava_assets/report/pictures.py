@@ -5,16 +5,25 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stablellava_assets.pictures.thumbnails import small_picture
+from stablellava_assets.tables.pair_rows import EncodedImage
+from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import columns_of, rows_of
 
 _MOST_CHARACTERS = 2_000_000
 """All pictures of a page together, so that a phone still opens it."""
+
+
+class _Item(TypedDict):
+    item_id: str
+    image: EncodedImage | None
 
 
 def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> dict[str, str]:
@@ -25,11 +34,11 @@ def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> 
     """
     small: dict[str, str] = {}
     for partition in store.partitions(ABILITY_BENCHMARK):
-        items = store.read(ABILITY_BENCHMARK, partition, ["item_id", "image"])
+        items = store.read(ABILITY_BENCHMARK, partition, columns_of(_Item))
         if items is not None:
             wanted = items.filter(pc.is_in(items["item_id"], pa.array(item_ids, pa.string())))
-            for row in wanted.to_pylist():
-                if (uri := _data_uri((row["image"] or {}).get("bytes"), side)) is not None:
+            for row in rows_of(_Item, wanted):
+                if (uri := _data_uri(bytes_of(row["image"]), side)) is not None:
                     small[row["item_id"]] = uri
     room, placed = _MOST_CHARACTERS, {}
     for item_id in item_ids:

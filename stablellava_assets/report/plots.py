@@ -11,6 +11,7 @@ from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.pictures.figures import png_of
 from stablellava_assets.report.paper import mean_note, reported
 from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
+from stablellava_assets.tables.score_rows import JudgedScore
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ _LISTED = 0.1
 Reference = Mapping[str, tuple[float, float]]
 
 
-def scores_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None = None) -> bytes:
+def scores_chart(scores: Sequence[JudgedScore], reference: Reference | None = None) -> bytes:
     """Base against tuned accuracy, an ability a row and the total last, with 95 % intervals.
 
     ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark; those over all question kinds are drawn. ``reference``
@@ -61,7 +62,7 @@ def scores_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | Non
     return png_of(figure)
 
 
-def _draw_intervals(axes: Any, rows: Sequence[Mapping[str, Any]], places: Sequence[float]) -> None:
+def _draw_intervals(axes: Any, rows: Sequence[JudgedScore], places: Sequence[float]) -> None:
     """Whiskers on white, so that they stand out from the bars too."""
     accuracy = [row["accuracy"] for row in rows]
     below = [row["accuracy"] - row["interval_low"] for row in rows]
@@ -79,7 +80,7 @@ def _draw_intervals(axes: Any, rows: Sequence[Mapping[str, Any]], places: Sequen
         )
 
 
-def radar_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None = None) -> bytes | None:
+def radar_chart(scores: Sequence[JudgedScore], reference: Reference | None = None) -> bytes | None:
     """The same by ability as a radar; None of fewer than three abilities, of which none can be made, or of too many to be read."""
     from matplotlib.figure import Figure
 
@@ -94,7 +95,7 @@ def radar_chart(scores: Sequence[Mapping[str, Any]], reference: Reference | None
     axes: Any = figure.subplots(subplot_kw={"projection": "polar", "theta_offset": math.pi / 2, "theta_direction": -1})
     for model in ("base", "tuned"):
         rows = [over_kinds[(model, ability)] for ability in [*abilities, abilities[0]]]
-        low, high = ([row[column] for row in rows] for column in ("interval_low", "interval_high"))
+        low, high = [row["interval_low"] for row in rows], [row["interval_high"] for row in rows]
         axes.fill_between(closed, low, high, color=_COLORS[model], alpha=0.2, linewidth=0)
         axes.plot(closed, [row["accuracy"] for row in rows], color=_COLORS[model], linewidth=2, label=model)
     if paper := reported(reference or {}, abilities):
@@ -129,8 +130,8 @@ def _words(ability: str) -> str:
 
 
 def _over_kinds(
-    scores: Sequence[Mapping[str, Any]],
-) -> tuple[dict[tuple[str, str], Mapping[str, Any]], list[str]]:
+    scores: Sequence[JudgedScore],
+) -> tuple[dict[tuple[str, str], JudgedScore], list[str]]:
     """The rows over all question kinds, by model and ability, and the abilities with the total last."""
     rows = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
     # Answers that a judge has yet to grade leave a model without a score.

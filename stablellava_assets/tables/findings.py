@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict
 
 import pyarrow as pa
 
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.table import rows_of
 
 REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
 """Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not. ``overruled``: a person kept the pair."""
@@ -25,36 +25,53 @@ FINDINGS = pa.list_(
     )
 )
 
+
+class StoredFinding(TypedDict):
+    """A finding as a row stores it; ``pair_id`` is the pair that this one repeats, if that is the finding."""
+
+    rule: str
+    outcome: str
+    explanation: str
+    pair_id: str | None
+
+
 EARLIER_COLUMNS = ("reasons", "explanations", "notes", "nearest_pair_id")
 """Columns in which earlier versions kept findings."""
 
 
-def finding(rule: str, outcome: str, explanation: str, pair_id: str | None = None) -> Row:
+class _EarlierRow(TypedDict):
+    reasons: list[str]
+    explanations: list[str]
+    notes: list[str]
+    nearest_pair_id: str | None
+
+
+def finding(rule: str, outcome: str, explanation: str, pair_id: str | None = None) -> StoredFinding:
     """One finding as a row stores it."""
     return {"rule": rule, "outcome": outcome, "explanation": explanation, "pair_id": pair_id}
 
 
-def rules_with(outcome: str, findings: Iterable[Mapping[str, Any]]) -> list[str]:
+def rules_with(outcome: str, findings: Iterable[StoredFinding]) -> list[str]:
     """The rules whose finding has this outcome, in the order of the filters."""
     return [found["rule"] for found in findings if found["outcome"] == outcome]
 
 
-def is_rejected(findings: Iterable[Mapping[str, Any]]) -> bool:
+def is_rejected(findings: Iterable[StoredFinding]) -> bool:
     """Whether any finding rejects the pair."""
     return any(found["outcome"] == REJECTS for found in findings)
 
 
-def label_of(found: Mapping[str, Any]) -> str:
+def label_of(found: StoredFinding) -> str:
     """The finding's rule as people see it listed: ``overruled RULE`` where a person decided otherwise."""
-    return f"{OVERRULED} {found['rule']}" if found["outcome"] == OVERRULED else str(found["rule"])
+    return f"{OVERRULED} {found['rule']}" if found["outcome"] == OVERRULED else found["rule"]
 
 
-def findings_of_earlier_columns(data: pa.Table) -> pa.Array:
+def findings_of_earlier_columns(data: pa.Table) -> pa.Array[Any]:
     """The findings of rows that an earlier version wrote; ``data`` has at least :data:`EARLIER_COLUMNS`.
 
     Such a row names one other pair, which belongs to the first finding that compares pairs.
     """
-    rows = data.select(EARLIER_COLUMNS).to_pylist()
+    rows = rows_of(_EarlierRow, data.select(EARLIER_COLUMNS))
     return pa.array([_findings_of_earlier_row(**row) for row in rows], FINDINGS)
 
 
@@ -72,7 +89,7 @@ _COMPARES = {
 
 def _findings_of_earlier_row(
     reasons: Sequence[str], explanations: Sequence[str], notes: Sequence[str], nearest_pair_id: str | None
-) -> list[Row]:
+) -> list[StoredFinding]:
     rejecting = zip(reasons, explanations, strict=True)
     found = [finding(rule, REJECTS, explanation) for rule, explanation in rejecting]
     for note in notes:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 OptionT = TypeVar("OptionT")
 
 
-def content_key(*parts: Any) -> str:
+def content_key(*parts: object) -> str:
     """A 128-bit hex digest of JSON-able ``parts``; the same on every machine and Python version."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
     return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -21,12 +21,12 @@ def pairs_key(row_keys: Iterable[str]) -> str:
     return content_key("pairs", sorted(row_keys))
 
 
-def derive_seed(*parts: Any) -> int:
+def derive_seed(*parts: object) -> int:
     """A seed in [0, 2**63), derived from ``parts`` alone, so that it never depends on a batch's other rows."""
     return int(content_key("seed", *parts)[:16], 16) >> 1
 
 
-def choose(options: Sequence[OptionT], *parts: Any) -> OptionT:
+def choose(options: Sequence[OptionT], *parts: object) -> OptionT:
     """One of ``options``, by rendezvous hashing (Thaler and Ravishankar, 1996) of ``parts`` with each option.
 
     Editing one option moves only the choices that fell, or now fall, on it: the rest of a batch keeps its rows.
@@ -34,7 +34,7 @@ def choose(options: Sequence[OptionT], *parts: Any) -> OptionT:
     return ranked(options, *parts)[0]
 
 
-def ranked(options: Sequence[OptionT], *parts: Any) -> list[OptionT]:
+def ranked(options: Sequence[OptionT], *parts: object) -> list[OptionT]:
     """``options`` in the order in which :func:`choose` would take them; a stable shuffle."""
     if not options:
         raise ValueError(f"nothing to choose from for {parts!r}")
@@ -42,7 +42,7 @@ def ranked(options: Sequence[OptionT], *parts: Any) -> list[OptionT]:
     return sorted(options, key=lambda option: _weight(salt, option), reverse=True)
 
 
-def _weight(salt: str, option: Any) -> bytes:
+def _weight(salt: str, option: object) -> bytes:
     text = option if isinstance(option, str) else content_key(option)
     return hashlib.blake2b(f"{salt}{text}".encode(), digest_size=16).digest()
 

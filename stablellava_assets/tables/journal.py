@@ -6,21 +6,20 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self
 
 import pyarrow as pa
 
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.sqlite import open_sqlite
 from stablellava_assets.tables.store import Partition, StoreError
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import RowT, Table
 
 
-class RowJournal:
+class RowJournal(Generic[RowT]):
     """Rows appended as they finish, durable against the death of the process once :meth:`append` returns."""
 
-    def __init__(self, folder: Path, table: Table, partition: Partition) -> None:
+    def __init__(self, folder: Path, table: Table[RowT], partition: Partition) -> None:
         self._table = table
         # Rows of another schema cannot be taken over, so they are kept apart.
         version = content_key(str(table.schema.remove_metadata()))[:8]
@@ -40,7 +39,7 @@ class RowJournal:
     ) -> None:
         self._connection.close()
 
-    def append(self, rows: Sequence[Row]) -> pa.RecordBatch:
+    def append(self, rows: Sequence[RowT]) -> pa.RecordBatch:
         """Keep finished rows, all of them or none; returns them as Arrow data.
 
         Raises:

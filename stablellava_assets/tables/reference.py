@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from stablellava_assets.tables.schemas import TABLES
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, Table
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, AnyTable
 
 _SHORT = {
     str(IMAGE): "struct: bytes, path",
@@ -26,7 +26,7 @@ def tables_reference() -> str:
     return "\n\n".join([head, *(_section(table) for table in TABLES)])
 
 
-def _section(table: Table) -> str:
+def _section(table: AnyTable) -> str:
     partitions = ", ".join(table.partitioned_by) or "not partitioned"
     rows = [
         f"| `{column.name}` | {_type(column.type)} | {table.description_of(column.name)} |" for column in table.columns

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import pyarrow as pa
 
 from stablellava_assets.tables.pace import Pace
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import is_same, texts_of
 from stablellava_assets.tables.schemas import CAUSES, DEFERRED, FAILED, MADE, OF_SETTING
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable, RowT, Table
 
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal
 
-_ROWS_KEPT_TOGETHER = 256
+InputsT = TypeVar("InputsT", covariant=True)
+GROUP = 256
+"""Rows that go to the journal together where none waits for anything, which takes a tenth of the time."""
 
 
 @dataclass(frozen=True)
-class PlannedRow:
+class PlannedRow(Generic[InputsT]):
     """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` is what making it needs.
 
     ``settings_key`` hashes what does not shape the row and may yet make it fail; None where there is no such thing.
@@ -29,13 +32,15 @@ class PlannedRow:
 
     row_id: str
     row_key: str
-    inputs: Mapping[str, Any]
+    inputs: InputsT
     settings_key: str | None = None
 
 
-Make = Callable[[Sequence[PlannedRow]], Iterable[Row]]
-"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished, or
-returns a list where no row waits for anything.
+AnyPlanned = PlannedRow[Any]
+"""A planned row of whichever author or painter; its inputs are read by the one that planned it."""
+
+Make = Callable[[Sequence[PlannedRow[InputsT]]], Iterable[RowT]]
+"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished.
 
 A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` where that is not
 the first of its ``CAUSES``; an exception is a fault of the whole stage.
@@ -80,13 +85,14 @@ class Refreshed:
 
 
 def refresh(
-    table: Table,
-    planned: Sequence[PlannedRow],
+    table: Table[RowT],
+    planned: Sequence[PlannedRow[InputsT]],
     previous: pa.Table | None,
-    journal: RowJournal,
-    make: Make,
+    journal: RowJournal[RowT],
+    make: Make[InputsT, RowT],
     run_id: str,
     report: Callable[[str], None],
+    group: int = 1,
 ) -> Refreshed:
     """Bring a partition up to date with its plan.
 
@@ -98,6 +104,7 @@ def refresh(
         make: makes the rows that are missing.
         run_id: recorded in the rows this call makes.
         report: receives a progress line every few seconds.
+        group: how many finished rows go to the journal at once; more than one only where none waits for anything (:data:`GROUP`).
 
     Raises:
         ValueError: ``make`` left out a row, or made one that was not asked for.
@@ -110,15 +117,15 @@ def refresh(
     known = at | resumed_at
 
     missing = [row for row in planned if (row.row_id, row.row_key) not in known]
-    made = _make_missing(table, missing, journal, make, run_id, report)
+    made = _make_missing(table, missing, journal, make, run_id, report, group)
     everything = pa.concat_tables([published, finished, made])
     offset = published.num_rows + finished.num_rows
     keys = [(row.row_id, row.row_key) for row in planned]
-    new_ids = zip(made.column(table.row_id).to_pylist(), made.column("row_key").to_pylist(), strict=True)
+    new_ids = zip(texts_of(made, table.row_id), texts_of(made, "row_key"), strict=True)
     known |= {key: offset + index for index, key in enumerate(new_ids)}
 
     data = everything.take(pa.array([known[key] for key in keys], pa.int64()))
-    statuses = data.column("status").to_pylist()
+    statuses = texts_of(data, "status")
     return Refreshed(
         data=data,
         reused=sum(key in at for key in keys),
@@ -126,11 +133,11 @@ def refresh(
         computed=made.num_rows,
         failed=statuses.count(FAILED),
         deferred=statuses.count(DEFERRED),
-        unchanged=previous is not None and data.equals(previous),
+        unchanged=is_same(data, previous),
     )
 
 
-def _index(table: Table, data: pa.Table, planned: Sequence[PlannedRow]) -> dict[tuple[str, str], int]:
+def _index(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> dict[tuple[str, str], int]:
     """Where the rows that need not be made again stand, by (id, key)."""
     settings = {(row.row_id, row.row_key): row.settings_key for row in planned}
     blame = ("fault", "settings_key") if table.tells_faults else ()
@@ -143,7 +150,7 @@ def _index(table: Table, data: pa.Table, planned: Sequence[PlannedRow]) -> dict[
     }
 
 
-def _blame(table: Table, row: Row, settings_key: str | None) -> None:
+def _blame(table: AnyTable, row: dict[str, Any], settings_key: str | None) -> None:
     """Fill in whose fault it is that a row is not made, and the settings to blame."""
     if table.tells_faults:
         causes = CAUSES.get(row["status"], (None,))
@@ -152,20 +159,22 @@ def _blame(table: Table, row: Row, settings_key: str | None) -> None:
 
 
 def _make_missing(
-    table: Table,
-    missing: Sequence[PlannedRow],
-    journal: RowJournal,
-    make: Make,
+    table: Table[RowT],
+    missing: Sequence[PlannedRow[InputsT]],
+    journal: RowJournal[RowT],
+    make: Make[InputsT, RowT],
     run_id: str,
     report: Callable[[str], None],
+    group: int,
 ) -> pa.Table:
     wanted = {row.row_id: row for row in missing}
     if len(wanted) != len(missing):
         raise ValueError(f"{table.name}: the plan holds an id twice")
     made: list[pa.RecordBatch] = []
     started, pace = time.monotonic(), Pace()
-    for rows in _finished_together(make(missing)) if missing else ():
-        for row in rows:
+    for rows in _grouped(make(missing), group) if missing else ():
+        # Which columns tell these things is known of the table, not of the type of its rows.
+        for row in cast("list[dict[str, Any]]", rows):
             asked_for = wanted.pop(row[table.row_id], None)
             if asked_for is None or asked_for.row_key != row["row_key"]:
                 raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
@@ -180,11 +189,7 @@ def _make_missing(
     return pa.Table.from_batches(made, table.schema)
 
 
-def _finished_together(made: Iterable[Row]) -> Iterator[Sequence[Row]]:
-    """The rows of a list in groups, which takes a tenth of the time; those of an iterator, which may wait, one by one."""
-    if isinstance(made, list):
-        for start in range(0, len(made), _ROWS_KEPT_TOGETHER):
-            yield made[start : start + _ROWS_KEPT_TOGETHER]
-    else:
-        for row in made:
-            yield [row]
+def _grouped(made: Iterable[RowT], size: int) -> Iterator[list[RowT]]:
+    rows = iter(made)
+    while group := list(islice(rows, size)):
+        yield group

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pyarrow as pa
 
 from stablellava_assets.tables.findings import EARLIER_COLUMNS, FINDINGS, findings_of_earlier_columns
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, Table, Upgrade, column
+from stablellava_assets.tables.pair_rows import AlignmentScore, BatchPlanRow, Dialogue, ImageRow, PromptSpec, Verdict
+from stablellava_assets.tables.score_rows import (
+    AbilityAnswer,
+    AbilityScore,
+    AnswerJudgement,
+    BenchmarkItem,
+    Checkpoint,
+)
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, AnyTable, Table, Upgrade, column
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
@@ -77,6 +85,7 @@ _ASKED = (
 
 PROMPT_SPECS = Table(
     "prompt_specs",
+    PromptSpec,
     "Text-to-image prompts, one row per prompt, with the facts that its image must show.",
     "spec_id",
     ("ability", "batch"),
@@ -84,9 +93,11 @@ PROMPT_SPECS = Table(
         column("spec_id", pa.string(), "Content hash of ability, batch, position and author."),
         _ABILITY,
         _BATCH,
-        column("prompt", pa.string(), "Comma-separated keywords, the subject first in double brackets."),
+        column(
+            "prompt", pa.string(), "Comma-separated keywords, the subject first in double brackets; null when not made."
+        ),
         column("negative_prompt", pa.string(), "What the image should not show."),
-        column("subject", pa.string(), "The bracketed subject."),
+        column("subject", pa.string(), "The bracketed subject; null when not made."),
         column("keywords", STRINGS, "The keywords after the subject, in order."),
         column(
             "facts",
@@ -111,6 +122,7 @@ PROMPT_SPECS = Table(
 
 IMAGES = Table(
     "images",
+    ImageRow,
     "One image per prompt, in the layout that Hugging Face datasets displays as images.",
     "image_id",
     ("ability", "batch"),
@@ -120,8 +132,8 @@ IMAGES = Table(
         _ABILITY,
         _BATCH,
         column("image", IMAGE, "The encoded image and its file name; null when not made."),
-        column("width", pa.int32(), "Width in pixels."),
-        column("height", pa.int32(), "Height in pixels."),
+        column("width", pa.int32(), "Width in pixels; null when not made."),
+        column("height", pa.int32(), "Height in pixels; null when not made."),
         column(
             "software",
             pa.string(),
@@ -137,9 +149,13 @@ IMAGES = Table(
             "Sampler of the denoising steps, by its name in diffusers; null if the painter has none.",
         ),
         column("negative_prompt", pa.string(), "Negative prompt of the image; null if the painter takes none."),
-        column("seed", pa.int64(), "Seed the image was made with."),
-        column("sha256", pa.string(), "SHA-256 of the encoded image, hex."),
-        column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; similar images differ in few bits."),
+        column("seed", pa.int64(), "Seed the image was made with; null if the painter takes none."),
+        column("sha256", pa.string(), "SHA-256 of the encoded image, hex; null when not made."),
+        column(
+            "perceptual_hash",
+            pa.string(),
+            "Perceptual hash of the image, hex; similar images differ in few bits. Null when not made.",
+        ),
         column("ignored_keywords", STRINGS, "Prompt keywords that the painter ignored."),
         column(
             "digital_source_type",
@@ -162,6 +178,7 @@ IMAGES = Table(
 
 DIALOGUES = Table(
     "dialogues",
+    Dialogue,
     "Conversations about images in LLaVA's layout, one row per conversation.",
     "pair_id",
     ("ability", "batch"),
@@ -221,7 +238,7 @@ _VERDICT_COLUMNS = (
     column(
         "image_spread",
         pa.float64(),
-        "Standard deviation of the image's grey values (0 to 255); 0 is a blank image.",
+        "Standard deviation of the image's grey values (0 to 255); 0 is a blank image. Null if it cannot be decoded.",
     ),
     column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
     column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
@@ -232,6 +249,7 @@ _VERDICT_UPGRADES = (Upgrade("findings", EARLIER_COLUMNS, findings_of_earlier_co
 
 FILTERED_PAIRS = Table(
     "filtered_pairs",
+    Verdict,
     "Pairs that passed every filter, with their measurements, one row per pair.",
     "pair_id",
     ("ability", "batch"),
@@ -241,6 +259,7 @@ FILTERED_PAIRS = Table(
 
 REJECTED_PAIRS = Table(
     "rejected_pairs",
+    Verdict,
     "Pairs that at least one filter rejected, with every reason, one row per pair.",
     "pair_id",
     ("ability", "batch"),
@@ -250,6 +269,7 @@ REJECTED_PAIRS = Table(
 
 ALIGNMENT_SCORES = Table(
     "alignment_scores",
+    AlignmentScore,
     "How well an image shows what its prompt asks for: one row per image, scorer and claim; empty until "
     "filters.alignment is set.",
     "score_id",
@@ -283,6 +303,7 @@ ALIGNMENT_SCORES = Table(
 
 ABILITY_BENCHMARK = Table(
     "ability_benchmark",
+    BenchmarkItem,
     "Held-out benchmark questions, one row per question about one image, with the keywords that count as right.",
     "item_id",
     ("ability",),
@@ -296,8 +317,8 @@ ABILITY_BENCHMARK = Table(
             pa.string(),
             "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
         ),
-        column("image", IMAGE, "The encoded image."),
-        column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex."),
+        column("image", IMAGE, "The encoded image; null when not made."),
+        column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; null when not made."),
         column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
         column("question", pa.string(), "The question, in a wording that training never uses."),
         column(
@@ -313,6 +334,7 @@ ABILITY_BENCHMARK = Table(
 
 LLAVA_CHECKPOINT = Table(
     "llava_checkpoint",
+    Checkpoint,
     "Tuned models, one row per model, the current one last: location, data, settings and loss.",
     "checkpoint_id",
     (),
@@ -338,6 +360,7 @@ LLAVA_CHECKPOINT = Table(
 
 ABILITY_ANSWERS = Table(
     "ability_answers",
+    AbilityAnswer,
     "Answers to benchmark questions, one row per model and question, so that every score can be traced.",
     "answer_id",
     ("checkpoint_id",),
@@ -370,6 +393,7 @@ ABILITY_ANSWERS = Table(
 
 ANSWER_JUDGEMENTS = Table(
     "answer_judgements",
+    AnswerJudgement,
     "Grades given by a chat model, one row per answer; empty until benchmark.judge is set.",
     "judgement_id",
     ("checkpoint_id",),
@@ -396,6 +420,7 @@ ANSWER_JUDGEMENTS = Table(
 
 ABILITY_SCORES = Table(
     "ability_scores",
+    AbilityScore,
     "Accuracy of the base and the tuned model, one row per model, ability and question kind.",
     "score_id",
     ("checkpoint_id",),
@@ -418,7 +443,8 @@ ABILITY_SCORES = Table(
         column(
             "p_value",
             pa.float64(),
-            "Exact McNemar test of base against tuned over the same items; over images if some have several questions.",
+            "Exact McNemar test of base against tuned over the same items; over images if some have several questions. "
+            "Null if there are none.",
         ),
         column(
             "difference",
@@ -464,6 +490,7 @@ ABILITY_SCORES = Table(
 
 BATCH_PLANS = Table(
     "batch_plans",
+    BatchPlanRow,
     "Planned prompts, one row per ability and batch, recorded when the batch is first requested; only with planning.",
     "plan_id",
     ("batch",),
@@ -505,7 +532,7 @@ BATCH_PLANS = Table(
     added=frozenset({"benchmark", "least", "most", "begun"}),
 )
 
-TABLES: tuple[Table, ...] = (
+TABLES: tuple[AnyTable, ...] = (
     PROMPT_SPECS,
     IMAGES,
     DIALOGUES,

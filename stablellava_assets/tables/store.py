@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, said_by_the_system
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 Partition = tuple[str, ...]
 """Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""
@@ -57,16 +57,16 @@ class ParquetStore:
         """Where the tables lie, from whatever folder it is asked."""
         return str(self._fs.unstrip_protocol(self._root))
 
-    def path(self, table: Table, partition: Partition) -> str:
+    def path(self, table: AnyTable, partition: Partition) -> str:
         """Where a partition lies or would lie."""
         return "/".join([self._root, table.name, *_folders(table, partition), _FILE])
 
-    def glob(self, table: Table) -> str:
+    def glob(self, table: AnyTable) -> str:
         """A pattern that matches the published files of a table and nothing unfinished."""
         columns = (f"{column}=*" for column in table.partitioned_by)
         return "/".join([glob.escape(self._root), table.name, *columns, _FILE])
 
-    def files(self, table: Table) -> list[str]:
+    def files(self, table: AnyTable) -> list[str]:
         """The published files of a table, in the order of their partitions.
 
         Raises:
@@ -74,7 +74,7 @@ class ParquetStore:
         """
         return [self.path(table, partition) for partition in self.partitions(table)]
 
-    def partitions(self, table: Table) -> list[Partition]:
+    def partitions(self, table: AnyTable) -> list[Partition]:
         """The published partitions, sorted; what else lies in the table's folder is left out, with a warning.
 
         Raises:
@@ -90,7 +90,7 @@ class ParquetStore:
                 self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
         return sorted(found)
 
-    def _folders_with_rows(self, table: Table) -> list[tuple[str, ...]]:
+    def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
         """The names of the folders below a table's that hold rows."""
         top = f"{self._root}/{table.name}"
         try:
@@ -131,15 +131,15 @@ class ParquetStore:
             self._left_out.add(path)
             _LOG.warning("%s is left out: it is a copy that a sync program or somebody made, %s; delete it", path, why)
 
-    def holds(self, table: Table, partition: Partition) -> bool:
+    def holds(self, table: AnyTable, partition: Partition) -> bool:
         """Whether the partition was published."""
         return bool(self._fs.exists(self.path(table, partition)))
 
-    def version(self, table: Table, partition: Partition) -> str:
+    def version(self, table: AnyTable, partition: Partition) -> str:
         """A token that changes whenever the partition is published anew."""
         return str(self._fs.ukey(self.path(table, partition)))
 
-    def read(self, table: Table, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
+    def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of a partition; None where it was never published.
 
         Raises:
@@ -172,7 +172,7 @@ class ParquetStore:
         return data
 
     def read_all(
-        self, table: Table, partitions: Iterable[Partition] | None = None, columns: Sequence[str] | None = None
+        self, table: AnyTable, partitions: Iterable[Partition] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """The rows of the given partitions (all published ones unless given), in their order."""
         chosen = self.partitions(table) if partitions is None else list(partitions)
@@ -180,7 +180,7 @@ class ParquetStore:
         schema = table.schema if columns is None else pa.schema([table.schema.field(name) for name in columns])
         return pa.concat_tables(read) if read else schema.empty_table()
 
-    def publish(self, table: Table, partition: Partition, data: pa.Table) -> str:
+    def publish(self, table: AnyTable, partition: Partition, data: pa.Table) -> str:
         """Write a partition in one move; readers see the old rows or the new ones, never a part. Returns the path.
 
         Raises:
@@ -207,7 +207,7 @@ class ParquetStore:
         return path
 
 
-def _folders(table: Table, partition: Partition) -> list[str]:
+def _folders(table: AnyTable, partition: Partition) -> list[str]:
     if len(partition) != len(table.partitioned_by):
         raise ValueError(f"{table.name} is partitioned by {table.partitioned_by}, not {partition}")
     return [f"{column}={value}" for column, value in zip(table.partitioned_by, partition, strict=True)]

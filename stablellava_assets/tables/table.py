@@ -1,4 +1,4 @@
-"""What a table is: columns that say what they mean, and how rows become Arrow data of them."""
+"""What a table is: columns that say what they mean, and how rows become Arrow data of them and come of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import pyarrow as pa
 
@@ -15,24 +15,30 @@ CONVERSATIONS = pa.list_(pa.struct([pa.field("from", pa.string()), pa.field("val
 FACTS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("value", pa.string())]))
 STRINGS = pa.list_(pa.string())
 
+RowT = TypeVar("RowT", bound=Mapping[str, object])
+
 
 class Upgrade(NamedTuple):
     """A column that earlier versions kept otherwise: the columns they had instead, and what makes it of them."""
 
     column: str
     earlier: tuple[str, ...]
-    convert: Callable[[pa.Table], pa.Array]
+    convert: Callable[[pa.Table], pa.Array[Any]]
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table: its columns, the column that identifies a row, and the columns whose values name a partition."""
+class Table(Generic[RowT]):
+    """A table: its columns, the column that identifies a row, and the columns whose values name a partition.
+
+    ``row_type`` is a TypedDict of the same columns.
+    """
 
     name: str
+    row_type: type[RowT]
     description: str
     row_id: str
     partitioned_by: tuple[str, ...]
-    columns: tuple[pa.Field, ...]
+    columns: tuple[pa.Field[Any], ...]
     added: frozenset[str] = frozenset()
     """Columns that files of earlier versions lack; they are read as null there."""
     optional: frozenset[str] = frozenset()
@@ -77,7 +83,11 @@ class Table:
             data = data.append_column(self.schema.field(name), pa.nulls(data.num_rows, self.schema.field(name).type))
         return data.select([name for name in names if name in data.column_names])
 
-    def from_rows(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    def rows(self, data: pa.Table) -> list[RowT]:
+        """The rows of an Arrow table that has every column of this one."""
+        return rows_of(self.row_type, data)
+
+    def from_rows(self, rows: Sequence[RowT]) -> pa.Table:
         """Rows as an Arrow table of this schema.
 
         Raises:
@@ -86,12 +96,12 @@ class Table:
         self._check(rows)
         return pa.Table.from_pylist(rows, schema=self.schema)
 
-    def batch_from_rows(self, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+    def batch_from_rows(self, rows: Sequence[RowT]) -> pa.RecordBatch:
         """A few rows as one record batch, in less than half of a table's time. Raises as :meth:`from_rows` does."""
         self._check(rows)
         return pa.RecordBatch.from_pylist(rows, schema=self.schema)
 
-    def _check(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _check(self, rows: Sequence[RowT]) -> None:
         known = set(self.schema.names)
         needed = known - self.optional
         for row in rows:
@@ -100,6 +110,20 @@ class Table:
                     f"{self.name}: row {row.get(self.row_id)!r}: missing {sorted(needed - row.keys())}, "
                     f"unknown {sorted(row.keys() - known)}"
                 )
+
+
+AnyTable = Table[Any]
+"""Any table, where its rows are of no account."""
+
+
+def rows_of(kind: type[RowT], data: pa.Table) -> list[RowT]:
+    """The rows of Arrow data that has the columns of ``kind``, a TypedDict."""
+    return cast("list[RowT]", data.to_pylist())
+
+
+def columns_of(kind: type[Mapping[str, object]]) -> list[str]:
+    """The columns that ``kind``, a TypedDict, is a row of."""
+    return list(kind.__annotations__)
 
 
 def _feature(kind: pa.DataType) -> Any:
@@ -114,6 +138,6 @@ def _feature(kind: pa.DataType) -> Any:
     return {"dtype": names.get(kind, str(kind)), "_type": "Value"}
 
 
-def column(name: str, kind: pa.DataType, description: str) -> pa.Field:
+def column(name: str, kind: pa.DataType, description: str) -> pa.Field[Any]:
     """A column and what it means."""
     return pa.field(name, kind, metadata={"description": description})

@@ -15,7 +15,7 @@ from filelock import FileLock
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, Table
+from stablellava_assets.tables.table import IMAGE, AnyTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,7 +63,7 @@ class Warehouse:
         """Where the file lies or will lie."""
         return self._path
 
-    def sync(self, tables: Sequence[Table] = TABLES) -> dict[str, int]:
+    def sync(self, tables: Sequence[AnyTable] = TABLES) -> dict[str, int]:
         """Copy every partition that is newer in the store, and forget those that are gone.
 
         Whatever an interrupted run left out is made good by the next call, and so is what could not be copied since somebody
@@ -188,7 +188,7 @@ class Warehouse:
             )
             yield connection
 
-    def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: AnyTable) -> int:
         plain = _plain_columns(table)
         in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
         ledger = connection.execute(
@@ -209,7 +209,7 @@ class Warehouse:
     @staticmethod
     def _replace(
         connection: duckdb.DuckDBPyConnection,
-        table: Table,
+        table: AnyTable,
         partition: Partition,
         data: pa.Table | None,
         version: str | None,
@@ -224,7 +224,7 @@ class Warehouse:
             connection.execute(f"INSERT INTO {_LEDGER} VALUES (?, ?, ?)", [table.name, key, version])
 
     def _show_pictures(
-        self, connection: duckdb.DuckDBPyConnection, table: Table, partitions: Iterable[Partition]
+        self, connection: duckdb.DuckDBPyConnection, table: AnyTable, partitions: Iterable[Partition]
     ) -> None:
         # Each file by its name: a pattern would find copies as well. DuckDB takes a name for a pattern all the same.
         names = (glob.escape(self._store.path(table, partition)).replace("'", "''") for partition in partitions)
@@ -247,7 +247,7 @@ def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
     return table.rename_columns(names)
 
 
-def _make_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _make_table(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> None:
     plain = _plain_columns(table)
     connection.register("incoming", table.schema.empty_table().select(plain))
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
@@ -257,5 +257,5 @@ def _make_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
 
 
-def _plain_columns(table: Table) -> list[str]:
+def _plain_columns(table: AnyTable) -> list[str]:
     return [column.name for column in table.columns if column.type != IMAGE]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TypedDict
 
 IMAGE_MARK = "<image>"
 HUMAN, GPT = "human", "gpt"
 CHAT_ROLES = {HUMAN: "user", GPT: "assistant"}
 """The roles of chat templates, by LLaVA's speakers."""
 
-Turns = Sequence[Mapping[str, str]]
-"""Turns as rows hold them: ``from`` and ``value``."""
+Turn = TypedDict("Turn", {"from": str, "value": str})
+"""One message as rows hold it; ``from`` is human or gpt."""
 
 
-def exchange(question: str, answer: str) -> list[dict[str, str]]:
+def exchange(question: str, answer: str) -> list[Turn]:
     """The two turns of one question."""
     return [{"from": HUMAN, "value": question}, {"from": GPT, "value": answer}]
 
@@ -28,21 +29,21 @@ def without_marks(text: str) -> str:
     return text.replace(IMAGE_MARK, "").strip()
 
 
-def speakers_of(turns: Turns) -> list[str]:
+def speakers_of(turns: Sequence[Turn]) -> list[str]:
     """Who speaks, turn by turn."""
     return [turn["from"] for turn in turns]
 
 
-def alternate(turns: Turns) -> bool:
+def alternate(turns: Sequence[Turn]) -> bool:
     """Whether there are turns, the human begins, and every question has its answer."""
     return bool(turns) and speakers_of(turns) == [HUMAN, GPT] * (len(turns) // 2)
 
 
-def marks_of(turns: Turns) -> list[int]:
+def marks_of(turns: Sequence[Turn]) -> list[int]:
     """The number of image marks in every turn."""
     return [turn["value"].count(IMAGE_MARK) for turn in turns]
 
 
-def said_by(speaker: str, turns: Turns) -> list[str]:
+def said_by(speaker: str, turns: Sequence[Turn]) -> list[str]:
     """What one speaker says, turn by turn."""
     return [turn["value"] for turn in turns if turn["from"] == speaker]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from stablellava_assets.text.conversations import (
     CHAT_ROLES,
     IMAGE_MARK,
+    Turn,
     alternate,
     marks_of,
     speakers_of,
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 
+class Part(TypedDict):
+    """A part of a chat message: a picture, or a text."""
+
+    type: str
+    text: NotRequired[str]
+
+
+class ChatMessage(TypedDict):
+    """A message as chat templates take it."""
+
+    role: str
+    content: list[Part]
+
+
 @dataclass(frozen=True)
 class TokenizedRow:
     """One conversation; the picture is spelled out as one token a vision token. Labels are -100 where nothing is learned."""
@@ -31,7 +46,7 @@ class TokenizedRow:
     labels: list[int]
 
 
-def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
     """LLaVA's turns as chat messages; the picture goes before the first question, as LLaVA's own training does it.
 
     Raises:
@@ -42,7 +57,7 @@ def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any
     marks = sum(marks_of(conversation))
     if marks != 1 or IMAGE_MARK not in conversation[0]["value"]:
         raise ValueError(f"the first question must hold the conversation's only {IMAGE_MARK}; there are {marks}")
-    messages: list[dict[str, Any]] = []
+    messages: list[ChatMessage] = []
     for turn in conversation:
         text = without_marks(turn["value"])
         if not text:
@@ -53,7 +68,7 @@ def messages_of(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, Any
 
 
 def tokenize(
-    dialogues: Sequence[list[dict[str, Any]]], processor: ProcessorMixin, vision_tokens: int
+    dialogues: Sequence[list[ChatMessage]], processor: ProcessorMixin, vision_tokens: int
 ) -> list[TokenizedRow]:
     """Tokens and labels of each dialogue (see :func:`messages_of`); learned are the answers with their end token."""
     rendered = list(_render(dialogues, processor))
@@ -73,7 +88,7 @@ def tokenize(
 
 
 def _render(
-    dialogues: Sequence[list[dict[str, Any]]], processor: ProcessorMixin
+    dialogues: Sequence[list[ChatMessage]], processor: ProcessorMixin
 ) -> Iterator[tuple[str, list[tuple[int, int]]]]:
     """Each conversation's text, and where in it the answers stand: from after the generation prompt to the turn's end."""
     asked = [messages[:turn] for messages in dialogues for turn in range(1, len(messages), 2)]

@@ -11,9 +11,9 @@ from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.released.author import ReleasedAuthor
 from stablellava_assets.authors.released.rows import ReleasedDataError
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DIALOGUES, MADE, PROMPT_SPECS
 from stablellava_assets_tests.authors.conftest import Counts
+from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()
 ANIMAL = CATALOG["animal"]
@@ -58,7 +58,7 @@ def test_every_row_of_every_file_becomes_a_spec_and_every_good_one_a_pair(releas
         pairs = list(author.write_dialogues(author.plan_dialogues(ability, [painted(spec) for spec in made])))
         answers = [row["answer"] for row, spec in zip(source, specs, strict=True) if spec["status"] == MADE]
         assert [pair["conversations"][1]["value"] for pair in pairs] == answers
-        PROMPT_SPECS.from_rows([{**spec, "run_id": "run"} for spec in specs])
+        PROMPT_SPECS.from_rows([but(spec, run_id="run") for spec in specs])
         DIALOGUES.from_rows([{**pair, "run_id": "run"} for pair in pairs])
         ids += [spec["spec_id"] for spec in specs]
     assert len(set(ids)) == len(ids)

@@ -10,7 +10,7 @@ from dagster import DagsterRunStatus
 
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.automation.daemon import (
     SCHEDULE,
     SENSOR,
@@ -38,7 +38,7 @@ def watched(seed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
         yield project
 
 
-def versions(project: Project, table: Table) -> dict[Partition, str]:
+def versions(project: Project, table: AnyTable) -> dict[Partition, str]:
     store = project.workspace.store
     return {partition: store.version(table, partition) for partition in store.partitions(table)}
 

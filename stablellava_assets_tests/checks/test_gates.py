@@ -23,25 +23,26 @@ from stablellava_assets.tables.schemas import (
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
 from stablellava_assets_tests.published_pairs import ANIMALS
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import spec
 from stablellava_assets_tests.verdicts import found
 
 
-def judge(rows: list[dict[str, Any]], **settings: Any) -> dict[str, bool]:
-    data = PROMPT_SPECS.from_rows([{**row, "run_id": "run"} for row in rows])
+def judge(rows: list[Row], **settings: Any) -> dict[str, bool]:
+    data = PROMPT_SPECS.from_rows([but(row, run_id="run") for row in rows])
     return {result.gate: result.passed for result in validate(prompt_specs.SUITE, data, GateSettings(**settings))}
 
 
-def failed_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+def failed_gates(rows: list[Row], **settings: Any) -> set[str]:
     return {gate for gate, passed in judge(rows, **settings).items() if not passed}
 
 
-def specs(count: int) -> list[dict[str, Any]]:
+def specs(count: int) -> list[Row]:
     """Good rows about ten subjects in turn."""
     return [{**spec(index), "subject": ANIMALS[index % 10]} for index in range(count)]
 
 
-def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs it?") -> dict[str, Any]:
+def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs it?") -> Row:
     return {
         "pair_id": str(index),
         "ability": "animal",
@@ -64,7 +65,7 @@ def dialogue(index: int, kind: str, expected: str, question: str = "<image>\nIs 
     }
 
 
-def failed_dialogue_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+def failed_dialogue_gates(rows: list[Row], **settings: Any) -> set[str]:
     results = validate(dialogues.SUITE, DIALOGUES.from_rows(rows), GateSettings(**settings))
     return {result.gate for result in results if not result.passed}
 
@@ -87,7 +88,7 @@ def test_too_many_failed_rows_are_refused_unless_the_profile_allows_them() -> No
     assert failed_gates(rows, min_made_prompts=0.5) == set()
 
 
-def waiting(index: int) -> dict[str, Any]:
+def waiting(index: int) -> Row:
     return {**spec(index, status=DEFERRED), "reason": "any words", "fault": OF_BUDGET}
 
 
@@ -145,7 +146,7 @@ def test_the_vendi_score_is_the_effective_number_of_different_prompts() -> None:
 
 
 def test_a_batch_that_collapses_into_few_prompts_is_refused() -> None:
-    def rows(prompts: list[str]) -> list[dict[str, Any]]:
+    def rows(prompts: list[str]) -> list[Row]:
         return [{**spec(n, prompt=prompt), "subject": f"subject {n % 10}"} for n, prompt in enumerate(prompts)]
 
     assert failed_gates(rows(prompts_of(11, 13))) == set()
@@ -154,7 +155,7 @@ def test_a_batch_that_collapses_into_few_prompts_is_refused() -> None:
     assert failed_gates(rows(prompts_of(1, 1))) == {"prompts_are_diverse"}
 
 
-def asked(kinds: str) -> list[dict[str, Any]]:
+def asked(kinds: str) -> list[Row]:
     """Conversations: w what, y yes, n no."""
     of = {"w": ("what", "koala"), "y": ("yes_no", "yes"), "n": ("yes_no", "no")}
     return [dialogue(index, *of[kind]) for index, kind in enumerate(kinds)]
@@ -176,7 +177,7 @@ def test_answers_that_are_all_of_one_length_are_refused() -> None:
     assert failed_dialogue_gates(rows, min_answer_length_spread=0) == set()
 
 
-def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **values: Any) -> dict[str, Any]:
+def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **values: Any) -> Row:
     prompt = f"((subject {index % 11})), scene {index % 13}, 8k"
     row = {**dict.fromkeys(FILTERED_PAIRS.schema.names), **dialogue(index, "what", "koala")}
     return {name: row[name] for name in FILTERED_PAIRS.schema.names} | {
@@ -187,7 +188,7 @@ def verdict(index: int, *, hedged: bool = False, rejected: bool = False, **value
     }
 
 
-def failed_pair_gates(rows: list[dict[str, Any]], **settings: Any) -> set[str]:
+def failed_pair_gates(rows: list[Row], **settings: Any) -> set[str]:
     results = validate(filtered_pairs.SUITE, FILTERED_PAIRS.from_rows(rows), GateSettings(**settings))
     return {result.gate for result in results if not result.passed}
 
@@ -244,7 +245,7 @@ def test_so_many_rows_a_gate_needs_to_tell(
 ) -> None:
     """What docs/filters.md says of small batches."""
 
-    def untold(suite: Suite, data: list[dict[str, Any]]) -> set[str]:
+    def untold(suite: Suite, data: list[Row]) -> set[str]:
         results = validate(suite, suite.table.from_rows(data), GateSettings())
         return {result.gate for result in results if result.observed == "too few rows to tell"}
 
@@ -256,7 +257,7 @@ def test_so_many_rows_a_gate_needs_to_tell(
 
 def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None:
     broken = Gate("broken", "Looks at no column.", "ExpectColumnValuesToBeUnique", always(column="nowhere"))
-    data = PROMPT_SPECS.from_rows([{**spec(0), "run_id": "run"}])
+    data = PROMPT_SPECS.from_rows([but(spec(0), run_id="run")])
     with pytest.raises(GateError, match="'broken' could not be evaluated"):
         validate(Suite(PROMPT_SPECS, (broken,)), data, GateSettings())
 
@@ -265,7 +266,7 @@ def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None
 def test_rows_may_share_pictures_as_far_as_the_profile_says(share: float, passed: bool) -> None:
     (row,), other = painted(painted_spec("((elephant))")), painted(painted_spec("((turtle))"))
     rows = [{**row, "image_id": str(index)} for index in range(2)] + other
-    data = IMAGES.from_rows([{**each, "run_id": "run"} for each in rows])
+    data = IMAGES.from_rows([but(each, run_id="run") for each in rows])
     results = {
         each.gate: each.passed for each in validate(images.SUITE, data, GateSettings(min_different_pictures=share))
     }
@@ -283,7 +284,7 @@ def test_rows_that_a_gate_refuses_are_named_with_what_is_wrong_in_them() -> None
 
 
 def test_what_a_gate_asks_names_its_setting() -> None:
-    data = PROMPT_SPECS.from_rows([{**spec(index), "run_id": "run"} for index in range(20)])
+    data = PROMPT_SPECS.from_rows([but(spec(index), run_id="run") for index in range(20)])
     found = {result.gate: result.told for result in validate(prompt_specs.SUITE, data, GateSettings())}
     assert "and should be at most 0.5 (" in found["no_subject_dominates"]
     assert "gates.max_top_subject_share" in found["no_subject_dominates"]

@@ -14,7 +14,7 @@ from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.defs.prompt_specs import prompt_specs
 from stablellava_assets.defs.resources import resources_of
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
@@ -26,7 +26,7 @@ ROWS, TOO_FEW = 12, 9
 class Collapsing(EmbeddedAuthor):
     """Comes back to two animals in the second batch, and in the third, of which there is too little to tell."""
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[AnyPlanned]:
         partition = f"{ability.ability}|{batch}"
         if partition in (COLLAPSED, TOO_SMALL):
             ability = Ability.model_validate({**ability.model_dump(), "subjects": ability.subjects[:2]})

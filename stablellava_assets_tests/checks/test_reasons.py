@@ -22,10 +22,11 @@ from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, OF_BUDGET, PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import spec
 
 
-def failed(index: int, reason: str, status: str = FAILED) -> dict[str, Any]:
+def failed(index: int, reason: str, status: str = FAILED) -> Row:
     return {**spec(index, status=status), "reason": reason, "run_id": "run"}
 
 
@@ -57,7 +58,7 @@ def test_a_gate_that_stops_a_stage_names_them() -> None:
 
 
 def test_a_number_is_told_with_what_it_is_held_against() -> None:
-    alike = PROMPT_SPECS.from_rows([{**spec(index), "subject": "koala", "run_id": "run"} for index in range(20)])
+    alike = PROMPT_SPECS.from_rows([but(spec(index), subject="koala", run_id="run") for index in range(20)])
     found = {result.gate: result for result in validate(prompt_specs.SUITE, alike, GateSettings())}
     assert found["no_subject_dominates"].observed == "1, and should be at most 0.5"
 
@@ -78,7 +79,7 @@ def test_numbers_are_plain(value: Any, told: str) -> None:
     assert plain(value) == told
 
 
-def tuned(*losses: float) -> dict[str, Any]:
+def tuned(*losses: float) -> Row:
     row: dict[str, Any] = {field.name: None for field in LLAVA_CHECKPOINT.columns}
     curve = [{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)]
     return {**row, "checkpoint_id": "c", "pairs": 32, "loss_curve": curve}

@@ -6,22 +6,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers
 from stablellava_assets.evaluation.suites.items import suite_item
 from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import AnyPlanned, Refreshed, refresh
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS
+from stablellava_assets.tables.score_rows import AbilityAnswer
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.tuning.tiny import COLORS, picture
 
 QUESTIONS = 40
 
 
-def planned(checkpoint: Path) -> list[PlannedRow]:
+def planned(checkpoint: Path) -> list[AnyPlanned]:
     """What the base is asked."""
     items = [
         suite_item(
@@ -35,13 +36,13 @@ def planned(checkpoint: Path) -> list[PlannedRow]:
         )
         for number in range(QUESTIONS)
     ]
-    row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
-    return [one for one in plan_answers(row, items, 4, None) if one.inputs["columns"]["model"] == "base"]
+    row: Row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
+    return [one for one in plan_answers(row, items, 4, None) if one.inputs.columns["model"] == "base"]
 
 
 def answer_all(checkpoint: Path, folder: Path) -> Refreshed:
-    def make(missing: Sequence[PlannedRow]) -> list[Row]:
-        return ask_model(checkpoint, missing, 1, 4, print)  # type: ignore[return-value]
+    def make(missing: Sequence[AnyPlanned]) -> Iterable[AbilityAnswer]:
+        return ask_model(checkpoint, missing, 1, 4, print)
 
     with RowJournal(folder, ABILITY_ANSWERS, ("c",)) as journal:
         return refresh(ABILITY_ANSWERS, planned(checkpoint), None, journal, make, "run", print)

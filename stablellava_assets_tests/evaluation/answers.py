@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from stablellava_assets_tests.tables.made_up import Row
 
 
-def answers(base: str, tuned: str, ability: str, kind: str = "what", benchmark: str = "ai") -> list[dict[str, Any]]:
+def answers(base: str, tuned: str, ability: str, kind: str = "what", benchmark: str = "ai") -> list[Row]:
     """``ability_answers`` rows, as far as scores are made of them; a 1 is a right answer."""
     return [
         {

@@ -6,9 +6,10 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from stablellava_assets.evaluation.scores.agreement import agreement
+from stablellava_assets_tests.tables.made_up import Row
 
 
-def _rows(judge: str, keywords: str) -> list[dict[str, object]]:
+def _rows(judge: str, keywords: str) -> list[Row]:
     verdicts = {"1": True, "0": False, "-": None}
     return [
         {"correct": verdicts[one], "by_keywords": verdicts[other]} for one, other in zip(judge, keywords, strict=True)

@@ -8,6 +8,7 @@ from stablellava_assets.evaluation.answers.choices import choice_question, chose
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.scores.yes_no import verdict_of
 from stablellava_assets.text.keywords import holds_keyword
+from stablellava_assets_tests.tables.made_up import Row
 
 OPTIONS = ["a cat", "a dog", "a cat tree", "houses"]
 
@@ -132,7 +133,7 @@ def test_every_rotation_offers_every_option() -> None:
     assert choice_question("What is it?", turned[1]).splitlines()[:3] == ["What is it?", "A. a dog", "B. a cat tree"]
 
 
-def _answers(model: str, item: str, rotations: str) -> list[dict[str, object]]:
+def _answers(model: str, item: str, rotations: str) -> list[Row]:
     return [
         {
             "answer_id": f"{model} {item} {rotation}",

@@ -33,6 +33,7 @@ from stablellava_assets_tests.endpoint.questions import KEY
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
 from stablellava_assets_tests.evaluation.test_photographs import LINE, write_list
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tuning.tiny import model_and_processor
 
 PHOTOGRAPHS = (
@@ -68,7 +69,7 @@ def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
 def _publish_checkpoint(workspace: Workspace) -> None:
     for name, seed in (("base", 0), ("tuned", 1)):
         save_checkpoint(*model_and_processor(seed), workspace.data / "models" / name)
-    row = {**dict.fromkeys(LLAVA_CHECKPOINT.schema.names), "checkpoint_id": "c"}
+    row: Row = {**dict.fromkeys(LLAVA_CHECKPOINT.schema.names), "checkpoint_id": "c"}
     row |= {"base_path": "models/base", "path": "models/tuned", "run_id": "run", "model": "embedded", "settings": "{}"}
     row |= {"pairs": 1, "images": 1, "parameters": 1, "loss_curve": [], "seconds": 1.0, "created_at": datetime.now(UTC)}
     workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row]))
@@ -136,7 +137,7 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
     assert by_key["mmvet", "ocr", "open"]["mean_grade"] == pytest.approx(0.7)
     assert by_key["pope", "random", "yes_no"]["n"] == 2
     assert by_key["mmbench", "attribute_recognition", "choice"]["n"] == 1
-    table = scoreboard(scores.to_pylist(), markdown=False)
+    table = scoreboard(ABILITY_SCORES.rows(scores), markdown=False)
     assert "Benchmark: real photographs (photos)" in table
     assert NO_PHOTOGRAPHS not in table
     assert metadata["ability_benchmark"]["photograph_questions"].value == 5
@@ -151,8 +152,8 @@ def test_other_keywords_are_scored_without_asking_again(project: Project) -> Non
     project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], "photographs": str(folder)}})
     _measure(project.workspace)
     said = [
-        {**row, "answer": "Crimson, I say."} if row["benchmark"] == "photos" else row
-        for row in project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
+        but(row, answer="Crimson, I say.") if row["benchmark"] == "photos" else row
+        for row in ABILITY_ANSWERS.rows(project.workspace.store.read_all(ABILITY_ANSWERS))
     ]
     project.workspace.store.publish(ABILITY_ANSWERS, ("c",), ABILITY_ANSWERS.from_rows(said))
     write_list(folder, {**LINE, "accepted": ["red", "crimson"]})
@@ -167,8 +168,8 @@ def test_other_keywords_are_scored_without_asking_again(project: Project) -> Non
 def test_another_checkpoint_of_the_same_base_asks_the_base_nothing(project: Project) -> None:
     first = _measure(project.workspace)["ability_scores"]["computed"].value
     save_checkpoint(*model_and_processor(2), project.workspace.data / "models" / "second")
-    (row,) = project.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
-    second = {**row, "checkpoint_id": "d", "path": "models/second"}
+    (row,) = LLAVA_CHECKPOINT.rows(project.workspace.store.read_all(LLAVA_CHECKPOINT))
+    second = but(row, checkpoint_id="d", path="models/second")
     project.workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row, second]))
     shutil.rmtree(project.workspace.data / "models" / "base")
     again = _measure(project.workspace)["ability_scores"]

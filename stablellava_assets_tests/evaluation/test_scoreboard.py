@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets_tests.evaluation.answers import answers
+from stablellava_assets_tests.tables.made_up import Row, but
 
 
 def test_better_stands_where_it_was_shown_and_nowhere_else() -> None:
@@ -32,13 +31,13 @@ def test_every_benchmark_has_a_table_with_the_kinds_it_asks() -> None:
 
 
 def test_scores_of_an_earlier_version_are_shown_without_a_verdict() -> None:
-    unjudged: list[dict[str, Any]] = [
+    unjudged: list[Row] = [
         {**row, "p_holm": None, "verdict": None} for row in score_answers(answers("01", "11", "animal"))
     ]
     assert "| animal | 2 | 0.500 | 1.000 |" in scoreboard(unjudged, markdown=True)
 
 
 def test_yes_no_questions_tell_how_often_yes_was_said_and_nothing() -> None:
-    rows = [{**row, "answer": "A cat."} for row in answers("0101", "1111", "animal", "yes_no")]
+    rows = [but(row, answer="A cat.") for row in answers("0101", "1111", "animal", "yes_no")]
     shown = scoreboard(score_answers(rows), markdown=True)
     assert "| all | base | 0.500 |  | 0.000 | 0.000 | 0.000 | 4 |" in shown

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets_tests.evaluation.answers import answers
+from stablellava_assets_tests.tables.made_up import Row, but
 
 
-def tuned_rows(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+def tuned_rows(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
     return {(row["ability"], row["question_kind"]): row for row in rows if row["model"] == "tuned"}
 
 
@@ -51,12 +52,12 @@ def test_a_model_that_got_worse_is_said_to_be() -> None:
 def test_nothing_is_said_where_the_models_answered_other_items() -> None:
     base_only = [row for row in answers("01", "11", "animal") if row["model"] == "base"]
     for row in score_answers(base_only):
-        assert row["p_value"] is row["p_holm"] is row["verdict"] is row["difference"] is None
+        assert [row["p_value"], row["p_holm"], row["verdict"], row["difference"]] == [None] * 4
 
 
 def test_questions_about_one_picture_are_no_independent_witnesses() -> None:
     apart = answers("0" * 6, "1" * 6, "animal")
-    shared = [{**row, "picture": "one"} for row in apart]
+    shared = [but(row, picture="one") for row in apart]
     alone, together = (tuned_rows(score_answers(rows))["animal", "all"] for rows in (apart, shared))
     assert (alone["verdict"], together["verdict"]) == ("better", "no difference shown")
     assert together["p_value"] == 1.0

@@ -15,7 +15,7 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import notes, reasons
 
 NO_BENCHMARK = BenchmarkPrints([], 2)
@@ -71,9 +71,8 @@ def candidate(
         "expected": expected,
         "row_key": content_key(name, question, answer, kind, expected),
     }
-    return Candidate(
-        dialogue, {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}, image
-    )
+    written: Row = {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}
+    return Candidate(dialogue, written, image)
 
 
 def judged(*candidates: Candidate, settings: FilterSettings | None = None) -> list[Row]:

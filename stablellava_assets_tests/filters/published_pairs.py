@@ -10,10 +10,10 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import Row, but
 
 _SCENES = ["grove", "zoo", "night sky", "waterside", "farm yard", "lava field", "market"]
 _LIGHTS = ["at dawn", "at dusk", "in fog", "dramatic lighting", "soft light", "golden hour"]
@@ -65,14 +65,14 @@ class Published:
 
     def publish(self, partition: Partition, kept: Iterable[Row]) -> None:
         ability, batch = partition
-        rows = [{**row, "ability": ability, "batch": batch, "run_id": "run"} for row in kept]
+        rows = [but(row, ability=ability, batch=batch, run_id="run") for row in kept]
         self.store.publish(FILTERED_PAIRS, partition, FILTERED_PAIRS.from_rows(rows))
 
     def paint(self, partition: Partition, candidates: Iterable[Candidate]) -> None:
         """Publish the pictures of a batch."""
         ability, batch = partition
         rest = {column.name: None for column in IMAGES.columns}
-        rows = [
+        rows: list[Row] = [
             {**rest, **pair.image, "ability": ability, "batch": batch, "status": "made", "ignored_keywords": []}
             for pair in candidates
         ]

@@ -4,6 +4,7 @@ import pytest
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.settings import DialogueRuleSettings, FilterSettings
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets_tests.filters.pairs import candidate, judged, rules_against, rules_noted
 from stablellava_assets_tests.verdicts import notes, reasons
 
@@ -58,7 +59,7 @@ def test_the_mark_may_stand_anywhere(question: str) -> None:
 
 def test_turns_alternate() -> None:
     pair = candidate()
-    turns = [*pair.dialogue["conversations"], {"from": "gpt", "value": "A koala, still."}]
+    turns: list[Turn] = [*pair.dialogue["conversations"], {"from": "gpt", "value": "A koala, still."}]
     twice = Candidate({**pair.dialogue, "conversations": turns}, pair.spec, pair.image)
     assert rules_against(twice) == [["turns_malformed"]]
 

@@ -19,6 +19,7 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import STRINGS
 from stablellava_assets.tables.warehouse import Warehouse
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.verdicts import explanations, nearest, notes, reasons
 
 PARTITION = ("animal", "0001")
@@ -34,7 +35,7 @@ REVIEWS = {"kept": Review(pair_id="kept", decision="keep", reviewer="Ada", note=
 
 def as_before(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """The rows in the columns in which earlier versions published them."""
-    data = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in rows]).drop_columns(["findings"])
+    data = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in rows]).drop_columns(["findings"])
     sentences = {"reasons": reasons, "explanations": explanations, "notes": notes}
     for name, told in sentences.items():
         data = data.append_column(name, pa.array([told(row) for row in rows], STRINGS))
@@ -70,7 +71,7 @@ def test_their_findings_are_those_of_today(tmp_path: Path) -> None:
 def test_no_pair_is_examined_again_and_a_decision_can_still_be_withdrawn(tmp_path: Path) -> None:
     store = ParquetStore(str(tmp_path))
     publish_as_before(store)
-    previous = [row for table in (FILTERED_PAIRS, REJECTED_PAIRS) for row in store.read_all(table).to_pylist()]
+    previous = [row for table in (FILTERED_PAIRS, REJECTED_PAIRS) for row in table.rows(store.read_all(table))]
     withdrawn = judge(PAIRS, [], NO_BENCHMARK, SETTINGS, previous)
     assert withdrawn.reused == len(PAIRS)
     assert by_pair(withdrawn.rows) == by_pair(judge(PAIRS, [], NO_BENCHMARK, SETTINGS).rows)

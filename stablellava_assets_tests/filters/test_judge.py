@@ -11,22 +11,25 @@ from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
+from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
+from stablellava_assets.tables.table import rows_of
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
 SETTINGS = FilterSettings()
 OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": "An owl sits on a beam."}
 
 
-def item(**values: Any) -> dict[str, Any]:
+def item(**values: Any) -> Row:
     return {"item_id": "item", "prompt": "((yak)), pass", "image": None, "perceptual_hash": None, **values}
 
 
 def test_verdicts_have_the_columns_of_both_tables() -> None:
     judged = judge([candidate("kept"), candidate("rejected", answer="")], [], NO_BENCHMARK, SETTINGS)
     for table, rows in ((FILTERED_PAIRS, judged.kept), (REJECTED_PAIRS, judged.rejected)):
-        stored = table.from_rows([{**row, "run_id": "run"} for row in rows])
+        stored = table.from_rows([but(row, run_id="run") for row in rows])
         assert stored.num_rows == 1
 
 
@@ -54,16 +57,16 @@ def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
 
 def test_later_batches_are_held_against_what_earlier_ones_kept() -> None:
     first = judge([candidate("first"), candidate("second", **OTHER)], [], NO_BENCHMARK, SETTINGS)
-    table = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in first.kept])
-    earlier = table.select(list(EARLIER_COLUMNS)).to_pylist()
+    table = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in first.kept])
+    earlier = rows_of(ComparedPair, table.select(EARLIER_COLUMNS))
     (row,) = judge([candidate("later", picture=noise_png("later"))], earlier, NO_BENCHMARK, SETTINGS).rows
     assert reasons(row) == ["repeated_prompt"]
     assert nearest(row) == "first"
 
 
-def stored(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def stored(rows: list[Row]) -> list[Row]:
     """Rows as the tables give them back."""
-    taken: list[dict[str, Any]] = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in rows]).to_pylist()
+    taken: list[Row] = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in rows]).to_pylist()
     return taken
 
 
@@ -71,7 +74,7 @@ def test_unchanged_pairs_are_not_looked_at_again() -> None:
     pairs = [candidate("first"), candidate("second", answer=" A koala may doze"), candidate("third", **OTHER)]
     before = judge(pairs, [], NO_BENCHMARK, SETTINGS)
     for pair in pairs:
-        pair.image["image"] = None
+        pair.image["image"]["bytes"] = b"not looked at"
     after = judge(pairs, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
     assert (before.reused, after.reused) == (0, 3)
     assert after.rows == before.rows

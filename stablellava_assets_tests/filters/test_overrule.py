@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stablellava_assets.filters.judge import Judged, judge
 from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
 from stablellava_assets.filters.review.reviews import Decision, Review
@@ -11,6 +9,7 @@ from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 PAIRS = [candidate("first"), candidate("second"), candidate("tram", prompt="((tram)), street", subject="tram")]
@@ -21,12 +20,12 @@ def decided(pair_id: str, decision: Decision, note: str = "") -> dict[str, Revie
     return {pair_id: Review(pair_id=pair_id, decision=decision, reviewer="Ada", note=note)}
 
 
-def verdicts(reviews: dict[str, Review], previous: list[dict[str, Any]] | None = None) -> Judged:
+def verdicts(reviews: dict[str, Review], previous: list[Row] | None = None) -> Judged:
     return judge(PAIRS, [], NO_BENCHMARK, FilterSettings(), previous or (), reviews=reviews)
 
 
-def stored(judged: Judged) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = FILTERED_PAIRS.from_rows([{**row, "run_id": "run"} for row in judged.rows]).to_pylist()
+def stored(judged: Judged) -> list[Row]:
+    rows: list[Row] = FILTERED_PAIRS.from_rows([but(row, run_id="run") for row in judged.rows]).to_pylist()
     return rows
 
 

@@ -13,13 +13,13 @@ from stablellava_assets.evaluation.suites.prints import suite_prints
 from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, Print
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_pope
 from stablellava_assets_tests.filters.pairs import candidate, noise_png
 from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 
@@ -69,7 +69,7 @@ def test_prints_cover_every_item_and_are_made_once(tmp_path: Path) -> None:
     assert [each.question for each in suite_prints(suites, kept)][2] == "Is it dark?"
 
 
-def published(project: Project, table: Table) -> list[Row]:
+def published(project: Project, table: AnyTable) -> list[Row]:
     data = project.workspace.store.read(table, ("animal", "0001"))
     assert data is not None
     rows: list[Row] = data.to_pylist()

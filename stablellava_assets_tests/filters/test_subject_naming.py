@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.text.word_forms import missing_words
 from stablellava_assets_tests.filters.pairs import candidate, judged, rules_against
 from stablellava_assets_tests.verdicts import explanations, notes, reasons
@@ -153,7 +154,7 @@ def test_a_false_presupposition_must_be_denied_and_need_not_name_the_subject(ans
 
 
 def test_a_conversation_of_several_turns_names_its_subject_somewhere() -> None:
-    turns = [
+    turns: list[Turn] = [
         {"from": "human", "value": "<image>\nWhat is it?"},
         {"from": "gpt", "value": "It is a koala."},
         {"from": "human", "value": "Where is it?"},

@@ -22,6 +22,7 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import png
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish, publish_rows
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import found
 
 
@@ -152,8 +153,8 @@ def test_a_sample_shows_every_reason_and_all_that_people_decided_about(tmp_path:
 
 
 def test_what_one_group_does_not_fill_goes_to_the_others() -> None:
-    kept: list[dict[str, Any]] = [named(f"k{n}") for n in range(8)]
-    rejected: list[dict[str, Any]] = [named(f"r{n}", "x") for n in range(2)]
+    kept: list[Row] = [named(f"k{n}") for n in range(8)]
+    rejected: list[Row] = [named(f"r{n}", "x") for n in range(2)]
     pairs = kept + rejected
     nothing = [False] * len(pairs)
     assert [pairs[at]["pair_id"] for at in sample(pairs, nothing, 6)] == ["k0", "k1", "k2", "k3", "r0", "r1"]
@@ -166,7 +167,7 @@ def test_a_reason_that_never_comes_first_is_shown_as_well() -> None:
     assert 20 in sample(pairs, [False] * 30, 4)
 
 
-def named(pair_id: str, reasons: str = "", notes: str = "") -> dict[str, Any]:
+def named(pair_id: str, reasons: str = "", notes: str = "") -> Row:
     return {"pair_id": pair_id, "findings": found(reasons, notes)}
 
 

@@ -15,8 +15,9 @@ from PIL import Image
 from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 from stablellava_assets.painters.settings import DiffusionPainterSettings
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import PromptToPaint
 from stablellava_assets_tests.painters.tiny_sdxl import SIZE
+from stablellava_assets_tests.tables.made_up import Row
 
 Pixels = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -34,7 +35,7 @@ def painter_of(
     return DiffusionPainter(settings_of(folder, **changes), memory or fresh, load)
 
 
-def painted_by(painter: DiffusionPainter, *specs: Row) -> list[Row]:
+def painted_by(painter: DiffusionPainter, *specs: PromptToPaint) -> list[Row]:
     """The painted rows, in the order of ``specs``."""
     rows = {row["spec_id"]: row for row in painter.paint(painter.plan(specs))}
     return [rows[spec["spec_id"]] for spec in specs]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import PromptToPaint
+from stablellava_assets_tests.tables.made_up import Row
 
 SIZE = 72
 CATALOG: Catalog = load_catalog()
@@ -26,7 +27,7 @@ def spec(prompt: str, seed: int = 1, spec_id: str = "") -> Row:
     }
 
 
-def painted(*specs: Row, by: EmbeddedPainter | None = None) -> list[Row]:
+def painted(*specs: PromptToPaint, by: EmbeddedPainter | None = None) -> list[Row]:
     """The painted rows, in the order of ``specs``."""
     chosen = by or painter()
     rows = {row["spec_id"]: row for row in chosen.paint(chosen.plan(specs))}

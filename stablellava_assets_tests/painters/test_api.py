@@ -17,11 +17,12 @@ from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import PromptToPaint
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
+from stablellava_assets_tests.tables.made_up import Row, but
 
 PRICE = Decimal("0.04")
 
@@ -44,7 +45,7 @@ def painter_of(folder: Path, url: str, *, endpoint: Mapping[str, Any] | None = N
     return ApiPainter(ApiPainterSettings.model_validate(document), folder / "image_ledger.sqlite")
 
 
-def painted_by(painter: ApiPainter, *specs: Row) -> list[Row]:
+def painted_by(painter: ApiPainter, *specs: PromptToPaint) -> list[Row]:
     rows = {row["spec_id"]: row for row in painter.paint(painter.plan(specs))}
     return [rows[each["spec_id"]] for each in specs]
 
@@ -60,8 +61,8 @@ def spending(folder: Path) -> Decimal:
 def test_a_picture_is_asked_for_without_brackets_and_says_what_made_it(tmp_path: Path) -> None:
     with image_server() as (url, seen):
         painter = painter_of(tmp_path, url, quality="low", seed_field="seed", negative_prompt_field="negative_prompt")
-        (row,) = painted_by(painter, {**spec("((koala)), tree", 5, "the id"), "negative_prompt": "blurry"})
-    IMAGES.from_rows([{**row, "run_id": "a run"}])
+        (row,) = painted_by(painter, but(spec("((koala)), tree", 5, "the id"), negative_prompt="blurry"))
+    IMAGES.from_rows([but(row, run_id="a run")])
     assert seen.bodies == [
         {
             "model": "painter-1",
@@ -116,7 +117,7 @@ def test_what_the_endpoint_refuses_fails_and_says_why(tmp_path: Path) -> None:
         refused, made = painted_by(painter_of(tmp_path, url), spec("blood"), spec("koala"))
     assert (refused["status"], refused["reason"]) == ("failed", "HTTP 400: scripted 400")
     assert made["status"] == "made"
-    IMAGES.from_rows([{**refused, "run_id": "a run"}])
+    IMAGES.from_rows([but(refused, run_id="a run")])
     assert spending(tmp_path) == PRICE
 
 
@@ -165,7 +166,7 @@ def test_an_endpoint_that_is_down_defers_its_rows(tmp_path: Path) -> None:
     painter = painter_of(tmp_path, "http://127.0.0.1:9/v1", endpoint={"attempts": 2})
     rows = painted_by(painter, *(spec(f"koala {number}") for number in range(3)))
     assert {row["status"] for row in rows} == {"deferred"}
-    IMAGES.from_rows([{**row, "run_id": "a run"} for row in rows])
+    IMAGES.from_rows([but(row, run_id="a run") for row in rows])
 
 
 def test_an_address_instead_of_a_picture_stops_at_once(tmp_path: Path) -> None:

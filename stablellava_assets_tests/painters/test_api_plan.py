@@ -15,10 +15,10 @@ from stablellava_assets.cli.spending import budget_lines, spending_plan, spendin
 from stablellava_assets.defs.spending import picture_spending
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.painters.image_server import image_server
+from stablellava_assets_tests.tables.made_up import Row
 
 PARTITION = ("animal", "0001")
 ROWS = SMALL["rows_per_batch"]

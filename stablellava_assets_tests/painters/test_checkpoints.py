@@ -26,6 +26,7 @@ from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, save_sdxl
 from stablellava_assets_tests.project import ROOT
+from stablellava_assets_tests.tables.made_up import but
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_a_hub_that_cannot_be_reached(refused: dict[str, str]) -> None:
 def test_a_key_covers_what_shapes_the_picture_and_nothing_else(sdxl: Path, tmp_path: Path) -> None:
     def key(folder: Path = sdxl, prompt: str = "koala", seed: int = 1, negative: str = "", **changes: Any) -> str:
         painter = painter_of(folder, **changes)
-        (planned,) = painter.plan([{**spec(prompt, seed), "spec_id": "the id", "negative_prompt": negative}])
+        (planned,) = painter.plan([but(spec(prompt, seed), spec_id="the id", negative_prompt=negative)])
         return planned.row_key
 
     same = {

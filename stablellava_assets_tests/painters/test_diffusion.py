@@ -31,6 +31,7 @@ from stablellava_assets_tests.painters.checkpoints import (
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
 from stablellava_assets_tests.painters.tiny_sdxl import SIZE
+from stablellava_assets_tests.tables.made_up import but
 
 LONG = "((koala)), " + ", ".join(["tree branch", "soft light", "highly detailed"] * 4)
 """More than 77 tokens for a tokenizer that knows letters only."""
@@ -38,7 +39,7 @@ LONG = "((koala)), " + ", ".join(["tree branch", "soft light", "highly detailed"
 
 def test_rows_fit_the_table_and_say_what_painted_them(sdxl: Path) -> None:
     (row,) = painted_by(painter_of(sdxl, guidance=4.0), spec("((koala)), tree", 5, "the id"))
-    IMAGES.from_rows([{**row, "run_id": "a run"}])
+    IMAGES.from_rows([but(row, run_id="a run")])
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (SIZE, SIZE), "RGB")
     assert (row["width"], row["height"], row["steps"], row["guidance"], row["seed"]) == (SIZE, SIZE, 3, 4.0, 5)
@@ -72,7 +73,7 @@ def test_a_picture_is_the_same_alone_and_in_a_batch(sdxl: Path, scheduler: str |
 
 def test_seeds_and_negative_prompts_give_other_pictures(sdxl: Path) -> None:
     painter = painter_of(sdxl)
-    without = {**spec("koala", 1, "b"), "negative_prompt": "blurry"}
+    without = but(spec("koala", 1, "b"), negative_prompt="blurry")
     pictures = {row["sha256"] for row in painted_by(painter, spec("koala", 1, "a"), spec("koala", 2, "c"), without)}
     assert len(pictures) == 3
 
@@ -127,7 +128,7 @@ def test_texts_that_come_again_are_encoded_once(sdxl: Path) -> None:
         pipeline.text_encoder.register_forward_hook(lambda *given: calls.append(1))
         return pipeline
 
-    specs = [{**spec("koala", seed), "negative_prompt": "blurry"} for seed in range(10)]
+    specs = [but(spec("koala", seed), negative_prompt="blurry") for seed in range(10)]
     painted_by(painter_of(sdxl, load), *specs)
     assert len(calls) == 2
 
@@ -267,7 +268,7 @@ def test_a_bad_picture_is_painted_again_with_the_next_seed(sdxl: Path) -> None:
     assert rows[2]["image"] is rows[2]["digital_source_type"] is None
     assert "NaN" in rows[2]["reason"]
     assert "in 3 tries" in rows[2]["reason"]
-    IMAGES.from_rows([{**rows[2], "run_id": "a run"}])
+    IMAGES.from_rows([but(rows[2], run_id="a run")])
     alone = painted_by(painter_of(sdxl, batch_size=1), spec("koala", 12))
     assert largest_difference(rows[0], alone[0]) <= 1
 
@@ -327,7 +328,7 @@ def test_pictures_are_encoded_and_written_while_the_next_are_painted(sdxl: Path)
 @pytest.mark.parametrize("guidance", [0.0, 1.0])
 def test_without_guidance_there_is_no_negative_prompt(sdxl: Path, guidance: float) -> None:
     painter = painter_of(sdxl, guidance=guidance)
-    plain, against = painted_by(painter, spec("koala", 1, "a"), {**spec("koala", 1, "b"), "negative_prompt": "blurry"})
+    plain, against = painted_by(painter, spec("koala", 1, "a"), but(spec("koala", 1, "b"), negative_prompt="blurry"))
     assert plain["sha256"] is not None
     assert (pixels(plain) == pixels(against)).all()
 

@@ -11,6 +11,7 @@ from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.painters.embedded.lexicon import Lexicon, LexiconError
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.specs import CATALOG, SIZE, painted, painter, spec
+from stablellava_assets_tests.tables.made_up import but
 
 PROMPT = "((elephant)), beach, on the left, far away, vibrant, 8k"
 
@@ -26,7 +27,7 @@ def with_another_elephant(change: dict[str, Any]) -> Ability:
 
 def test_rows_fit_the_table_and_hold_a_picture_of_the_given_size() -> None:
     (row,) = painted(spec(PROMPT))
-    IMAGES.from_rows([{**row, "run_id": "a run"}])
+    IMAGES.from_rows([but(row, run_id="a run")])
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (SIZE, SIZE), "RGB")
     assert (row["width"], row["height"]) == (SIZE, SIZE)
@@ -52,7 +53,7 @@ def test_what_cannot_be_drawn_is_a_failed_row_that_names_it() -> None:
     roujiamo, turtle = painted(spec("((Roujiamo)), kitchen, 8k"), spec("((turtle))"))
     assert (roujiamo["status"], roujiamo["reason"]) == ("failed", "no sprite for 'Roujiamo'")
     assert roujiamo["image"] is roujiamo["sha256"] is roujiamo["width"] is None
-    IMAGES.from_rows([{**roujiamo, "run_id": "a run"}])
+    IMAGES.from_rows([but(roujiamo, run_id="a run")])
     assert turtle["status"] == "made"
 
 

@@ -13,6 +13,7 @@ from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.tiny_qwen import save_qwen_image
 from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
 from stablellava_assets_tests.painters.tiny_t5 import save_flux, save_schnell
+from stablellava_assets_tests.tables.made_up import but
 
 
 @pytest.fixture(scope="module", name="folders")
@@ -23,7 +24,7 @@ def _folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def painted(folder: Path, negative: str = "", **changes: Any) -> Any:
-    (row,) = painted_by(painter_of(folder, **changes), {**spec("koala", 1), "negative_prompt": negative})
+    (row,) = painted_by(painter_of(folder, **changes), but(spec("koala", 1), negative_prompt=negative))
     assert row["status"] == "made", row["reason"]
     return pixels(row)
 
@@ -44,7 +45,7 @@ def test_a_text_that_a_pipeline_would_cut_off_fails_with_its_limit(folders: dict
     long, against, short = painted_by(
         painter_of(folders["qwen"], max_prompt_tokens=32),
         spec(branches, 1, "a"),
-        {**spec("koala", 1, "b"), "negative_prompt": branches},
+        but(spec("koala", 1, "b"), negative_prompt=branches),
         spec("koala", 1, "c"),
     )
     for row in (long, against):

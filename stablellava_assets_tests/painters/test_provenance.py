@@ -11,6 +11,7 @@ from stablellava_assets.pictures.encoding import encode_png
 from stablellava_assets_tests.painters.checkpoints import Watched, painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
 from stablellava_assets_tests.painters.tiny_sdxl import SIZE, save_sdxl
+from stablellava_assets_tests.tables.made_up import but
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 
@@ -76,7 +77,7 @@ def test_a_painted_file_holds_what_it_takes_to_paint_it_again_elsewhere(tmp_path
         guidance=4.0,
         steps=3,
     )
-    (row,) = painted_by(painter, {**spec("((koala)), tree", 5), "negative_prompt": "dark"})
+    (row,) = painted_by(painter, but(spec("((koala)), tree", 5), negative_prompt="dark"))
     opened = exiv2.ImageFactory.open(row["image"]["bytes"])
     opened.readMetadata()
     said = {datum.key(): str(datum.value()) for datum in opened.xmpData()}

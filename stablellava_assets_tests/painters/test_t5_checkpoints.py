@@ -10,6 +10,7 @@ import pytest
 from stablellava_assets_tests.painters.checkpoints import largest_difference, painted_by, painter_of, pixels
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.tiny_t5 import save_flux, save_sd3
+from stablellava_assets_tests.tables.made_up import but
 
 
 @pytest.fixture(scope="module", params=[save_flux, save_sd3], ids=["flux", "sd3"])
@@ -46,7 +47,5 @@ def test_a_prompt_that_would_be_cut_off_fails_and_the_others_are_painted(checkpo
 
 def test_only_stable_diffusion_3_takes_a_negative_prompt(checkpoint: Path) -> None:
     painter = painter_of(checkpoint)
-    without, against = painted_by(
-        painter, spec("koala", 1, "a"), {**spec("koala", 1, "b"), "negative_prompt": "blurry"}
-    )
+    without, against = painted_by(painter, spec("koala", 1, "a"), but(spec("koala", 1, "b"), negative_prompt="blurry"))
     assert (pixels(without) == pixels(against)).all() == (checkpoint.name == "flux")

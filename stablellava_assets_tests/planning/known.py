@@ -11,7 +11,8 @@ from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
+from stablellava_assets_tests.tables.made_up import Row
 
 N = 150
 _OF_TYPE: list[tuple[Any, Any]] = [
@@ -23,7 +24,7 @@ _OF_TYPE: list[tuple[Any, Any]] = [
 ]
 
 
-def row(table: Table, **values: Any) -> dict[str, Any]:
+def row(table: AnyTable, **values: Any) -> Row:
     """A row of ``table`` with the given values, and something of the right type elsewhere."""
     filled = {field.name: next((value for fits, value in _OF_TYPE if fits(field.type)), None) for field in table.schema}
     return filled | values

@@ -12,6 +12,7 @@ from stablellava_assets.planning.allocation import allocate
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
 from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets_tests.tables.made_up import but
 
 
 def sizes(plan: BatchPlan) -> dict[str, int]:
@@ -114,7 +115,7 @@ def test_an_explanation_tells_the_rows_of_now() -> None:
 def test_a_plan_of_an_earlier_version_explains_itself() -> None:
     new = ("benchmark", "least", "most", "begun")
     made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30))
-    earlier = BatchPlan(made.batch, [{**row, **dict.fromkeys(new)} for row in made.rows], 100)
+    earlier = BatchPlan(made.batch, [but(row, **dict.fromkeys(new)) for row in made.rows], 100)
     assert earlier.explanation_of("good") == (
         "good: 150 of 150 answered right, a share of at least 0.975; nothing of it was filtered yet: "
         "50 rows, 0.50 times the usual."

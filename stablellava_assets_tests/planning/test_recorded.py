@@ -19,6 +19,7 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets_tests.planning.known import publish_pairs, publish_scores
 from stablellava_assets_tests.project import BIN
+from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.tables.rows_of import spec
 
 _ONLY = ["animal", "color", "food"]
@@ -78,7 +79,7 @@ def test_the_yield_of_filtered_batches_counts(tmp_path: Path) -> None:
 def test_an_ability_whose_batch_was_begun_keeps_as_many_rows_as_it_has(tmp_path: Path) -> None:
     made = planning(tmp_path)
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
-    written = [{**spec(at), "run_id": "earlier"} for at in range(7)]
+    written = [but(spec(at), run_id="earlier") for at in range(7)]
     made.store.publish(PROMPT_SPECS, ("food", "0002"), PROMPT_SPECS.from_rows(written))
     assert sizes(made, "0002") == {"animal": 6, "color": 6, "food": 7}
 
@@ -226,7 +227,7 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
     for ability in ("animal", "color"):
         publish_pairs(made.store, ability, "0001", 4, 4)
-    written = [{**spec(at), "run_id": "earlier"} for at in range(7)]
+    written = [but(spec(at), run_id="earlier") for at in range(7)]
     made.store.publish(PROMPT_SPECS, ("food", "0001"), PROMPT_SPECS.from_rows(written))
     first, second, _ = planned_by_command(tmp_path).split("\n\n")
     assert first.startswith("Prompts per ability in batch 0001:\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.tables.identity import pairs_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
@@ -20,9 +20,10 @@ from stablellava_assets.tables.schemas import (
     MADE,
 )
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
+from stablellava_assets_tests.tables.made_up import Row
 
 ABILITIES = ("animal", "color", "plant", "scene")
 
@@ -60,9 +61,9 @@ def scored(
     dialogues = store.read(DIALOGUES, ("animal", "0001"))
     assert dialogues is not None
     if costs is not None:
-        priced = [{**row, **costs} for row in dialogues.to_pylist()]
+        priced: list[Row] = [{**row, **costs} for row in dialogues.to_pylist()]
         store.publish(DIALOGUES, ("animal", "0001"), DIALOGUES.from_rows(priced))
-    answers = [
+    answers: list[Row] = [
         {
             **{
                 name: row[name] for name in ("item_id", "benchmark", "ability", "question_kind", "question", "accepted")
@@ -94,15 +95,15 @@ def scored(
         "settings": '{"stage": {"passes": 1.0}, "seed": 0}',
         "seconds": 4.2,
         "created_at": datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC),
-        "pairs_key": pairs_key(store.read_all(FILTERED_PAIRS)["row_key"].to_pylist()),
+        "pairs_key": pairs_key(texts_of(store.read_all(FILTERED_PAIRS), "row_key")),
     }
     earlier = store.read_all(LLAVA_CHECKPOINT).to_pylist()
     _publish(store, LLAVA_CHECKPOINT, (), [*earlier, tuned])
     return store
 
 
-def _publish(store: ParquetStore, table: Table, partition: tuple[str, ...], rows: Sequence[Row]) -> None:
+def _publish(store: ParquetStore, table: AnyTable, partition: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Rows that may lack columns, which are null then, and may have more."""
     nothing = dict.fromkeys(table.schema.names) | ({"status": MADE} if "status" in table.schema.names else {})
-    complete = [{**nothing, **{name: row[name] for name in nothing.keys() & row.keys()}} for row in rows]
+    complete: list[Row] = [{**nothing, **{name: row[name] for name in nothing.keys() & row.keys()}} for row in rows]
     store.publish(table, partition, table.from_rows(complete))

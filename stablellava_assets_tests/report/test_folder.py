@@ -15,7 +15,6 @@ from stablellava_assets.cli.main import main
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.settings import ReportSettings
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_SCORES,
@@ -27,6 +26,7 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.published_pairs import animal, publish
 from stablellava_assets_tests.report.scored import item, mixed_items, scored
+from stablellava_assets_tests.tables.made_up import Row, but
 
 
 def text_of(page: Path) -> str:
@@ -83,7 +83,7 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", items)
     grades = {"item 0 None base": 0.0, "item 0 None tuned": 1.0, "item 1 None base": 1.0, "item 1 None tuned": 0.0}
     nothing = dict.fromkeys(ANSWER_JUDGEMENTS.schema.names)
-    judgements = [
+    judgements: list[Row] = [
         {
             **nothing,
             "answer_id": answer,
@@ -100,7 +100,7 @@ def test_where_a_judge_decides_its_verdict_counts(tmp_path: Path) -> None:
     store.publish(ANSWER_JUDGEMENTS, ("c0ffee",), ANSWER_JUDGEMENTS.from_rows(judgements))
     answers = store.read(ABILITY_ANSWERS, ("c0ffee",))
     assert answers is not None
-    scores = score_answers(answers.to_pylist(), judgements, ["open"])
+    scores = score_answers(ABILITY_ANSWERS.rows(answers), judgements, ["open"])
     store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows([{**row, "run_id": "run"} for row in scores]))
     text = text_of(Report(tmp_path / "report", store, ReportSettings(), ["open"]).publish())
     assert "Answers that tuning fixed: 1" in text
@@ -114,7 +114,7 @@ def test_a_benchmark_that_only_one_model_has_scores_of_is_named(tmp_path: Path) 
     store = scored(tmp_path / "tables", [*mixed_items(), item(100, "a tram", "a koala", benchmark="mmvet")])
     scores = store.read(ABILITY_SCORES, ("c0ffee",))
     assert scores is not None
-    rows = [row for row in scores.to_pylist() if row["benchmark"] == "ai" or row["model"] == "tuned"]
+    rows = [row for row in ABILITY_SCORES.rows(scores) if row["benchmark"] == "ai" or row["model"] == "tuned"]
     store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(rows))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "mmvet : only one of the models has scored answers" in text
@@ -250,7 +250,7 @@ def test_a_checkpoint_with_nothing_to_compare_is_listed_too(tmp_path: Path) -> N
     store = scored(tmp_path / "tables", mixed_items())
     scores = store.read(ABILITY_SCORES, ("c0ffee",))
     assert scores is not None
-    of_base = [row for row in scores.to_pylist() if row["model"] == "base"]
+    of_base = [row for row in ABILITY_SCORES.rows(scores) if row["model"] == "base"]
     store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(of_base))
     report = Report(tmp_path / "report", store, ReportSettings())
     page = report.publish()
@@ -272,7 +272,7 @@ def test_scores_of_an_earlier_version_are_reported_without_verdicts(tmp_path: Pa
     scores = store.read(ABILITY_SCORES, ("c0ffee",))
     assert scores is not None
     missing = ("difference", "difference_low", "difference_high", "p_holm", "verdict")
-    unjudged = [{**row, **dict.fromkeys(missing)} for row in scores.to_pylist()]
+    unjudged = [but(row, **dict.fromkeys(missing)) for row in scores.to_pylist()]
     store.publish(ABILITY_SCORES, ("c0ffee",), ABILITY_SCORES.from_rows(unjudged))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "0.214 before, 0.857 after, over 56 questions about 4 abilities: not tested ." in text
@@ -294,14 +294,14 @@ def test_as_many_other_pairs_are_told_from_those_of_the_tuning(tmp_path: Path) -
     text = text_of(report.publish())
     assert "3 pairs were used for tuning, and the tables now hold 3 kept ones, not all the same:" in text
     # A row of an earlier version knows how many there were, and no more.
-    earlier = [{**row, "pairs_key": None} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    earlier = [but(row, pairs_key=None) for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
     store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(earlier))
     assert "used for tuning" not in text_of(report.publish())
 
 
 def test_rows_from_elsewhere_are_not_taken_for_changed_tables(tmp_path: Path) -> None:
     store = scored(tmp_path / "tables", mixed_items())
-    mixed = [{**row, "pairs": 7} for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
+    mixed = [but(row, pairs=7) for row in store.read_all(LLAVA_CHECKPOINT).to_pylist()]
     store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows(mixed))
     text = text_of(Report(tmp_path / "report", store, ReportSettings()).publish())
     assert "7 rows were used for tuning, and the tables hold 3 kept pairs" in text

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stablellava_assets.authors.base import NOT_ASKED
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.schemas import MADE
+from stablellava_assets_tests.tables.made_up import Row
 
 
-def spec(
-    index: int, *, ability: str = "animal", prompt: str = "((koala)), forest", status: str = MADE
-) -> dict[str, Any]:
+def spec(index: int, *, ability: str = "animal", prompt: str = "((koala)), forest", status: str = MADE) -> Row:
     """A complete ``prompt_specs`` row but for ``run_id``."""
     spec_id = content_key(ability, index)
     return {

@@ -13,26 +13,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_BUDGET, OF_ENDPOINT, OF_ROW, OF_SETTING, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import spec
 
 PARTITION = ("animal", "0001")
 
 
-def plan(count: int, prompt: str = "((koala)), forest", status: str = "made") -> list[PlannedRow]:
+def plan(count: int, prompt: str = "((koala)), forest", status: str = "made") -> list[AnyPlanned]:
     rows = [spec(index, prompt=prompt, status=status) for index in range(count)]
     return [PlannedRow(row["spec_id"], row["row_key"], row) for row in rows]
 
 
-def write(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+def write(planned: Sequence[AnyPlanned]) -> Iterable[Row]:
     return (dict(row.inputs) for row in planned)
 
 
 def bring_up_to_date(
-    folder: Path, planned: list[PlannedRow], previous: pa.Table | None = None, run_id: str = "run"
+    folder: Path, planned: list[AnyPlanned], previous: pa.Table | None = None, run_id: str = "run"
 ) -> Refreshed:
     with RowJournal(folder, PROMPT_SPECS, PARTITION) as journal:
         refreshed = refresh(PROMPT_SPECS, planned, previous, journal, write, run_id, print)
@@ -53,7 +53,7 @@ def test_everything_is_made_the_first_time_and_nothing_the_second(tmp_path: Path
 def test_rows_that_are_made_at_once_are_kept_in_groups(tmp_path: Path) -> None:
     planned = plan(600)
     with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
-        refreshed = refresh(PROMPT_SPECS, planned, None, journal, lambda rows: list(write(rows)), "run", print)
+        refreshed = refresh(PROMPT_SPECS, planned, None, journal, write, "run", print, GROUP)
         assert journal.rows().equals(refreshed.data.combine_chunks())
     assert refreshed.data.equals(bring_up_to_date(tmp_path / "one by one", planned).data)
     with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
@@ -110,7 +110,7 @@ def test_a_maker_that_makes_another_row_is_found_out(tmp_path: Path) -> None:
 
 
 def die_after(count: int, folder: Path) -> None:
-    def make(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def make(planned: Sequence[AnyPlanned]) -> Iterable[Row]:
         for index, row in enumerate(write(planned)):
             if index == count:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -131,7 +131,7 @@ def test_a_killed_process_loses_only_the_row_in_flight(tmp_path: Path) -> None:
     assert finished.data.drop(["run_id"]).equals(undisturbed.data.drop(["run_id"]))
 
 
-def failing(count: int, fault: str, settings_key: str) -> list[PlannedRow]:
+def failing(count: int, fault: str, settings_key: str) -> list[AnyPlanned]:
     """Rows that fail by such a fault, planned with such settings."""
     rows = [{**spec(index, status=FAILED), "fault": fault} for index in range(count)]
     return [PlannedRow(row["spec_id"], row["row_key"], row, settings_key) for row in rows]
@@ -179,9 +179,9 @@ def test_a_killed_or_refused_run_keeps_apart_what_a_setting_made_fail(tmp_path: 
 
 def test_made_and_failed_rows_of_earlier_versions_are_taken_over(tmp_path: Path) -> None:
     store = ParquetStore(str(tmp_path / "tables"))
-    old = PROMPT_SPECS.from_rows(
-        [{**spec(0), "run_id": "old"}, {**spec(1, status=FAILED), "run_id": "old"}]
-    ).drop_columns(["fault", "settings_key"])
+    old = PROMPT_SPECS.from_rows([but(spec(0), run_id="old"), but(spec(1, status=FAILED), run_id="old")]).drop_columns(
+        ["fault", "settings_key"]
+    )
     path = Path(store.path(PROMPT_SPECS, PARTITION))
     path.parent.mkdir(parents=True)
     pq.write_table(old, path)

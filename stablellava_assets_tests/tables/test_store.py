@@ -16,13 +16,14 @@ from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS, TABLES
 from stablellava_assets.tables.store import ParquetStore, StoreError
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
+from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.tables.rows_of import spec
 
 PARTITION = ("animal", "0001")
 
 
 def specs(count: int, prompt: str = "((koala)), forest") -> pa.Table:
-    return PROMPT_SPECS.from_rows([{**spec(index, prompt=prompt), "run_id": "run"} for index in range(count)])
+    return PROMPT_SPECS.from_rows([but(spec(index, prompt=prompt), run_id="run") for index in range(count)])
 
 
 def test_what_is_published_is_read_back(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_files_of_earlier_versions_lack_a_column_and_are_read(tmp_path: Path) ->
     store = ParquetStore(str(tmp_path))
     path = store.publish(IMAGES, PARTITION, IMAGES.schema.empty_table())
     (row,) = painted(painted_spec("((elephant))"))
-    without = IMAGES.from_rows([{**row, "run_id": "run"}]).drop_columns(["digital_source_type"])
+    without = IMAGES.from_rows([but(row, run_id="run")]).drop_columns(["digital_source_type"])
     pq.write_table(without, path)
     read = store.read(IMAGES, PARTITION)
     assert read is not None
@@ -79,7 +80,7 @@ def test_every_column_says_what_it_means() -> None:
 
 
 def test_rows_that_do_not_fit_are_refused_by_name() -> None:
-    row = {**spec(0), "run_id": "run", "colour": "red"}
+    row = but(spec(0), run_id="run", colour="red")
     del row["seed"]
     with pytest.raises(ValueError, match=r"missing \['seed'\], unknown \['colour'\]"):
         PROMPT_SPECS.from_rows([row])

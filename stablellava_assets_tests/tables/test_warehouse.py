@@ -22,11 +22,12 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import QueryError, Warehouse, WarehouseError
 from stablellava_assets_tests.painters.specs import painted
 from stablellava_assets_tests.painters.specs import spec as painted_spec
+from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.tables.rows_of import spec
 
 
 def specs(ability: str, count: int) -> pa.Table:
-    return PROMPT_SPECS.from_rows([{**spec(index, ability=ability), "run_id": "run"} for index in range(count)])
+    return PROMPT_SPECS.from_rows([but(spec(index, ability=ability), run_id="run") for index in range(count)])
 
 
 def opened(folder: Path) -> tuple[ParquetStore, Warehouse]:
@@ -188,7 +189,7 @@ def test_a_folder_that_may_only_be_read_is_queried(tmp_path: Path, monkeypatch: 
 def test_pictures_of_folders_of_every_name_are_shown(name: str, tmp_path: Path) -> None:
     store, warehouse = opened(tmp_path / name)
     row = next(iter(painted(painted_spec("((elephant))"))))
-    path = Path(store.publish(IMAGES, ("animal", "0001"), IMAGES.from_rows([{**row, "run_id": "run"}])))
+    path = Path(store.publish(IMAGES, ("animal", "0001"), IMAGES.from_rows([but(row, run_id="run")])))
     shutil.copytree(path.parent, path.parent.with_name("batch=0001 (1)"))
     shutil.copy(path, path.with_name("part-0 (1).parquet"))
     warehouse.sync()

@@ -11,8 +11,8 @@ from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.pair_rows import ImageRow
+from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus
 from stablellava_assets.tuning.embedded.base import prepare_base
 from stablellava_assets.tuning.embedded.reading import reading_conversations
@@ -55,7 +55,7 @@ def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_
 class LastFirst(EmbeddedPainter):
     """Finishes its pictures in the opposite order, as several workers may."""
 
-    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
         return reversed(list(super().paint(planned)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import IGNORED, messages_of, tokenize
 from stablellava_assets_tests.tuning.tiny import model_and_processor, turns
 
@@ -59,6 +60,6 @@ def test_any_text_survives_the_tokenizer() -> None:
         (turns("<image>\nWhat?", " "), "gpt turn is empty"),
     ],
 )
-def test_a_malformed_conversation_is_refused(conversation: list[dict[str, str]], reason: str) -> None:
+def test_a_malformed_conversation_is_refused(conversation: list[Turn], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         messages_of(conversation)

@@ -7,6 +7,7 @@ import io
 from PIL import Image
 from transformers import FastVlmForConditionalGeneration, LlavaProcessor
 
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.embedded.embedded_model import build_model, build_processor
 from stablellava_assets.tuning.embedded.tokenizer import build_tokenizer
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
@@ -45,7 +46,7 @@ def picture(color: str) -> bytes:
     return buffer.getvalue()
 
 
-def turns(*texts: str) -> list[dict[str, str]]:
+def turns(*texts: str) -> list[Turn]:
     speakers = ("human", "gpt") * (len(texts) // 2)
     return [{"from": speaker, "value": text} for speaker, text in zip(speakers, texts, strict=True)]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -15,9 +15,9 @@ from stablellava_assets.authors.chat.asking import Answered, ask
 from stablellava_assets.authors.chat.cleaning import UnusableTextError
 from stablellava_assets.authors.chat.dialogue_kinds import Part, parts_of
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest, Picture, part_key, picture_of
-from stablellava_assets.authors.chat.dialogue_rows import dialogue_columns
+from stablellava_assets.authors.chat.dialogue_rows import UNWRITTEN, dialogue_columns
 from stablellava_assets.authors.chat.examples import known_dialogues, known_prompts
-from stablellava_assets.authors.chat.forecast import forecast
+from stablellava_assets.authors.chat.forecast import BundledRequest, forecast
 from stablellava_assets.authors.chat.pictures import Pictures
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest, guidance_key
 from stablellava_assets.authors.chat.prompt_rows import prompt_columns, unwritten_columns
@@ -29,10 +29,46 @@ from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.usage import Forecast, Usage
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import Asked, Blamed, Dialogue, PaintedImage, PromptSpec, WrittenSpec
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import DIALOGUES, FAILED, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
+
+ColumnsT = TypeVar("ColumnsT")
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """What a prompt is written from; ``request`` is None where it is there already."""
+
+    ability: Ability
+    batch: str
+    slot: Slot
+    told: str
+    example_ids: tuple[str, ...]
+    request: PromptRequest | None
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """What a dialogue is written from; ``request`` is None where it is there already."""
+
+    ability: Ability
+    batch: str
+    picture: Picture
+    part: Part
+    example_ids: tuple[str, ...]
+    request: DialogueRequest | None
+
+
+_Planned = PlannedRow[_Prompt] | PlannedRow[_Talk]
+
+
+class _Result(Blamed):
+    """What became of a row."""
+
+    status: str
+    reason: str | None
 
 
 class ChatAuthor:
@@ -49,6 +85,7 @@ class ChatAuthor:
     """
 
     name = "chat"
+    waits = True
 
     def __init__(self, settings: ChatAuthorSettings, store: ParquetStore, ledger_path: Path) -> None:
         self._settings = settings
@@ -67,7 +104,7 @@ class ChatAuthor:
             raise DocumentError(f"author.ability_dialogues: no ability {unknown[0]!r}; the catalog has {known}")
         return list(catalog)
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_Prompt]]:
         """``count`` prompts about subjects in turn; more of them only append."""
         settings, partition = self._settings, (ability.ability, batch)
         slots = {
@@ -90,20 +127,13 @@ class ChatAuthor:
             PlannedRow(
                 spec_id,
                 keyed.keys[spec_id],
-                {
-                    "ability": ability,
-                    "batch": batch,
-                    "slot": slot,
-                    "told": told,
-                    "example_ids": keyed.example_ids[spec_id],
-                    "request": requests.get(spec_id),
-                },
+                _Prompt(ability, batch, slot, told, keyed.example_ids[spec_id], requests.get(spec_id)),
                 failing,
             )
             for spec_id, slot in slots.items()
         ]
 
-    def write_prompts(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_prompts(self, planned: Sequence[PlannedRow[_Prompt]]) -> Iterable[PromptSpec]:
         """Ask for the prompts, many in a request.
 
         Raises:
@@ -112,7 +142,9 @@ class ChatAuthor:
         rows = {row.row_id: row for row in planned}
         return (_spec(rows[answered.row_id], answered) for answered in self._ask(rows))
 
-    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+    def plan_dialogues(
+        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+    ) -> list[PlannedRow[_Talk]]:
         """What the quotas ask for about every picture."""
         if not painted:
             return []
@@ -142,20 +174,13 @@ class ChatAuthor:
             PlannedRow(
                 pair_id,
                 keyed.keys[pair_id],
-                {
-                    "ability": ability,
-                    "batch": partition[1],
-                    "picture": picture,
-                    "part": part,
-                    "example_ids": keyed.example_ids[pair_id],
-                    "request": requests.get(pair_id),
-                },
+                _Talk(ability, partition[1], picture, part, keyed.example_ids[pair_id], requests.get(pair_id)),
                 failing,
             )
             for pair_id, (picture, part) in parts.items()
         ]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def write_dialogues(self, planned: Sequence[PlannedRow[_Talk]]) -> Iterable[Dialogue]:
         """Ask for the dialogues, all about a picture in one request.
 
         Raises:
@@ -165,7 +190,7 @@ class ChatAuthor:
         sees = self._settings.sees_pictures
         return (_dialogue(rows[answered.row_id], answered, sees) for answered in self._ask(rows))
 
-    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
+    def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """What writing these rows would take; nothing is sent."""
         return forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
 
@@ -182,57 +207,59 @@ class ChatAuthor:
         slots_of = drawn_slots if self._settings.subjects == "drawn" else guided_slots
         return slots_of(ability, batch, count)
 
-    def _key_of(self, row_id: str, *parts: Any) -> KeyOf:
+    def _key_of(self, row_id: str, *parts: object) -> KeyOf:
         endpoint = self._settings.endpoint
         base = content_key(row_id, *parts, endpoint.model, endpoint.temperature, endpoint.extra_body)
         return lambda example_ids: content_key("chat row", base, list(example_ids))
 
-    def _ask(self, rows: Mapping[str, PlannedRow]) -> Iterator[Answered]:
+    def _ask(self, rows: Mapping[str, _Planned]) -> Iterator[Answered]:
         return ask(self._endpoint, _requests(list(rows.values())), rows, self._usage)
 
 
-def _requests(planned: Sequence[PlannedRow]) -> list[Any]:
+def _requests(planned: Sequence[_Planned]) -> list[BundledRequest]:
     """The different requests of planned rows, in order."""
-    found = {id(request): request for row in planned if (request := row.inputs["request"]) is not None}
+    found = {id(request): request for row in planned if (request := row.inputs.request) is not None}
     return list(found.values())
 
 
-def _spec(row: PlannedRow, answered: Answered) -> Row:
-    ability, slot = row.inputs["ability"], row.inputs["slot"]
+def _spec(row: PlannedRow[_Prompt], answered: Answered) -> PromptSpec:
+    ability, slot = row.inputs.ability, row.inputs.slot
+    columns, result = _result(answered, lambda written: prompt_columns(ability, slot, written), unwritten_columns(slot))
     return {
         "spec_id": row.row_id,
         "ability": ability.ability,
-        "batch": row.inputs["batch"],
+        "batch": row.inputs.batch,
         "negative_prompt": ability.negative_prompt,
         "seed": derive_seed(row.row_id),
         "author": ChatAuthor.name,
-        "template_version": row.inputs["told"],
+        "template_version": row.inputs.told,
         **_asked(row, answered),
-        **unwritten_columns(slot),
-        **_result(answered, lambda written: prompt_columns(ability, slot, written)),
+        **columns,
+        "row_key": row.row_key,
+        **result,
     }
 
 
-def _dialogue(row: PlannedRow, answered: Answered, sees_picture: bool) -> Row:
-    picture: Picture = row.inputs["picture"]
-    part: Part = row.inputs["part"]
+def _dialogue(row: PlannedRow[_Talk], answered: Answered, sees_picture: bool) -> Dialogue:
+    picture, part = row.inputs.picture, row.inputs.part
+    columns, result = _result(answered, lambda written: dialogue_columns(row.row_id, picture, part, written), UNWRITTEN)
     return {
         "pair_id": row.row_id,
-        "ability": row.inputs["ability"].ability,
-        "batch": row.inputs["batch"],
+        "ability": row.inputs.ability.ability,
+        "batch": row.inputs.batch,
         "spec_ids": [picture.spec_id],
         "image_ids": [picture.image_id],
         "question_kind": part.kind,
         "author": ChatAuthor.name,
         "sees_picture": sees_picture,
         **_asked(row, answered),
-        "conversations": [],
-        "expected": None,
-        **_result(answered, lambda written: dialogue_columns(row.row_id, picture, part, written)),
+        **columns,
+        "row_key": row.row_key,
+        **result,
     }
 
 
-def _asked(row: PlannedRow, answered: Answered) -> Row:
+def _asked(row: _Planned, answered: Answered) -> Asked:
     share = answered.share
     return {
         "model": answered.outcome.model,
@@ -240,16 +267,18 @@ def _asked(row: PlannedRow, answered: Answered) -> Row:
         "completion_tokens": share.completion_tokens,
         "cost_usd": None if share.cost_usd is None else float(share.cost_usd),
         "request_id": answered.outcome.request_id,
-        "example_ids": list(row.inputs["example_ids"]),
-        "row_key": row.row_key,
+        "example_ids": list(row.inputs.example_ids),
     }
 
 
-def _result(answered: Answered, columns: Callable[[BaseModel], Mapping[str, Any]]) -> Row:
-    """Status and reason of a row, and the columns that hold what was written if it can be used."""
+def _result(
+    answered: Answered, columns: Callable[[BaseModel], ColumnsT], unwritten: ColumnsT
+) -> tuple[ColumnsT, _Result]:
+    """The columns that hold what was written if it can be used, else ``unwritten``; and what became of the row."""
+    outcome = answered.outcome
     if answered.written is None:
-        return {"status": answered.outcome.status, "reason": answered.outcome.reason, "fault": answered.outcome.fault}
+        return unwritten, {"status": outcome.status, "reason": outcome.reason, "fault": outcome.fault}
     try:
-        return {**columns(answered.written), "status": MADE, "reason": None}
+        return columns(answered.written), {"status": MADE, "reason": None}
     except UnusableTextError as error:
-        return {"status": FAILED, "reason": str(error)}
+        return unwritten, {"status": FAILED, "reason": str(error)}

@@ -20,6 +20,7 @@ from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.requests import ChatRequest, chat_request
 from stablellava_assets.tables.identity import choose, ranked
+from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
 
 STAGE = "dialogues"
 MOST_QUESTION_CHARACTERS, MOST_ANSWER_CHARACTERS = 240, 700
@@ -194,7 +195,7 @@ class DialogueRequest:
             _examples(self.examples),
         ]
         text = "\n\n".join([*constant, _about(self.picture, parts)])
-        content: Any = text
+        content: str | list[dict[str, object]] = text
         if self.settings.sees_pictures:
             url = {"url": _data_url(*self.encoded(self.picture.image_id)), "detail": self.settings.picture_detail}
             content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": url}]
@@ -212,9 +213,9 @@ class DialogueRequest:
         return sum(self.settings.turns if part.kind == "multi_turn" else 1 for part in self.parts.values())
 
 
-def picture_of(ability: Ability, spec: Mapping[str, Any], image: Mapping[str, Any]) -> Picture:
-    """What a request says of a painted picture, from its ``prompt_specs`` and ``images`` rows."""
-    ignored = set(image["ignored_keywords"] or ())
+def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Picture:
+    """What a request says of a painted picture, from its prompt and its image."""
+    ignored = set(image["ignored_keywords"])
     shown = [keyword for keyword in spec["keywords"] if keyword not in ignored]
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     return Picture(
@@ -238,7 +239,7 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     return "\n".join([*task, source, "", "# Rules", *_RULES])
 
 
-def part_key(settings: ChatAuthorSettings, ability: Ability, picture: Picture, part: Part) -> Mapping[str, Any]:
+def part_key(settings: ChatAuthorSettings, ability: Ability, picture: Picture, part: Part) -> Mapping[str, object]:
     """What of a request determines one of its conversations, but for the examples: content for a row's key."""
     return {
         "system": _SYSTEM,

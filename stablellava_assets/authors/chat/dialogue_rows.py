@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from pydantic import BaseModel
 
@@ -18,13 +18,24 @@ from stablellava_assets.authors.chat.dialogue_requests import (
     WrittenTurns,
 )
 from stablellava_assets.tables.identity import choose
-from stablellava_assets.text.conversations import exchange, with_mark
+from stablellava_assets.text.conversations import Turn, exchange, with_mark
 
 _RIGHT_WORDS = 6
 _FEWEST_TURNS, _MOST_TURNS = 2, 10
 
 
-def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseModel) -> dict[str, Any]:
+class Conversation(TypedDict):
+    """The columns of a ``dialogues`` row that hold the conversation."""
+
+    conversations: list[Turn]
+    expected: str | None
+
+
+UNWRITTEN: Conversation = {"conversations": [], "expected": None}
+"""Those of a row that was not written."""
+
+
+def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseModel) -> Conversation:
     """The columns of a ``dialogues`` row that hold the conversation and what a right answer contains.
 
     Raises:
@@ -32,7 +43,7 @@ def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseMo
     """
     turns = _turns(picture, written)
     mark_first = choose(("first", "last"), pair_id, "mark") == "first"
-    conversations = []
+    conversations: list[Turn] = []
     for number, (question, answer) in enumerate(turns):
         if number == 0:
             question = with_mark(question, mark_first)

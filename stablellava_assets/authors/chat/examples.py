@@ -7,20 +7,28 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.tables.findings import StoredFinding
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import only, texts_of
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
-from stablellava_assets.text.conversations import without_marks
+from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
+from stablellava_assets.text.conversations import Turn, without_marks
 
 _LOOKED_AT = 2000
 """Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
 
 _WORD = re.compile(r"\w+")
-_VERDICT = ["spec_ids", "prompt", "conversations", "question_kind", "findings"]
+
+
+class _Judged(TypedDict):
+    spec_ids: list[str]
+    prompt: str
+    conversations: list[Turn]
+    findings: list[StoredFinding]
 
 
 @dataclass(frozen=True)
@@ -79,20 +87,21 @@ def shown(prompt: str, turns: Sequence[tuple[str, str]]) -> str:
     return "\n".join([f"Prompt: {prompt}", *(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)])
 
 
-def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[Row], list[Row]]:
+def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[_Judged], list[_Judged]]:
     """Kept and rejected pairs about prompts that a chat model wrote, of the ability's earlier batches."""
     earlier = [found for found in store.partitions(PROMPT_SPECS) if found[0] == ability.ability and found[1] < batch]
-    authors = store.read_all(PROMPT_SPECS, earlier, ["spec_id", "author"]).to_pylist()
-    written = {row["spec_id"] for row in authors if row["author"] == "chat"}
+    written = set(
+        texts_of(only(store.read_all(PROMPT_SPECS, earlier, ["spec_id", "author"]), "author", "chat"), "spec_id")
+    )
 
-    def read(table: Table) -> list[Row]:
-        rows = store.read_all(table, earlier, _VERDICT).to_pylist() if written else []
+    def read(table: AnyTable) -> list[_Judged]:
+        rows = rows_of(_Judged, store.read_all(table, earlier, columns_of(_Judged))) if written else []
         return [row for row in rows if row["spec_ids"][0] in written]
 
     return read(FILTERED_PAIRS), read(REJECTED_PAIRS)
 
 
-def _conversation(row: Row) -> Example:
+def _conversation(row: _Judged) -> Example:
     texts = [without_marks(turn["value"]) for turn in row["conversations"]]
     return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
 

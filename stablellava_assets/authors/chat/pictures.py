@@ -6,6 +6,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
 
@@ -40,4 +41,4 @@ class Pictures:
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        return {image_id: row for row, image_id in enumerate(self._data["image_id"].to_pylist())}
+        return {image_id: row for row, image_id in enumerate(texts_of(self._data, "image_id"))}

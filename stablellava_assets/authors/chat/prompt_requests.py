@@ -132,7 +132,7 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     return "\n".join([*task, "", "# Rules", *rules, *(_drawable_words(ability) if drawn else ())])
 
 
-def guidance_key(settings: ChatAuthorSettings, ability: Ability) -> Mapping[str, Any]:
+def guidance_key(settings: ChatAuthorSettings, ability: Ability) -> Mapping[str, object]:
     """What of a request determines its prompts, but for slot and examples: content for a row's key."""
     return {"system": _SYSTEM, "guidance": guidance(settings, ability), "answer": _answer(settings)}
 

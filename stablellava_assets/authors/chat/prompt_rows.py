@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from pydantic import BaseModel
 
@@ -17,12 +17,22 @@ from stablellava_assets.authors.chat.prompt_requests import (
     WrittenPrompt,
 )
 from stablellava_assets.authors.chat.rotation import Slot
+from stablellava_assets.tables.pair_rows import Fact
 
 _SUBJECT_WORDS, _KEYWORD_WORDS = 8, 8
 _PROMPT_CHARACTERS = 300
 
 
-def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> dict[str, Any]:
+class PromptColumns(TypedDict):
+    """The columns of a ``prompt_specs`` row that hold the prompt."""
+
+    prompt: str | None
+    subject: str | None
+    keywords: list[str]
+    facts: list[Fact]
+
+
+def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> PromptColumns:
     """The columns of a ``prompt_specs`` row that hold the prompt.
 
     Raises:
@@ -49,7 +59,7 @@ def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> dict[str
     }
 
 
-def unwritten_columns(slot: Slot) -> dict[str, Any]:
+def unwritten_columns(slot: Slot) -> PromptColumns:
     """The same columns of a row that was not written."""
     return {"prompt": None, "subject": None, "keywords": [], "facts": [{"name": "keyword", "value": slot.subject}]}
 

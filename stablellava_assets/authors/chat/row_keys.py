@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import pyarrow as pa
 
@@ -15,10 +15,13 @@ from stablellava_assets.authors.chat.examples import Example, Known
 from stablellava_assets.tables.rows import is_settled
 from stablellava_assets.tables.schemas import FAILED
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 
 KeyOf = Callable[[Sequence[str]], str]
 """The key of a row that saw the examples with these ids."""
+
+_Row = tuple[str, str, list[str] | None, str, str | None, str | None]
+"""Id, key, ids of examples, status, fault and settings key of a published row."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class KeyedRows:
 
 def key_rows(
     store: ParquetStore,
-    table: Table,
+    table: AnyTable,
     partition: Partition,
     key_of: Mapping[str, KeyOf],
     known: Callable[[], Known],
@@ -94,6 +97,6 @@ def key_rows(
     return KeyedRows(keys, seen, open_rows, shown, failed)
 
 
-def _columns(published: pa.Table | None) -> Iterator[tuple[Any, ...]]:
+def _columns(published: pa.Table | None) -> Iterator[_Row]:
     if published is not None:
-        yield from zip(*(column.to_pylist() for column in published.columns), strict=True)
+        yield from cast("Iterator[_Row]", zip(*(column.to_pylist() for column in published.columns), strict=True))

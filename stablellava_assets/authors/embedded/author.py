@@ -9,7 +9,14 @@ from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
 from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import (
+    Dialogue,
+    DialogueColumns,
+    PaintedImage,
+    PromptSpec,
+    SpecColumns,
+    WrittenSpec,
+)
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import MADE
 from stablellava_assets.text.conversations import exchange, with_mark
@@ -32,16 +39,21 @@ class EmbeddedAuthor(AsksNoModel):
         """All of them."""
         return list(catalog)
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[SpecColumns]]:
         """``count`` prompts in the paper's keyword form; more of them only append."""
         vocabulary = _vocabulary_key(ability)
         return [self._plan_prompt(ability, batch, index, vocabulary) for index in range(count)]
 
-    def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
+    def write_prompts(self, planned: Sequence[PlannedRow[SpecColumns]]) -> list[PromptSpec]:
         """The planned rows as they are: planning has already drawn everything."""
-        return _as_made(planned, "spec_id")
+        return [
+            {"spec_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
+            for row in planned
+        ]
 
-    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+    def plan_dialogues(
+        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+    ) -> list[PlannedRow[DialogueColumns]]:
         """What, yes-no (once true, once not) and either-or about every picture."""
         return [
             self._plan_dialogue(ability, spec, image, kind, present)
@@ -49,14 +61,17 @@ class EmbeddedAuthor(AsksNoModel):
             for kind, present in _ASKED_ABOUT_EACH_PICTURE
         ]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow]) -> list[Row]:
+    def write_dialogues(self, planned: Sequence[PlannedRow[DialogueColumns]]) -> list[Dialogue]:
         """The planned rows as they are: planning has already filled every template."""
-        return _as_made(planned, "pair_id")
+        return [
+            {"pair_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
+            for row in planned
+        ]
 
-    def _plan_prompt(self, ability: Ability, batch: str, index: int, vocabulary: str) -> PlannedRow:
+    def _plan_prompt(self, ability: Ability, batch: str, index: int, vocabulary: str) -> PlannedRow[SpecColumns]:
         spec_id = content_key("spec", self.name, ability.ability, batch, index)
         prompt = draw_prompt(ability, spec_id)
-        content = {
+        content: SpecColumns = {
             "ability": ability.ability,
             "batch": batch,
             **prompt,
@@ -66,18 +81,17 @@ class EmbeddedAuthor(AsksNoModel):
             **NOT_ASKED,
         }
         # The key goes by what was drawn: another line of the vocabulary moves only the rows that it falls on.
-        return PlannedRow(
-            spec_id, content_key("spec row", spec_id, content), {**content, "template_version": vocabulary}
-        )
+        row_key = content_key("spec row", spec_id, content)
+        return PlannedRow(spec_id, row_key, {**content, "template_version": vocabulary})
 
     def _plan_dialogue(
-        self, ability: Ability, spec: Row, image: Row, kind: QuestionKind, present: bool | None
-    ) -> PlannedRow:
+        self, ability: Ability, spec: WrittenSpec, image: PaintedImage, kind: QuestionKind, present: bool | None
+    ) -> PlannedRow[DialogueColumns]:
         pair_id = content_key("pair", self.name, spec["spec_id"], kind, present)
         subject = ability.subject_named(spec["subject"])
         asked = training_question(ability, subject, kind, pair_id, present=present)
         mark_first = choose(("first", "last"), pair_id, "mark") == "first"
-        content = {
+        content: DialogueColumns = {
             "ability": ability.ability,
             "batch": spec["batch"],
             "spec_ids": [spec["spec_id"]],
@@ -96,9 +110,3 @@ def _vocabulary_key(ability: Ability) -> str:
     """A hash of all that an ability's prompts are drawn from."""
     subjects = [(subject.name, subject.answer, subject.scene) for subject in ability.drawn_subjects]
     return content_key("vocabulary", ability.prompts, ability.negative_prompt, subjects)
-
-
-def _as_made(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:
-    return [
-        {row_id: row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None} for row in planned
-    ]

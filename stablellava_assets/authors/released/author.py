@@ -11,12 +11,26 @@ from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
 from stablellava_assets.authors.released.rows import ReleasedDataError, problem_of, read_released, released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import (
+    Dialogue,
+    DialogueColumns,
+    Fact,
+    PaintedImage,
+    PromptSpec,
+    SpecColumns,
+    WrittenSpec,
+)
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 from stablellava_assets.text.conversations import exchange
 
 _SOURCE_ROW = "source_row"
+
+
+class _Spec(SpecColumns):
+    """Of a source row that cannot be used, the reason."""
+
+    reason: str | None
 
 
 class ReleasedAuthor(AsksNoModel):
@@ -50,7 +64,7 @@ class ReleasedAuthor(AsksNoModel):
             )
         return names
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow]:
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_Spec]]:
         """The specs of a batch; fewer than ``count`` at the end of the file, none beyond it.
 
         Raises:
@@ -63,11 +77,21 @@ class ReleasedAuthor(AsksNoModel):
             for position in range(start, min(start + count, len(rows)))
         ]
 
-    def write_prompts(self, planned: Sequence[PlannedRow]) -> list[Row]:
+    def write_prompts(self, planned: Sequence[PlannedRow[_Spec]]) -> list[PromptSpec]:
         """The planned rows: made, or failed with what is wrong with the source row."""
-        return _written(planned, "spec_id")
+        return [
+            {
+                "spec_id": row.row_id,
+                **row.inputs,
+                "row_key": row.row_key,
+                "status": MADE if row.inputs["reason"] is None else FAILED,
+            }
+            for row in planned
+        ]
 
-    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[Row, Row]]) -> list[PlannedRow]:
+    def plan_dialogues(
+        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+    ) -> list[PlannedRow[DialogueColumns]]:
         """The released question and answer about every painted picture, word for word.
 
         Raises:
@@ -76,17 +100,20 @@ class ReleasedAuthor(AsksNoModel):
         rows = self._rows(ability.ability)
         return [self._plan_dialogue(self._source(ability.ability, rows, spec), spec, image) for spec, image in painted]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow]) -> list[Row]:
+    def write_dialogues(self, planned: Sequence[PlannedRow[DialogueColumns]]) -> list[Dialogue]:
         """The planned rows as they are: the file holds everything."""
-        return _written(planned, "pair_id")
+        return [
+            {"pair_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
+            for row in planned
+        ]
 
     def _rows(self, ability: str) -> Sequence[Any]:
         return read_released(self._folder / f"{ability}.json")
 
-    def _plan_prompt(self, ability: Ability, batch: str, position: int, source: Any) -> PlannedRow:
+    def _plan_prompt(self, ability: Ability, batch: str, position: int, source: Any) -> PlannedRow[_Spec]:
         spec_id = content_key("spec", self.name, ability.ability, position, source)
         problem = problem_of(source)
-        content: dict[str, Any] = {
+        content: _Spec = {
             "ability": ability.ability,
             "batch": batch,
             "prompt": None,
@@ -118,7 +145,7 @@ class ReleasedAuthor(AsksNoModel):
             }
         return PlannedRow(spec_id, content_key("spec row", spec_id, content), content)
 
-    def _source(self, ability: str, rows: Sequence[Any], spec: Row) -> dict[str, str]:
+    def _source(self, ability: str, rows: Sequence[Any], spec: WrittenSpec) -> dict[str, str]:
         """The source row a spec was made from, by the position its facts record."""
         position = next((int(fact["value"]) for fact in spec["facts"] if fact["name"] == _SOURCE_ROW), None)
         if position is None:
@@ -134,9 +161,11 @@ class ReleasedAuthor(AsksNoModel):
         source: dict[str, str] = rows[position]
         return source
 
-    def _plan_dialogue(self, source: dict[str, str], spec: Row, image: Row) -> PlannedRow:
+    def _plan_dialogue(
+        self, source: dict[str, str], spec: WrittenSpec, image: PaintedImage
+    ) -> PlannedRow[DialogueColumns]:
         pair_id = content_key("pair", self.name, spec["spec_id"])
-        content = {
+        content: DialogueColumns = {
             "ability": spec["ability"],
             "batch": spec["batch"],
             "spec_ids": [spec["spec_id"]],
@@ -147,22 +176,9 @@ class ReleasedAuthor(AsksNoModel):
             "author": self.name,
             **NOT_ASKED,
             "sees_picture": None,
-            "reason": None,
         }
-        return PlannedRow(pair_id, content_key("pair row", content, image["sha256"]), content)
+        return PlannedRow(pair_id, content_key("pair row", {**content, "reason": None}, image["sha256"]), content)
 
 
-def _facts(values: dict[str, str]) -> list[dict[str, str]]:
+def _facts(values: dict[str, str]) -> list[Fact]:
     return [{"name": name, "value": value} for name, value in values.items()]
-
-
-def _written(planned: Sequence[PlannedRow], row_id: str) -> list[Row]:
-    return [
-        {
-            row_id: row.row_id,
-            **row.inputs,
-            "row_key": row.row_key,
-            "status": MADE if row.inputs["reason"] is None else FAILED,
-        }
-        for row in planned
-    ]

@@ -72,12 +72,12 @@ def _read(path: Path, modified_ns: int, size: int) -> Sequence[Any]:
     return rows
 
 
-def is_written_out(row: Any) -> bool:
+def is_written_out(row: object) -> bool:
     """Whether a row has every field, and text in it."""
     return isinstance(row, dict) and all(isinstance(row.get(field), str) for field in FIELDS)
 
 
-def problem_of(row: Any) -> str | None:
+def problem_of(row: object) -> str | None:
     """Why a row cannot become a pair; None when it can. What is merely badly written is the filters' business."""
     if not isinstance(row, dict):
         return f"the row is a {type(row).__name__}, not an object with {', '.join(FIELDS)}"

@@ -93,7 +93,7 @@ class ResultFiles:
     """What stands in a file in the place of results: an error or a page."""
 
 
-def standing_of(document: Any, key_in_metadata: str) -> Standing | None:
+def standing_of(document: object, key_in_metadata: str) -> Standing | None:
     """A batch from the JSON that describes it; None if it is none."""
     if not isinstance(document, Mapping) or not document.get("id"):
         return None
@@ -166,12 +166,12 @@ def read_results(
                 into.results[str(request_id)] = _result(result, settings, price)
 
 
-def _errors_in(document: Mapping[str, Any]) -> Any:
+def _errors_in(document: Mapping[str, object]) -> Any:
     errors = document.get("errors") or document.get("error")
     return errors.get("data") or errors if isinstance(errors, Mapping) else errors
 
 
-def _result(line: Mapping[str, Any], settings: EndpointSettings, price: Price | None) -> Result:
+def _result(line: Mapping[str, object], settings: EndpointSettings, price: Price | None) -> Result:
     response = line.get("response")
     if line.get("error") and not _is_answer(response):
         complaint = complaint_of({"error": line["error"]}) or Complaint(str(line["error"]))
@@ -196,12 +196,12 @@ def _result(line: Mapping[str, Any], settings: EndpointSettings, price: Price | 
     return replace(reply, model=reply.model or settings.model), reply.cost(price)
 
 
-def _is_answer(response: Any) -> bool:
+def _is_answer(response: object) -> bool:
     body = response.get("body") if isinstance(response, Mapping) else None
     return isinstance(body, Mapping) and bool(body.get("choices"))
 
 
-def _from_text(body: Any) -> Any:
+def _from_text(body: object) -> Any:
     if not isinstance(body, str):
         return body
     try:
@@ -210,7 +210,7 @@ def _from_text(body: Any) -> Any:
         return body
 
 
-def _status_of(response: Any) -> int | None:
+def _status_of(response: object) -> int | None:
     status = response.get("status_code") if isinstance(response, Mapping) else None
     try:
         return int(status) if isinstance(status, int | float | str) and not isinstance(status, bool) else None

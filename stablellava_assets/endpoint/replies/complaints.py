@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 _LONGEST_REASON = 300
 _PROBLEMS_NAMED = 3
@@ -144,7 +143,7 @@ def complaint_in(body: str) -> Complaint:
     return complaint_of(document) or Complaint(_shown(document))
 
 
-def complaint_of(document: Any) -> Complaint | None:
+def complaint_of(document: object) -> Complaint | None:
     """The complaint that a JSON document holds; None if it is something else.
 
     An answer is none, though some servers send ``"error": null`` along with it.
@@ -167,12 +166,12 @@ def complaint_of(document: Any) -> Complaint | None:
     return None
 
 
-def complaint_at(holder: Mapping[str, Any]) -> Complaint | None:
+def complaint_at(holder: Mapping[str, object]) -> Complaint | None:
     """The complaint in the field ``error`` of a part of an answer, if it has one."""
     return _complaint(holder["error"], {}) if holder.get("error") else None
 
 
-def _complaint(error: Any, around: Mapping[str, Any]) -> Complaint:
+def _complaint(error: object, around: Mapping[str, object]) -> Complaint:
     if isinstance(error, list):
         first = next((part for part in error if isinstance(part, Mapping)), {})
         return Complaint(_message(error), _code(first, around), _status(first, around))
@@ -185,7 +184,7 @@ def _complaint(error: Any, around: Mapping[str, Any]) -> Complaint:
     return Complaint(f"{said}: {more}" if more and more != said else said, _code(around, {}), status)
 
 
-def _message(error: Any, otherwise: str | None = None) -> str:
+def _message(error: object, otherwise: str | None = None) -> str:
     """The words of an error, however deep they lie."""
     if isinstance(error, str):
         return _plain_text(error)
@@ -212,7 +211,7 @@ def _message(error: Any, otherwise: str | None = None) -> str:
     return said
 
 
-def _code(error: Mapping[str, Any], around: Mapping[str, Any]) -> str | None:
+def _code(error: Mapping[str, object], around: Mapping[str, object]) -> str | None:
     for holder in (error, around):
         for key in ("code", "status", "type"):
             value = holder.get(key)
@@ -221,7 +220,7 @@ def _code(error: Mapping[str, Any], around: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _status(error: Mapping[str, Any], around: Mapping[str, Any]) -> int | None:
+def _status(error: Mapping[str, object], around: Mapping[str, object]) -> int | None:
     for holder in (error, around):
         for key in ("code", "status", "status_code", "type"):
             value = holder.get(key)
@@ -233,7 +232,7 @@ def _status(error: Mapping[str, Any], around: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _wait(error: Mapping[str, Any]) -> float | None:
+def _wait(error: Mapping[str, object]) -> float | None:
     """Seconds to wait, as Google's ``RetryInfo`` has them among the details."""
     details = error.get("details")
     for part in details if isinstance(details, list) else []:
@@ -243,7 +242,7 @@ def _wait(error: Mapping[str, Any]) -> float | None:
     return None
 
 
-def _number(value: Any) -> int | None:
+def _number(value: object) -> int | None:
     try:
         number = int(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0
     except (ValueError, OverflowError):
@@ -260,5 +259,5 @@ def _plain_text(text: str) -> str:
     return f"a web page: {words or 'without text'}"
 
 
-def _shown(document: Any) -> str:
+def _shown(document: object) -> str:
     return json.dumps(document, ensure_ascii=False)[: 2 * _LONGEST_REASON]

@@ -163,13 +163,13 @@ def _document(body: str) -> Any:
         return streamed
 
 
-def _first_choice(completion: Any) -> Mapping[str, Any] | None:
+def _first_choice(completion: object) -> Mapping[str, Any] | None:
     choices = completion.get("choices") if isinstance(completion, Mapping) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     return choice if isinstance(choice, Mapping) else None
 
 
-def _finish_reason(choice: Mapping[str, Any]) -> str | None:
+def _finish_reason(choice: Mapping[str, object]) -> str | None:
     """Why the answer ended, lower case, as all kinds of servers write it."""
     reason = choice.get("finish_reason")
     if isinstance(reason, Mapping):
@@ -177,7 +177,7 @@ def _finish_reason(choice: Mapping[str, Any]) -> str | None:
     return reason.casefold().removeprefix("finishreason.") if isinstance(reason, str) else None
 
 
-def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: str | None) -> str:
+def _answer_in(choice: Mapping[str, object], message: Mapping[str, object], finish: str | None) -> str:
     """The text of an answer: the content, or where that is empty the JSON that stands in its place."""
     text = _text(message.get("content")) or _text(choice.get("text"))
     if text.strip():
@@ -195,7 +195,7 @@ def _answer_in(choice: Mapping[str, Any], message: Mapping[str, Any], finish: st
     return text
 
 
-def _refusal_in(message: Mapping[str, Any]) -> str:
+def _refusal_in(message: Mapping[str, object]) -> str:
     """Why the model will not, beside its content or as a part of it."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
@@ -203,7 +203,7 @@ def _refusal_in(message: Mapping[str, Any]) -> str:
     return _text(message.get("refusal")) or "".join(map(_text, said))
 
 
-def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _tool_calls(message: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
     calls = message.get("tool_calls")
     functions = [call.get("function") for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
     for function in [*functions, message.get("function_call")]:
@@ -212,9 +212,9 @@ def _tool_calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _complaint_beside(
-    completion: Mapping[str, Any],
-    choice: Mapping[str, Any],
-    message: Mapping[str, Any],
+    completion: Mapping[str, object],
+    choice: Mapping[str, object],
+    message: Mapping[str, object],
     finish: str | None,
     is_answered: bool,
 ) -> Complaint | None:
@@ -227,13 +227,13 @@ def _complaint_beside(
     return complaint
 
 
-def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
+def _pictures_in(response: object) -> list[Mapping[str, Any]]:
     """The entries of an answer that may each hold a picture."""
     if not isinstance(response, Mapping):
         return []
     found = next((response[key] for key in ("data", "images", "image", "output") if response.get(key)), None)
     entries = found if isinstance(found, list) else [found]
-    pictures: list[Mapping[str, Any]] = []
+    pictures: list[Mapping[str, object]] = []
     for entry in entries:
         if isinstance(entry, str):
             is_address = entry.lstrip()[:4].lower() == "http"
@@ -246,7 +246,7 @@ def _pictures_in(response: Any) -> list[Mapping[str, Any]]:
     return pictures
 
 
-def _withheld(entry: Mapping[str, Any]) -> Complaint | None:
+def _withheld(entry: Mapping[str, object]) -> Complaint | None:
     """That a filter took a picture away, where an entry says no more than that."""
     results = entry.get("content_filter_results")
     found = results.items() if isinstance(results, Mapping) else ()
@@ -257,7 +257,7 @@ def _withheld(entry: Mapping[str, Any]) -> Complaint | None:
     return Complaint(f"{what} ({kinds})" if kinds else what, "content_filter")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Text as it is; of a list of parts those that are no thoughts; of an object where text is due its JSON."""
     if value is None or value is False:
         return ""
@@ -271,10 +271,10 @@ def _text(value: Any) -> str:
     return str(value).encode(errors="replace").decode()
 
 
-def _is_thought(part: Any) -> bool:
+def _is_thought(part: object) -> bool:
     kind = part.get("type") if isinstance(part, Mapping) else None
     return kind is not None and str(kind) not in ("text", "output_text")
 
 
-def _shown(document: Any) -> str:
+def _shown(document: object) -> str:
     return one_line(json.dumps(document, ensure_ascii=False)[:120])

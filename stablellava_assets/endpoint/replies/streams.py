@@ -28,10 +28,10 @@ def joined_stream(body: str) -> dict[str, Any] | None:
     return _joined(chunks)
 
 
-def _joined(chunks: list[Mapping[str, Any]]) -> dict[str, Any]:
-    joined: dict[str, Any] = {}
-    message: dict[str, Any] = {}
-    choice: dict[str, Any] = {"message": message}
+def _joined(chunks: list[Mapping[str, object]]) -> dict[str, Any]:
+    joined: dict[str, object] = {}
+    message: dict[str, object] = {}
+    choice: dict[str, object] = {"message": message}
     for chunk in chunks:
         joined |= {key: value for key, value in chunk.items() if key != "choices" and value is not None}
         part = _choice(chunk)
@@ -44,11 +44,11 @@ def _joined(chunks: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {**joined, "choices": [choice]} if any(_choice(chunk) for chunk in chunks) else joined
 
 
-def _choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+def _choice(chunk: Mapping[str, object]) -> Mapping[str, Any]:
     choices = chunk.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else {}
     return first if isinstance(first, Mapping) else {}
 
 
-def _finish(chunk: Mapping[str, Any]) -> bool:
+def _finish(chunk: Mapping[str, object]) -> bool:
     return _choice(chunk).get("finish_reason") is not None

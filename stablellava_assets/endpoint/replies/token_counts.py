@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 
 class TokenCounts:
     """Token counts from the ``usage`` of a response; None where it does not say."""
 
-    def __init__(self, sent: Any) -> None:
+    def __init__(self, sent: object) -> None:
         usage = sent if isinstance(sent, Mapping) else {}
         self.prompt_tokens = _first_count(usage, "prompt_tokens", "input_tokens", "promptTokens")
         self.completion_tokens = _first_count(usage, "completion_tokens", "output_tokens", "completionTokens")
@@ -23,11 +22,11 @@ class TokenCounts:
         self.cached_tokens = min(cached, self.prompt_tokens or 0)
 
 
-def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
+def _first_count(usage: Mapping[str, object], *names: str) -> int | None:
     return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
     except (ValueError, OverflowError):

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from stablellava_assets.evaluation.answers.answering import Asked, answers_of
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.reading import is_same
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE
+from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerColumns, Checkpoint, ItemToAsk
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked, and the columns of its answer's row that are known before."""
+
+    columns: AnswerColumns
+    asked: Asked
+
+
+class EarlierAnswer(TypedDict):
+    """What tells whether an answer can be taken over."""
+
+    row_key: str
+    answer: str
 
 
 def plan_answers(
-    checkpoint: Mapping[str, Any], items: Iterable[Mapping[str, Any]], max_new_tokens: int, chat_template: str | None
-) -> list[PlannedRow]:
+    checkpoint: Checkpoint, items: Iterable[ItemToAsk], max_new_tokens: int, chat_template: str | None
+) -> list[PlannedRow[Question]]:
     """An answer of each model to each question about each item.
 
     Args:
         checkpoint: the ``llava_checkpoint`` row.
-        items: ``ability_benchmark`` rows, or what ``read_suites`` reads; those that were not made are left out.
+        items: ``ability_benchmark`` rows that were made, or what ``read_suites`` reads.
         max_new_tokens: longest answer, unless the item has one of its own.
         chat_template: what both are asked in (see :func:`ask_model`).
     """
-    made = [item for item in items if item["status"] == MADE]
+    made = list(items)
     # Items of published benchmarks share the bytes of their pictures, which need to be hashed but once.
     pictures = {id(picture): picture for picture in (item["image"]["bytes"] for item in made)}
     keys = {place: hashlib.blake2b(picture, digest_size=16).hexdigest() for place, picture in pictures.items()}
@@ -47,43 +63,45 @@ def plan_answers(
 
 
 def _plan(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     model: str,
     asked_key: str,
-    item: Mapping[str, Any],
+    item: ItemToAsk,
     picture: str,
     rotation: int | None,
     max_new_tokens: int,
-) -> PlannedRow:
+) -> PlannedRow[Question]:
     turned = () if rotation is None else (rotation,)
     answer_id = content_key("answer", checkpoint["checkpoint_id"], model, item["item_id"], *turned)
     limit = item.get("max_new_tokens", max_new_tokens)
     options = rotated(item["options"], rotation or 0)
     question = item["question"] if rotation is None else choice_question(item["question"], options)
-    copied = ("benchmark", "ability", "item_id", "question_kind", "accepted", "refused")
-    columns = {
+    columns: AnswerColumns = {
         "checkpoint_id": checkpoint["checkpoint_id"],
         "model": model,
-        **{name: item[name] for name in copied},
+        "benchmark": item["benchmark"],
+        "ability": item["ability"],
+        "item_id": item["item_id"],
+        "question_kind": item["question_kind"],
+        "accepted": item["accepted"],
+        "refused": item["refused"],
         "question": question,
         "rotation": rotation,
         "options": options,
         "picture": picture,
-        "status": MADE,
-        "reason": None,
     }
     asked = Asked(item["image"]["bytes"], question, limit)
     # What determines the text of an answer, not what makes it right: changing the keywords does not re-query the model.
     key = content_key("answer row", asked_key, picture, question, limit)
-    return PlannedRow(answer_id, key, {"columns": columns, "asked": asked})
+    return PlannedRow(answer_id, key, Question(columns, asked))
 
 
-def taken_over(planned: Sequence[PlannedRow], earlier: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def taken_over(planned: Sequence[PlannedRow[Question]], earlier: Iterable[EarlierAnswer]) -> Iterator[AbilityAnswer]:
     """Rows for what the same model was asked before, for another comparison: bases are shared by many checkpoints.
 
     Args:
         planned: what is to be answered.
-        earlier: ``ability_answers`` rows of other checkpoints, with ``row_key`` and ``answer``.
+        earlier: of ``ability_answers`` rows of other checkpoints.
     """
     known = {row["row_key"]: row["answer"] for row in earlier}
     return (_row(row, known[row.row_key]) for row in planned if row.row_key in known)
@@ -91,12 +109,12 @@ def taken_over(planned: Sequence[PlannedRow], earlier: Iterable[Mapping[str, Any
 
 def ask_model(
     model: Path | str,
-    planned: Sequence[PlannedRow],
+    planned: Sequence[PlannedRow[Question]],
     batch_size: int,
     max_new_tokens: int,
     progress: Callable[[str], None],
     chat_template: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[AbilityAnswer]:
     """``ability_answers`` rows of one model, a batch at a time, so that a killed run has kept what was answered.
 
     Args:
@@ -111,32 +129,35 @@ def ask_model(
     Raises:
         ValueError: a picture cannot be decoded; its item is named.
     """
-    names = [f"item {row.inputs['columns']['item_id']}" for row in planned]
-    questions = [row.inputs["asked"] for row in planned]
+    names = [f"item {row.inputs.columns['item_id']}" for row in planned]
+    questions = [row.inputs.asked for row in planned]
     for index, text in answers_of(model, questions, batch_size, max_new_tokens, progress, names, chat_template):
         yield _row(planned[index], text)
 
 
-def _row(planned: PlannedRow, text: str) -> Row:
-    columns = planned.inputs["columns"]
+def _row(planned: PlannedRow[Question], text: str) -> AbilityAnswer:
+    columns = planned.inputs.columns
     return {
         "answer_id": planned.row_id,
         **columns,
         "answer": text,
         "correct": _is_correct(columns, text),
         "row_key": planned.row_key,
+        "status": MADE,
+        "reason": None,
     }
 
 
-def _is_correct(columns: Mapping[str, Any], text: str) -> bool:
-    return is_correct(text, columns["accepted"], columns["refused"], columns["question_kind"], columns["options"])
+def _is_correct(columns: AnswerColumns, text: str) -> bool:
+    refused, options = columns["refused"] or (), columns["options"] or ()
+    return is_correct(text, columns["accepted"], refused, columns["question_kind"], options)
 
 
-def scored_anew(answers: Refreshed, planned: Sequence[PlannedRow]) -> Refreshed:
+def scored_anew(answers: Refreshed, planned: Sequence[PlannedRow[Question]]) -> Refreshed:
     """Answers that were given before, by the keywords and rules of today: for these nobody is asked again."""
-    rows = [
-        {**row, **plan.inputs["columns"], "correct": _is_correct(plan.inputs["columns"], row["answer"])}
-        for row, plan in zip(answers.data.to_pylist(), planned, strict=True)
+    rows: list[AbilityAnswer] = [
+        {**row, **plan.inputs.columns, "correct": _is_correct(plan.inputs.columns, row["answer"])}
+        for row, plan in zip(ABILITY_ANSWERS.rows(answers.data), planned, strict=True)
     ]
     data = ABILITY_ANSWERS.from_rows(rows)
-    return replace(answers, data=data, unchanged=answers.unchanged and data.equals(answers.data))
+    return replace(answers, data=data, unchanged=answers.unchanged and is_same(data, answers.data))

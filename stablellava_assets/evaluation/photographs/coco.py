@@ -63,7 +63,7 @@ def read_coco(annotations: Path, images: Path) -> Labels:
     return Labels(list(found.values()), len(listed), left_out)
 
 
-def _rows(annotations: Path, content: Any, key: str) -> list[Mapping[str, Any]]:
+def _rows(annotations: Path, content: object, key: str) -> list[Mapping[str, Any]]:
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         held = (
@@ -77,13 +77,13 @@ def _rows(annotations: Path, content: Any, key: str) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _optional_rows(content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def _optional_rows(content: Mapping[str, object], key: str) -> list[Mapping[str, Any]]:
     rows = content.get(key)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _categories(
-    annotations: Path, rows: list[Mapping[str, Any]]
+    annotations: Path, rows: list[Mapping[str, object]]
 ) -> tuple[dict[str | None, str], dict[str, str | None]]:
     names: dict[str | None, str] = {}
     sorts: dict[str, str | None] = {}
@@ -102,7 +102,7 @@ def _categories(
     return names, sorts
 
 
-def _id(value: Any) -> str | None:
+def _id(value: object) -> str | None:
     """An id as text: 7, 7.0 and "7" are one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -111,7 +111,7 @@ def _id(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def _file(named: Any, images: Path) -> Path | None:
+def _file(named: object, images: Path) -> Path | None:
     """The picture below ``images`` that a ``file_name`` means: the longest end of it that leads to a file."""
     if not isinstance(named, str) or "\0" in named:
         return None

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Listed
 from stablellava_assets.pictures.decoding import rendered_otherwise, upright
 from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
+from stablellava_assets.tables.score_rows import BenchmarkItem, ItemColumns
 
 PHOTOGRAPHS = "photos"
 """Name of the benchmark of real photographs."""
 
 
-def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]:
+@dataclass(frozen=True)
+class PhotographedItem:
+    """What an item is made of: the file of its picture, and what is asked."""
+
+    path: Path
+    question: ItemColumns
+
+
+def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow[PhotographedItem]]:
     """The items of an ability. An item is known by its picture's bytes and its question, wherever the file lies.
 
     Raises:
         OSError: a picture cannot be read.
     """
-    planned: dict[str, PlannedRow] = {}
+    planned: dict[str, PlannedRow[PhotographedItem]] = {}
     for one in listed:
         photograph = one.photograph
         if photograph.ability != ability:
@@ -32,7 +41,7 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
         encoded = one.path.read_bytes()
         sha256 = hashlib.sha256(encoded).hexdigest()
         item_id = content_key("benchmark item", PHOTOGRAPHS, ability, photograph.kind, sha256, photograph.question)
-        question = {
+        question: ItemColumns = {
             "benchmark": PHOTOGRAPHS,
             "ability": ability,
             "question_kind": photograph.kind,
@@ -43,24 +52,24 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow]
         }
         row_key = content_key("benchmark row", question, sha256, *rendered_otherwise(encoded))
         # A copy of a picture under another name, asked the same, is the same item.
-        planned.setdefault(item_id, PlannedRow(item_id, row_key, {"question": question, "path": one.path}))
+        planned.setdefault(item_id, PlannedRow(item_id, row_key, PhotographedItem(one.path, question)))
     return list(planned.values())
 
 
-def make_photographs(planned: Sequence[PlannedRow]) -> Iterable[Row]:
+def make_photographs(planned: Sequence[PlannedRow[PhotographedItem]]) -> Iterable[BenchmarkItem]:
     """``ability_benchmark`` rows; a picture is kept as it is encoded."""
     for row in planned:
-        encoded, reason = row.inputs["path"].read_bytes(), None
+        encoded, reason = row.inputs.path.read_bytes(), None
         try:
             looks = perceptual_hash(upright(encoded))
         except ValueError as error:
-            looks, reason = None, f"{row.inputs['path']} cannot be decoded: {error}"
+            looks, reason = None, f"{row.inputs.path} cannot be decoded: {error}"
         yield {
             "item_id": row.row_id,
-            **row.inputs["question"],
+            **row.inputs.question,
             "prompt": None,
             "seed": None,
-            "image": {"bytes": encoded, "path": Path(row.inputs["path"]).name},
+            "image": {"bytes": encoded, "path": row.inputs.path.name},
             "perceptual_hash": looks,
             "row_key": row.row_key,
             "status": MADE if reason is None else FAILED,

@@ -180,7 +180,7 @@ def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, of which Python would silently keep the last value of a repeated key."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for key, value in pairs:
         if key in fields:
             raise MistakeAtKeyError((key,), "given twice")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stablellava_assets.tables.score_rows import AnswerJudgement
 
 
 class Agreement(NamedTuple):
@@ -18,9 +20,9 @@ class Agreement(NamedTuple):
     kappa: float | None
 
 
-def agreement(judgements: Iterable[Mapping[str, Any]]) -> Agreement | None:
+def agreement(judgements: Iterable[AnswerJudgement]) -> Agreement | None:
     """Of the ``answer_judgements`` rows that have a verdict; None where none has."""
-    pairs = [(row["correct"], row["by_keywords"]) for row in judgements if row["correct"] is not None]
+    pairs = [(correct, row["by_keywords"]) for row in judgements if (correct := row["correct"]) is not None]
     if not pairs:
         return None
     n = len(pairs)

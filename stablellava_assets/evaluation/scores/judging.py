@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,9 +13,9 @@ from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, chat_request
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT
+from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 
 _INSTRUCTIONS = """\
 You grade answers to questions about a picture that you do not see. You are given the question, one or more reference \
@@ -34,6 +34,9 @@ PROMPT_VERSION = f"1-{content_key(_INSTRUCTIONS)[:8]}"
 _MOST_POINTS = 10
 _RIGHT_FROM = 0.5
 
+_Planned = PlannedRow[AbilityAnswer]
+"""A judgement of an answer."""
+
 
 class Grade(BaseModel):
     """What the judge answers."""
@@ -43,7 +46,7 @@ class Grade(BaseModel):
     points: Annotated[int, Field(ge=0, le=_MOST_POINTS)]
 
 
-def plan_judgements(answers: Iterable[Mapping[str, Any]], settings: JudgeSettings) -> list[PlannedRow]:
+def plan_judgements(answers: Iterable[AbilityAnswer], settings: JudgeSettings) -> list[_Planned]:
     """A judgement of every ``ability_answers`` row whose kind the judge grades."""
     endpoint = settings.endpoint
     judge = content_key("judge", endpoint.model, endpoint.temperature, endpoint.extra_body, PROMPT_VERSION)
@@ -52,7 +55,7 @@ def plan_judgements(answers: Iterable[Mapping[str, Any]], settings: JudgeSetting
         PlannedRow(
             content_key("judgement", row["answer_id"], endpoint.model),
             content_key("judgement row", judge, row["question"], row["accepted"], row["answer"], row["correct"]),
-            {"answer": row},
+            row,
             failing,
         )
         for row in answers
@@ -61,20 +64,20 @@ def plan_judgements(answers: Iterable[Mapping[str, Any]], settings: JudgeSetting
 
 
 def judge_answers(
-    planned: Sequence[PlannedRow],
+    planned: Sequence[_Planned],
     settings: JudgeSettings,
     endpoint: ChatEndpoint,
     report: Callable[[str], None],
-) -> Iterator[Row]:
+) -> Iterator[AnswerJudgement]:
     """``answer_judgements`` rows as grades arrive; equal answers to one question are graded together, once.
 
     Raises:
         EndpointError: no request can be answered with these settings; the message names the one to mend.
     """
-    waiting: dict[str, list[PlannedRow]] = {}
+    waiting: dict[str, list[_Planned]] = {}
     requests: dict[str, ChatRequest] = {}
     for row in planned:
-        request = _request(row.inputs["answer"], settings)
+        request = _request(row.inputs, settings)
         requests[request.request_id] = request
         waiting.setdefault(request.request_id, []).append(row)
     started = time.monotonic()
@@ -85,7 +88,7 @@ def judge_answers(
     report(f"{len(planned)} answers judged in {time.monotonic() - started:.0f} s")
 
 
-def ungraded(planned: Iterable[PlannedRow], reason: str) -> Iterator[Row]:
+def ungraded(planned: Iterable[_Planned], reason: str) -> Iterator[AnswerJudgement]:
     """Rows for answers that the judge could not be asked about; the next run tries them again."""
     outcome = ChatOutcome(
         request_id="",
@@ -103,7 +106,7 @@ def ungraded(planned: Iterable[PlannedRow], reason: str) -> Iterator[Row]:
     return (_judgement(row, outcome, first=True) for row in planned)
 
 
-def _request(answer: Mapping[str, Any], settings: JudgeSettings) -> ChatRequest:
+def _request(answer: AbilityAnswer, settings: JudgeSettings) -> ChatRequest:
     references = "\n".join(f"- {reference}" for reference in answer["accepted"])
     asked = (
         f"Question:\n{answer['question']}\n\nReference answers:\n{references}\n\n"
@@ -119,8 +122,8 @@ def _request(answer: Mapping[str, Any], settings: JudgeSettings) -> ChatRequest:
     )
 
 
-def _judgement(row: PlannedRow, outcome: ChatOutcome, *, first: bool) -> Row:
-    answer, graded = row.inputs["answer"], outcome.answer
+def _judgement(row: _Planned, outcome: ChatOutcome, *, first: bool) -> AnswerJudgement:
+    answer, graded = row.inputs, outcome.answer
     grade = graded.points / _MOST_POINTS if isinstance(graded, Grade) else None
     # One request graded several equal answers; its tokens and cost are counted with the first of them.
     cost = outcome.cost_usd if first or outcome.cost_usd is None else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stablellava_assets.evaluation.answers.choices import chosen_option
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
@@ -14,8 +14,16 @@ from stablellava_assets.evaluation.scores.statistics import (
     wilson_interval,
 )
 from stablellava_assets.evaluation.scores.verdicts import ALL, with_verdicts
-from stablellava_assets.evaluation.scores.yes_no import verdict_of, yes_no_figures
+from stablellava_assets.evaluation.scores.yes_no import Verdict, verdict_of, yes_no_figures
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.score_rows import (
+    AbilityAnswer,
+    AnswerJudgement,
+    ComparedScore,
+    JudgedScore,
+    PairedDifference,
+    ScoreFigures,
+)
 from stablellava_assets.text.keywords import holds_keyword
 
 __all__ = ["ALL", "answer_verdicts", "is_correct", "score_answers"]
@@ -50,10 +58,10 @@ def is_correct(
 
 
 def score_answers(
-    answers: Sequence[Mapping[str, Any]],
-    judgements: Sequence[Mapping[str, Any]] = (),
+    answers: Sequence[AbilityAnswer],
+    judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+) -> list[JudgedScore]:
     """``ability_scores`` rows, but for ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
     A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
@@ -81,7 +89,7 @@ def score_answers(
 
 
 def answer_verdicts(
-    answers: Sequence[Mapping[str, Any]], judgements: Sequence[Mapping[str, Any]], judged_kinds: Sequence[str]
+    answers: Sequence[AbilityAnswer], judgements: Sequence[AnswerJudgement], judged_kinds: Sequence[str]
 ) -> list[bool | None]:
     """Of each answer whether it counts as right, None where a judge has yet to say; arguments as of :func:`score_answers`."""
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
@@ -93,10 +101,10 @@ class _Scored(NamedTuple):
 
     correct: bool | None
     grade: float | None
-    said: tuple[Any, Any] | None
+    said: tuple[Verdict | None, str] | None
 
 
-def _scored(row: Mapping[str, Any], grades: Mapping[str, Mapping[str, Any]], judged_kinds: Sequence[str]) -> _Scored:
+def _scored(row: AbilityAnswer, grades: Mapping[str, AnswerJudgement], judged_kinds: Sequence[str]) -> _Scored:
     if row["question_kind"] in judged_kinds:
         grade = grades.get(row["answer_id"])
         return _Scored(None, None, None) if grade is None else _Scored(grade["correct"], grade["grade"], None)
@@ -104,7 +112,7 @@ def _scored(row: Mapping[str, Any], grades: Mapping[str, Mapping[str, Any]], jud
     return _Scored(row["correct"], None, said)
 
 
-def _order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
+def _order(key: tuple[str, str, str, str]) -> tuple[str, str, bool, str, int]:
     checkpoint, benchmark, ability, kind = key
     return checkpoint, benchmark, ability == ALL, ability, (*ASKED_KINDS, kind).index(kind)
 
@@ -113,7 +121,7 @@ def _scores(
     key: tuple[str, str, str, str],
     by_model: Mapping[str, Mapping[str, Sequence[_Scored]]],
     pictures: Mapping[str, str],
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ComparedScore]:
     checkpoint, benchmark, ability, kind = key
     # What a judge has yet to grade of one model is left out of both, so that both are scored on the same items.
     waiting = {
@@ -162,12 +170,10 @@ def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Colle
     return grouped.values()
 
 
-def _compare(
-    base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapping[str, str]
-) -> dict[str, float | None]:
+def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapping[str, str]) -> PairedDifference:
     gained = {item: tuned[item] - base[item] for item in base if item in tuned}
     if not gained:
-        return dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"))
+        return {"difference": None, "difference_low": None, "difference_high": None, "p_value": None}
     by_picture = _by_picture(gained, pictures)
     effect, values = design_effect(by_picture), list(gained.values())
     difference = paired_difference(values.count(-1) / effect, values.count(1) / effect, len(values) / effect)
@@ -179,7 +185,7 @@ def _compare(
     }
 
 
-def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> dict[str, Any]:
+def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> ScoreFigures:
     """What is reported beside accuracy: POPE's figures of yes-no questions, the mean grade of judged ones."""
     answers = [answer for of_item in items.values() for answer in of_item]
     said = [answer.said for answer in answers if answer.said is not None] if kind == "yes_no" else []

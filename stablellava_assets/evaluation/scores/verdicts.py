@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from stablellava_assets.evaluation.scores.statistics import holm, verdict
+from stablellava_assets.tables.score_rows import ComparedScore, JudgedScore
 
 ALL = "all"
 """The ability, or the question kind, of a row that sums up all of them."""
 
+_Family = tuple[str, str, str, bool]
 
-def with_verdicts(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+
+def with_verdicts(scores: Sequence[ComparedScore]) -> list[JudgedScore]:
     """``ability_scores`` rows with ``p_holm`` and ``verdict``, which are null where ``p_value`` is.
 
     A family is what stands in one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The
     sum over abilities is a question of its own, and its p-value stays as it is.
     """
-    families: dict[tuple[Any, ...], dict[str, float]] = {}
+    families: dict[_Family, dict[str, float]] = {}
     for row in scores:
         if row["p_value"] is not None:
             families.setdefault(_family(row), {})[row["ability"]] = row["p_value"]
@@ -27,10 +29,11 @@ def with_verdicts(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [_judged(row, adjusted.get(_family(row), {}).get(row["ability"])) for row in scores]
 
 
-def _family(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _family(row: ComparedScore) -> _Family:
     return row["checkpoint_id"], row["benchmark"], row["question_kind"], row["ability"] == ALL
 
 
-def _judged(row: Mapping[str, Any], p_holm: float | None) -> dict[str, Any]:
-    said = None if p_holm is None else verdict(row["difference"], p_holm)
+def _judged(row: ComparedScore, p_holm: float | None) -> JudgedScore:
+    difference = row["difference"]
+    said = None if p_holm is None or difference is None else verdict(difference, p_holm)
     return {**row, "p_holm": p_holm, "verdict": said}

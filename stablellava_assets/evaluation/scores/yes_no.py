@@ -58,7 +58,7 @@ class YesNoFigures:
     undecided: int
 
 
-def yes_no_figures(answers: Iterable[tuple[Verdict | None, Verdict]]) -> YesNoFigures:
+def yes_no_figures(answers: Iterable[tuple[Verdict | None, str]]) -> YesNoFigures:
     """The figures of (said, true) pairs.
 
     Raises:

@@ -11,18 +11,23 @@ from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, can_be_written
 from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.score_rows import ItemToAsk
 from stablellava_assets.text.conversations import IMAGE_MARK
 
 if TYPE_CHECKING:
     from stablellava_assets.evaluation.suites.pictures import Picture
 
 
+class SuiteItem(ItemToAsk):
+    """An item of a published benchmark; ``row_key`` is a hash of all that it asks."""
+
+    row_key: str
+
+
 def suite_item(
     benchmark: str,
     ability: str,
-    number: Any,
+    number: int | str,
     *,
     kind: AskedKind,
     question: str,
@@ -30,7 +35,7 @@ def suite_item(
     accepted: Sequence[str],
     refused: Sequence[str] = (),
     options: Sequence[str] = (),
-) -> Row:
+) -> SuiteItem:
     """An item with the columns of ``ability_benchmark`` that answering and scoring take.
 
     ``number`` is how the benchmark's file calls the item.
@@ -54,11 +59,10 @@ def suite_item(
         "accepted": list(accepted),
         "refused": list(refused),
         "image": {"bytes": picture.encoded, "path": None},
-        "status": MADE,
     }
 
 
-def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
+def values_at(keys: Sequence[str], row: object, where: str) -> list[Any]:
     """What a row of JSON holds at each of ``keys``.
 
     Raises:
@@ -71,7 +75,7 @@ def values_at(keys: Sequence[str], row: Any, where: str) -> list[Any]:
     return [row[key] for key in keys]
 
 
-def text_at(key: str, value: Any, where: str) -> str:
+def text_at(key: str, value: object, where: str) -> str:
     """``value``, which a row holds at ``key``.
 
     Raises:

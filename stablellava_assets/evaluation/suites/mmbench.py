@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from stablellava_assets.evaluation.suites.items import read_text, suite_item
+from stablellava_assets.evaluation.suites.items import SuiteItem, read_text, suite_item
 from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, csv_rows, header_of
-from stablellava_assets.tables.row import Row
 
 _NEEDED = ("index", "question", "A", "B", "answer", "category", "image")
 _LETTERS = "ABCDEFGH"
@@ -17,7 +16,7 @@ _FEWEST_OPTIONS = 2
 _LONGEST_REFERENCE = 64
 
 
-def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
+def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[SuiteItem]:
     """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
 
     The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty where there
@@ -34,7 +33,7 @@ def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> lis
     if rows and not any(row["answer"].strip() for row in rows):
         raise SuiteError(f"{file}: no row has an answer; take a file with answers, such as DEV")
     images = {row["index"]: row["image"] for row in rows}
-    items: list[Row] = []
+    items: list[SuiteItem] = []
     for line, row in enumerate(rows, 2):
         where = f"{file}: row {line}, index {row['index']}"
         if row["index"].isdecimal() and int(row["index"]) >= _FIRST_ROTATION:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from stablellava_assets.evaluation.scores.scoring import CAPABILITIES
-from stablellava_assets.evaluation.suites.items import read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.items import SuiteItem, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, json_value_of
-from stablellava_assets.tables.row import Row
 
 _NEEDED = ("imagename", "question", "answer", "capability")
 _ALTERNATIVES = "<OR>"
 
 
-def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = None) -> list[Row]:
+def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = None) -> list[SuiteItem]:
     """Items of ``mm-vet.json``; the ability holds every capability the item takes, as ``ocr+math``.
 
     The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
@@ -31,7 +30,7 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
         raise SuiteError(str(error)) from error
     if not isinstance(content, dict):
         raise SuiteError(f"{file}: must be one JSON object, a name an item")
-    items: list[Row] = []
+    items: list[SuiteItem] = []
     for number, row in content.items():
         where = f"{file}: item {number}"
         image, question, answer, capabilities = values_at(_NEEDED, row, where)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from stablellava_assets.evaluation.settings import pope_split
-from stablellava_assets.evaluation.suites.items import read_text, suite_item, text_at, values_at
+from stablellava_assets.evaluation.suites.items import SuiteItem, read_text, suite_item, text_at, values_at
 from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.inputs.text_files import json_lines
-from stablellava_assets.tables.row import Row
 
 _NEEDED = ("question_id", "image", "text", "label")
 _OPPOSITE = {"yes": "no", "no": "yes"}
@@ -16,7 +15,7 @@ _OPPOSITE = {"yes": "no", "no": "yes"}
 
 def read_pope(
     file: Path, images: Path, name: str, instruction: str = "", pictures: Pictures | None = None
-) -> list[Row]:
+) -> list[SuiteItem]:
     """Items of a POPE file, one of ``coco_pope_{random,popular,adversarial}.json``; the ability is the split.
 
     The files are JSON lines: ``question_id`` (int), ``image`` (a file name of COCO val2014), ``text`` (the question),
@@ -28,7 +27,7 @@ def read_pope(
     """
     pictures = Pictures() if pictures is None else pictures
     split = pope_split(file)
-    items: list[Row] = []
+    items: list[SuiteItem] = []
     for entry in json_lines(read_text(file)):
         where = f"{file}:{entry.line}"
         if entry.mistake is not None:

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from stablellava_assets.evaluation.settings import MMBenchSettings, MMVetSettings, PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.suites.items import SuiteItem
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
 from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.evaluation.suites.pope import read_pope
-from stablellava_assets.tables.row import Row
 
 
-def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
+def read_suites(suites: Sequence[SuiteSettings]) -> list[SuiteItem]:
     """The items of every named file; each holds ``max_new_tokens`` as well.
 
     Raises:
         SuiteError: a file, a row or a picture is at fault, a file holds nothing, or an item twice.
     """
-    items: dict[str, Row] = {}
+    items: dict[str, SuiteItem] = {}
     pictures = Pictures()
     for settings in suites:
         read = read_suite(settings, pictures)
@@ -32,7 +32,7 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[Row]:
     return list(items.values())
 
 
-def read_suite(settings: SuiteSettings, pictures: Pictures | None = None) -> list[Row]:
+def read_suite(settings: SuiteSettings, pictures: Pictures | None = None) -> list[SuiteItem]:
     """The items of one file. ``pictures`` are shared with other files.
 
     Raises:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.filters.alignment.claims import Claim
@@ -16,7 +17,7 @@ from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import AlignmentScore, ImageToJudge, SpecToJudge
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
@@ -27,6 +28,21 @@ _VERSION = 1
 """Part of every score's key: raise it when the same model and claim give another score than before."""
 
 _NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is empty"
+
+
+@dataclass(frozen=True)
+class _ClaimAbout:
+    """What is scored: ``problem`` says why it cannot be."""
+
+    spec: SpecToJudge
+    image: ImageToJudge
+    scorer: str
+    claim: Claim
+    model: str | None
+    problem: str | None
+
+
+_Planned = PlannedRow[_ClaimAbout]
 
 
 class Alignment:
@@ -49,14 +65,16 @@ class Alignment:
             scorers.append(FactScorer(settings.facts, catalog, checkpoint))
         self._scorers: dict[str, Scorer] = {scorer.name: scorer for scorer in scorers}
 
-    def plan(self, painted: Collection[tuple[Row, Row]], published: Iterable[Mapping[str, Any]]) -> list[PlannedRow]:
+    def plan(
+        self, painted: Collection[tuple[SpecToJudge, ImageToJudge]], published: Iterable[AlignmentScore]
+    ) -> list[_Planned]:
         """A score for every claim about every picture.
 
         A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
         checkpoints, unless the settings ask for judging again.
 
         Args:
-            painted: ``prompt_specs`` rows with the ``images`` rows of their pictures.
+            painted: prompts with their pictures.
             published: the ``alignment_scores`` rows of the partition.
         """
         known = {row["score_id"]: row for row in published}
@@ -67,17 +85,17 @@ class Alignment:
             for claim in scorer.claims(spec)
         ]
 
-    def score(self, planned: Sequence[PlannedRow]) -> Iterator[Row]:
+    def score(self, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
         """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.
         """
-        for name, rows in groupby(planned, lambda row: str(row.inputs["scorer"])):
+        for name, rows in groupby(planned, lambda row: row.inputs.scorer):
             scorer = self._scorers[name]
             askable = []
             for row in rows:
-                problem = row.inputs["problem"]
+                problem = row.inputs.problem
                 if problem is None:
                     askable.append(row)
                 else:
@@ -86,14 +104,14 @@ class Alignment:
             for start in range(0, len(askable), scorer.batch_size):
                 yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
 
-    def verdicts(self, scores: Iterable[Mapping[str, Any]]) -> dict[str, AlignmentVerdict]:
+    def verdicts(self, scores: Iterable[AlignmentScore]) -> dict[str, AlignmentVerdict]:
         """What ``alignment_scores`` rows of this plan hold against each picture, by image id."""
-        of_image: dict[str, list[Mapping[str, Any]]] = {}
+        of_image: dict[str, list[AlignmentScore]] = {}
         for score in scores:
             of_image.setdefault(score["image_id"], []).append(score)
         return {image_id: self._verdict(found) for image_id, found in of_image.items()}
 
-    def _verdict(self, scores: Sequence[Mapping[str, Any]]) -> AlignmentVerdict:
+    def _verdict(self, scores: Sequence[AlignmentScore]) -> AlignmentVerdict:
         """A finding a scorer, about its weakest claim; the key hashes models, claims and thresholds."""
         judged = [(score["row_key"], _threshold(self._scorers[score["scorer"]], score)) for score in scores]
         findings = [
@@ -104,7 +122,9 @@ class Alignment:
         return AlignmentVerdict(content_key("alignment", judged), tuple(findings))
 
 
-def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping[str, Mapping[str, Any]]) -> PlannedRow:
+def _planned(
+    scorer: Scorer, claim: Claim, spec: SpecToJudge, image: ImageToJudge, known: Mapping[str, AlignmentScore]
+) -> _Planned:
     score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
 
     fingerprint = scorer.fingerprint_of(claim.fact)
@@ -117,54 +137,50 @@ def _planned(scorer: Scorer, claim: Claim, spec: Row, image: Row, known: Mapping
     earlier = known.get(score_id)
     if earlier is not None and scorer.is_own(claim.fact) and earlier["row_key"] == key(earlier["model"]):
         model = earlier["model"]
-    inputs = {
-        **{name: spec[name] for name in ("ability", "batch", "spec_id")},
-        "image_id": image["image_id"],
-        "scorer": scorer.name,
-        "claim": claim,
-        "model": model,
-        "picture": image["image"]["bytes"],
-        "problem": claim.problem or (None if model else _NO_CHECKPOINT),
-    }
-    return PlannedRow(score_id, key(model), inputs)
+    problem = claim.problem or (None if model else _NO_CHECKPOINT)
+    return PlannedRow(score_id, key(model), _ClaimAbout(spec, image, scorer.name, claim, model, problem))
 
 
-def _together(row: PlannedRow) -> tuple[str, int]:
+def _together(row: _Planned) -> tuple[str, int]:
     """Claims that share a batch with little padding have one model and texts of one length."""
-    claim: Claim = row.inputs["claim"]
-    return row.inputs["model"], len(claim.text) + len(claim.question or "") + len(claim.answer or "")
+    claim = row.inputs.claim
+    return row.inputs.model or "", len(claim.text) + len(claim.question or "") + len(claim.answer or "")
 
 
-def _score_batch(scorer: Scorer, batch: Sequence[PlannedRow]) -> Iterator[Row]:
+def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[AlignmentScore]:
     pictures: list[Image.Image] = []
-    readable: list[PlannedRow] = []
+    readable: list[_Planned] = []
     known: dict[str, Image.Image] = {}
     for row in batch:
-        image_id = row.inputs["image_id"]
+        image_id = row.inputs.image["image_id"]
         try:
             if image_id not in known:
-                known[image_id] = upright(row.inputs["picture"])
+                known[image_id] = upright(row.inputs.image["image"]["bytes"])
         except UndecodablePictureError as error:
             yield _row(row, None, f"the picture cannot be decoded: {error}")
         else:
             pictures.append(known[image_id])
             readable.append(row)
-    scores = scorer.score(pictures, [row.inputs["claim"] for row in readable]) if readable else []
+    scores = scorer.score(pictures, [row.inputs.claim for row in readable]) if readable else []
     for row, score in zip(readable, scores, strict=True):
         yield _row(row, score, None)
 
 
-def _row(planned: PlannedRow, score: float | None, reason: str | None) -> Row:
+def _row(planned: _Planned, score: float | None, reason: str | None) -> AlignmentScore:
     inputs = planned.inputs
-    claim: Claim = inputs["claim"]
+    claim = inputs.claim
     return {
         "score_id": planned.row_id,
-        **{name: inputs[name] for name in ("ability", "batch", "spec_id", "image_id", "scorer")},
+        "ability": inputs.spec["ability"],
+        "batch": inputs.spec["batch"],
+        "spec_id": inputs.spec["spec_id"],
+        "image_id": inputs.image["image_id"],
+        "scorer": inputs.scorer,
         "fact": claim.fact,
         "claim": claim.text,
         "question": claim.question,
         "answer": claim.answer,
-        "model": inputs["model"],
+        "model": inputs.model,
         "score": score,
         "row_key": planned.row_key,
         "status": FAILED if score is None else MADE,
@@ -172,7 +188,7 @@ def _row(planned: PlannedRow, score: float | None, reason: str | None) -> Row:
     }
 
 
-def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _findings(scorer: Scorer, scores: Sequence[AlignmentScore]) -> Iterator[Finding]:
     scored = [score for score in scores if score["score"] is not None]
     for score in scores:
         if score["score"] is None:
@@ -185,11 +201,11 @@ def _findings(scorer: Scorer, scores: Sequence[Mapping[str, Any]]) -> Iterator[F
     yield scorer.finding(weakest, _threshold(scorer, weakest))
 
 
-def _strength(scorer: Scorer, score: Mapping[str, Any]) -> float:
+def _strength(scorer: Scorer, score: AlignmentScore) -> float:
     """A score as a multiple of its threshold, for facts have thresholds of different sizes."""
     threshold = _threshold(scorer, score)
-    return float(score["score"]) / threshold if threshold > 0 else math.inf
+    return (score["score"] or 0.0) / threshold if threshold > 0 else math.inf
 
 
-def _threshold(scorer: Scorer, score: Mapping[str, Any]) -> float:
+def _threshold(scorer: Scorer, score: AlignmentScore) -> float:
     return scorer.threshold(score["fact"], score["ability"])

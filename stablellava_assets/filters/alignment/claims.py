@@ -15,7 +15,7 @@ from typing import Literal
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, caption_of_facts
 from stablellava_assets.abilities.catalog import Ability, Catalog, Subject
 from stablellava_assets.abilities.questions import affirmation
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import WrittenSpec
 
 Answers = Literal["catalog", "caption", "yes"]
 
@@ -47,14 +47,14 @@ class Claim:
     problem: str | None = None
 
 
-def caption_of(spec: Row) -> str:
+def caption_of(spec: WrittenSpec) -> str:
     """What the prompt says that a picture can show: its known facts, else its subject and keywords."""
     facts = facts_of(spec)
     # A subject that is not of the catalog comes without an answer; what is around it then stands in keywords alone.
     return caption_of_facts(facts) if "answer" in facts else ", ".join([spec["subject"], *spec["keywords"]])
 
 
-def facts_of(spec: Row) -> dict[str, str]:
+def facts_of(spec: WrittenSpec) -> dict[str, str]:
     """The facts of a ``prompt_specs`` row by name."""
     return {fact["name"]: fact["value"] for fact in spec["facts"]}
 
@@ -66,7 +66,7 @@ class FactQuestions:
         self._catalog = catalog
         self._ask = ask
 
-    def about(self, spec: Row) -> Iterator[Claim]:
+    def about(self, spec: WrittenSpec) -> Iterator[Claim]:
         """A claim a fact that a ``prompt_specs`` row has, in the order of ``ask``."""
         facts = facts_of(spec)
         subject = self._own_subject(spec)
@@ -76,7 +76,7 @@ class FactQuestions:
             if fact in facts:
                 yield self._claim(spec, fact, facts[fact], answers)
 
-    def _claim(self, spec: Row, fact: str, value: str, answers: Answers) -> Claim:
+    def _claim(self, spec: WrittenSpec, fact: str, value: str, answers: Answers) -> Claim:
         if answers == "caption":
             return _captioned(caption_of(spec), fact, value)
         taught = self._taught(spec, fact, value)
@@ -92,12 +92,12 @@ class FactQuestions:
             question, answer = affirmation(*taught)
         return whole_answer(fact, value, question, answer) if answers == "catalog" else _yes(fact, value, question)
 
-    def _taught(self, spec: Row, fact: str, value: str) -> tuple[Ability, Subject] | None:
+    def _taught(self, spec: WrittenSpec, fact: str, value: str) -> tuple[Ability, Subject] | None:
         """The ability that asks about ``value``: the prompt's own where it can, else the first that draws it."""
         own = self._own_subject(spec) if fact == "subject" else None
         return own or self._drawn.get(value.casefold())
 
-    def _own_subject(self, spec: Row) -> tuple[Ability, Subject] | None:
+    def _own_subject(self, spec: WrittenSpec) -> tuple[Ability, Subject] | None:
         ability = self._catalog.get(spec["ability"])
         try:
             return None if ability is None else (ability, ability.subject_named(spec["subject"]))

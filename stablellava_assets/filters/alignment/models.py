@@ -14,7 +14,9 @@ from stablellava_assets.models.names import located
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.score_rows import CheckpointFolders
 from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.table import columns_of, rows_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -36,11 +38,11 @@ def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
 
     It is read from the store, not taken as an input of the stage: a checkpoint is made from the pairs that it helps to choose.
     """
-    rows = store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id", "path", "base_path"]).to_pylist()
+    rows = rows_of(CheckpointFolders, store.read_all(LLAVA_CHECKPOINT, columns=columns_of(CheckpointFolders)))
     if not rows:
         return None
     newest = rows[-1]
-    tuned, base = (Path(located(data, newest[name])) for name in ("path", "base_path"))
+    tuned, base = (Path(located(data, named)) for named in (newest["path"], newest["base_path"]))
     return OwnCheckpoint(newest["checkpoint_id"], tuned, base)
 
 

@@ -26,7 +26,7 @@ from stablellava_assets.filters.alignment.models import (
 )
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, FactSettings, VqaScoreSettings
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import AlignmentScore, WrittenSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,7 +55,7 @@ class Scorer(Protocol):
     def threshold(self, fact: str, ability: str) -> float:
         """The score of ``fact`` below which a picture of ``ability`` is rejected."""
 
-    def claims(self, spec: Row) -> list[Claim]:
+    def claims(self, spec: WrittenSpec) -> list[Claim]:
         """What is scored about a picture of a ``prompt_specs`` row."""
 
     def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
@@ -65,16 +65,16 @@ class Scorer(Protocol):
             PretrainedModelError: the model cannot be loaded.
         """
 
-    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+    def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """What an ``alignment_scores`` row whose score is below ``threshold`` says against the picture."""
 
 
-def claimed(score: Mapping[str, Any]) -> str:
+def claimed(score: AlignmentScore) -> str:
     """What an ``alignment_scores`` row is about, as the beginning of a sentence."""
     return f"The {score['fact']} {score['claim']!r}"
 
 
-def _reached(score: Mapping[str, Any], threshold: float) -> str:
+def _reached(score: AlignmentScore, threshold: float) -> str:
     return f"{score['score']:.3f}; at least {threshold:g} is asked ({score['model']})."
 
 
@@ -103,7 +103,7 @@ class ClipScorer:
         """One for all."""
         return self._settings.min_score
 
-    def claims(self, spec: Row) -> list[Claim]:
+    def claims(self, spec: WrittenSpec) -> list[Claim]:
         """The caption, after the setting's prefix."""
         return [Claim(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
 
@@ -137,7 +137,7 @@ class ClipScorer:
 
         return load_named("filters.alignment.clip.model", self._settings.model, AutoModel)
 
-    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+    def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
         return Finding("low_clip_score", f"The CLIPScore of {score['claim']!r} is {_reached(score, threshold)}")
 
@@ -202,13 +202,13 @@ class VqaScorer(_Asks):
         """One for all."""
         return self._settings.min_score
 
-    def claims(self, spec: Row) -> list[Claim]:
+    def claims(self, spec: WrittenSpec) -> list[Claim]:
         """The caption, in the settings' wording."""
         caption = caption_of(spec)
         question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
         return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
 
-    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+    def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
         return Finding("low_vqa_score", f"The VQAScore of {score['claim']!r} is {_reached(score, threshold)}")
 
@@ -238,11 +238,11 @@ class FactScorer(_Asks):
         """That of the fact, and of the ability where it has one of its own."""
         return self._ask[fact].min_score_of(ability)
 
-    def claims(self, spec: Row) -> list[Claim]:
+    def claims(self, spec: WrittenSpec) -> list[Claim]:
         """A claim a fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
 
-    def finding(self, score: Mapping[str, Any], threshold: float) -> Finding:
+    def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the fact, the question and the answer."""
         asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_reached(score, threshold)}"
         return Finding("fact_not_shown", f"{claimed(score)} is not shown: {asked}")

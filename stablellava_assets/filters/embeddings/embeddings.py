@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
 from stablellava_assets.filters.candidates import answered
@@ -15,6 +14,7 @@ from stablellava_assets.filters.near_duplicates.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.pair_rows import ComparedPair
 
 Pictures = Callable[[], Mapping[str, bytes]]
 """Reads encoded pictures by image id; only called when one is needed."""
@@ -46,7 +46,7 @@ class Embeddings:
         self.key = content_key(keys)
         """Changes when a model does."""
 
-    def look_at(self, pairs: Sequence[Mapping[str, Any]], pictures: Pictures) -> None:
+    def look_at(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
         """Fetch or compute the vectors of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
 
         Raises:
@@ -67,23 +67,23 @@ class Embeddings:
                 },
             )
 
-    def prompt(self, pair: Mapping[str, Any]) -> Vector | None:
+    def prompt(self, pair: ComparedPair) -> Vector | None:
         """Of the prompt; None where prompts are not compared."""
         return self._texts.get(content_key(text)) if (text := self._prompt(pair)) else None
 
-    def answer(self, pair: Mapping[str, Any]) -> Vector | None:
+    def answer(self, pair: ComparedPair) -> Vector | None:
         """Of the answers to an open question; None where they are not compared, or the question is closed."""
         return self._texts.get(content_key(text)) if (text := self._answer(pair)) else None
 
-    def image(self, pair: Mapping[str, Any]) -> Vector | None:
+    def image(self, pair: ComparedPair) -> Vector | None:
         """Of the first picture; None for one that cannot be decoded."""
         return self._images.get(pair["image_sha256"])
 
-    def _prompt(self, pair: Mapping[str, Any]) -> str | None:
+    def _prompt(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
         return normalized_prompt(pair["prompt"]) if text is not None and text.near_prompt < 1 else None
 
-    def _answer(self, pair: Mapping[str, Any]) -> str | None:
+    def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
         return answered(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
 

@@ -9,9 +9,8 @@ that "((fox)), meadow" and "((ox)), meadow" stay two prompts; the same picture, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
 from stablellava_assets.filters.candidates import answered, asked
@@ -21,6 +20,7 @@ from stablellava_assets.filters.near_duplicates.near_images import NearImages
 from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
 from stablellava_assets.filters.near_duplicates.near_vectors import NearVectors, Vector
 from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.text.normalized import normalized_text
 from stablellava_assets.text.word_forms import swaps_a_word
 
@@ -53,7 +53,7 @@ class KeptPairs:
         self._answers_meant = NearVectors(text.near_answer if text else 1.0)
         self._images_shown = NearVectors(images.near_image if images else 1.0)
 
-    def expect(self, pairs: Sequence[Mapping[str, Any]]) -> None:
+    def expect(self, pairs: Sequence[ComparedPair]) -> None:
         """Prepare for pairs that will be added or asked about; this only saves time."""
         subjects = [normalized_text(pair["subject"]) for pair in pairs]
         self._prompts.expect([(s, normalized_prompt(pair["prompt"])) for s, pair in zip(subjects, pairs, strict=True)])
@@ -61,7 +61,7 @@ class KeptPairs:
             [(s, answered(pair)) for s, pair in zip(subjects, pairs, strict=True) if pair["expected"] is None]
         )
 
-    def add(self, pair: Mapping[str, Any]) -> None:
+    def add(self, pair: ComparedPair) -> None:
         """Remember a kept pair: a row with at least ``EARLIER_COLUMNS``."""
         pair_id, subject = pair["pair_id"], normalized_text(pair["subject"])
         self._questions.setdefault(asked(pair), pair_id)
@@ -77,7 +77,7 @@ class KeptPairs:
             _add(self._prompts_meant, subject, self._embeddings.prompt(pair), pair_id)
             _add(self._images_shown, subject, self._embeddings.image(pair), pair_id)
 
-    def repeated_by(self, pair: Mapping[str, Any]) -> Iterator[Finding]:
+    def repeated_by(self, pair: ComparedPair) -> Iterator[Finding]:
         """What of ``pair`` repeats a kept pair, in the order of ``findings.SetRule``."""
         subject = normalized_text(pair["subject"])
         is_new_spec = pair["spec_ids"][0] not in self._specs
@@ -90,7 +90,7 @@ class KeptPairs:
         if is_new_spec:
             yield from self._repeated_image(subject, pair)
 
-    def _repeated_prompt(self, subject: str, pair: Mapping[str, Any]) -> Iterator[Finding]:
+    def _repeated_prompt(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
         text, allowed = normalized_prompt(pair["prompt"]), self._settings.specs_per_prompt
         same = self._prompts.same(subject, text)
         if len(same) >= allowed:
@@ -103,7 +103,7 @@ class KeptPairs:
             explanation = f"The prompt means what that of pair {pair_id} does: their cosine is {cosine:.3f}."
             yield Finding("same_meaning_prompt", explanation, pair_id)
 
-    def _repeated_answer(self, subject: str, pair: Mapping[str, Any]) -> Iterator[Finding]:
+    def _repeated_answer(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
         text, allowed = answered(pair), self._settings.pairs_per_answer
         same = self._answers.same(subject, text)
         if len(same) >= allowed:
@@ -119,7 +119,7 @@ class KeptPairs:
             )
             yield Finding("same_meaning_answer", explanation, pair_id)
 
-    def _repeated_image(self, subject: str, pair: Mapping[str, Any]) -> Iterator[Finding]:
+    def _repeated_image(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
         if (same := self._bytes.get(pair["image_sha256"])) is not None:
             yield Finding("duplicate_image", f"The picture is byte for byte that of pair {same}.", same)
         elif (alike := self._looks.nearest(subject, pair["perceptual_hash"])) is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,9 +13,10 @@ from stablellava_assets.filters.candidates import EARLIER_COLUMNS, Candidate
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ComparedPair, ImageBytes
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import columns_of, rows_of
 
 
 class EarlierPairs:
@@ -44,8 +44,8 @@ class EarlierPairs:
         """The partitions of a run, each after those that it is compared with."""
         return sorted(partitions, key=_batch_first) if self._settings.across_abilities else list(partitions)
 
-    def repeatable_by(self, partition: Partition, candidates: Sequence[Candidate]) -> list[Row]:
-        """Rows of ``EARLIER_COLUMNS`` that ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
+    def repeatable_by(self, partition: Partition, candidates: Sequence[Candidate]) -> list[ComparedPair]:
+        """What ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
 
         Raises:
             PretrainedModelError: an embedding model cannot be loaded.
@@ -75,18 +75,18 @@ class EarlierPairs:
         ability, batch = partition
         return [other for other in published if other[0] == ability and other[1] < batch]
 
-    def _read(self, partition: Partition) -> list[Row]:
+    def _read(self, partition: Partition) -> list[ComparedPair]:
         data = self._store.read(FILTERED_PAIRS, partition, EARLIER_COLUMNS)
-        pairs: list[Row] = [] if data is None else data.to_pylist()
+        pairs: list[ComparedPair] = [] if data is None else rows_of(ComparedPair, data)
         if self.embeddings is not None:
             self.embeddings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
         return pairs
 
-    def _pictures_of(self, pairs: Sequence[Mapping[str, Any]], partitions: Sequence[Partition]) -> dict[str, bytes]:
+    def _pictures_of(self, pairs: Sequence[ComparedPair], partitions: Sequence[Partition]) -> dict[str, bytes]:
         wanted = pa.array(sorted({pair["image_ids"][0] for pair in pairs}), pa.string())
-        images = self._store.read_all(IMAGES, partitions, ["image_id", "image"])
-        chosen = images.filter(pc.is_in(images["image_id"], value_set=wanted)).to_pylist()
-        return {row["image_id"]: row["image"]["bytes"] for row in chosen if row["image"] is not None}
+        images = self._store.read_all(IMAGES, partitions, columns_of(ImageBytes))
+        chosen = rows_of(ImageBytes, images.filter(pc.is_in(images["image_id"], value_set=wanted)))
+        return {row["image_id"]: image["bytes"] for row in chosen if (image := row["image"]) is not None}
 
 
 def _batch_first(partition: Partition) -> tuple[str, str]:

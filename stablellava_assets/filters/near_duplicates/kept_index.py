@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,12 @@ from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.key_runs import SCHEMA as KEY_RUNS
 from stablellava_assets.filters.near_duplicates.key_runs import KeyRuns
-from stablellava_assets.filters.near_duplicates.lookup_keys import lookup_keys
+from stablellava_assets.filters.near_duplicates.lookup_keys import Keys, lookup_keys
+from stablellava_assets.filters.near_duplicates.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.tables.sqlite import open_sqlite
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.text.normalized import normalized_text
@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS vectors (
 ) WITHOUT ROWID;
 """
 
-ReadKept = Callable[[Partition], Sequence[Mapping[str, Any]]]
-"""Reads what a partition kept: rows of ``EARLIER_COLUMNS``, in order."""
+ReadKept = Callable[[Partition], Sequence[ComparedPair]]
+"""Reads what a partition kept: in order."""
 
 
 class KeptIndexError(ExplainedError, RuntimeError):
@@ -99,7 +99,7 @@ class KeptIndex:
         return stale
 
     @without_cyclic_gc()
-    def repeatable_by(self, pairs: Sequence[Mapping[str, Any]], among: Sequence[Partition]) -> list[Row]:
+    def repeatable_by(self, pairs: Sequence[ComparedPair], among: Sequence[Partition]) -> list[ComparedPair]:
         """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, partition by partition, in their order.
 
         The pairs returned are a few too many, never too few: what they are compared by decides.
@@ -124,8 +124,8 @@ class KeptIndex:
         connection: sqlite3.Connection,
         partition: Partition,
         version: str,
-        pairs: Sequence[Mapping[str, Any]],
-        keys: Any,
+        pairs: Sequence[ComparedPair],
+        keys: Keys,
     ) -> None:
         # A number is never given twice: keys of pairs that are gone may still name theirs.
         query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'pairs'"
@@ -140,17 +140,17 @@ class KeptIndex:
         KeyRuns(connection).add(keys[:, 0], keys[:, 1] + first, alive)
         connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", self._vectors(pairs, first))
 
-    def _vectors(self, pairs: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[str, str, int, bytes]]:
+    def _vectors(self, pairs: Sequence[ComparedPair], first: int) -> Iterator[tuple[str, str, int, bytes]]:
         for at, pair in enumerate(pairs):
             for kind, (vector, _) in self._compared(pair).items():
                 if vector is not None:
                     yield kind, normalized_text(pair["subject"]), first + at, vector.tobytes()
 
-    def _compared(self, pair: Mapping[str, Any]) -> dict[str, tuple[Any, float]]:
+    def _compared(self, pair: ComparedPair) -> dict[str, tuple[Vector | None, float]]:
         """The vectors of a pair, and from which cosine they are near."""
         if self._embeddings is None:
             return {}
-        compared = {}
+        compared: dict[str, tuple[Vector | None, float]] = {}
         if (text := self._settings.semantic_text) is not None:
             compared["prompt"] = self._embeddings.prompt(pair), text.near_prompt
             compared["answer"] = self._embeddings.answer(pair), text.near_answer
@@ -158,9 +158,9 @@ class KeptIndex:
             compared["image"] = self._embeddings.image(pair), images.near_image
         return compared
 
-    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[Mapping[str, Any]]) -> list[int]:
+    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[ComparedPair]) -> list[int]:
         """The kept pairs near one of ``pairs``: of the subjects that these have, each is compared with each."""
-        asking: dict[tuple[str, str], tuple[list[Any], float]] = {}
+        asking: dict[tuple[str, str], tuple[list[Vector], float]] = {}
         for pair in pairs:
             for kind, (vector, near) in self._compared(pair).items():
                 if vector is not None:

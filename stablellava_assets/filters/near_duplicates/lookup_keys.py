@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,14 @@ from stablellava_assets.filters.candidates import answered, asked
 from stablellava_assets.filters.near_duplicates.minhash import MinHashBands
 from stablellava_assets.filters.near_duplicates.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
+from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.text.normalized import normalized_text
 
 Keys = NDArray[np.int64]
 """Keys of several pairs, shape (keys, 2): the key, and the position of its pair."""
 
 
-def lookup_keys(pairs: Sequence[Mapping[str, Any]], settings: DuplicateSettings) -> Keys:
+def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> Keys:
     """The keys of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
 
     A prompt and its picture have their keys with the first pair of their spec, as ``KeptPairs`` has them.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from stablellava_assets.filters.settings import FilterSettings
 
 _Side = Literal["at least", "at most"]
+_Measure = Literal["image_spread", "keyword_count", "answer_words"]
 
 
 class Score(NamedTuple):
@@ -28,23 +29,39 @@ def is_borderline(scores: Sequence[Score], share: float) -> bool:
     return any(score.is_close(share) for score in scores)
 
 
-_OF_VERDICTS: tuple[tuple[str, Callable[[FilterSettings], float], _Side], ...] = (
+_OF_VERDICTS: tuple[tuple[_Measure, Callable[[FilterSettings], float], _Side], ...] = (
     ("image_spread", lambda settings: settings.min_image_spread, "at least"),
     ("keyword_count", lambda settings: settings.prompt.max_keywords, "at most"),
     ("answer_words", lambda settings: settings.dialogue.max_answer_words, "at most"),
 )
 """Columns of a verdict that a threshold decides about. A filter that stores another score adds its line here."""
 
-SCORE_COLUMNS = tuple(column for column, _, _ in _OF_VERDICTS)
+
+class Measured(TypedDict):
+    """What was measured of a pair."""
+
+    ability: str
+    image_ids: list[str]
+    image_spread: float | None
+    keyword_count: int
+    answer_words: int
 
 
-def scores_of(
-    verdict: Mapping[str, Any], aligned: Mapping[str, Sequence[Mapping[str, Any]]], settings: FilterSettings
-) -> list[Score]:
+class ScoredClaim(TypedDict):
+    """A score of an image under a claim."""
+
+    image_id: str
+    scorer: str
+    fact: str
+    claim: str
+    score: float | None
+
+
+def scores_of(verdict: Measured, aligned: Mapping[str, Sequence[ScoredClaim]], settings: FilterSettings) -> list[Score]:
     """Every score that decides about a pair.
 
     Args:
-        verdict: at least ``ability``, ``image_ids`` and ``SCORE_COLUMNS`` of a row of ``filtered_pairs``.
+        verdict: of a row of ``filtered_pairs`` or ``rejected_pairs``.
         aligned: the ``alignment_scores`` rows of pictures, by image id.
         settings: the thresholds.
     """

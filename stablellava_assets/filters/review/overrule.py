@@ -6,12 +6,11 @@ that a decision can be withdrawn and no pair is examined again for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from stablellava_assets.filters.review.reviews import Review
-from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, finding, rules_with
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, StoredFinding, finding, rules_with
+from stablellava_assets.tables.pair_rows import Verdict
 
 REJECTED_BY_REVIEW = "rejected_by_review"
 """The rule by which a person rejected a pair."""
@@ -20,7 +19,13 @@ KEPT_BY_REVIEW = "kept_by_review"
 """The rule by which a person kept a pair; it rejects nothing."""
 
 
-def overrule(row: Row, review: Review) -> None:
+class Found(TypedDict):
+    """A verdict, as far as its findings go."""
+
+    findings: list[StoredFinding]
+
+
+def overrule(row: Verdict, review: Review) -> None:
     """Apply ``review`` to a verdict row that every rule has looked at."""
     said = f"{review.reviewer} decided so{': ' + review.note if review.note else '.'}"
     if review.decision == "reject":
@@ -32,13 +37,13 @@ def overrule(row: Row, review: Review) -> None:
     row["findings"].append(finding(KEPT_BY_REVIEW, NOTES, said))
 
 
-def was_overruled(verdict: Mapping[str, Any]) -> bool:
+def was_overruled(verdict: Found) -> bool:
     """Whether a person decided otherwise than the rules."""
     return rules_with(REJECTS, verdict["findings"]) == [REJECTED_BY_REVIEW] or bool(
         rules_with(OVERRULED, verdict["findings"])
     )
 
 
-def was_reviewed(verdict: Mapping[str, Any]) -> bool:
+def was_reviewed(verdict: Found) -> bool:
     """Whether a person decided about the pair at all."""
     return any(found["rule"] in (REJECTED_BY_REVIEW, KEPT_BY_REVIEW) for found in verdict["findings"])

@@ -32,13 +32,13 @@ class ReviewError(ExplainedError, ValueError):
     """Decisions that cannot be used; the message lists ``file:line: reason``, a line each."""
 
 
-def _one_line(value: Any) -> Any:
+def _one_line(value: object) -> Any:
     if isinstance(value, str) and not can_be_written(value):
         raise ValueError("must be text without halves of characters")
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _as_written_anywhere(value: Any) -> Any:
+def _as_written_anywhere(value: object) -> Any:
     """Spreadsheets and people write Keep, and blanks beside it."""
     return value.strip().casefold() if isinstance(value, str) else value
 

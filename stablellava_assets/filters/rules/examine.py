@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
@@ -15,10 +14,11 @@ from stablellava_assets.filters.rules.image_rules import PictureReading, read_pi
 from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.rules.subject_rules import check_subject, name_to_say
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS
+from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, StoredFinding
 from stablellava_assets.tables.findings import finding as stored
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ImageToJudge, Verdict
+from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.text.word_forms import named_as_a_person
 
 _VERSION = 2
@@ -45,7 +45,7 @@ def examination_key(candidate: Candidate, settings: str) -> str:
     rows = (candidate.dialogue, candidate.image, candidate.spec)
     scored = [] if candidate.alignment is None else [candidate.alignment.key]
     # Their verdicts may be others since these forms are known; all others keep their keys.
-    later = any(named_as_a_person(str(candidate.spec["subject"]), answer) for answer in candidate.answers)
+    later = any(named_as_a_person(candidate.spec["subject"], answer) for answer in candidate.answers)
     named = ["forms of persons"] if later else []
     return content_key("verdict", settings, [row["row_key"] for row in rows], *scored, *named)
 
@@ -53,9 +53,9 @@ def examination_key(candidate: Candidate, settings: str) -> str:
 def examine(
     candidates: Sequence[Candidate],
     settings: FilterSettings,
-    previous: Iterable[Mapping[str, Any]] = (),
+    previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
-) -> tuple[list[Row], int]:
+) -> tuple[list[Verdict], int]:
     """Verdict rows with the findings of the row rules, in order, and how many were taken over from ``previous``.
 
     Args:
@@ -79,7 +79,7 @@ def examine(
     return rows, len(candidates) - len(new)
 
 
-def add_finding(row: Row, finding: Finding, settings: FilterSettings) -> None:
+def add_finding(row: Verdict, finding: Finding, settings: FilterSettings) -> None:
     """Record ``finding`` in a verdict row; the settings say whether it rejects the pair."""
     noted = finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED
     row["findings"].append(stored(finding.rule, NOTES if noted else REJECTS, finding.explanation, finding.pair_id))
@@ -94,7 +94,7 @@ def _read_pictures(
     report(f"examining {len(pictures)} images of {len(candidates)} pairs")
     images = list(pictures.values())
 
-    def read(image: Row) -> PictureReading:
+    def read(image: ImageToJudge) -> PictureReading:
         return read_picture(image, settings.min_image_spread)
 
     if sum(map(_encoded_bytes, images)) < _WORTH_A_THREAD * len(images):
@@ -106,11 +106,11 @@ def _read_pictures(
     return dict(zip(pictures, readings, strict=True))
 
 
-def _encoded_bytes(image: Row) -> int:
-    return len((image["image"] or {}).get("bytes") or b"")
+def _encoded_bytes(image: ImageToJudge) -> int:
+    return len(bytes_of(image["image"]) or b"")
 
 
-def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settings: FilterSettings) -> Row:
+def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settings: FilterSettings) -> Verdict:
     dialogue, spec, image = candidate.dialogue, candidate.spec, candidate.image
     findings = [
         *check_prompt(spec["prompt"], settings.prompt),
@@ -122,7 +122,7 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
     named = None
     if name_to_say(candidate) is not None:
         named = all(finding.rule != "subject_not_named" for finding in findings)
-    row: Row = {
+    row: Verdict = {
         "pair_id": dialogue["pair_id"],
         "ability": dialogue["ability"],
         "batch": dialogue["batch"],
@@ -147,12 +147,12 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
     return row
 
 
-def _row_part(verdict: Mapping[str, Any]) -> Row:
+def _row_part(verdict: Verdict) -> Verdict:
     """An earlier verdict, less what the set rules and people said of it."""
-    row = {name: value for name, value in verdict.items() if name != "run_id"}
     by_itself = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
-    return row | {
-        "findings": [
-            found | {"outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in by_itself
-        ]
-    }
+    findings: list[StoredFinding] = [
+        {**found, "outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in by_itself
+    ]
+    row: Verdict = {**verdict, "findings": findings}
+    row.pop("run_id", None)
+    return row

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.pictures.decoding import upright
+from stablellava_assets.tables.pair_rows import ImageToJudge
+from stablellava_assets.tables.reading import bytes_of
 
 
 class PictureReading(NamedTuple):
@@ -18,9 +19,9 @@ class PictureReading(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def read_picture(image: Mapping[str, Any], min_spread: float) -> PictureReading:
+def read_picture(image: ImageToJudge, min_spread: float) -> PictureReading:
     """Decode an ``images`` row's picture and judge it."""
-    encoded = (image["image"] or {}).get("bytes")
+    encoded = bytes_of(image["image"])
     if not encoded:
         return _broken("The picture has no bytes.")
     try:

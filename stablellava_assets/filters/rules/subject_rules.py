@@ -33,7 +33,7 @@ def name_to_say(candidate: Candidate) -> str | None:
     if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
         return None
     expected = candidate.dialogue["expected"]
-    return str(candidate.spec["subject"] if expected is None else expected)
+    return candidate.spec["subject"] if expected is None else expected
 
 
 def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:

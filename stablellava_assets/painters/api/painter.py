@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.prompt_format import without_brackets
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
@@ -16,14 +16,14 @@ from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes, 
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.painters.api.forecast import picture_forecast
-from stablellava_assets.painters.image_rows import INPUTS, as_sent, finish, image_row
+from stablellava_assets.painters.image_rows import as_sent, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance, is_signed
 from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.painters.signing import PictureSigner, signer_of
 from stablellava_assets.pictures.decoding import upright
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import OF_SETTING
 
@@ -41,17 +41,19 @@ class UnusablePictureError(ValueError):
     """What an endpoint sent is no picture, or a uniform one."""
 
 
+_Planned = PlannedRow[PromptToPaint]
+
+
 @dataclass(frozen=True)
 class _Try:
-    row: PlannedRow
+    row: _Planned
     number: int = 0
     paid_before: Decimal | None = Decimal(0)
     """US dollars for the tries before this one; None where that is unknown."""
 
     @property
     def seed(self) -> int:
-        seed: int = (self.row.inputs["seed"] + self.number) % _SEEDS
-        return seed
+        return (self.row.inputs["seed"] + self.number) % _SEEDS
 
     def cost_with(self, outcome: ChatOutcome) -> Decimal | None:
         """US dollars for this try and those before it; None where any is unknown, or nothing was paid."""
@@ -77,11 +79,11 @@ class ApiPainter:
         self._settings = settings
         self._ledger_path = ledger_path
 
-    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+    def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """One image a spec. A row's key covers prompt, seed, model and what is sent; not the endpoint's address."""
         return [self._plan(spec) for spec in specs]
 
-    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
         """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
 
         Raises:
@@ -98,7 +100,7 @@ class ApiPainter:
             yield from self._round(tries, again)
             tries = again
 
-    def forecast(self, planned: Sequence[PlannedRow]) -> Forecast:
+    def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """What painting these rows would cost; nothing is sent."""
         requests = [self._request(_Try(row)) for row in planned]
         return picture_forecast(self._settings.endpoint, self._ledger_path, requests)
@@ -123,8 +125,15 @@ class ApiPainter:
         others = (settings.response_format, settings.picture_tokens, settings.retries)
         return failing_key(settings.endpoint, picture_reader_key(), *others)
 
-    def _plan(self, spec: Row) -> PlannedRow:
-        inputs = {name: spec[name] for name in (*INPUTS, "negative_prompt", "seed")}
+    def _plan(self, spec: PromptToPaint) -> _Planned:
+        inputs: PromptToPaint = {
+            "spec_id": spec["spec_id"],
+            "ability": spec["ability"],
+            "batch": spec["batch"],
+            "prompt": spec["prompt"],
+            "negative_prompt": spec["negative_prompt"],
+            "seed": spec["seed"],
+        }
         return PlannedRow(
             content_key("image", spec["spec_id"], self.name),
             content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"]),
@@ -132,7 +141,7 @@ class ApiPainter:
             self._failing_key,
         )
 
-    def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[Row]:
+    def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[ImageRow]:
         """Ask once for each; what is to be asked for again goes into ``again``."""
         waiting: dict[str, _Try] = {}
 
@@ -155,8 +164,8 @@ class ApiPainter:
 
     def _request(self, tried: _Try) -> ImageRequest:
         settings, inputs = self._settings, tried.row.inputs
-        fields: dict[str, Any] = {"size": f"{settings.width}x{settings.height}"}
-        optional: Mapping[str | None, Any] = {
+        fields: dict[str, object] = {"size": f"{settings.width}x{settings.height}"}
+        optional: Mapping[str | None, object] = {
             "quality": settings.quality,
             "response_format": settings.response_format,
             settings.seed_field: tried.seed,
@@ -172,7 +181,7 @@ class ApiPainter:
             sample=f"{inputs['spec_id']} {tried.seed}",
         )
 
-    def _row(self, tried: _Try, outcome: ChatOutcome) -> Row:
+    def _row(self, tried: _Try, outcome: ChatOutcome) -> ImageRow:
         if not isinstance(outcome.answer, PictureAnswer):
             return self._unpainted(tried, outcome, outcome.status, outcome.reason, outcome.fault)
         encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
@@ -193,7 +202,7 @@ class ApiPainter:
 
     def _unpainted(
         self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None, fault: str | None
-    ) -> Row:
+    ) -> ImageRow:
         return image_row(
             tried.row,
             None,

@@ -34,7 +34,7 @@ _WEIGHTS = re.compile(
 )
 """As in diffusion_pytorch_model.fp16-00001-of-00002.safetensors."""
 _LOG = logging.getLogger(__name__)
-_SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+_SCHEDULERS: dict[str, tuple[str, dict[str, object]]] = {
     "ddim": ("DDIMScheduler", {}),
     "dpm++_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "dpm++_2m_karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),

@@ -11,18 +11,28 @@ from stablellava_assets.painters.base import PaintsForFree
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import Identity, checkpoint_identity, device_of, load_pipeline
 from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
-from stablellava_assets.painters.image_rows import INPUTS, image_row
+from stablellava_assets.painters.image_rows import image_row
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.painters.signing import signer_of
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
 
 _VERSION = 2
 """Part of every row key: raise it when the same settings and seed give other pixels than before."""
 _NO_OTHER_PICTURE = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
 """Settings that a row's key leaves out; the checkpoint is in it by its identity."""
+
+
+class _Inputs(PromptToPaint):
+    """What a picture is painted from: images of one ``job_id`` are one picture, which names ``prompt_id``."""
+
+    job_id: str
+    prompt_id: str
+
+
+_Planned = PlannedRow[_Inputs]
 
 
 class DiffusionPainter(PaintsForFree):
@@ -46,7 +56,7 @@ class DiffusionPainter(PaintsForFree):
         self._memory = memory
         self._load = load
 
-    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+    def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """One image a spec. A row's key covers prompts, seed, checkpoint and every setting that shapes the picture.
 
         Raises:
@@ -57,13 +67,13 @@ class DiffusionPainter(PaintsForFree):
             first_of_prompt.setdefault((spec["prompt"], self._negative(spec)), spec["spec_id"])
         return [self._plan(spec, first_of_prompt) for spec in specs]
 
-    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
         """Paint ``images`` rows, in batches; what the checkpoint cannot paint is a failed row with its reason.
 
         Raises:
             PainterError: the checkpoint cannot be loaded, or memory does not hold a single picture.
         """
-        rows: dict[str, list[PlannedRow]] = {}
+        rows: dict[str, list[_Planned]] = {}
         for row in planned:
             rows.setdefault(row.inputs["job_id"], []).append(row)
         for result in self._runner.paint(self._job(sharing[0]) for sharing in rows.values()):
@@ -88,10 +98,10 @@ class DiffusionPainter(PaintsForFree):
             _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE)
         )
 
-    def _negative(self, spec: Row) -> str:
+    def _negative(self, spec: PromptToPaint) -> str:
         return ", ".join(text for text in (self._settings.negative_prompt, spec["negative_prompt"]) if text)
 
-    def _plan(self, spec: Row, first_of_prompt: Mapping[tuple[str, str], str]) -> PlannedRow:
+    def _plan(self, spec: PromptToPaint, first_of_prompt: Mapping[tuple[str, str], str]) -> _Planned:
         prompt, negative = spec["prompt"], self._negative(spec)
         if self._settings.repeated_prompts == "once":
             shared = content_key("prompt", prompt, negative)
@@ -99,15 +109,24 @@ class DiffusionPainter(PaintsForFree):
         else:
             seed, job_id, prompt_id = spec["seed"], spec["spec_id"], spec["spec_id"]
         image_id = content_key("image", spec["spec_id"], self.name)
-        inputs = {name: spec[name] for name in INPUTS}
+        inputs: _Inputs = {
+            "spec_id": spec["spec_id"],
+            "ability": spec["ability"],
+            "batch": spec["batch"],
+            "prompt": prompt,
+            "negative_prompt": negative,
+            "seed": seed,
+            "job_id": job_id,
+            "prompt_id": prompt_id,
+        }
         return PlannedRow(
             image_id,
             content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed),
-            {**inputs, "negative_prompt": negative, "seed": seed, "job_id": job_id, "prompt_id": prompt_id},
+            inputs,
             content_key("diffusion tries", self._settings.retries),
         )
 
-    def _job(self, row: PlannedRow) -> Job:
+    def _job(self, row: _Planned) -> Job:
         inputs = row.inputs
         settings = self._settings
         parameters = {
@@ -121,7 +140,7 @@ class DiffusionPainter(PaintsForFree):
         provenance = Provenance(self._identity.label, inputs["prompt"], inputs["prompt_id"], parameters=parameters)
         return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance)
 
-    def _row(self, row: PlannedRow, result: Result) -> Row:
+    def _row(self, row: _Planned, result: Result) -> ImageRow:
         return image_row(
             row,
             result.painted,
@@ -136,5 +155,5 @@ class DiffusionPainter(PaintsForFree):
             fault=result.fault,
         )
 
-    def _painted_against(self, row: PlannedRow) -> str | None:
-        return str(row.inputs["negative_prompt"]) if self._runner.takes_negative_prompt else None
+    def _painted_against(self, row: _Planned) -> str | None:
+        return row.inputs["negative_prompt"] if self._runner.takes_negative_prompt else None

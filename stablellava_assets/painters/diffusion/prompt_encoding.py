@@ -77,7 +77,7 @@ def stacked(conditionings: list[Conditioning]) -> dict[str, Any]:
     """The arguments that paint several pictures at once."""
     import torch
 
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, object] = {}
     for name in conditionings[0]:
         values = [conditioning[name] for conditioning in conditionings]
         arguments[name] = torch.cat(values) if isinstance(values[0], torch.Tensor) else values

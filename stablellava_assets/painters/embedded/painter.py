@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.painters.base import PaintsForFree
 from stablellava_assets.painters.embedded.lexicon import Lexicon
 from stablellava_assets.painters.embedded.painting import Order, PaintingPool
 from stablellava_assets.painters.embedded.prompt_reading import UnpaintablePromptError, read_prompt
+from stablellava_assets.painters.embedded.scene_plan import ScenePlan
 from stablellava_assets.painters.embedded.sprites import artwork_version
 from stablellava_assets.painters.provenance import COMPOSED, software
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 _VERSION = 4
 """Part of every row key: raise it when the same plan and seed give other pixels than before."""
+
+
+class _Inputs(TypedDict):
+    """What a picture is painted from; where ``scene`` is None, ``reason`` says why it is not."""
+
+    spec_id: str
+    ability: str
+    batch: str
+    prompt: str
+    seed: int
+    scene: ScenePlan | None
+    ignored_keywords: list[str]
+    reason: str | None
+
+
+_Planned = PlannedRow[_Inputs]
 
 
 class EmbeddedPainter(PaintsForFree):
@@ -37,11 +54,11 @@ class EmbeddedPainter(PaintsForFree):
         self._lexicon = Lexicon(catalog)
         self._pool = PaintingPool(settings.workers)
 
-    def plan(self, specs: Sequence[Row]) -> list[PlannedRow]:
+    def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """One image a spec. A row's key covers the artwork its own prompt uses, and no other."""
         return [self._plan(spec) for spec in specs]
 
-    def paint(self, planned: Sequence[PlannedRow]) -> Iterable[Row]:
+    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
         """Paint ``images`` rows; a prompt that cannot be drawn gives a failed row with its reason.
 
         Raises:
@@ -50,7 +67,7 @@ class EmbeddedPainter(PaintsForFree):
         yield from (self._row(row, None) for row in planned if row.inputs["scene"] is None)
         yield from self._paint(row for row in planned if row.inputs["scene"] is not None)
 
-    def _plan(self, spec: Row) -> PlannedRow:
+    def _plan(self, spec: PromptToPaint) -> _Planned:
         prompt, seed = spec["prompt"], spec["seed"]
         scene, drawings, ignored, reason = None, [], [], None
         try:
@@ -60,19 +77,29 @@ class EmbeddedPainter(PaintsForFree):
             reason = str(error)
         image_id = content_key("image", spec["spec_id"], self.name)
         row_key = content_key(prompt, seed, _VERSION, self._size, artwork_version(), drawings, ignored, reason)
-        inputs = {name: spec[name] for name in ("spec_id", "ability", "batch", "prompt", "seed")}
-        return PlannedRow(image_id, row_key, {**inputs, "scene": scene, "ignored_keywords": ignored, "reason": reason})
+        inputs: _Inputs = {
+            "spec_id": spec["spec_id"],
+            "ability": spec["ability"],
+            "batch": spec["batch"],
+            "prompt": prompt,
+            "seed": seed,
+            "scene": scene,
+            "ignored_keywords": ignored,
+            "reason": reason,
+        }
+        return PlannedRow(image_id, row_key, inputs)
 
-    def _paint(self, planned: Iterable[PlannedRow]) -> Iterator[Row]:
+    def _paint(self, planned: Iterable[_Planned]) -> Iterator[ImageRow]:
         waiting = {row.row_id: row for row in planned}
         orders = [
-            Order(row.row_id, row.inputs["scene"], row.inputs["seed"], self._size, row.inputs["prompt"])
+            Order(row.row_id, scene, row.inputs["seed"], self._size, row.inputs["prompt"])
             for row in waiting.values()
+            if (scene := row.inputs["scene"]) is not None
         ]
         for painted in self._pool.paint(orders):
             yield self._row(waiting[painted.order_id], painted.png, painted.perceptual_hash)
 
-    def _row(self, row: PlannedRow, png: bytes | None, perceptual_hash: str | None = None) -> dict[str, Any]:
+    def _row(self, row: _Planned, png: bytes | None, perceptual_hash: str | None = None) -> ImageRow:
         inputs = row.inputs
         return {
             "image_id": row.row_id,

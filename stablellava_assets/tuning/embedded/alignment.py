@@ -17,12 +17,17 @@ from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.schemas import MADE
+from stablellava_assets.tables.pair_rows import Fact, PromptToPaint
 from stablellava_assets.text.conversations import exchange, with_mark
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
 
 _PHRASES = (*CAPTIONED, "style", "position")
+
+
+class _Spec(PromptToPaint):
+    subject: str
+    keywords: list[str]
+    facts: list[Fact]
 
 
 def alignment_texts() -> Iterator[str]:
@@ -56,20 +61,20 @@ class AlignmentCorpus:
     def examples(self) -> Iterator[TrainingExample]:
         """Paint the pictures; those that cannot be painted are left out. The order, which training depends on, is the corpus's."""
         rows = self._painter.paint(self._pictures)
-        painted = {row["spec_id"]: row["image"]["bytes"] for row in rows if row["status"] == MADE}
+        painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
         for spec_id, said in self._said.items():
             if spec_id in painted:
                 for question, answer in said:
                     yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
 
 
-def _spec(ability: Ability, index: int) -> Row:
+def _spec(ability: Ability, index: int) -> _Spec:
     spec_id = content_key("alignment", ability.ability, index)
     prompt = draw_prompt(ability, spec_id)
     return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
 
 
-def _turns(spec: Row, ability: Ability) -> list[tuple[str, str]]:
+def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
     """A caption, and whether a caption, its own or one with another subject in it, is the picture's."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     parts = (spec["spec_id"], "alignment")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tuning.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus, alignment_texts
 from stablellava_assets.tuning.embedded.reading import reading_conversations, reading_texts
 from stablellava_assets.tuning.embedded.tokenizer import catalog_texts
@@ -50,7 +50,7 @@ def prepare_base(
 def _build(
     settings: TuningSettings,
     corpus: AlignmentCorpus,
-    reading: Sequence[list[dict[str, Any]]],
+    reading: Sequence[list[ChatMessage]],
     texts: Sequence[str],
     path: Path,
     progress: Callable[[str], None],

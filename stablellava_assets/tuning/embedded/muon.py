@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], lr: float, weight_decay: float
+        self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, object]], lr: float, weight_decay: float
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
 

@@ -7,10 +7,10 @@ whether that is what it was asked about. No sentence is about a picture, and no 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.tables.identity import choose, content_key
+from stablellava_assets.tuning.conversations import ChatMessage
 
 _FRAMES = (
     ("Somebody wrote {told}. Did they write {asked}?", "They wrote {told}, so {verdict}."),
@@ -29,13 +29,13 @@ def reading_texts() -> Iterator[str]:
             yield answer.format(**words)
 
 
-def reading_conversations(catalog: Catalog, count: int) -> list[list[dict[str, Any]]]:
+def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
     """Chat messages, the abilities in turn; every second question asks for what the text names."""
     abilities = list(catalog.values())
     return [_conversation(abilities[index % len(abilities)], index) for index in range(count)]
 
 
-def _conversation(ability: Ability, index: int) -> list[dict[str, Any]]:
+def _conversation(ability: Ability, index: int) -> list[ChatMessage]:
     parts = (content_key("reading", ability.ability, index),)
     told = choose(ability.answers, *parts, "told")
     same = choose(("same", "other"), *parts, "verdict") == "same"

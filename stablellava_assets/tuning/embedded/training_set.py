@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
-from stablellava_assets.tuning.conversations import messages_of, tokenize
+from stablellava_assets.text.conversations import Turn
+from stablellava_assets.tuning.conversations import ChatMessage, messages_of, tokenize
 from stablellava_assets.tuning.packing import PackedRows, pack
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class TrainingExample:
 
     image_id: str
     image_bytes: bytes
-    conversations: Sequence[Mapping[str, str]]
+    conversations: Sequence[Turn]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def prepare(
 
 
 def prepare_texts(
-    conversations: Sequence[list[dict[str, Any]]],
+    conversations: Sequence[list[ChatMessage]],
     processor: LlavaProcessor,
     config: PreTrainedConfig,
     rows_per_look: int,
@@ -91,7 +92,7 @@ def prepare_texts(
     return TrainingSet(packs, pixels=torch.empty(0, 3, 0, 0, dtype=torch.uint8), pictures=None)
 
 
-def _messages(example: TrainingExample) -> list[dict[str, Any]]:
+def _messages(example: TrainingExample) -> list[ChatMessage]:
     try:
         return messages_of(example.conversations)
     except ValueError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.text.tables import markdown_table
@@ -23,7 +22,7 @@ def write_card(
     checkpoint_id: str,
     base: str,
     settings: PretrainedTuningSettings,
-    result: Mapping[str, Any],
+    result: Mapping[str, object],
     abilities: Mapping[str, int],
     licences: list[str],
     rejected: Mapping[str, int],

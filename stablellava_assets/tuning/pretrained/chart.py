@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
 from stablellava_assets.pictures.figures import png_of
+from stablellava_assets.tuning.pretrained.progress import LogPoint
 
 _COLOR = "#2f6fde"
-_PANELS = (
+_Panel = Literal["loss", "learning_rate", "samples_per_second", "peak_memory_bytes"]
+_PANELS: tuple[tuple[_Panel, str, float], ...] = (
     ("loss", "loss", 1.0),
     ("learning_rate", "learning rate", 1.0),
     ("samples_per_second", "samples/s", 1.0),
@@ -16,7 +18,7 @@ _PANELS = (
 )
 
 
-def training_chart(log: Sequence[Mapping[str, Any]]) -> bytes:
+def training_chart(log: Sequence[LogPoint]) -> bytes:
     """Loss, learning rate, throughput and memory by optimizer step, as PNG; the phases follow each other."""
     from matplotlib.figure import Figure
 

@@ -6,10 +6,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
 
 from stablellava_assets.inputs.text_files import can_be_written
-from stablellava_assets.text.conversations import GPT
+from stablellava_assets.text.conversations import GPT, Turn
 
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
@@ -48,7 +47,7 @@ _LONGEST_NAME = 4096
 _SHOWN = 60
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """What a JSON value is, in a few words: ``null``, ``a list``, ``the text 'a dog'``."""
     if value is None:
         return "null"
@@ -63,7 +62,7 @@ def described(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
+def foreign_media_key(entry: Mapping[str, object]) -> str | None:
     """The key under which a row or a turn holds pictures, video or sound as other layouts have them; None where it has none."""
     for key, value in entry.items():
         named = key != "image" and (_MEDIA_KEY.fullmatch(key) is not None or key.casefold() == "image")
@@ -73,7 +72,7 @@ def foreign_media_key(entry: Mapping[str, Any]) -> str | None:
     return None
 
 
-def picture_name(named: Any) -> str:
+def picture_name(named: object) -> str:
     """The name of a picture's file.
 
     Raises:
@@ -98,7 +97,7 @@ def picture_name(named: Any) -> str:
     return named
 
 
-def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
+def read_turns(entry: Mapping[str, object]) -> list[Turn]:
     """The turns of a row, ``from`` and ``value`` each.
 
     Raises:
@@ -128,7 +127,7 @@ def read_turns(entry: Mapping[str, Any]) -> list[dict[str, str]]:
     return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
 
 
-def _turn(number: int, turn: Any) -> dict[str, str]:
+def _turn(number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
         raise ValueError(f"no conversation in LLaVA's layout: turn {number} is {described(turn)}, not an object")
     if missing := [key for key in ("from", "value") if key not in turn]:
@@ -177,5 +176,5 @@ def is_unseen(text: str) -> bool:
     return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
 
 
-def _says_not_learned(key: str, value: Any) -> bool:
+def _says_not_learned(key: str, value: object) -> bool:
     return value is True if key.startswith("mask") else isinstance(value, bool | int | float) and not value

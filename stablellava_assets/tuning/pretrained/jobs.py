@@ -104,13 +104,13 @@ class JobFolder:
         write_json(self.path / "micro_batch.json", {"micro_batch": count, "under": _of_memory(settings)})
 
 
-def _of_memory(settings: PretrainedTuningSettings) -> dict[str, Any]:
+def _of_memory(settings: PretrainedTuningSettings) -> dict[str, object]:
     """The settings of the machine by which memory holds more or less."""
     names = {"device", "processes", "micro_batch", "attention", "gradient_checkpointing", "compile"}
     return settings.machine.model_dump(mode="json", include=names)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """The file appears complete or not at all."""
     publish_file(path, json.dumps(content).encode())
 

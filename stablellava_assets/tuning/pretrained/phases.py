@@ -185,7 +185,7 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
         "projector": settings.projector_learning_rate,
         "tower": settings.tower_learning_rate,
     }
-    groups: dict[tuple[str, bool], list[Any]] = {}
+    groups: dict[tuple[str, bool], list[object]] = {}
     for name, parameter in bare.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((parts.of(name), parameter.ndim > 1), []).append(parameter)

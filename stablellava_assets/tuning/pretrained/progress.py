@@ -7,12 +7,23 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
 
 _GIB = 1 << 30
+
+
+class LogPoint(TypedDict):
+    """A point of a training's log: ``step`` counts within its phase."""
+
+    phase: str
+    step: int
+    loss: float
+    learning_rate: float
+    samples_per_second: float
+    peak_memory_bytes: int
 
 
 def progress_callback(
@@ -38,7 +49,7 @@ def progress_callback(
                     f"the loss became {logs['loss']} at step {state.global_step}: lower {rate_setting}"
                 )
             rate = (state.global_step - self.first) / max(time.monotonic() - self.started, 1e-9)
-            point = {
+            point: LogPoint = {
                 "phase": phase,
                 "step": state.global_step,
                 "loss": logs["loss"],
@@ -76,9 +87,9 @@ def _forget_after(job: JobFolder, phase: str, step: int) -> None:
         job.training_log.write_text("".join(json.dumps(point) + "\n" for point in kept))
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[LogPoint]:
     """The points of a log; a line that a killed run did not finish is left out."""
-    points = []
+    points: list[LogPoint] = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             points.append(json.loads(line))

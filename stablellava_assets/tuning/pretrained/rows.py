@@ -16,7 +16,7 @@ from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.text.conversations import CHAT_ROLES, GPT, IMAGE_MARK, alternate, marks_of, speakers_of
+from stablellava_assets.text.conversations import CHAT_ROLES, GPT, IMAGE_MARK, Turn, alternate, marks_of, speakers_of
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
     described,
@@ -43,7 +43,7 @@ class TuningRow:
     source: str
     kind: str
     images: tuple[str, ...]
-    conversations: tuple[Mapping[str, str], ...]
+    conversations: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _place(row: TuningRow | Rejection) -> int:
     return int(row.row_id.rpartition("[")[2].removesuffix("]"))
 
 
-def _id(entry: Any) -> Any:
+def _id(entry: object) -> Any:
     return entry.get("id") if isinstance(entry, dict) else None
 
 
@@ -167,7 +167,7 @@ def _read(row_id: str, entry: JsonEntry, folder: Path) -> TuningRow | Rejection:
         return Rejection(row_id, MIX, str(error))
 
 
-def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
+def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
     """A row of LLaVA's layout.
 
     Raises:
@@ -189,7 +189,7 @@ def _row(row_id: str, entry: Any, folder: Path) -> TuningRow:
     return row
 
 
-def _pictures(entry: Mapping[str, Any]) -> list[str]:
+def _pictures(entry: Mapping[str, object]) -> list[str]:
     """The names of a row's pictures.
 
     Raises:
@@ -203,7 +203,7 @@ def _pictures(entry: Mapping[str, Any]) -> list[str]:
     return [picture_name(name) for name in _named_pictures(entry)]
 
 
-def _named_pictures(entry: Mapping[str, Any]) -> list[Any]:
+def _named_pictures(entry: Mapping[str, object]) -> list[Any]:
     named = entry.get("image")
     # What pandas writes for nothing.
     if named is None or named == "" or (isinstance(named, float) and math.isnan(named)):
@@ -259,7 +259,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _was_misread(entry: Any) -> bool:
+def _was_misread(entry: object) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("conversations"), list):
         return False
     try:

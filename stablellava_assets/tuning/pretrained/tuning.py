@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.pretrained.card import write_card
 from stablellava_assets.tuning.pretrained.jobs import RESULT, SETTINGS, TRAINING_LOG, JobFolder, read_json, write_json
 from stablellava_assets.tuning.pretrained.model import checkpoint_key, checkpoint_name, device_of
-from stablellava_assets.tuning.pretrained.progress import read_log
+from stablellava_assets.tuning.pretrained.progress import LogPoint, read_log
 from stablellava_assets.tuning.pretrained.rows import (
     PAIRS,
     TuningRow,
@@ -35,7 +35,7 @@ class Pair:
     ability: str
     kind: str
     image_ids: tuple[str, ...]
-    conversations: tuple[dict[str, str], ...]
+    conversations: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PretrainedResult:
     rows: int
     rejected: dict[str, int]
     seconds: float
-    log: list[dict[str, Any]] = field(repr=False)
+    log: list[LogPoint] = field(repr=False)
 
     @property
     def loss_curve(self) -> list[tuple[int, float]]:

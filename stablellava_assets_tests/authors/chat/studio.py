@@ -6,7 +6,7 @@ As a process of its own (to be killed): ``python -m stablellava_assets_tests.aut
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.row import Row
-from stablellava_assets.tables.rows import Make, PlannedRow, refresh
+from stablellava_assets.tables.rows import AnyPlanned, refresh
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import Table
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.authors.chat.model import MODEL
+from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()
 
@@ -98,7 +98,7 @@ class Studio:
         ]
         judged = judge(candidates, [], BenchmarkPrints([], 2), settings or FilterSettings())
         for table, rows in ((FILTERED_PAIRS, judged.kept), (REJECTED_PAIRS, judged.rejected)):
-            self.store.publish(table, (ability, batch), table.from_rows([{**row, "run_id": "run"} for row in rows]))
+            self.store.publish(table, (ability, batch), table.from_rows([but(row, run_id="run") for row in rows]))
         return judged.kept, judged.rejected
 
     def whole_batch(self, ability: str, batch: str, count: int) -> None:
@@ -108,13 +108,19 @@ class Studio:
         self.write_dialogues(ability, batch)
         self.judge(ability, batch)
 
-    def rows(self, table: Table, ability: str, batch: str) -> list[Row]:
+    def rows(self, table: AnyTable, ability: str, batch: str) -> list[Row]:
         data = self.store.read(table, (ability, batch))
         assert data is not None
         rows: list[Row] = data.to_pylist()
         return rows
 
-    def _publish(self, table: Table, partition: tuple[str, str], planned: list[PlannedRow], make: Make) -> list[Row]:
+    def _publish(
+        self,
+        table: AnyTable,
+        partition: tuple[str, str],
+        planned: Sequence[AnyPlanned],
+        make: Callable[[Sequence[Any]], Iterable[Row]],
+    ) -> list[Row]:
         self.run += 1
         previous = self.store.read(table, partition)
         with RowJournal(self.folder / "journal", table, partition) as journal:

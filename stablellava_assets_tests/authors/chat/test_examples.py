@@ -11,6 +11,7 @@ from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets_tests.authors.chat.model import question_text
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio
 from stablellava_assets_tests.endpoint.loopback import Counts
+from stablellava_assets_tests.tables.made_up import but
 
 ANIMAL = CATALOG["animal"]
 
@@ -104,6 +105,6 @@ def test_the_kept_texts_least_like_the_others_come_first() -> None:
 def test_examples_of_other_authors_are_not_taken(studio: Studio, tmp_path: Path) -> None:
     studio.settings = {"subjects": "drawn"}
     studio.whole_batch("animal", "0001", 12)
-    rows = [{**row, "author": "embedded"} for row in studio.rows(PROMPT_SPECS, "animal", "0001")]
+    rows = [but(row, author="embedded") for row in studio.rows(PROMPT_SPECS, "animal", "0001")]
     studio.store.publish(PROMPT_SPECS, ("animal", "0001"), PROMPT_SPECS.from_rows(rows))
     assert known_prompts(studio.store, ANIMAL, "0002").kept == ()

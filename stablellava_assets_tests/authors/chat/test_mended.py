@@ -142,7 +142,7 @@ def test_answers_that_rows_had_by_themselves_are_read_again_and_not_asked_for_to
         sent = len(bodies)
         author = studio.author()
         planned = author.plan_prompts(studio.ability("animal"), "0001", 10)
-        assert author.forecast([row for row in planned if row.inputs["request"]]).spent.requests == 0
+        assert author.forecast([row for row in planned if row.inputs.request]).spent.requests == 0
         second = studio.write_prompts("animal", "0001", 10)
     assert len(bodies) == sent
     assert {row["status"] for row in second} == {"made"}

@@ -16,6 +16,7 @@ from stablellava_assets.filters.rules.examine import examination_key, settings_k
 from stablellava_assets.filters.settings import AlignmentSettings, FilterSettings
 from stablellava_assets_tests.filters.alignment.tiny_scorers import alignment, asks_subject, image, scored, spec
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.verdicts import notes, reasons
 
 RED = spec("red umbrella")
@@ -32,13 +33,13 @@ def test_a_new_checkpoint_leaves_scores_as_they_are_unless_asked(checkpoint: Own
     assert kept.row_key == published[0]["row_key"]
     (again,) = alignment(newer(checkpoint), rejudge=True, **asks_subject()).plan(PAINTED, published)
     assert again.row_key != published[0]["row_key"]
-    assert again.inputs["model"] == "llava_checkpoint 89ab"
+    assert again.inputs.model == "llava_checkpoint 89ab"
 
 
 def test_a_new_picture_is_scored_by_the_new_checkpoint(checkpoint: OwnCheckpoint) -> None:
     published = scored(alignment(checkpoint, **asks_subject()), PAINTED)
     (row,) = alignment(newer(checkpoint), **asks_subject()).plan([(RED, image("blue", RED))], published)
-    assert row.inputs["model"] == "llava_checkpoint 89ab"
+    assert row.inputs.model == "llava_checkpoint 89ab"
 
 
 def test_without_a_checkpoint_pairs_are_let_through_and_that_is_recorded(checkpoint: OwnCheckpoint) -> None:
@@ -55,7 +56,7 @@ def test_without_a_checkpoint_pairs_are_let_through_and_that_is_recorded(checkpo
     (later,) = alignment(checkpoint, **asks_subject()).plan(PAINTED, [row])
     assert later.row_key == row["row_key"]
     (asked_for,) = alignment(checkpoint, rejudge=True, **asks_subject()).plan(PAINTED, [row])
-    assert asked_for.inputs["model"] == "llava_checkpoint 4567"
+    assert asked_for.inputs.model == "llava_checkpoint 4567"
 
 
 def test_an_undecodable_picture_and_an_unknown_fact_are_not_scored_and_say_why(checkpoint: OwnCheckpoint) -> None:
@@ -79,7 +80,7 @@ def test_a_verdict_is_taken_over_while_the_scores_and_thresholds_are_the_same() 
     low = AlignmentVerdict("key", (Finding("low_clip_score", "The CLIPScore is low."),))
     first = judge([_with(low)], [], NO_BENCHMARK, FilterSettings())
     assert reasons(first.rows[0]) == ["low_clip_score"]
-    previous = [{**row, "run_id": "run"} for row in first.rows]
+    previous = [but(row, run_id="run") for row in first.rows]
     same = judge([_with(low)], [], NO_BENCHMARK, FilterSettings(), previous)
     assert (same.reused, same.rows) == (1, first.rows)
     other = judge([_with(AlignmentVerdict("other", ()))], [], NO_BENCHMARK, FilterSettings(), previous)

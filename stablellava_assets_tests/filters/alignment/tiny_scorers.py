@@ -17,9 +17,9 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.models.checkpoints import save_checkpoint
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tuning.embedded.training import TrainingExample, tune
+from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.tuning.tiny import SETTINGS, model_and_processor, picture, turns
 
 CATALOG = load_catalog()
@@ -111,7 +111,7 @@ def siglip_checkpoint(folder: Path) -> Path:
 
 def spec(subject: str = f"red {THING}", ability: str = "color") -> Row:
     """A ``prompt_specs`` row about ``subject``, with the facts that the embedded author writes."""
-    drawn: dict[str, Any] = next(
+    drawn = next(
         prompt for number in range(10_000) if (prompt := draw_prompt(CATALOG[ability], number))["subject"] == subject
     )
     return {"spec_id": f"spec of {subject}", "ability": ability, "batch": "0001", **drawn}

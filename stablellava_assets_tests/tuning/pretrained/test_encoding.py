@@ -12,6 +12,7 @@ import torch
 from PIL import ExifTags, Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder, with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
@@ -241,7 +242,7 @@ def test_special_tokens_in_texts_are_no_text(name: str, folders: dict[str, Path]
     encoder, end = Encoder(processor, 400), processor.tokenizer.eos_token
 
     def row(question: str, answer: str) -> TuningRow:
-        said = ({"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": answer})
+        said: tuple[Turn, ...] = ({"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": answer})
         return TuningRow("r", "mix", "", (str(tmp_path / "a.png"),), said)
 
     plain = encoder.batch([row("What?", "A lamp.")])

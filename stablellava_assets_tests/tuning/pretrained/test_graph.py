@@ -19,6 +19,7 @@ from stablellava_assets.defs.llava_checkpoint import llava_checkpoint
 from stablellava_assets.defs.prompt_specs import prompt_specs
 from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.tables.identity import pairs_key
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tuning.pretrained import chart, supervisor
 from stablellava_assets_tests.conftest import SMALL
@@ -61,7 +62,7 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
         first = run()
     (row,) = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
     assert (row["model"], row["base_path"], row["pairs"]) == ("pretrained", str(base), len(ANIMALS))
-    kept = workspace.store.read_all(FILTERED_PAIRS, columns=["row_key"])["row_key"].to_pylist()
+    kept = texts_of(workspace.store.read_all(FILTERED_PAIRS, columns=["row_key"]), "row_key")
     assert row["pairs_key"] == pairs_key(reversed(kept))
     assert first["computed"] == 1
     assert first["rejected rows"] == 0
