@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,12 @@ from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.recorded import BatchPlans
+from stablellava_assets.tables.pair_rows import PlannedBatch
 from stablellava_assets.tables.schemas import BATCH_PLANS
 from stablellava_assets.tables.store import Partition
+
+BATCH_PLAN = "stablellava/batch_plan"
+"""Tag of a scheduled run: the rows of ``batch_plans`` that its tick planned, as JSON. The run records them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class RunBatchSizes:
         self._sizes = sizes
         self._partitions = partitions
         self._run_id = context.run_id
+        self._foreseen: list[PlannedBatch] = json.loads(context.run.tags.get(BATCH_PLAN, "[]"))
         self._log = context.log
 
     def of(self, partition: Partition) -> tuple[int, Metadata]:
@@ -53,7 +59,7 @@ class RunBatchSizes:
             return self._sizes.rows_per_batch, {}
         ability, batch = partition
         abilities = [other for other, its_batch in self._partitions if its_batch == batch]
-        plan = self._sizes.plans.recorded(batch, abilities, self._run_id)
+        plan = self._sizes.plans.recorded(batch, abilities, self._run_id, self._foreseen)
         rows, explanation = plan.rows_of(ability), plan.explanation_of(ability)
         if explanation is None:
             return rows, {}

@@ -33,15 +33,16 @@ class BatchPlan:
 
     def rows_of(self, ability: str) -> int:
         """Prompts of ``ability``: as planned, in proportion where ``rows_per_batch`` was changed since."""
-        row = self._row_of(ability)
+        row = self.row_of(ability)
         return self.rows_per_batch if row is None else _scaled(row, self.rows_per_batch)
 
     def explanation_of(self, ability: str) -> str | None:
         """Why so many; None where nothing is planned for ``ability``."""
-        row = self._row_of(ability)
+        row = self.row_of(ability)
         return None if row is None else _explanation(row, self.rows_per_batch)
 
-    def _row_of(self, ability: str) -> PlannedBatch | None:
+    def row_of(self, ability: str) -> PlannedBatch | None:
+        """The row of ``ability``; None where nothing is planned for it."""
         return next((row for row in self.rows if row["ability"] == ability), None)
 
 

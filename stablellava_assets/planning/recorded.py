@@ -45,8 +45,12 @@ class BatchPlans:
         self._abilities = abilities
         self._rows_per_batch = rows_per_batch
 
-    def recorded(self, batch: str, abilities: Sequence[str], run_id: str) -> BatchPlan:
+    def recorded(
+        self, batch: str, abilities: Sequence[str], run_id: str, foreseen: Sequence[PlannedBatch] = ()
+    ) -> BatchPlan:
         """The plan of ``batch``; rows of ``abilities`` that have none yet are planned and recorded under ``run_id``.
+
+        ``foreseen`` are rows that :meth:`foreseen` planned before: they are recorded as they are.
 
         Raises:
             StoreError: a table cannot be read, or the plan not be written.
@@ -56,7 +60,9 @@ class BatchPlans:
         self._locks.mkdir(parents=True, exist_ok=True)
         with FileLock(self._locks / f"{BATCH_PLANS.name}.lock"):
             rows = self._published(batch)
-            new = self._missing(batch, abilities, rows)
+            known = {row["ability"] for row in rows}
+            new = [row for row in foreseen if row["batch"] == batch and row["ability"] in set(abilities) - known]
+            new += self._missing(batch, abilities, [*rows, *new])
             if new:
                 rows += [{**row, "run_id": run_id} for row in new]
                 self._store.publish(BATCH_PLANS, (batch,), BATCH_PLANS.from_rows(rows))
@@ -78,7 +84,7 @@ class BatchPlans:
         data = self._store.read(BATCH_PLANS, (batch,))
         return [] if data is None else BATCH_PLANS.rows(data)
 
-    def _missing(self, batch: str, abilities: Sequence[str], rows: list[BatchPlanRow]) -> Sequence[PlannedBatch]:
+    def _missing(self, batch: str, abilities: Sequence[str], rows: Sequence[PlannedBatch]) -> list[PlannedBatch]:
         """Rows of those ``abilities`` that are not among ``rows``, planned now."""
         missing = set(abilities) - {row["ability"] for row in rows}
         if self._settings is None or not missing:

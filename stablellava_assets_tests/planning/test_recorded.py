@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -138,11 +138,11 @@ def test_published_files_are_not_cut_into_batches_of_different_sizes(tmp_path: P
         planning(tmp_path, author={"kind": "released", "folder": str(tmp_path)})
 
 
-def materialize(made: Workspace, partition: str) -> dict[str, Any]:
+def materialize(made: Workspace, partition: str, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
     from stablellava_assets.defs.prompt_specs import prompt_specs
     from stablellava_assets.defs.resources import resources_of
 
-    done = dg.materialize([prompt_specs], partition_key=partition, resources=resources_of(made))
+    done = dg.materialize([prompt_specs], partition_key=partition, resources=resources_of(made), tags=tags)
     (event,) = done.asset_materializations_for_node("prompt_specs")
     return {name: value.value for name, value in event.metadata.items()}
 
@@ -241,14 +241,20 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
     assert planned_by_command(tmp_path).startswith("All 2 batches are done; raise `batches` in the profile.\n")
 
 
-def planned_by_schedule(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> dict[str | None, str]:
-    """The prompts that one tick tags its runs with, by partition."""
+def requested_by_schedule(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> list[dg.RunRequest]:
+    """What one tick asks for."""
     from stablellava_assets.defs.automation import backfills
 
     monkeypatch.setattr(backfills, "WORKSPACE", made)
     tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC))
     asked: Any = backfills.next_batch_of_every_ability(tick)
-    return {request.partition_key: request.tags[backfills.PLANNED_ROWS] for request in list(asked)}
+    return list(asked)
+
+
+def planned_by_schedule(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> dict[str | None, str]:
+    """The prompts that one tick tags its runs with, by partition."""
+    asked = requested_by_schedule(made, monkeypatch)
+    return {request.partition_key: request.tags["stablellava/planned_rows"] for request in asked}
 
 
 def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,8 +263,22 @@ def test_the_schedule_plans_before_it_asks_for_runs(tmp_path: Path, monkeypatch:
     for ability in _ONLY:
         publish_pairs(made.store, ability, "0001", 4, 4)
     tagged = planned_by_schedule(made, monkeypatch)
+    assert made.store.partitions(BATCH_PLANS) == [], "a tick that is only looked at writes nothing"
     assert tagged == {f"{ability}|0002": str(rows) for ability, rows in sizes(made, "0002").items()}
-    assert {row["run_id"] for row in made.store.read_all(BATCH_PLANS).to_pylist()} == {"next_batch_of_every_ability"}
+
+
+def test_a_scheduled_run_has_the_size_that_its_tick_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    for ability in _ONLY:
+        publish_pairs(made.store, ability, "0001", 4, 4)
+    (of_food,) = [asked for asked in requested_by_schedule(made, monkeypatch) if asked.partition_key == "food|0002"]
+    publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
+    shown = materialize(made, "food|0002", of_food.tags)
+    assert str(shown["planned_rows"]) == of_food.tags["stablellava/planned_rows"]
+    (row,) = made.store.read_all(BATCH_PLANS).to_pylist()
+    assert (row["ability"], row["checkpoint_id"]) == ("food", "one")
+    assert sizes(made, "0002")["food"] == shown["planned_rows"]
 
 
 def test_a_tick_adds_up_where_the_abilities_are_at_different_batches(

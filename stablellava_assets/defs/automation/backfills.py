@@ -1,9 +1,11 @@
 """Which batch comes next, and the schedule that asks for it."""
 
+import json
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from stablellava_assets.defs.batch_size import BATCH_PLAN
 from stablellava_assets.defs.project import WORKSPACE
 
 BATCH_JOB = dg.define_asset_job(
@@ -14,8 +16,6 @@ BATCH_JOB = dg.define_asset_job(
 
 PLANNED_ROWS = "stablellava/planned_rows"
 """Tag of a scheduled run: the prompts that its batch was planned to have."""
-
-_PLANNER = "next_batch_of_every_ability"
 
 MEASURE_JOB = dg.define_asset_job(
     "tune_and_score",
@@ -36,24 +36,26 @@ def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterat
         yield dg.SkipReason(
             f"all {WORKSPACE.profile.batches} batches of every ability are done; raise `batches` in the profile"
         )
-    # Planned before any of the runs starts, so that all of them find the sizes that the same scores gave.
-    planned = _planned_rows(upcoming)
+    # Planned here, so that the scores of one moment give the sizes of all runs; each run records its own.
+    planned = _planned(upcoming)
     for ability, batch in upcoming.items():
         key = dg.MultiPartitionKey({"ability": ability, "batch": batch})
         yield dg.RunRequest(
             run_key=f"{ability}|{batch}|{context.scheduled_execution_time:%Y%m%d%H%M}",
             partition_key=key,
-            tags={PLANNED_ROWS: str(planned[ability])} if ability in planned else {},
+            tags=planned.get(ability, {}),
         )
 
 
-def _planned_rows(upcoming: Mapping[str, str]) -> dict[str, int]:
-    """Prompts of each ability's coming batch, recorded; those that nothing is planned for are left out."""
-    plans, planned = WORKSPACE.plans, dict[str, int]()
+def _planned(upcoming: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The tags that say what is planned for each ability's coming batch; nothing is written."""
+    plans, tags = WORKSPACE.plans, dict[str, dict[str, str]]()
     if plans is None:
-        return planned
+        return tags
     for batch in set(upcoming.values()):
         abilities = [ability for ability, its_batch in upcoming.items() if its_batch == batch]
-        plan = plans.recorded(batch, abilities, _PLANNER)
-        planned |= {ability: plan.rows_of(ability) for ability in abilities if plan.explanation_of(ability)}
-    return planned
+        plan = plans.foreseen(batch, abilities)
+        for ability in abilities:
+            if (row := plan.row_of(ability)) is not None:
+                tags[ability] = {PLANNED_ROWS: str(plan.rows_of(ability)), BATCH_PLAN: json.dumps([row])}
+    return tags
