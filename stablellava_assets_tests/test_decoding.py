@@ -230,4 +230,4 @@ def test_why_a_picture_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UndecodablePictureError, match="it is too large"):
         upright(encoded(noise))
     missing = str(tmp_path / "gone.png")
-    assert broken_pictures([missing], 1, print)[missing].endswith("No such file or directory")
+    assert str(broken_pictures([missing], 1, print)[missing]).endswith("No such file or directory")

@@ -82,7 +82,7 @@ def test_rows_are_an_array_or_a_line_each(tmp_path: Path) -> None:
         (4, {"a": 2}),
     ]
     assert [(entry.line, entry.mistake) for entry in found if entry.mistake] == [
-        (3, "not JSON: Expecting value at column 1")
+        (3, "Expecting value at column 1")
     ]
     path.write_text("  \n")
     assert json_values(path) == []
@@ -208,7 +208,7 @@ def test_files_in_folders_that_may_not_be_looked_into_are_named(
 def test_numbers_too_long_and_objects_over_several_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"a": 1}\n{"a": ' + "9" * 5000 + "}\n")
-    assert [entry.mistake for entry in json_values(path)] == [None, "not JSON: a number has more than 4300 digits"]
+    assert [entry.mistake for entry in json_values(path)] == [None, "a number has more than 4300 digits"]
     path.write_text("[" + "9" * 5000 + "]")
     with pytest.raises(TextFileError, match="not JSON: a number has more than 4300 digits"):
         json_values(path)

@@ -43,6 +43,11 @@ _LONGEST_CELL = 2**31 - 1
 class TextFileError(ExplainedError, ValueError):
     """A file that cannot be read as text, or not as what it should hold; the message names file, line and remedy."""
 
+    def __init__(self, name: str, reason: str, line: int | None = None) -> None:
+        super().__init__(f"{name}:{line}: {reason}" if line is not None else f"{name}: {reason}")
+        self.in_file = f"line {line}: {reason}" if line is not None else reason
+        """The message without the file's name, for errors that have named it."""
+
 
 def read_text(path: Path) -> str:
     """A file's text: UTF-8 with or without a byte order mark, or what another mark says (UTF-16, UTF-32).
@@ -64,17 +69,17 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TextFileError(f"{path}: cannot be read ({error.strerror or said_by_the_system(error)})") from error
+        raise TextFileError(str(path), f"cannot be read ({error.strerror or said_by_the_system(error)})") from error
     except ValueError as error:  # A byte of zero, or half of a character.
-        raise TextFileError(f"{str(path)!r}: is no name of a file") from error
+        raise TextFileError(repr(str(path)), "is no name of a file") from error
 
 
 def decode_text(content: bytes, name: str) -> str:
     """As :func:`read_text`, of bytes; ``name`` is what errors call them."""
     if kind := next((kind for mark, kind in _KINDS if content.startswith(mark)), None):
-        raise TextFileError(f"{name}:1: is not text but {kind}")
+        raise TextFileError(name, f"is not text but {kind}", 1)
     if content.startswith(_POINTER):
-        raise TextFileError(f"{name}:1: is what Git LFS keeps in a file's place; fetch the file itself (git lfs pull)")
+        raise TextFileError(name, "is what Git LFS keeps in a file's place; fetch the file itself (git lfs pull)", 1)
     mark, encoding = next(((mark, named) for mark, named in _MARKS if content.startswith(mark)), (b"", "utf-8"))
     body = content[len(mark) :]
     if encoding == "utf-8" and b"\0" in body[:_HEAD]:
@@ -82,7 +87,7 @@ def decode_text(content: bytes, name: str) -> str:
         like = (
             "UTF-16 without a byte order mark; save it as UTF-8" if max(even, odd) > 10 * min(even, odd) + 1 else None
         )
-        raise TextFileError(f"{name}:1: is not text: it holds bytes of zero" + (f", as {like}" if like else ""))
+        raise TextFileError(name, "is not text: it holds bytes of zero" + (f", as {like}" if like else ""), 1)
     try:
         return body.decode(encoding)
     except UnicodeDecodeError as error:
@@ -90,8 +95,10 @@ def decode_text(content: bytes, name: str) -> str:
         found = body[error.start : error.start + 1].hex().upper()
         guess = ", perhaps in Windows-1252 or Latin-1" if encoding == "utf-8" and _could_be_latin(body) else ""
         raise TextFileError(
-            f"{name}:{line}: is not {_NAMES[encoding]} (byte 0x{found} at byte {error.start + len(mark)} of the file{guess}); "
-            "save it as UTF-8"
+            name,
+            f"is not {_NAMES[encoding]} (byte 0x{found} at byte {error.start + len(mark)} of the file{guess}); "
+            "save it as UTF-8",
+            line,
         ) from error
 
 
@@ -133,16 +140,16 @@ def json_value_of(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise TextFileError(f"{name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
+        raise TextFileError(name, f"not JSON: {error.msg} at column {error.colno}", error.lineno) from error
     except (RecursionError, ValueError) as error:
-        raise TextFileError(f"{name}:1: {unreadable_json(error)}") from error
+        raise TextFileError(name, f"not JSON: {unreadable_json(error)}", 1) from error
 
 
 def unreadable_json(error: Exception) -> str:
     """Why Python does not read what may well be JSON: what it raised but for ``JSONDecodeError``."""
     if isinstance(error, RecursionError):
-        return "not JSON: it is nested too deeply"
-    return f"not JSON: a number has more than {sys.get_int_max_str_digits()} digits"
+        return "it is nested too deeply"
+    return f"a number has more than {sys.get_int_max_str_digits()} digits"
 
 
 def json_lines(text: str) -> Iterator[JsonEntry]:
@@ -152,7 +159,7 @@ def json_lines(text: str) -> Iterator[JsonEntry]:
             try:
                 yield JsonEntry(number, json.loads(line))
             except json.JSONDecodeError as error:
-                yield JsonEntry(number, line.rstrip("\r"), f"not JSON: {error.msg} at column {error.colno}")
+                yield JsonEntry(number, line.rstrip("\r"), f"{error.msg} at column {error.colno}")
             except (RecursionError, ValueError) as error:
                 yield JsonEntry(number, line.rstrip("\r"), unreadable_json(error))
 
@@ -170,10 +177,11 @@ def json_values(path: Path) -> list[JsonEntry]:
     lines = list(json_lines(text))
     if lines and not any(isinstance(line.value, dict) for line in lines):
         if (keys := _keys_of_one_object(text)) is not None:
-            raise TextFileError(
-                f"{path}:1: is one JSON object over several lines, not an array or an object a line; its keys are {keys}"
-            )
-        raise TextFileError(f"{path}:{lines[0].line}: {lines[0].mistake or 'not a JSON object'}")
+            reason = f"is one JSON object over several lines, not an array or an object a line; its keys are {keys}"
+            raise TextFileError(str(path), reason, 1)
+        mistake = lines[0].mistake
+        reason = "not a JSON object" if mistake is None else f"not JSON: {mistake}"
+        raise TextFileError(str(path), reason, lines[0].line)
     return lines
 
 
@@ -210,7 +218,7 @@ def csv_rows(text: str, name: str, delimiter: str = ",") -> Iterator[CsvRow]:
             return
         except csv.Error as error:
             said = "a quote is opened here and never closed" if "end of data" in str(error) else f"not CSV: {error}"
-            raise TextFileError(f"{name}:{begins}: {said}; a quote within a cell is written twice") from error
+            raise TextFileError(name, f"{said}; a quote within a cell is written twice", begins) from error
         yield CsvRow(begins, cells)
         begins = rows.line_num + 1
 
@@ -223,5 +231,5 @@ def header_of(cells: Sequence[str], name: str) -> list[str]:
     """
     names = [cell.strip() for cell in cells]
     if twice := next((column for column in names if column and names.count(column) > 1), None):
-        raise TextFileError(f"{name}:1: the column {twice} stands twice")
+        raise TextFileError(name, f"the column {twice} stands twice", 1)
     return names

@@ -63,8 +63,7 @@ def _read(path: Path, modified_ns: int, size: int) -> Sequence[Any]:
         rows = json_value(path)
     except TextFileError as error:
         remedy = "download the file again, or fix that line" if "not JSON" in str(error) else "fix that"
-        said = str(error).removeprefix(f"{path}:")
-        raise ReleasedDataError(f"{path}: cannot be read as JSON: {said.strip()}; {remedy}") from error
+        raise ReleasedDataError(f"{path}: cannot be read as JSON: {error.in_file}; {remedy}") from error
     if not isinstance(rows, list):
         raise ReleasedDataError(f"{path}: holds a {type(rows).__name__}, not a list of rows; download the file again")
     if not rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -12,8 +11,6 @@ from urllib.parse import unquote
 from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
 from stablellava_assets.inputs.text_files import TextFileError, json_value
-
-_LINE = r"\A(?=\d+:)"
 
 
 def read_coco(annotations: Path, images: Path) -> Labels:
@@ -30,8 +27,7 @@ def read_coco(annotations: Path, images: Path) -> Labels:
     try:
         content = json_value(annotations)
     except TextFileError as error:
-        said = str(error).removeprefix(f"{annotations}:").strip()
-        raise PhotographsError(f"{annotations}: not a COCO instances file: {re.sub(_LINE, 'line ', said)}") from error
+        raise PhotographsError(f"{annotations}: not a COCO instances file: {error.in_file}") from error
     listed, marks, kinds = (_rows(annotations, content, key) for key in ("images", "annotations", "categories"))
     names, sorts = _categories(annotations, kinds)
     licences = {_id(row.get("id")): row.get("url") or row.get("name") for row in _optional_rows(content, "licenses")}

@@ -174,7 +174,7 @@ def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
     except ValidationError as error:
         return [f"{path}:{number}: {_describe(problem)}" for problem in error.errors()]
     except (RecursionError, ValueError) as error:
-        return [f"{path}:{number}: {unreadable_json(error)}"]
+        return [f"{path}:{number}: not JSON: {unreadable_json(error)}"]
     return Listed(number, photograph, path.parent / photograph.image)
 
 

@@ -31,7 +31,7 @@ def read_pope(
     for entry in json_lines(read_text(file)):
         where = f"{file}:{entry.line}"
         if entry.mistake is not None:
-            raise SuiteError(f"{where}: {entry.mistake}")
+            raise SuiteError(f"{where}: not JSON: {entry.mistake}")
         question_id, image, text, label = values_at(_NEEDED, entry.value, where)
         if not isinstance(question_id, int | str) or isinstance(question_id, bool):
             raise SuiteError(f"{where}: question_id: must be a number or text, not {question_id!r}")

@@ -17,6 +17,7 @@ from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import last_token
 from stablellava_assets.tuning.pretrained.pictures import load_picture, picture_size
 from stablellava_assets.tuning.pretrained.rows import TuningRow, messages_of
+from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +68,7 @@ def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, spe
         shared = asked if answered.startswith(asked) else processor.apply_chat_template(messages[:turn])
         begins = answered.find(answer, len(shared))
         if begins < 0 or not (answered.startswith(shared) and asked.startswith(shared) and asked.startswith(written)):
-            raise ValueError(
+            raise UnusableRowError(
                 "the checkpoint's chat template does not write a conversation as its beginning and an answer, so that it is "
                 "not known what is to be learned"
             )
@@ -75,8 +76,8 @@ def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, spe
         after = answered[begins + len(answer) :]
         closing = min((at + len(token) for token in special if (at := after.find(token)) >= 0), default=None)
         if closing is None and after.strip():
-            raise ValueError(
-                f"the checkpoint's chat template ends an answer with no special token: it writes {after!r}"
+            raise UnusableRowError(
+                "the checkpoint's chat template ends an answer with no special token", f"it writes {after!r}"
             )
         text += asked[len(written) :]
         start = len(text)
@@ -152,13 +153,13 @@ class Encoder:
         texts = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
         for token in self._stand_ins:
             if any(token in text for text in texts):
-                raise ValueError(f"a turn holds a token that stands for a picture, a video or a sound: {token}")
+                raise UnusableRowError("a turn holds a token that stands for a picture, a video or a sound", token)
         for token in sorted(self._special):
             if any(token in text for text in texts):
-                raise ValueError(f"a turn holds a special token of the checkpoint's tokenizer: {token}")
+                raise UnusableRowError("a turn holds a special token of the checkpoint's tokenizer", token)
         for text in texts:
             if (foreign := last_token(text)) is not None:
-                raise ValueError(f"a turn ends with a control token of another tokenizer: {foreign}")
+                raise UnusableRowError("a turn ends with a control token of another tokenizer", foreign)
         return render(messages, self._processor, self._special)
 
     def _without_end(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +172,7 @@ class Encoder:
             if text.endswith(token):
                 text = text.removesuffix(token).rstrip()
                 if not text:
-                    raise ValueError("a turn is empty")
+                    raise UnusableRowError("a turn is empty")
                 return {**message, "content": [*before, {**last, "text": text}]}
         return message
 
@@ -185,7 +186,7 @@ class Encoder:
         try:
             inputs, texts = self._process([rendered.text], [pictures])
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"the checkpoint's processor does not take the row: {error}") from error
+            raise UnusableRowError("the checkpoint's processor does not take the row", str(error)) from error
         self._moved(row, rendered, texts[0])
         return len(inputs["input_ids"][0])
 
@@ -223,7 +224,7 @@ class Encoder:
         for piece in rendered.text.split(mark) if row.images else [rendered.text]:
             at = expanded.find(piece, at)
             if at < 0:
-                raise ValueError(f"the checkpoint's processor changes what is said: {row.row_id}: {piece!r}")
+                raise UnusableRowError("the checkpoint's processor changes what is said", f"{row.row_id}: {piece!r}")
             inside = [answer for answer in rendered.answers if written <= answer[0] < written + len(piece)]
             moved += [(start - written + at, end - written + at) for start, end in inside]
             at += len(piece)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from stablellava_assets.inputs.text_files import can_be_written
 from stablellava_assets.text.conversations import GPT, Turn
+from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 _MEDIA_KEY = re.compile(
     r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
@@ -79,21 +80,24 @@ def picture_name(named: object) -> str:
         ValueError: it is no name: picture data, an address, or no text at all.
     """
     if isinstance(named, dict):
-        raise ValueError(
-            f"a picture is not named by its file: 'image' holds an object with {', '.join(map(repr, named)) or 'nothing'}"
+        raise UnusableRowError(
+            "a picture is not named by its file",
+            f"'image' holds an object with {', '.join(map(repr, named)) or 'nothing'}",
         )
     if not isinstance(named, str):
-        raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
+        raise UnusableRowError("a picture is not named by its file", f"'image' holds {described(named)}")
     if named.startswith("data:") or len(named) > _LONGEST_NAME or _DATA.match(named):
-        raise ValueError(
-            f"a picture is not named by its file: 'image' holds picture data, {named[:24]!r}...; write it to a file and name that"
+        raise UnusableRowError(
+            "a picture is not named by its file",
+            f"'image' holds picture data, {named[:24]!r}...; write it to a file and name that",
         )
     if re.match(r"[a-z][a-z0-9+.-]+://", named, re.IGNORECASE):
-        raise ValueError(
-            f"a picture is not named by its file: 'image' holds the address {named[:_SHOWN]!r}; download it and name the file"
+        raise UnusableRowError(
+            "a picture is not named by its file",
+            f"'image' holds the address {named[:_SHOWN]!r}; download it and name the file",
         )
     if not named.strip() or "\0" in named or not can_be_written(named):
-        raise ValueError(f"a picture is not named by its file: 'image' holds {described(named)}")
+        raise UnusableRowError("a picture is not named by its file", f"'image' holds {described(named)}")
     return named
 
 
@@ -112,7 +116,7 @@ def read_turns(entry: Mapping[str, object]) -> list[Turn]:
             if other
             else f"; its keys are {', '.join(map(repr, list(entry)[:10])) or 'none'}"
         )
-        raise ValueError(f"no conversation in LLaVA's layout: {held}{hint}")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"{held}{hint}")
     if (key := next((key for key in entry if _INSTRUCTIONS_KEY.fullmatch(key)), None)) and entry[key] not in (
         None,
         "",
@@ -120,47 +124,55 @@ def read_turns(entry: Mapping[str, object]) -> list[Turn]:
         {},
         "[]",
     ):
-        raise ValueError(
-            f"instructions of another layout: {key!r} holds {described(entry[key])}; LLaVA's layout has none, and one sentence for all "
-            "rows is tuning.model.system"
+        raise UnusableRowError(
+            "instructions of another layout",
+            f"{key!r} holds {described(entry[key])}; LLaVA's layout has none, and one sentence for all "
+            "rows is tuning.model.system",
         )
     return [_turn(number, turn) for number, turn in enumerate(turns, 1)]
 
 
 def _turn(number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
-        raise ValueError(f"no conversation in LLaVA's layout: turn {number} is {described(turn)}, not an object")
+        raise UnusableRowError(
+            "no conversation in LLaVA's layout", f"turn {number} is {described(turn)}, not an object"
+        )
     if missing := [key for key in ("from", "value") if key not in turn]:
         keys = ", ".join(map(repr, turn)) or "none"
-        raise ValueError(f"no conversation in LLaVA's layout: turn {number} has no {missing[0]!r}; its keys are {keys}")
+        raise UnusableRowError(
+            "no conversation in LLaVA's layout", f"turn {number} has no {missing[0]!r}; its keys are {keys}"
+        )
     speaker, value = turn["from"], turn["value"]
     if not isinstance(speaker, str):
-        raise ValueError(f"no conversation in LLaVA's layout: turn {number} is from {described(speaker)}")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"turn {number} is from {described(speaker)}")
     if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and math.isfinite(value)):
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError(f"a turn is not text: turn {number}, from {speaker}, is {described(value)}")
+        raise UnusableRowError("a turn is not text", f"turn {number}, from {speaker}, is {described(value)}")
     if (key := foreign_media_key(turn) or ("image" if turn.get("image") else None)) is not None:
-        raise ValueError(
-            f"pictures, video or sound of another layout: turn {number}, from {speaker}, holds {key!r}; LLaVA's layout names "
-            "pictures in the row's 'image'"
+        raise UnusableRowError(
+            "pictures, video or sound of another layout",
+            f"turn {number}, from {speaker}, holds {key!r}; LLaVA's layout names pictures in the row's 'image'",
         )
     if key := next(
         (key for key in _NOT_LEARNED_KEYS if speaker == GPT and _says_not_learned(key, turn.get(key))), None
     ):
-        raise ValueError(
-            f"turns of another layout: turn {number}, from {speaker}, is not to be learned ({key!r} is {described(turn[key])}), and "
-            "in LLaVA's layout every answer is"
+        raise UnusableRowError(
+            "turns of another layout",
+            f"turn {number}, from {speaker}, is not to be learned ({key!r} is {described(turn[key])}), and "
+            "in LLaVA's layout every answer is",
         )
     if mark := _FOREIGN_MARK.search(value):
-        raise ValueError(
-            f"a mark of another layout: turn {number}, from {speaker}, holds {mark[0]}; LLaVA's layout has <image> alone"
+        raise UnusableRowError(
+            "a mark of another layout",
+            f"turn {number}, from {speaker}, holds {mark[0]}; LLaVA's layout has <image> alone",
         )
     if token := _CONTROL_TOKEN.search(_LAST_TOKEN.sub("", value) if speaker == GPT else value):
-        raise ValueError(f"a control token in a text: turn {number}, from {speaker}, holds {token[0]}")
+        raise UnusableRowError("a control token in a text", f"turn {number}, from {speaker}, holds {token[0]}")
     if not can_be_written(value):
-        raise ValueError(
-            f"no conversation in LLaVA's layout: turn {number}, from {speaker}, holds half of a character (surrogates not allowed)"
+        raise UnusableRowError(
+            "no conversation in LLaVA's layout",
+            f"turn {number}, from {speaker}, holds half of a character (surrogates not allowed)",
         )
     return {"from": speaker, "value": value}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stablellava_assets.tables.pace import Pace
@@ -10,6 +10,7 @@ from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.pictures import broken_pictures
 from stablellava_assets.tuning.pretrained.rows import MIX, PAIRS, Rejection, TuningRow, drawn_rows, take, wanted_rows
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
+from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 
 @dataclass
@@ -80,17 +81,17 @@ def _add(
         try:
             found.usable.append((len(found.rows), _length(row, broken, encoder, settings.model.max_length)))
         except ValueError as error:
-            found.rejected.append(Rejection(row.row_id, row.source, str(error)))
+            found.rejected.append(Rejection.of(row.row_id, row.source, error))
         found.rows.append(row)
         if pace.is_due():
             say(f"{number + 1} of {len(rows)} rows measured")
 
 
-def _length(row: TuningRow, broken: dict[str, str], encoder: Encoder, most: int) -> int:
+def _length(row: TuningRow, broken: Mapping[str, UnusableRowError], encoder: Encoder, most: int) -> int:
     for path in row.images:
         if path in broken:
-            raise ValueError(broken[path])
+            raise broken[path]
     length = encoder.length(row)
     if length > most:
-        raise ValueError(f"longer than tuning.model.max_length: {length} tokens for {most}")
+        raise UnusableRowError("longer than tuning.model.max_length", f"{length} tokens for {most}")
     return length

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
 from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,9 +40,9 @@ def picture_size(path: str) -> tuple[int, int]:
         return (height, width) if held_by_its_head(picture) in _SIDEWAYS else (width, height)
 
 
-def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, str]:
+def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, UnusableRowError]:
     """Those of ``paths`` that :func:`load_picture` would not decode, each with the reason. Decoding leaves Python's lock."""
-    broken: dict[str, str] = {}
+    broken: dict[str, UnusableRowError] = {}
     pace = Pace()
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in range(0, len(paths), _AT_ONCE):
@@ -53,14 +54,14 @@ def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], Non
     return broken
 
 
-def _fault(path: str) -> str | None:
+def _fault(path: str) -> UnusableRowError | None:
     try:
         with _opened(path) as picture:
             # A JPEG is read to its end all the same, and computed at an eighth of its size.
             picture.draft("RGB", (1, 1))
             in_rgb(picture)
-    except ValueError as error:
-        return str(error)
+    except UnusableRowError as error:
+        return error
     return None
 
 
@@ -72,4 +73,4 @@ def _opened(path: str) -> Iterator[Image.Image]:
         with decoding(), Image.open(path) as picture:
             yield picture
     except UndecodablePictureError as error:
-        raise ValueError(f"picture cannot be decoded: {path}: {error}") from error
+        raise UnusableRowError("picture cannot be decoded", f"{path}: {error}") from error

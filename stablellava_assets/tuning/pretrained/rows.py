@@ -26,6 +26,7 @@ from stablellava_assets.tuning.pretrained.foreign_rows import (
     read_turns,
 )
 from stablellava_assets.tuning.pretrained.settings import MixSettings
+from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 PAIRS, MIX = "filtered_pairs", "mix"
 _SHOWN = 200
@@ -53,6 +54,13 @@ class Rejection:
     row_id: str
     source: str
     reason: str
+    kind: str = ""
+    """What rejections are counted by; empty in jobs that an earlier version began."""
+
+    @staticmethod
+    def of(row_id: str, source: str, error: ValueError) -> Rejection:
+        """Of the error that a row raised."""
+        return Rejection(row_id, source, str(error), error.kind if isinstance(error, UnusableRowError) else str(error))
 
 
 def messages_of(row: TuningRow) -> list[dict[str, Any]]:
@@ -62,13 +70,13 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
         ValueError: turns do not alternate from human to gpt, one is empty, or marks and pictures differ in number.
     """
     if not alternate(row.conversations):
-        raise ValueError(f"turns must alternate human, gpt: they are {speakers_of(row.conversations)}")
+        raise UnusableRowError("turns must alternate human, gpt", f"they are {speakers_of(row.conversations)}")
     marks = marks_of(row.conversations)
     if sum(marks[1::2]):
-        raise ValueError(f"an answer holds {IMAGE_MARK}")
+        raise UnusableRowError(f"an answer holds {IMAGE_MARK}")
     if sum(marks) != len(row.images):
-        raise ValueError(
-            f"marks and pictures differ in number: {sum(marks)} marks {IMAGE_MARK}, {len(row.images)} pictures"
+        raise UnusableRowError(
+            "marks and pictures differ in number", f"{sum(marks)} marks {IMAGE_MARK}, {len(row.images)} pictures"
         )
     return [
         {"role": CHAT_ROLES[turn["from"]], "content": _content(turn["value"], count)}
@@ -85,7 +93,7 @@ def _content(value: str, marks: int) -> list[dict[str, str]]:
         if not is_unseen(piece):
             content.append({"type": "text", "text": piece.strip()})
     if not any(part["type"] == "text" for part in content):
-        raise ValueError("a turn is empty")
+        raise UnusableRowError("a turn is empty")
     return content
 
 
@@ -161,31 +169,31 @@ def _entries(path: Path) -> list[JsonEntry]:
 def _read(row_id: str, entry: JsonEntry, folder: Path) -> TuningRow | Rejection:
     try:
         if entry.mistake is not None:
-            raise ValueError(f"not JSON: line {entry.line}: {entry.mistake.removeprefix('not JSON: ')}")
+            raise UnusableRowError("not JSON", f"line {entry.line}: {entry.mistake}")
         return _row(row_id, entry.value, folder)
     except ValueError as error:
-        return Rejection(row_id, MIX, str(error))
+        return Rejection.of(row_id, MIX, error)
 
 
 def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
     """A row of LLaVA's layout.
 
     Raises:
-        ValueError: it is none; the message is the reason, whose kind stands before the first colon.
+        ValueError: it is none; the message is the reason.
     """
     if not isinstance(entry, dict):
-        raise ValueError(f"no conversation in LLaVA's layout: the row is {described(entry)}, not an object")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"the row is {described(entry)}, not an object")
     images = [str(_picture_file(name, folder)) for name in _pictures(entry)]
     turns = read_turns(entry)
     if turns and turns[0]["from"] == GPT:
         turns = turns[1:]  # As LLaVA's own reader does.
     if len(images) == 1 and turns and not any(marks_of(turns)):
-        raise ValueError(f"no conversation in LLaVA's layout: a picture and no mark {IMAGE_MARK}")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"a picture and no mark {IMAGE_MARK}")
     row = TuningRow(row_id, MIX, "", tuple(images), tuple(turns))
     try:
         messages_of(row)
     except ValueError as error:
-        raise ValueError(f"no conversation in LLaVA's layout: {error}") from error
+        raise UnusableRowError("no conversation in LLaVA's layout", str(error)) from error
     return row
 
 
@@ -196,9 +204,10 @@ def _pictures(entry: Mapping[str, object]) -> list[str]:
         ValueError: they stand under another layout's key, or are no names.
     """
     if (key := foreign_media_key(entry)) is not None:
-        raise ValueError(
-            f"pictures, video or sound of another layout: {key!r} holds {described(entry[key])}; LLaVA's layout names picture "
-            "files in 'image', and has no video or sound"
+        raise UnusableRowError(
+            "pictures, video or sound of another layout",
+            f"{key!r} holds {described(entry[key])}; LLaVA's layout names picture "
+            "files in 'image', and has no video or sound",
         )
     return [picture_name(name) for name in _named_pictures(entry)]
 
@@ -217,9 +226,9 @@ def _picture_file(name: str, folder: Path) -> Path:
         if path.is_file():
             return path
     except OSError as error:
-        raise ValueError(f"picture cannot be read: {said_by_the_system(error)[:_SHOWN]}") from error
+        raise UnusableRowError("picture cannot be read", f"{said_by_the_system(error)[:_SHOWN]}") from error
     hint = "; folders are parted by / here" if "\\" in name else ""
-    raise ValueError(f"picture is missing: {path}{hint}")
+    raise UnusableRowError("picture is missing", f"{path}{hint}")
 
 
 def mix_key(settings: MixSettings | None) -> str | None:

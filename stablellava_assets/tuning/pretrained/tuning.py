@@ -143,7 +143,7 @@ def _tune(
     job.write_settings(settings)
     run_job(job, settings, progress, launch)
     counts = read_json(job.result / RESULT)
-    rejected = count_by([each.reason.partition(":")[0] for each in read_rejections(job.rejected)])
+    rejected = count_by([each.kind or each.reason for each in read_rejections(job.rejected)])
     abilities = count_by([pair.ability for pair in pairs])
     write_card(job.result, checkpoint_id, base, settings, counts, abilities, licences, rejected)
     for path in (job.rejected, job.training_log, job.path / SETTINGS, job.log):

@@ -107,7 +107,7 @@ def _prepare(
     rejected = [*refused, *found.rejected]
     write_rows(job.rejected, rejected)
     if rejected:
-        reasons = count_by([each.reason.partition(":")[0] for each in rejected])
+        reasons = count_by([each.kind or each.reason for each in rejected])
         say(f"{len(rejected)} rows rejected: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
     if not found.usable:
         raise PretrainedTuningError(

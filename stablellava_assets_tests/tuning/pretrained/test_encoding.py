@@ -232,7 +232,7 @@ def test_pictures_that_cannot_be_decoded_are_found_without_the_head_telling(tmp_
     assert picture_size(paths[1]) == (96, 96)
     broken = broken_pictures(paths, 2, print)
     assert list(broken) == paths[1:]
-    assert all(reason.startswith(f"picture cannot be decoded: {path}: ") for path, reason in broken.items())
+    assert all(str(reason).startswith(f"picture cannot be decoded: {path}: ") for path, reason in broken.items())
 
 
 @pytest.mark.parametrize("name", ["llava", "llava_next"])
