@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.tables.whole_folders import whole_folder
 
 _VERSION = 4
 """Raise it when batches are to be written anew because the page shows them otherwise."""
@@ -176,10 +176,7 @@ class Gallery:
         chosen = sample(light, [is_borderline(found, share) for found in scores], self._count)
         rows = FILTERED_PAIRS.rows(verdicts.take(pa.array(chosen, pa.int64())))
 
-        place = self._batch(name)
-        unfinished = place.with_name(f".{name}.{uuid.uuid4().hex}")
-        unfinished.mkdir(parents=True)
-        try:
+        with whole_folder(self._batch(name)) as unfinished:
             files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
             pairs = [
                 entry(row, [files.get(image) for image in row["image_ids"]], scores[position], share)
@@ -188,11 +185,6 @@ class Gallery:
             (unfinished / "pairs.js").write_text(
                 f"gallery.batch({_script_json(name)}, {_script_json(pairs)});\n", encoding="utf-8"
             )
-            shutil.rmtree(place, ignore_errors=True)
-            unfinished.rename(place)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
         named = Counter(found for row in light for found in names_of(row))
         named_here = Counter(found for row in rows for found in names_of(row))
         rejected = sum(is_rejected(row["findings"]) for row in light)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stablellava_assets.filters.alignment.models import fingerprint_of_named
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
 from stablellava_assets.models.hub import place_of
 from stablellava_assets.models.loading import load_pretrained
@@ -141,12 +142,8 @@ def _load_model(setting: str, name: str) -> Any:
 
 
 def _model_key(setting: str, name: str) -> str:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        return content_key(
-            [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        )
+    if (of_folder := fingerprint_of_named(setting, name)) is not None:
+        return of_folder
     from transformers import AutoConfig
 
     return content_key(name, load_pretrained(setting, name, AutoConfig)._commit_hash)
