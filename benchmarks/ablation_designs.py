@@ -14,10 +14,9 @@ from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.abilities.questions import Question, absent_subjects, training_question
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tuning.embedded.training import TrainingExample
 
-Kept: TypeAlias = tuple[Row, TrainingExample]
+Kept: TypeAlias = tuple[dict[str, Any], TrainingExample]
 """A ``filtered_pairs`` row, or a ``dialogues`` row with its prompt's subject, and the same as the trainer takes it."""
 
 _WORDINGS_TRIED = 50
@@ -44,7 +43,7 @@ def swap_pictures(
     by_ability: dict[str, dict[str, Candidate]] = {}
     for candidate in candidates:
         by_ability.setdefault(candidate.dialogue["ability"], {})[candidate.image["image_id"]] = candidate
-    painted: dict[str, Row] = {}
+    painted: dict[str, dict[str, Any]] = {}
     for ability, pictures in by_ability.items():
         left = ranked(list(pictures), *parts)
         for _ in range(min(round(share * len(pictures) / 2), len(pictures) // 2)):
@@ -133,7 +132,7 @@ def _exclude(ability: Ability, one: Candidate, other: Candidate) -> bool:
     return told.answer in {absent.answer for absent in absent_subjects(ability, shown)}
 
 
-def _looking_at(candidate: Candidate, picture: Row) -> Candidate:
+def _looking_at(candidate: Candidate, picture: dict[str, Any]) -> Candidate:
     """The candidate as if its prompt had been painted as ``picture``."""
     own = {name: candidate.image[name] for name in ("image_id", "spec_id")}
     return Candidate(candidate.dialogue, candidate.spec, {**picture, **own})
@@ -143,7 +142,7 @@ def _says_no(row: Mapping[str, Any]) -> bool:
     return bool(row["question_kind"] == "yes_no" and row["expected"] == "no")
 
 
-def _affirmed(ability: Ability, row: Row, asked: set[str]) -> Question:
+def _affirmed(ability: Ability, row: dict[str, Any], asked: set[str]) -> Question:
     subject = ability.subject_named(row["subject"])
     tried = [
         training_question(ability, subject, "yes_no", row["pair_id"], "yes for no", number, present=True)

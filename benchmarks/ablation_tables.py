@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ablation_designs import looks
 from embedded_experiment import Answers, Experiment, accuracy, by_seed, difference
 
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tuning.embedded.training import TrainingExample
 
 BASE = "the base, not tuned"
@@ -23,7 +23,7 @@ class Arms:
     The base is asked once: it is the first arm, and the same for every seed.
     """
 
-    def __init__(self, experiment: Experiment, asked: Sequence[Row], seeds: int) -> None:
+    def __init__(self, experiment: Experiment, asked: Sequence[dict[str, Any]], seeds: int) -> None:
         self._experiment = experiment
         self._asked = asked
         base = experiment.answers(experiment.checkpoint.base, asked)
@@ -60,12 +60,12 @@ class Arms:
         return "\n".join(lines)
 
 
-def of_all(asked: Sequence[Row]) -> Groups:
+def of_all(asked: Sequence[dict[str, Any]]) -> Groups:
     """All questions together."""
     return {EVERY: [item["item_id"] for item in asked]}
 
 
-def of_kinds(asked: Sequence[Row]) -> Groups:
+def of_kinds(asked: Sequence[dict[str, Any]]) -> Groups:
     """All questions, and each kind; those to be answered yes apart from those to be answered no."""
     groups: dict[str, list[str]] = {EVERY: []}
     for item in asked:
@@ -75,7 +75,7 @@ def of_kinds(asked: Sequence[Row]) -> Groups:
     return groups
 
 
-def first_of_each(items: Sequence[Row], count: int | None) -> list[Row]:
+def first_of_each(items: Sequence[dict[str, Any]], count: int | None) -> list[dict[str, Any]]:
     """The first ``count`` questions of each ability and kind, half of the yes-no ones to be answered no; None: all."""
     taken: dict[tuple[str, ...], int] = {}
     chosen = []

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from ablation_designs import DesignError, half_replaced, share_of_pictures, swap_pictures, without_no, yes_for_no
@@ -30,7 +31,6 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.findings import REJECTS, is_rejected, rules_with
-from stablellava_assets.tables.row import Row
 
 _WRONG = 0.2
 _FIRST_BATCH = 8
@@ -163,7 +163,7 @@ def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Can
     alignment = Alignment(settings, experiment.workspace.catalog, experiment.checkpoint)
     painted = {each.image["image_id"]: (each.spec, each.image) for each in candidates}
     planned = alignment.plan(painted.values(), [])
-    scores: list[Row] = []
+    scores: list[dict[str, Any]] = []
     reported = time.monotonic()
     for score in alignment.score(planned):
         scores.append(score)
@@ -176,7 +176,7 @@ def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Can
     return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates]
 
 
-def _kept(verdicts: Sequence[Row]) -> set[str]:
+def _kept(verdicts: Sequence[dict[str, Any]]) -> set[str]:
     return {row["pair_id"] for row in verdicts if not is_rejected(row["findings"])}
 
 

@@ -29,7 +29,6 @@ from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import choose, derive_seed
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 _CHOOSING, _REPORTING = "0002", "0007"
@@ -48,8 +47,8 @@ _HAIR_COLORS = ("red", "blond", "black", "brown", "gray", "white", "green", "blu
 class Batch(NamedTuple):
     """Specs as they are stored, what was painted for them, and the planted faults by spec id."""
 
-    specs: list[Row]
-    images: list[Row]
+    specs: list[dict[str, Any]]
+    images: list[dict[str, Any]]
     planted: dict[str, str]
 
 
@@ -113,7 +112,7 @@ def _batch(workspace: Workspace, name: str, count: int) -> Batch:
     return Batch(specs, [images[spec["spec_id"]] for spec in specs], planted)
 
 
-def _faults(ability: Ability, spec: Row) -> dict[str, str]:
+def _faults(ability: Ability, spec: dict[str, Any]) -> dict[str, str]:
     """Prompts of pictures that do not show what ``spec`` asks for, by kind of fault."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     subject, rest = ability.subject_named(spec["subject"]), list(spec["keywords"])
@@ -158,7 +157,7 @@ def _scores(
     batch: Batch,
     others: Thresholds,
     apart: Mapping[str, Thresholds],
-) -> tuple[list[Row], dict[str, list[str]]]:
+) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
     """Every score, and by spec id the explanations of the findings against its picture."""
     ask = {
         fact: {
@@ -179,7 +178,7 @@ def _scores(
     }
 
 
-def _thresholds(scores: Sequence[Row], planted: Mapping[str, str], loss: float) -> Thresholds:
+def _thresholds(scores: Sequence[dict[str, Any]], planted: Mapping[str, str], loss: float) -> Thresholds:
     """Of the combinations that lose at most ``loss`` of the good pictures, the one that finds most faults, by fact."""
     pictures = {spec_id: at for at, spec_id in enumerate(dict.fromkeys(row["spec_id"] for row in scores))}
     asked = [fact for fact in _ASKED if any(row["fact"] == fact for row in scores)]

@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
@@ -29,7 +29,6 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tuning.embedded.training import TrainingExample, TuningResult, tune
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
@@ -64,7 +63,7 @@ class Experiment:
             raise SystemExit(f"{data}: no tuned model is there; name the data folder of a finished `make demo`")
         newest = checkpoints[-1]
         self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
-        self.items: list[Row] = [
+        self.items: list[dict[str, Any]] = [
             item
             for item in self.workspace.store.read_all(ABILITY_BENCHMARK).to_pylist()
             if item["status"] == MADE and item["benchmark"] == PAINTED
@@ -75,7 +74,7 @@ class Experiment:
         """A line of progress, with the seconds since the start."""
         print(f"[{time.monotonic() - self._started:6.0f} s] {line}", flush=True)
 
-    def further_items(self, first: int, count: int) -> list[Row]:
+    def further_items(self, first: int, count: int) -> list[dict[str, Any]]:
         """Benchmark items that the demo did not ask: ``count`` an ability and kind, from index ``first`` on."""
         wanted = [
             planned
@@ -91,7 +90,7 @@ class Experiment:
         """The pairs that the demo kept, of at most ``pictures`` pictures an ability, drawn by ``parts``; nested as they grow."""
         return [example for _, example in self.demo_rows(pictures, *parts)]
 
-    def demo_rows(self, pictures: int | None, *parts: object) -> list[tuple[Row, TrainingExample]]:
+    def demo_rows(self, pictures: int | None, *parts: object) -> list[tuple[dict[str, Any], TrainingExample]]:
         """The same with their ``filtered_pairs`` rows."""
         store = self.workspace.store
         rows = store.read_all(FILTERED_PAIRS).to_pylist()
@@ -147,12 +146,12 @@ class Experiment:
         self,
         candidates: Sequence[Candidate],
         settings: FilterSettings,
-        earlier: Iterable[Row] = (),
-        also_held_out: Sequence[Row] = (),
-    ) -> list[Row]:
+        earlier: Iterable[dict[str, Any]] = (),
+        also_held_out: Sequence[dict[str, Any]] = (),
+    ) -> list[dict[str, Any]]:
         """Verdicts on the candidates, an ability at a time as in the pipeline; ``earlier`` are kept rows of earlier batches."""
         prints = BenchmarkPrints([*self.items, *also_held_out], settings.contamination_bits)
-        before: dict[str, list[Row]] = {}
+        before: dict[str, list[dict[str, Any]]] = {}
         for row in earlier:
             before.setdefault(row["ability"], []).append(row)
         by_ability: dict[str, list[Candidate]] = {}
@@ -180,11 +179,11 @@ class Experiment:
         settings = self.settings.model_copy(update={"stage": stage, "seed": seed})
         return tune(self.checkpoint.base, examples, settings, folder, lambda line: None)
 
-    def answers(self, model: Path, items: Sequence[Row]) -> Answers:
+    def answers(self, model: Path, items: Sequence[dict[str, Any]]) -> Answers:
         """Which of ``items`` the checkpoint in ``model`` answers right."""
         return {item["item_id"]: right for item, _, right in self.said(model, items)}
 
-    def said(self, model: Path, items: Sequence[Row]) -> list[tuple[Row, str, bool]]:
+    def said(self, model: Path, items: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str, bool]]:
         """Each item, what was answered, and whether that is right; an item may say how long its answer can be."""
         asked = [Asked(item["image"]["bytes"], item["question"], item.get("max_new_tokens")) for item in items]
         texts = answer(
@@ -200,7 +199,7 @@ class Experiment:
         name: str,
         examples: Sequence[TrainingExample],
         seed: int,
-        items: Sequence[Row],
+        items: Sequence[dict[str, Any]],
         passes: float | None = None,
     ) -> Answers:
         """Tune, ask and forget the model."""

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -31,7 +32,6 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.findings import NOTES, REJECTS, rules_with
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE
 from stablellava_assets.tables.store import ParquetStore
 
@@ -52,11 +52,11 @@ def main() -> None:
         given.verdicts.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in verdicts))
 
 
-def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[Row]:
+def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, Any]]:
     catalog, settings = load_catalog(), load_profile({PROFILE_VARIABLE: "released"}).filters
     store = ParquetStore(str(scratch / "tables"))
     earlier = EarlierPairs(store, scratch / "index", settings.duplicates)
-    verdicts: list[Row] = []
+    verdicts: list[dict[str, Any]] = []
     author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=folder))
     rows, seconds, processor = 0, 0.0, 0.0
     for path in released_files(folder):
@@ -103,7 +103,7 @@ def _batches(author: ReleasedAuthor, ability: Ability, size: int) -> list[list[C
     return batches
 
 
-def _noise(spec: Row) -> Row:
+def _noise(spec: dict[str, Any]) -> dict[str, Any]:
     pixels = np.random.default_rng(spec["seed"]).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)

@@ -15,10 +15,10 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.tables.findings import REJECTS, is_rejected, rules_with
-from stablellava_assets.tables.row import Row
 
 _DRAWN = {"kept": 100, "rejected": 100, "rejected for a rarer reason": 60}
 _COLUMNS = ("sample", "pair_id", "ability", "reasons", "judgement", "remark")
@@ -64,7 +64,7 @@ def _draw(verdicts: Path, file: Path, seed: int) -> None:
                 _show(number, sample, row, by_id.get(repeated))
 
 
-def _show(number: int, sample: str, row: Row, nearest: Row | None) -> None:
+def _show(number: int, sample: str, row: dict[str, Any], nearest: dict[str, Any] | None) -> None:
     print(f"\n{sample} {number}, {row['ability']}: {row['prompt']}")
     print(*(f"  {turn['from']}: {turn['value']}" for turn in row["conversations"]), sep="\n")
     print(

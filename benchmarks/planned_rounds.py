@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from arguments import positive
@@ -25,7 +26,6 @@ from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.tables.findings import is_rejected
-from stablellava_assets.tables.row import Row
 
 UNIFORM, PLANNED = "uniform", "planned"
 
@@ -35,14 +35,14 @@ class Rounds:
 
     def __init__(self) -> None:
         self.candidates: list[Candidate] = []
-        self.verdicts: list[Row] = []
+        self.verdicts: list[dict[str, Any]] = []
 
     @property
-    def kept(self) -> list[Row]:
+    def kept(self) -> list[dict[str, Any]]:
         """The verdicts on kept pairs."""
         return [row for row in self.verdicts if not is_rejected(row["findings"])]
 
-    def evidence(self, right: Answers, items: Sequence[Row]) -> list[Evidence]:
+    def evidence(self, right: Answers, items: Sequence[dict[str, Any]]) -> list[Evidence]:
         """What is known of each ability from the answers to ``items``."""
         asked, answered = Counter[str](), Counter[str]()
         for item in items:
@@ -94,7 +94,9 @@ def main() -> None:
     _report(results, reported, given.rounds)
 
 
-def _run(experiment: Experiment, usual: int, rounds: int, seed: int, reported: Sequence[Row], results: Results) -> None:
+def _run(
+    experiment: Experiment, usual: int, rounds: int, seed: int, reported: Sequence[dict[str, Any]], results: Results
+) -> None:
     every = experiment.workspace.measured
     ways = {UNIFORM: Rounds(), PLANNED: Rounds()}
     sizes = dict.fromkeys(ways, dict.fromkeys(every, usual))
@@ -133,7 +135,7 @@ def _first_prompts(written: Sequence[Candidate], sizes: Mapping[str, int]) -> li
     return chosen
 
 
-def _report(results: Results, reported: Sequence[Row], rounds: int) -> None:
+def _report(results: Results, reported: Sequence[dict[str, Any]], rounds: int) -> None:
     ids: dict[str, list[str]] = {}
     for item in reported:
         ids.setdefault(item["ability"], []).append(item["item_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from embedded_experiment import Experiment, examples_of
 
@@ -14,7 +14,6 @@ from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets.tuning.embedded.training import TrainingExample
 
@@ -28,7 +27,7 @@ class ReleasedDialogues(NamedTuple):
     """Dialogues to train on, and questions about other pictures as benchmark items."""
 
     examples: list[TrainingExample]
-    items: list[Row]
+    items: list[dict[str, Any]]
 
 
 def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int) -> ReleasedDialogues:
@@ -54,7 +53,7 @@ def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int
     return ReleasedDialogues(examples_of(written, set(kept) - held_out), items)
 
 
-def _item(candidate: Candidate, catalog: Catalog) -> Row | None:
+def _item(candidate: Candidate, catalog: Catalog) -> dict[str, Any] | None:
     """The dialogue's question; right is what names the subject. None where the published answer would be wrong."""
     dialogue, subject = candidate.dialogue, candidate.spec["subject"]
     try:

@@ -17,7 +17,6 @@ from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.row import Row
 
 BATCH = 10_000
 SMALL_BATCH = 100
@@ -39,7 +38,9 @@ def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
 
 
 @without_cyclic_gc()
-def judged(batch: list[Row], repeatable: list[Row], settings: DuplicateSettings) -> list[Row]:
+def judged(
+    batch: list[dict[str, Any]], repeatable: list[dict[str, Any]], settings: DuplicateSettings
+) -> list[dict[str, Any]]:
     """What of a batch repeats nothing, as the filter stage finds it."""
     seen = KeptPairs(settings)
     seen.expect([*repeatable, *batch])

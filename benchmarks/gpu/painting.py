@@ -20,7 +20,6 @@ from stablellava_assets.painters.diffusion.checkpoint import denoiser_of, device
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.pictures.encoding import encode_png
-from stablellava_assets.tables.row import Row
 
 Report = Callable[[Measurement], None]
 _PROMPT_CHARACTERS = 70
@@ -46,7 +45,7 @@ class Bench:
         prepare(pipeline, settings, device_of(settings), "the pipeline")
         self._own_scheduler = pipeline.scheduler
 
-    def loop(self, specs: Sequence[Row]) -> float:
+    def loop(self, specs: Sequence[dict[str, Any]]) -> float:
         """Pictures/s of the paper's loop."""
         started = time.perf_counter()
         for number, spec in enumerate(specs):
@@ -60,7 +59,7 @@ class Bench:
             image.save(self._folder / f"{number}.png")
         return len(specs) / (time.perf_counter() - started)
 
-    def paint(self, specs: Sequence[Row], warm_up: int = 1, **changes: Any) -> tuple[float, str]:
+    def paint(self, specs: Sequence[dict[str, Any]], warm_up: int = 1, **changes: Any) -> tuple[float, str]:
         """Pictures/s of the painter with ``changes`` to its settings, ``warm_up`` pictures left out; and a remark."""
         settings = self.settings.model_copy(update=changes)
         self.pipeline.scheduler = self._own_scheduler
@@ -79,14 +78,14 @@ class Bench:
             remark += f"; {len(reasons)} of {len(rows)} pictures are no good: {reasons[0]}"
         return len(rows) / seconds, remark
 
-    def _said(self, spec: Row) -> dict[str, str]:
+    def _said(self, spec: dict[str, Any]) -> dict[str, str]:
         prompt = {"prompt": spec["prompt"].replace("(", "").replace(")", "")}
         return (
             prompt if hasattr(self.pipeline, "transformer") else {**prompt, "negative_prompt": spec["negative_prompt"]}
         )
 
 
-def prompts(count: int) -> list[Row]:
+def prompts(count: int) -> list[dict[str, Any]]:
     """Specs of the embedded author, of every ability in turn, cut to what the loop reads."""
     catalog, author = load_catalog(), EmbeddedAuthor()
     each = -(-count // len(catalog))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import pyarrow as pa
 
 from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tables.pair_rows import Blamed
 from stablellava_assets.tables.reading import is_same, texts_of
 from stablellava_assets.tables.schemas import CAUSES, DEFERRED, FAILED, MADE, OF_SETTING
-from stablellava_assets.tables.table import AnyTable, RowT, Table
+from stablellava_assets.tables.table import AnyTable, RowT, Table, rows_of
 
 if TYPE_CHECKING:
     from stablellava_assets.tables.journal import RowJournal
@@ -137,15 +138,22 @@ def refresh(
     )
 
 
+class _Stored(Blamed):
+    """What tells whether a row need not be made again."""
+
+    row_key: str
+    status: str
+
+
 def _index(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> dict[tuple[str, str], int]:
     """Where the rows that need not be made again stand, by (id, key)."""
     settings = {(row.row_id, row.row_key): row.settings_key for row in planned}
     blame = ("fault", "settings_key") if table.tells_faults else ()
-    rows = data.select([table.row_id, "row_key", "status", *blame]).to_pylist()
-    keyed = ((index, row, (row[table.row_id], row["row_key"])) for index, row in enumerate(rows))
+    rows = rows_of(_Stored, data.select(["row_key", "status", *blame]))
+    keyed = ((row, (row_id, row["row_key"])) for row, row_id in zip(rows, texts_of(data, table.row_id), strict=True))
     return {
         key: index
-        for index, row, key in keyed
+        for index, (row, key) in enumerate(keyed)
         if is_settled(row["status"], row.get("fault"), row.get("settings_key"), settings.get(key))
     }
 

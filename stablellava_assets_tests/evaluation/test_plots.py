@@ -16,6 +16,7 @@ from PIL import Image
 
 from stablellava_assets.report.plots import loss_chart, radar_chart, scores_chart
 from stablellava_assets_tests.evaluation.suite_files import MMBENCH_CATEGORIES
+from stablellava_assets_tests.tables.made_up import Row
 
 _MOST_BYTES = 75_000
 
@@ -34,11 +35,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-def rows_of(abilities: int) -> list[dict[str, Any]]:
+def rows_of(abilities: int) -> list[Row]:
     return rows_named([f"ability {number}" for number in range(abilities)])
 
 
-def rows_named(names: Sequence[str]) -> list[dict[str, Any]]:
+def rows_named(names: Sequence[str]) -> list[Row]:
     return [
         {
             "model": model,

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stablellava_assets.cli.spending import budget_lines, spending_plan, spending_table
+from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.spending import picture_spending
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
@@ -40,7 +41,7 @@ def prompts(workspace: Workspace) -> list[Row]:
     return list(author.write_prompts(author.plan_prompts(workspace.catalog["animal"], "0001", ROWS)))
 
 
-def paint(workspace: Workspace, specs: Sequence[Row]) -> dict[str, Any]:
+def paint(workspace: Workspace, specs: Sequence[Row]) -> Metadata:
     """Paint and publish, and return the metadata of the partition about money."""
     painted = workspace.painter.paint(workspace.painter.plan(specs))
     images = IMAGES.from_rows([{**row, "run_id": "run"} for row in painted])

@@ -1,5 +1,0 @@
-"""A row of any table."""
-
-from typing import Any
-
-Row = dict[str, Any]
