@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,7 @@ from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT, TABLES
+from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
 
 
@@ -41,7 +43,7 @@ def run_demo(workspace: Workspace) -> None:
         )
     everything = ["--select", "*", "--partition-range", workspace.first_batch]
     readable = ["--config-json", '{"loggers": {"console": {}}}']
-    before = {table.name: _runs(workspace, table) for table in TABLES}
+    before = {table.name: set(_runs(workspace.store, table)) for table in TABLES}
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
     environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
@@ -50,37 +52,36 @@ def run_demo(workspace: Workspace) -> None:
     if failed:
         raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
-    _print_work(workspace, before)
-    click.echo(f"\n{current_scores(workspace)}")
+    _print_work(workspace.store, before)
+    click.echo(f"\n{current_scores(workspace.store)}")
     click.echo(
         "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of both over the same questions, corrected"
         "\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by kind of question.\n\n"
         "Where to look next:\n"
         "  make ui                  every table, image, check and plot in the Dagster UI, http://localhost:3000\n"
-        f"{_report_line(workspace)}"
-        f"{_gallery_line(workspace)}"
+        f"{_report_line(workspace.report.index)}"
+        f"{_gallery_line(workspace.gallery.page)}"
         f"  docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n"
         "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
 
 
-def current_scores(workspace: Workspace) -> str:
+def current_scores(store: ParquetStore) -> str:
     """The table of abilities for the current checkpoint, and what a judge did for it.
 
     Raises:
         click.ClickException: nothing has been scored yet.
     """
-    checkpoints = texts_of(workspace.store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
-    rows = workspace.store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
+    checkpoints = texts_of(store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
+    rows = store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
-    judgements = workspace.store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
+    judgements = store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
     judged = [judge_line(ANSWER_JUDGEMENTS.rows(judgements))] if judgements is not None and judgements.num_rows else []
     return "\n\n".join([scoreboard(ABILITY_SCORES.rows(rows), markdown=False), *judged])
 
 
-def _report_line(workspace: Workspace) -> str:
-    index = workspace.report.index
+def _report_line(index: Path) -> str:
     return (
         f"  {index}  the scores with charts, the answers that changed, what it was made from\n"
         if index.exists()
@@ -88,8 +89,7 @@ def _report_line(workspace: Workspace) -> str:
     )
 
 
-def _gallery_line(workspace: Workspace) -> str:
-    page = workspace.gallery.page
+def _gallery_line(page: Path) -> str:
     return f"  {page}  pairs that were kept and rejected, to look at and to overrule\n" if page.exists() else ""
 
 
@@ -108,19 +108,15 @@ def _chat_model(profile: Profile) -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
-def _run_ids(workspace: Workspace, table: AnyTable) -> list[str]:
-    return texts_of(workspace.store.read_all(table, columns=["run_id"]), "run_id")
+def _runs(store: ParquetStore, table: AnyTable) -> list[str]:
+    return texts_of(store.read_all(table, columns=["run_id"]), "run_id")
 
 
-def _runs(workspace: Workspace, table: AnyTable) -> set[str]:
-    return set(_run_ids(workspace, table))
-
-
-def _print_work(workspace: Workspace, before: dict[str, set[str]]) -> None:
+def _print_work(store: ParquetStore, before: dict[str, set[str]]) -> None:
     """How many rows of each table this run computed, and how many it took over."""
     computed_anything = False
     for table in TABLES:
-        runs = _run_ids(workspace, table)
+        runs = _runs(store, table)
         computed = sum(run not in before[table.name] for run in runs)
         computed_anything |= computed > 0
         click.echo(f"  {table.name:<18} {computed:>7,} rows computed, {len(runs) - computed:>7,} reused")

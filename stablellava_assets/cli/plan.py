@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stablellava_assets.profiles.workspace import workspace_of_environment
+from stablellava_assets.tables.store import Partition
 
 
 @click.command()
@@ -21,8 +22,9 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches by
     the last scores (planning), the sizes are printed first.
     """
-    from stablellava_assets.cli.spending import budget_lines, foreseen_plans, spending_plan, spending_table
+    from stablellava_assets.cli.spending import budget_lines, spending_table
     from stablellava_assets.planning.plan_table import plan_table
+    from stablellava_assets.planning.spending import spending_plan
 
     workspace = workspace_of_environment()
     known = workspace.taught
@@ -42,9 +44,14 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     ]
     if not partitions:
         click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
-    for sizes in foreseen_plans(workspace, partitions):
-        if sizes.rows:
-            click.echo(f"Prompts per ability in batch {sizes.batch}:\n{plan_table(sizes, markdown=False)}\n")
-    if plans := spending_plan(workspace, partitions):
-        click.echo(spending_table(plans))
-    click.echo(budget_lines(workspace))
+    sizes: dict[Partition, int] = dict.fromkeys(partitions, workspace.profile.rows_per_batch)
+    for batch in sorted({batch for _, batch in partitions}):
+        planned = [ability for ability, its_batch in partitions if its_batch == batch]
+        foreseen = workspace.plans and workspace.plans.foreseen(batch, planned)
+        if foreseen:
+            sizes |= {(ability, batch): foreseen.rows_of(ability) for ability in planned}
+        if foreseen and foreseen.rows:
+            click.echo(f"Prompts per ability in batch {batch}:\n{plan_table(foreseen, markdown=False)}\n")
+    if stages := spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes):
+        click.echo(spending_table(stages))
+    click.echo(budget_lines(workspace.profile, workspace.folder))

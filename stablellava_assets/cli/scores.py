@@ -20,4 +20,4 @@ def scores() -> None:
     """Print the scores of the current checkpoint, one row per ability."""
     from stablellava_assets.cli.demo import current_scores
 
-    click.echo(current_scores(workspace_of_environment()))
+    click.echo(current_scores(workspace_of_environment().store))

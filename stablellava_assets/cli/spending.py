@@ -1,85 +1,18 @@
-"""What a run would ask of paid models, and what that would cost, before it is started."""
+"""What ``stablellava plan`` prints: the cost of the planned stages, and what is left of the budgets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TypedDict
 
-from stablellava_assets.abilities.catalog import Ability
-from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.usage import Forecast
-from stablellava_assets.planning.batch_plan import BatchPlan
-from stablellava_assets.profiles.workspace import Workspace
-from stablellava_assets.tables.identity import derive_seed
-from stablellava_assets.tables.pair_rows import PaintedImage, PromptSpec, WrittenSpec
-from stablellava_assets.tables.reading import texts_of, was_written
-from stablellava_assets.tables.rows import AnyPlanned, is_settled
-from stablellava_assets.tables.schemas import DIALOGUES, IMAGES, MADE, PROMPT_SPECS
-from stablellava_assets.tables.store import Partition
-from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
+from stablellava_assets.planning.spending import StagePlan
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.text.tables import aligned_table
-
-
-class _Image(PaintedImage):
-    status: str
-
-
-class _Settled(TypedDict):
-    """What tells whether a published row stays."""
-
-    row_key: str
-    status: str
-    fault: str | None
-    settings_key: str | None
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """One stage of one partition: its rows, how many of them are there already, and what the others would take."""
-
-    ability: str
-    batch: str
-    stage: str
-    rows: int
-    reused: int
-    forecast: Forecast
-
-
-def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list[StagePlan]:
-    """Plan the stages of each partition that ask a model which may cost something: the chat author's, and the api painter's.
-
-    Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
-    ability's examples.
-
-    Raises:
-        KeyError: an ability that the catalog does not have.
-    """
-    if workspace.author.forecast([]) is None and workspace.painter.forecast([]) is None:
-        return []
-    foreseen = {plan.batch: plan for plan in foreseen_plans(workspace, partitions)}
-    usual = workspace.profile.rows_per_batch
-    return [
-        plan
-        for ability, batch in partitions
-        for plan in _of_partition(
-            workspace, (ability, batch), foreseen[batch].rows_of(ability) if batch in foreseen else usual
-        )
-    ]
-
-
-def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> list[BatchPlan]:
-    """How many prompts each of the ``partitions`` would get, a batch a plan; none where the author's files decide."""
-    if workspace.plans is None:
-        return []
-    abilities: dict[str, list[str]] = {}
-    for ability, batch in partitions:
-        abilities.setdefault(batch, []).append(ability)
-    return [workspace.plans.foreseen(batch, abilities[batch]) for batch in sorted(abilities)]
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
@@ -102,17 +35,16 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
     return aligned_table(names, rows, left=(0, 1, 2, 9), rules=(0, len(plans)), rule_gap="--")
 
 
-def budget_lines(workspace: Workspace) -> str:
+def budget_lines(profile: Profile, folder: DataFolder) -> str:
     """What the profile's author, painter and judge may still cost, and what they have cost so far."""
-    author, painter = workspace.profile.author, workspace.profile.painter
-    folder = workspace.folder
+    author, painter = profile.author, profile.painter
     if author.endpoint is not None:
         lines = [_budget_line("Spent so far", folder.chat_ledger, author.endpoint, "author")]
     else:
         lines = [f"The {author.kind} author asks no chat model."]
     if painter.endpoint is not None:
         lines.append(_budget_line("Spent on pictures so far", folder.image_ledger, painter.endpoint, "painter"))
-    if (judge := workspace.profile.benchmark.judge) is not None:
+    if (judge := profile.benchmark.judge) is not None:
         # How many answers there will be to grade is known only once the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
         lines.append(_budget_line(begins, folder.chat_ledger, judge.endpoint, "benchmark.judge"))
@@ -130,107 +62,6 @@ def _budget_line(begins: str, path: Path, endpoint: EndpointSettings, setting: s
     budget = endpoint.budget_usd
     left = "no budget is set" if budget is None else f"${max(budget - counted, Decimal(0)):.4f} of ${budget} is left"
     return f"{begins}: ${counted:.4f}{unknown}; {left} ({setting}.endpoint.budget_usd)."
-
-
-def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list[StagePlan]:
-    author, painter = workspace.author, workspace.painter
-    ability_name, batch = partition
-    ability = workspace.catalog[ability_name]
-    prompts = author.plan_prompts(ability, batch, rows)
-    open_prompts = _open(workspace, PROMPT_SPECS, partition, prompts)
-    kept = {row.row_id for row in prompts} - {row.row_id for row in open_prompts}
-    written = {spec_id: row for spec_id, row in _specs(workspace, partition).items() if spec_id in kept}
-    of_prompts = author.forecast(open_prompts)
-    if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
-        written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
-    specs = {
-        row.row_id: spec
-        for number, row in enumerate(prompts)
-        if (spec := _spec(ability, batch, row.row_id, number, written)) is not None
-    }
-    plans = []
-
-    def add(
-        table: AnyTable, planned: Sequence[AnyPlanned], missing: Sequence[AnyPlanned], forecast: Forecast | None
-    ) -> None:
-        if forecast is not None:
-            plans.append(
-                StagePlan(ability_name, batch, table.name, len(planned), len(planned) - len(missing), forecast)
-            )
-
-    add(PROMPT_SPECS, prompts, open_prompts, of_prompts)
-    if painter.forecast([]) is not None:
-        images = painter.plan(list(specs.values()))
-        open_images = _open(workspace, IMAGES, partition, images)
-        add(IMAGES, images, open_images, painter.forecast(open_images))
-    if of_prompts is not None:
-        pictures = _pictures(workspace, partition)
-        painted_of = {spec_id: image for spec_id, image in pictures.items() if image["status"] == MADE}
-        painted: list[tuple[WrittenSpec, PaintedImage]] = [
-            (spec, painted_of.get(spec_id) or _stand_in_picture(spec_id))
-            for spec_id, spec in specs.items()
-            if spec_id not in written or spec_id not in pictures or spec_id in painted_of
-        ]
-        dialogues = author.plan_dialogues(ability, painted)
-        open_dialogues = _open(workspace, DIALOGUES, partition, dialogues)
-        add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
-    return plans
-
-
-def _open(
-    workspace: Workspace, table: AnyTable, partition: Partition, planned: Sequence[AnyPlanned]
-) -> list[AnyPlanned]:
-    """The planned rows that would have to be made."""
-    published = workspace.store.read(table, partition, [table.row_id, *columns_of(_Settled)])
-    if published is None:
-        return list(planned)
-    rows = dict(zip(texts_of(published, table.row_id), rows_of(_Settled, published), strict=True))
-    kept = {
-        plan.row_id
-        for plan in planned
-        if (row := rows.get(plan.row_id)) is not None
-        and row["row_key"] == plan.row_key
-        and is_settled(row["status"], row["fault"], row["settings_key"], plan.settings_key)
-    }
-    return [row for row in planned if row.row_id not in kept]
-
-
-def _specs(workspace: Workspace, partition: Partition) -> dict[str, PromptSpec]:
-    data = workspace.store.read(PROMPT_SPECS, partition)
-    return {} if data is None else {row["spec_id"]: row for row in PROMPT_SPECS.rows(data)}
-
-
-def _pictures(workspace: Workspace, partition: Partition) -> dict[str, _Image]:
-    data = workspace.store.read(IMAGES, partition, columns_of(_Image))
-    return {} if data is None else {row["spec_id"]: row for row in rows_of(_Image, data)}
-
-
-def _spec(
-    ability: Ability, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
-) -> WrittenSpec | None:
-    """The published prompt, None if it failed; or one as the ability's examples have it."""
-    if spec_id in written:
-        published = written[spec_id]
-        return published if was_written(published) else None
-    example = ability.chat.examples[number % len(ability.chat.examples)]
-    prompt = parse_prompt(example)
-    return {
-        "spec_id": spec_id,
-        "ability": ability.ability,
-        "batch": batch,
-        "prompt": example,
-        "negative_prompt": ability.negative_prompt,
-        "seed": derive_seed(spec_id),
-        "subject": prompt.subject,
-        "keywords": prompt.keywords,
-        "facts": [{"name": "subject", "value": prompt.subject}],
-        "author": "",
-        "template_version": "",
-    }
-
-
-def _stand_in_picture(spec_id: str) -> PaintedImage:
-    return {"image_id": spec_id, "spec_id": spec_id, "sha256": "", "ignored_keywords": []}
 
 
 def _total(stage: str, plans: Sequence[StagePlan]) -> StagePlan:

@@ -112,8 +112,8 @@ def refresh(
     """
     published = previous if previous is not None else table.schema.empty_table()
     finished = journal.rows()
-    at = _index(table, published, planned)
-    resumed = _index(table, finished, planned)
+    at = settled(table, published, planned)
+    resumed = settled(table, finished, planned)
     resumed_at = {key: index + published.num_rows for key, index in resumed.items() if key not in at}
     known = at | resumed_at
 
@@ -145,8 +145,8 @@ class _Stored(Blamed):
     status: str
 
 
-def _index(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> dict[tuple[str, str], int]:
-    """Where the rows that need not be made again stand, by (id, key)."""
+def settled(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> dict[tuple[str, str], int]:
+    """Where the rows that need not be made again stand in ``data``, by (id, key)."""
     settings = {(row.row_id, row.row_key): row.settings_key for row in planned}
     blame = ("fault", "settings_key") if table.tells_faults else ()
     rows = rows_of(_Stored, data.select(["row_key", "status", *blame]))

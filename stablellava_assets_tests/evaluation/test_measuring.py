@@ -142,8 +142,10 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
     assert NO_PHOTOGRAPHS not in table
     assert metadata["ability_benchmark"]["photograph_questions"].value == 5
     assert "graded 6 answers" in str(metadata["ability_scores"]["judge"].value)
-    assert "graded 6 answers" in current_scores(project.workspace)
-    assert "Judging the answers of both models is not in this plan" in budget_lines(project.workspace)
+    assert "graded 6 answers" in current_scores(project.workspace.store)
+    assert "Judging the answers of both models is not in this plan" in budget_lines(
+        project.workspace.profile, project.workspace.folder
+    )
     assert again["ability_scores"]["computed"].value == 0
 
 

@@ -11,9 +11,10 @@ import dagster as dg
 import pytest
 import yaml
 
-from stablellava_assets.cli.spending import budget_lines, spending_plan, spending_table
+from stablellava_assets.cli.spending import budget_lines, spending_table
 from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.spending import picture_spending
+from stablellava_assets.planning.spending import StagePlan, spending_plan
 from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import IMAGES
@@ -41,6 +42,10 @@ def prompts(workspace: Workspace) -> list[Row]:
     return list(author.write_prompts(author.plan_prompts(workspace.catalog["animal"], "0001", ROWS)))
 
 
+def planned(made: Workspace) -> list[StagePlan]:
+    return spending_plan(made.store, made.catalog, made.author, made.painter, {PARTITION: made.profile.rows_per_batch})
+
+
 def paint(workspace: Workspace, specs: Sequence[Row]) -> Metadata:
     """Paint and publish, and return the metadata of the partition about money."""
     painted = workspace.painter.paint(workspace.painter.plan(specs))
@@ -52,17 +57,17 @@ def paint(workspace: Workspace, specs: Sequence[Row]) -> Metadata:
 def test_the_plan_shows_what_is_still_to_be_painted_and_the_budget(tmp_path: Path) -> None:
     with image_server() as (url, _):
         opened = workspace(tmp_path, url, {"picture": 0.04}, budget_usd=1)
-        (before,) = spending_plan(opened, [PARTITION])
+        (before,) = planned(opened)
         assert (before.stage, before.rows, before.reused) == ("images", ROWS, 0)
         assert (before.forecast.spent.requests, before.forecast.spent.cost_usd) == (ROWS, ROWS * Decimal("0.04"))
         assert not (tmp_path / "data/image_ledger.sqlite").exists(), "nothing is asked, and nothing written"
         metadata = paint(opened, prompts(opened)[:5])
         assert metadata == {"cost_usd": pytest.approx(0.2), "pictures_waiting_for_budget": 0}
         again = workspace(tmp_path, url, {"picture": 0.04}, budget_usd=1)
-        (after,) = spending_plan(again, [PARTITION])
+        (after,) = planned(again)
     assert (after.reused, after.forecast.spent.cost_usd) == (5, (ROWS - 5) * Decimal("0.04"))
     assert f"animal   0001   images    {ROWS}" in spending_table([after])
-    assert budget_lines(again).splitlines() == [
+    assert budget_lines(again.profile, again.folder).splitlines() == [
         "The embedded author asks no chat model.",
         "Spent on pictures so far: $0.2000; $0.8000 of $1 is left (painter.endpoint.budget_usd).",
     ]
@@ -72,12 +77,12 @@ def test_pictures_that_cost_their_tokens_are_estimated_and_then_measured(tmp_pat
     usage = {"input_tokens": 10, "output_tokens": 300, "total_tokens": 310}
     with image_server(usage=usage) as (url, _):
         opened = workspace(tmp_path, url, {})
-        (before,) = spending_plan(opened, [PARTITION])
+        (before,) = planned(opened)
         assert not before.forecast.measured
         assert before.forecast.spent.completion_tokens == ROWS * 1000
         specs = prompts(opened)
         paint(opened, specs[:2])
-        (after,) = spending_plan(workspace(tmp_path, url, {}), [PARTITION])
+        (after,) = planned(workspace(tmp_path, url, {}))
     left = ROWS - 2
     assert after.forecast.measured
     assert (after.forecast.spent.prompt_tokens, after.forecast.spent.completion_tokens) == (left * 10, left * 300)
@@ -87,7 +92,7 @@ def test_pictures_that_cost_their_tokens_are_estimated_and_then_measured(tmp_pat
 def test_pictures_without_a_price_have_an_unknown_cost(tmp_path: Path) -> None:
     opened = workspace(tmp_path, "http://127.0.0.1:9/v1", {})
     (tmp_path / "prices.yaml").write_text("{}")
-    (plan,) = spending_plan(opened, [PARTITION])
+    (plan,) = planned(opened)
     assert plan.forecast.spent.cost_usd is None
     assert "unknown" in spending_table([plan])
 
