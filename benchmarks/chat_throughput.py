@@ -5,6 +5,10 @@ project is timed over its whole call, from configuring the model to the answers 
 environments are made in the folder given, once, from PyPI (1.5 GB)::
 
     python benchmarks/chat_throughput.py FOLDER [--rounds 3]
+
+Without a folder, this project is timed alone. ``--checkout`` names another checkout of it to be timed beside this one::
+
+    python benchmarks/chat_throughput.py --checkout ../before --latency 2 --in-flight 256 --requests 5120
 """
 
 from __future__ import annotations
@@ -14,12 +18,12 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
 
-REQUESTS, IN_FLIGHT, LATENCY_S = 1000, 32, 0.2
-IDEAL_S = REQUESTS * LATENCY_S / IN_FLIGHT
 SCRIPTS = Path(__file__).parent / "chat_peers"
 PEERS = {
     "Bespoke Curator 0.1.31 (litellm)": ("curator.py", ["bespokelabs-curator==0.1.31"]),
@@ -49,14 +53,28 @@ def python_of(folder: Path, packages: list[str]) -> Path:
     return python
 
 
-def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
+@dataclass(frozen=True)
+class Load:
+    """What everybody is to do."""
+
+    requests: int
+    in_flight: int
+    latency_s: float
+
+    @property
+    def ideal_s(self) -> float:
+        """The least time that it can take."""
+        return self.requests * self.latency_s / self.in_flight
+
+
+def seconds_of(python: Path | str, script: Path, load: Load, scratch: Path) -> float:
     """How long a project takes; an error if an answer is missing or more requests were in flight than agreed."""
     from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
 
-    with loopback_process(Script(latency_s=LATENCY_S)) as (url, counts):
+    with loopback_process(Script(latency_s=load.latency_s)) as (url, counts):
         shown = subprocess.run(
-            [python, script, url, str(REQUESTS), str(IN_FLIGHT)],
-            env={**os.environ, **ENVIRONMENT, "HOME": str(scratch), "PYTHONPATH": str(SCRIPTS.parent.parent)},
+            [python, script, url, str(load.requests), str(load.in_flight)],
+            env={**os.environ, **ENVIRONMENT, "HOME": str(scratch), "PYTHONPATH": str(script.parents[2])},
             cwd=scratch,
             capture_output=True,
             text=True,
@@ -66,7 +84,7 @@ def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
             raise RuntimeError(f"{script.name} failed:\n{shown.stdout[-2000:]}\n{shown.stderr[-2000:]}")
         seen = counts()
     seconds, answers = shown.stdout.strip().splitlines()[-1].split()
-    if int(answers) != REQUESTS or seen.most_at_once > IN_FLIGHT:
+    if int(answers) != load.requests or seen.most_at_once > load.in_flight:
         raise RuntimeError(f"{script.name}: {answers} answers, {seen.most_at_once} requests at once")
     return float(seconds)
 
@@ -74,23 +92,34 @@ def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
 def main() -> None:
     """Time everybody in turn, several times, and print the medians."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("folder", type=Path, help="where the environments of the others are made")
+    arguments.add_argument("folder", type=Path, nargs="?", help="where the environments of the others are made")
+    arguments.add_argument("--checkout", type=Path, help="another checkout of this project")
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--requests", type=int, default=1000)
+    arguments.add_argument("--in-flight", type=int, default=32)
+    arguments.add_argument("--latency", type=float, default=0.2, help="seconds until the server answers")
     given = arguments.parse_args()
-    folder = given.folder.resolve()
+    load = Load(given.requests, given.in_flight, given.latency)
     runs = {OURS: (Path(sys.executable), SCRIPTS / "ours.py")}
-    runs |= {name: (python_of(folder, packages), SCRIPTS / script) for name, (script, packages) in PEERS.items()}
-    scratch = folder / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
+    if given.checkout is not None:
+        script = given.checkout.resolve() / SCRIPTS.relative_to(SCRIPTS.parents[1]) / "ours.py"
+        runs[given.checkout.name] = (Path(sys.executable), script)
+    if given.folder is not None:
+        folder = given.folder.resolve()
+        runs |= {name: (python_of(folder, packages), SCRIPTS / script) for name, (script, packages) in PEERS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(given.rounds):
-        for name, (python, script) in runs.items():
-            seconds[name].append(seconds_of(python, script, scratch))
+    with TemporaryDirectory() as scratch:
+        for number in range(given.rounds):
+            for name, (python, script) in list(runs.items())[:: -1 if number % 2 else 1]:
+                seconds[name].append(seconds_of(python, script, load, Path(scratch)))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print(f"{REQUESTS} requests, {IN_FLIGHT} in flight, {LATENCY_S * 1000:.0f} ms each: {IDEAL_S:.2f} s at best")
+    print(
+        f"{load.requests} requests, {load.in_flight} in flight, {load.latency_s * 1000:.0f} ms each: "
+        f"{load.ideal_s:.2f} s at best"
+    )
     for name, median in medians.items():
         spread = f"{min(seconds[name]):.2f} to {max(seconds[name]):.2f}"
-        share, ratio = IDEAL_S / median, median / medians[OURS]
+        share, ratio = load.ideal_s / median, median / medians[OURS]
         print(f"{name:<34} {median:6.2f} s ({spread})  {share:.3f} of the ideal  {ratio:5.2f} times ours")
 
 

@@ -7,11 +7,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablellava_assets.endpoint.doubts import Doubts
+from stablellava_assets.endpoint.call_context import CallContext
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.rate_limits.throttle import Throttle
+from stablellava_assets.endpoint.refusal_attribution import RefusalAttribution
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.tables.pace import Pace
@@ -85,47 +86,45 @@ class ChatEndpoint:
         self.check()
         progress = progress if progress is not None else Progress()
         progress.start()
-        doubts = Doubts(self.settings, self.ledger, progress)
-        return doubts.sift(self._with_replacements(requests, report or _silent, progress, instead, doubts))
+        call = CallContext(
+            self.settings, self.ledger, self.price, self._transport, self._throttle, progress, report or _silent
+        )
+        attribution = RefusalAttribution(self.settings, self.ledger, progress)
+        return attribution.attributed(self._with_replacements(call, requests, instead, attribution))
 
     def _with_replacements(
         self,
+        call: CallContext,
         requests: Iterable[ChatRequest],
-        report: Callable[[str], None],
-        progress: Progress,
         instead: Instead | None,
-        doubts: Doubts,
+        attribution: RefusalAttribution,
     ) -> Iterator[ChatOutcome]:
         replacing: list[Iterable[ChatRequest]] = []
-        for outcome in self._outcomes(requests, report, progress):
-            doubts.note(outcome)
+        for outcome in self._outcomes(call, requests):
+            attribution.record(outcome)
             others = instead(outcome) if instead is not None and outcome.status == FAILED else None
             if others is None:
                 yield outcome
             else:
                 replacing.append(others)
         if replacing:
-            for outcome in self._outcomes(chain.from_iterable(replacing), report, progress):
-                doubts.note(outcome)
+            for outcome in self._outcomes(call, chain.from_iterable(replacing)):
+                attribution.record(outcome)
                 yield outcome
 
-    def _outcomes(
-        self, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
-    ) -> Iterator[ChatOutcome]:
+    def _outcomes(self, call: CallContext, requests: Iterable[ChatRequest]) -> Iterator[ChatOutcome]:
         if self.settings.mode == "batch":
             from stablellava_assets.endpoint.batch.batch import BatchCall
 
-            batches = BatchCall(self.settings, self.ledger, self.price, self._transport, progress, report)
-            return batches.outcomes(requests)
-        call = self._new_call(self.settings, self.ledger, self.price, self._transport, self._throttle, progress)
-        return _outcomes(call, requests, report, progress)
+            return BatchCall(call).outcomes(requests)
+        return _live_outcomes(self._new_call(call), requests, call.report, call.progress)
 
 
 def _silent(line: str) -> None:
     """Default no-op progress callback."""
 
 
-def _outcomes(
+def _live_outcomes(
     call: LiveCall, requests: Iterable[ChatRequest], report: Callable[[str], None], progress: Progress
 ) -> Iterator[ChatOutcome]:
     source, more = iter(requests), True

@@ -8,18 +8,14 @@ import queue
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVarTuple
 
-from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets.endpoint.rate_limits.throttle import Throttle
+from stablellava_assets.endpoint.call_context import CallContext
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest
 from stablellava_assets.endpoint.sending import Sending
-from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.transport import Transport
 
 _READY_BESIDES = 16
+Given = TypeVarTuple("Given")
 
 
 class LiveCall:
@@ -28,19 +24,11 @@ class LiveCall:
     Leaving the context sends nothing more, and waits a while for the answers that are under way.
     """
 
-    def __init__(
-        self,
-        settings: EndpointSettings,
-        ledger: Ledger,
-        price: Price | None,
-        transport: Transport,
-        throttle: Throttle,
-        progress: Progress,
-    ) -> None:
-        self._throttle = throttle
+    def __init__(self, call: CallContext) -> None:
+        self._limit = call.throttle.limit
         self._unfinished = 0
         self._outcomes: queue.SimpleQueue[ChatOutcome | BaseException] = queue.SimpleQueue()
-        self._sending = Sending(settings, ledger, price, transport, throttle, progress, self._outcomes.put)
+        self._sending = Sending(call, self._outcomes.put)
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
 
     def __enter__(self) -> Self:
@@ -51,7 +39,7 @@ class LiveCall:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tell(self._sending.stop)
+        self._in_loop(self._sending.stop)
         self._thread.join()
 
     @property
@@ -62,13 +50,12 @@ class LiveCall:
     @property
     def has_room(self) -> bool:
         """Whether another request should be submitted: memory holds only as many as keep the endpoint busy."""
-        return self._unfinished < 2 * self._throttle.limit.limit + _READY_BESIDES
+        return self._unfinished < 2 * self._limit.limit + _READY_BESIDES
 
     def submit(self, request: ChatRequest) -> None:
         """Enqueue a request."""
         self._unfinished += 1
-        if self._sending.submit(request):
-            self._tell(self._sending.wake)
+        self._in_loop(self._sending.submit, request)
 
     def next_outcome(self, timeout: float) -> ChatOutcome | None:
         """The next outcome; None if there was none for ``timeout`` seconds.
@@ -86,9 +73,9 @@ class LiveCall:
         self._unfinished -= 1
         return outcome
 
-    def _tell(self, what: Callable[[], None]) -> None:
+    def _in_loop(self, function: Callable[[*Given], None], *given: *Given) -> None:
         with contextlib.suppress(RuntimeError):  # The loop has ended by itself, after a fault.
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(function, *given)
 
     def _run(self) -> None:
         try:

@@ -41,7 +41,7 @@ def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()
     return _outcome(request, status, verdict.answer, reason, verdict.fault, entries, paid_now)
 
 
-def put_off(
+def deferred(
     ledger: Ledger, request: ChatRequest, reason: str, paid_now: Collection[str] = (), fault: str = OF_ENDPOINT
 ) -> ChatOutcome:
     """The outcome of a request that was not answered this time; an unusable first answer may have been paid all the same."""
@@ -52,7 +52,7 @@ def over_budget(
     ledger: Ledger, request: ChatRequest, budget: Decimal | None, paid_now: Collection[str] = ()
 ) -> ChatOutcome:
     """The outcome of a request that the budget left no room for."""
-    return put_off(ledger, request, f"budget reached: ${budget} (budget_usd)", paid_now, OF_BUDGET)
+    return deferred(ledger, request, f"budget reached: ${budget} (budget_usd)", paid_now, OF_BUDGET)
 
 
 def refused(ledger: Ledger, request: ChatRequest, error: RefusedError, paid_now: Collection[str] = ()) -> ChatOutcome:

@@ -1,96 +1,95 @@
-"""The event loop's side of live requests: send, heed what comes back, send again, settle."""
+"""The event loop's side of live requests: one task for each that is in flight, which sends, handles the result and goes on."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import count
+from typing import Any
 
-import openai
+import httpx2
 
-from stablellava_assets.endpoint.attempts import Attempt
-from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.outgoing import Item, Outgoing
-from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.progress import Progress
+from stablellava_assets.endpoint.call_context import CallContext
+from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
 from stablellava_assets.endpoint.rate_limits.retry_after import retry_after, wait_for_capacity
-from stablellava_assets.endpoint.rate_limits.throttle import Throttle
-from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError, error_of
-from stablellava_assets.endpoint.replies.replies import (
-    ComplaintError,
-    Reply,
-    UnreadableReplyError,
-    read_picture,
-    read_reply,
-)
-from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, ImageRequest
-from stablellava_assets.endpoint.resolution import over_budget, put_off, refused, resolve
-from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.transport import Response, Transport
+from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, ImageRequest, body_of
+from stablellava_assets.endpoint.resolution import deferred, over_budget, refused, resolve
+from stablellava_assets.endpoint.transport import Response
 
-_BUILT_AHEAD = 16
 _LAST_ANSWERS_S = 30.0
 _FAILED_IN_A_ROW = 10
-"""Tries without an answer between them, after which nothing new is sent until one of these is answered or given up."""
-_GIVEN_UP_IN_A_ROW = 10
+"""Attempts without an answer between them, after which nothing new is sent until one of these is answered or deferred."""
+_DEFERRED_IN_A_ROW = 10
 _LONGEST_PAUSE = 10
 
 
-class Sending:
-    """Works in turns: each heeds one arrival and sends one request, and lets that reach the wire before the next begins.
+@dataclass
+class _Item:
+    """A request on its way, and what is to be sent for it: itself, then perhaps its repair.
 
-    Without turns an event loop treats answers that arrive together in step, so that the requests after them leave
-    together too, each as late as the last.
+    ``epoch`` and ``answers`` are how many congestions and answers there were when it was last sent.
     """
 
-    def __init__(
-        self,
-        settings: EndpointSettings,
-        ledger: Ledger,
-        price: Price | None,
-        transport: Transport,
-        throttle: Throttle,
-        progress: Progress,
-        deliver: Callable[[ChatOutcome], None],
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger
-        self._price = price
-        self._transport = transport
-        self._throttle = throttle
-        self._progress = progress
+    request: ChatRequest
+    to_send: ChatRequest
+    body: Mapping[str, Any]
+    worst: Decimal | None
+    likely_tokens: int
+    attempts: int = 0
+    pauses: int = 0
+    paid: list[str] = field(default_factory=list)
+    epoch: int = 0
+    answers: int = 0
+
+
+class Sending:
+    """Sends what is submitted, as much at once as the adaptive limit allows.
+
+    Each request in flight has a task, which handles the result, takes the next request and sends it. Tasks take turns:
+    otherwise the event loop would handle answers that arrive together in step, and the requests after them would all leave
+    as late as the last.
+    """
+
+    def __init__(self, call: CallContext, deliver: Callable[[ChatOutcome], None]) -> None:
+        self._settings = call.settings
+        self._ledger = call.ledger
+        self._price = call.price
+        self._transport = call.transport
+        self._throttle = call.throttle
+        self._progress = call.progress
         self._deliver = deliver
-        self._outgoing = Outgoing(settings, ledger, price, lambda known: self._finished.append((known, True)))
+        self._new: deque[ChatRequest] = deque()
+        self._retries: list[tuple[float, int, _Item]] = []
+        self._numbers = count()
+        self._times_asked: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
         self._stopping = False
-        self._fault: BaseException | None = None
-        self._wake = asyncio.Event()
-        self._built: deque[Attempt] = deque()
-        self._under_way: set[Attempt] = set()
-        self._arrivals: deque[Attempt] = deque()
-        self._settled: list[Item] = []
-        self._finished: list[tuple[ChatOutcome, bool]] = []
+        self._fault: Exception | None = None
         self._answers = 0
         self._failed_in_a_row = 0
-        self._given_up_in_a_row = 0
+        self._deferred_in_a_row = 0
         self._unavailable: str | None = None
 
-    def submit(self, request: ChatRequest) -> bool:
-        """Enqueue a request; thread-safe. Returns whether :meth:`wake` must be called in the loop's."""
-        self._outgoing.submit(request)
-        starving, self._outgoing.starving = self._outgoing.starving, False
-        return starving
-
-    def wake(self) -> None:
-        """Something was submitted."""
-        self._wake.set()
+    def submit(self, request: ChatRequest) -> None:
+        """Enqueue a request; one that is asked again before it is finished is sent once."""
+        self._times_asked[request.request_id] += 1
+        if self._times_asked[request.request_id] == 1:
+            self._new.append(request)
+            self._changed.set()
 
     def stop(self) -> None:
         """Send nothing more."""
         self._stopping = True
-        self._wake.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Send until told to stop; then wait a while for the answers that are under way, since they are paid.
@@ -101,214 +100,214 @@ class Sending:
         """
         async with self._transport.client() as client:
             try:
-                while not self._stopping:
-                    await self._turn(client)
+                await self._start_tasks(client)
             except Exception as error:
-                self._fault = self._fault or error
+                self._fail(error)
             await self._drain()
         if self._fault is not None:
             raise self._fault
 
-    async def _turn(self, client: openai.AsyncOpenAI) -> None:
-        self._wake.clear()
-        heeded = self._heed_one()
-        wait = self._send_one(client)
-        if heeded or wait == 0.0:
-            # Two rounds of the loop: one hands the request to its connection, one writes it.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        self._follow_up()
-        if not heeded and wait != 0.0 and not self._build_one(client):
-            await self._sleep(wait)
+    def _fail(self, error: Exception) -> None:
+        self._fault = self._fault or error
+        self.stop()
 
-    async def _sleep(self, seconds: float | None) -> None:
-        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._wake.set)
-        await self._wake.wait()
-        if timer is not None:
-            timer.cancel()
+    async def _start_tasks(self, client: httpx2.AsyncClient) -> None:
+        """Start a task whenever there is a free slot and a request that may be sent."""
+        while not self._stopping:
+            self._changed.clear()
+            now, item = asyncio.get_running_loop().time(), None
+            if self._has_slot:
+                async with self._own_turn():
+                    item = self._take(now)
+            if item is None:
+                await self._wait_for_change(now)
+            else:
+                task = asyncio.create_task(self._send_and_go_on(client, item))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _drain(self) -> None:
-        for attempt in self._built:
-            attempt.cancel()
-        deadline = asyncio.get_running_loop().time() + _LAST_ANSWERS_S
-        while self._under_way:
-            self._wake.clear()
-            if not self._heed_one():
-                left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
-                    break
-                await self._sleep(left)
-        for attempt in self._under_way:
-            attempt.cancel()
-        self._follow_up()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_LAST_ANSWERS_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
-    def _build_one(self, client: openai.AsyncOpenAI) -> bool:
-        """Build a request ahead, in time in which there is nothing else to do."""
-        if len(self._built) >= _BUILT_AHEAD:
-            return False
-        item = self._outgoing.take_new()
-        if item is not None:
-            self._built.append(self._attempt(client, item))
-        return item is not None or bool(self._finished)
+    async def _wait_for_change(self, now: float) -> None:
+        """Wait until something happens, or until the time comes for what could not be sent ``now``."""
+        seconds = self._throttle.delay(now) or (self._retries[0][0] - now if self._retries else 0.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds if seconds > 0 else None):
+                await self._changed.wait()
 
-    def _attempt(self, client: openai.AsyncOpenAI, item: Item) -> Attempt:
-        return Attempt(item, self._transport, client, self._settings.timeout_s, self._arrived)
+    async def _send_and_go_on(self, client: httpx2.AsyncClient, first: _Item) -> None:
+        """Send one request after the other, as long as there is one that may be sent."""
+        item: _Item | None = first
+        try:
+            while item is not None:
+                result = await self._post(client, item)
+                async with self._own_turn():
+                    self._handle(item, result)
+                    item = self._take(asyncio.get_running_loop().time())
+                self._changed.set()
+        except Exception as error:
+            self._fail(error)
 
-    def _arrived(self, attempt: Attempt) -> None:
-        self._arrivals.append(attempt)
-        self._wake.set()
-
-    def _send_one(self, client: openai.AsyncOpenAI) -> float | None:
-        """Send one request. Returns the seconds until there may be more to send; None: until woken."""
-        now = asyncio.get_running_loop().time()
-        if self._stopping or len(self._under_way) >= self._throttle.limit.limit:
-            return None
-        if (delay := self._throttle.delay(now)) and self._unavailable is None:
-            return delay
-        attempt = self._next_attempt(client, now)
-        if attempt is None:
-            at = self._outgoing.next_again
-            return None if at is None else max(1e-3, at - now)
-        item = attempt.item
-        if self._unavailable is not None:
-            attempt.cancel()
-            self._end(item, f"endpoint unavailable: {self._unavailable}")
-        elif self._ledger.reserve(item.to_send, self._settings.model, item.worst):
-            self._let_go(attempt, now)
-        elif self._under_way:
-            # What is under way may cost less than was reserved for it.
-            self._built.appendleft(attempt)
-            return None
-        else:
-            attempt.cancel()
-            waiting = over_budget(self._ledger, item.request, self._settings.budget_usd, item.paid)
-            self._finished.append((waiting, False))
-        return 0.0
-
-    def _next_attempt(self, client: openai.AsyncOpenAI, now: float) -> Attempt | None:
-        item = self._outgoing.take_again(now if self._unavailable is None else float("inf"))
-        if item is None and self._waits_for_an_answer:
-            return None
-        if item is None and self._built:
-            return self._built.popleft()
-        item = item or self._outgoing.take_new()
-        return None if item is None else self._attempt(client, item)
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncIterator[None]:
+        """A turn, which ends one round of the loop later: by then the request that it took is on its way."""
+        await self._turn.acquire()
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().call_soon(self._turn.release)
 
     @property
-    def _waits_for_an_answer(self) -> bool:
-        """Whether so much failed that new requests would only fail too, perhaps at a price."""
-        tried = self._under_way or self._outgoing.next_again is not None
-        return self._unavailable is None and self._failed_in_a_row >= _FAILED_IN_A_ROW and bool(tried)
+    def _has_slot(self) -> bool:
+        return self._progress.in_flight < self._throttle.limit.limit
 
-    def _let_go(self, attempt: Attempt, now: float) -> None:
-        self._throttle.take(now, attempt.item.likely_tokens)
-        self._under_way.add(attempt)
-        self._progress.in_flight = len(self._under_way)
-        self._progress.sent += 1
-        attempt.let_go(self._throttle.limit.epoch, self._answers)
+    def _take(self, now: float) -> _Item | None:
+        """The next request that may be sent now, with its cost reserved; None if there is none."""
+        while self._has_slot and not self._stopping:
+            if self._unavailable is None and self._throttle.delay(now):
+                return None
+            item = self._next(now)
+            if item is None:
+                return None
+            if self._unavailable is not None:
+                self._defer(item, f"endpoint unavailable: {self._unavailable}")
+            elif self._ledger.reserve(item.to_send, self._settings.model, item.worst):
+                self._throttle.take(now, item.likely_tokens)
+                item.epoch, item.answers = self._throttle.limit.epoch, self._answers
+                self._progress.in_flight += 1
+                self._progress.sent += 1
+                return item
+            elif self._progress.in_flight:
+                # What is under way may cost less than was reserved for it.
+                self._send_later(item, now)
+                return None
+            else:
+                self._finish(over_budget(self._ledger, item.request, self._settings.budget_usd, item.paid))
+        return None
 
-    def _heed_one(self) -> bool:
-        """Enter into the ledger what came back, and see to what follows for other requests."""
-        if not self._arrivals:
-            return False
-        attempt = self._arrivals.popleft()
-        self._under_way.discard(attempt)
-        self._progress.in_flight = len(self._under_way)
-        item, result = attempt.item, attempt.result
+    def _next(self, now: float) -> _Item | None:
+        """The next item to send, retries first; None if none is due."""
+        if self._retries and (self._retries[0][0] <= now or self._unavailable is not None):
+            return heapq.heappop(self._retries)[-1]
+        tried = self._progress.in_flight or self._retries
+        if self._unavailable is None and self._failed_in_a_row >= _FAILED_IN_A_ROW and tried:
+            return None  # A new request would only fail too, perhaps at a price.
+        while self._new:
+            request = self._new.popleft()
+            step = resolve(self._ledger, request)
+            if isinstance(step, ChatRequest):
+                return self._item(request, step)
+            self._finish(step, reused=True)
+        return None
+
+    def _item(self, request: ChatRequest, to_send: ChatRequest) -> _Item:
+        body = body_of(self._settings, to_send)
+        size = prompt_size(body)
+        worst = worst_cost(size, to_send.max_output_tokens, self._price, int(isinstance(to_send, ImageRequest)))
+        return _Item(request, to_send, body, worst, size.likely_tokens + to_send.max_output_tokens)
+
+    def _send_later(self, item: _Item, at: float) -> None:
+        heapq.heappush(self._retries, (at, next(self._numbers), item))
+
+    async def _post(self, client: httpx2.AsyncClient, item: _Item) -> Response | Exception:
+        timeout_s = self._settings.timeout_s
         try:
-            read = self._read(item, result) if isinstance(result, Response) else result
-            if isinstance(read, Reply):
-                assert isinstance(result, Response)
-                self._answered(item, read, result)
-            elif isinstance(read, UnavailableError):
-                self._again(attempt, read)
-            elif isinstance(read, RefusedError):
-                self._refused(item, read)
-            elif isinstance(read, BaseException):
-                self._ledger.release(item.to_send.request_id, item.worst)
-                raise read
+            async with asyncio.timeout(timeout_s):
+                return await self._transport.post(client, item.to_send, item.body)
+        except TimeoutError:
+            return UnavailableError(
+                f"no answer within {timeout_s:g} s (timeout_s)", may_be_charged=True, overloaded=True
+            )
         except Exception as error:
-            self._fault = self._fault or error
-            self._stopping = True
-        return True
+            return error
 
-    def _read(self, item: Item, response: Response) -> Reply | BaseException:
-        """The answer that a response holds, or what it means that it holds none."""
-        read = read_picture if isinstance(item.to_send, ImageRequest) else read_reply
+    def _handle(self, item: _Item, result: Response | Exception) -> None:
+        """Enter into the ledger what came back, and see to what follows from it.
+
+        Raises:
+            EndpointError: no request can be answered with these settings.
+            LedgerError: the ledger could not be written.
+        """
         try:
-            reply = read(response.body)
-            return replace(reply, model=reply.model or self._settings.model)
-        except ComplaintError as error:
-            complaint = replace(error.complaint, message=self._transport.without_key(error.complaint.message))
-            return error_of(self._settings, None, complaint, headers=response.headers, charged=error.charged)
-        except UnreadableReplyError as error:
-            return UnavailableError(str(error), may_be_charged=True)
+            if isinstance(result, Exception):
+                raise result
+        except UnavailableError as error:
+            self._retry(item, error)
+        except RefusedError as error:
+            self._refuse(item, error)
+        except Exception:
+            self._ledger.release(item.to_send.request_id, item.worst)
+            raise
+        else:
+            self._settle(item, result)
+        finally:
+            self._progress.in_flight -= 1
 
-    def _answered(self, item: Item, reply: Reply, response: Response) -> None:
+    def _settle(self, item: _Item, response: Response) -> None:
+        """Enter a paid answer; deliver it, or send its repair."""
+        reply = response.reply
         cost = reply.cost(self._price)
         self._ledger.settle(item.to_send.request_id, reply, cost, item.worst)
         item.paid.append(item.to_send.request_id)
-        self._settled.append(item)
         self._answers += 1
-        self._failed_in_a_row = 0
-        self._given_up_in_a_row = 0
+        self._failed_in_a_row = self._deferred_in_a_row = 0
         now, tokens = asyncio.get_running_loop().time(), (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
-        self._throttle.limit.answered(now, len(self._under_way) + 1)
+        self._throttle.limit.answered(now, self._progress.in_flight)
         self._throttle.limit.pause_for(now, wait_for_capacity(response.headers, tokens))
         if tokens:
-            self._throttle.took(item.likely_tokens, tokens)
+            self._throttle.correct(item.likely_tokens, tokens)
         self._progress.paid(reply.prompt_tokens, reply.completion_tokens, cost)
+        step = resolve(self._ledger, item.request, item.paid)
+        if isinstance(step, ChatRequest):
+            self._send_later(replace(self._item(item.request, step), paid=item.paid), now)
+        else:
+            self._finish(step)
 
-    def _again(self, attempt: Attempt, error: UnavailableError) -> None:
-        """Send it again later, unless it was tried often enough."""
-        item, settings, limit = attempt.item, self._settings, self._throttle.limit
+    def _retry(self, item: _Item, error: UnavailableError) -> None:
+        """Send it again after a pause, unless it was tried often enough."""
+        settings, limit = self._settings, self._throttle.limit
         self._failed_in_a_row += 1
         now = asyncio.get_running_loop().time()
         if not error.may_be_charged:
             self._ledger.release(item.to_send.request_id, item.worst)
-            self._throttle.took(item.likely_tokens, 0)
+            self._throttle.correct(item.likely_tokens, 0)
         asked, longest = retry_after(error.headers) or 0.0, _LONGEST_PAUSE * settings.max_backoff_s
         if error.overloaded:
-            limit.turned_away(attempt.epoch)
+            limit.overloaded(item.epoch)
             if asked <= longest:
                 limit.pause_for(now, asked)
         # Being told to wait while others are answered is no failure.
-        item.tries += not (error.overloaded and self._answers > attempt.answers)
+        item.attempts += not (error.overloaded and self._answers > item.answers)
         item.pauses += 1
         if asked > longest:
             self._unavailable = f"it requested a wait of {asked:.0f} s (Retry-After)"
-            self._end(item, f"endpoint unavailable: {self._unavailable}")
-        elif item.tries >= settings.attempts:
-            self._given_up_in_a_row += 1
-            if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
+            self._defer(item, f"endpoint unavailable: {self._unavailable}")
+        elif item.attempts >= settings.attempts:
+            self._deferred_in_a_row += 1
+            if self._deferred_in_a_row >= _DEFERRED_IN_A_ROW:
                 self._unavailable = error.reason
-            self._end(item, f"no answer in {item.tries} tries, the last: {error.reason}")
+            self._defer(item, f"no answer in {item.attempts} tries, the last: {error.reason}")
         else:
             backoff = min(settings.backoff_s * 2.0 ** min(item.pauses - 1, 20), settings.max_backoff_s)
-            self._outgoing.put_again(item, now + max(asked, backoff * random.uniform(0.5, 1)))
+            self._send_later(item, now + max(asked, backoff * random.uniform(0.5, 1)))
 
-    def _refused(self, item: Item, error: RefusedError) -> None:
+    def _refuse(self, item: _Item, error: RefusedError) -> None:
         self._ledger.release(item.to_send.request_id, item.worst, error.reason)
         self._failed_in_a_row = 0
-        self._throttle.took(item.likely_tokens, 0)
-        self._finished.append((refused(self._ledger, item.request, error, item.paid), False))
+        self._throttle.correct(item.likely_tokens, 0)
+        self._finish(refused(self._ledger, item.request, error, item.paid))
 
-    def _end(self, item: Item, reason: str) -> None:
-        self._finished.append((put_off(self._ledger, item.request, reason, item.paid), False))
+    def _defer(self, item: _Item, reason: str) -> None:
+        self._finish(deferred(self._ledger, item.request, reason, item.paid))
 
-    def _follow_up(self) -> None:
-        """See what the answers mean for their own requests, and hand out what is finished."""
-        for item in self._settled:
-            step = resolve(self._ledger, item.request, item.paid)
-            if isinstance(step, ChatRequest):
-                repair = replace(self._outgoing.item(item.request, step), paid=item.paid)
-                self._outgoing.put_again(repair, asyncio.get_running_loop().time())
-            else:
-                self._finished.append((step, False))
-        self._settled.clear()
-        for outcome, reused in self._finished:
-            for copy in range(self._outgoing.times_asked(outcome.request_id)):
-                told = replace(outcome, paid_usd=Decimal(0)) if copy else outcome
-                self._progress.count(told, reused=reused or copy > 0)
-                self._deliver(told)
-        self._finished.clear()
+    def _finish(self, outcome: ChatOutcome, *, reused: bool = False) -> None:
+        """Deliver an outcome as often as it was asked for; it is paid once."""
+        for copy in range(self._times_asked.pop(outcome.request_id)):
+            told = replace(outcome, paid_usd=Decimal(0)) if copy else outcome
+            self._progress.count(told, reused=reused or copy > 0)
+            self._deliver(told)

@@ -109,6 +109,8 @@ class Counts:
     """Every body, where the server runs in the test's process; else nothing, so that its memory does not count."""
     paths: set[str] = field(default_factory=set)
     """Where the bodies were sent, likewise."""
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    """Those of every body, by name in lower case, likewise."""
     arrivals: list[float] = field(default_factory=list)
     """Seconds of the monotonic clock at which something arrived."""
     at_once: int = 0
@@ -149,6 +151,7 @@ class _Connection(asyncio.Protocol):
         else:
             if self._keep:
                 self._counts.paths.add(path)
+                self._counts.headers.append(headers)
             self._take(json.loads(rest[:length]))
 
     def _take(self, body: Mapping[str, Any]) -> None:

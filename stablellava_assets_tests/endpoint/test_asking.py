@@ -190,6 +190,24 @@ def test_azure_is_asked_by_deployment_and_version(tmp_path: Path) -> None:
     assert counts.paths == {"/v1/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21"}
 
 
+def test_an_address_may_end_in_a_slash(tmp_path: Path) -> None:
+    with loopback() as (url, counts):
+        assert [outcome.status for outcome in ask(settings_of(f"{url}/"), tmp_path)] == ["made"]
+    assert counts.paths == {"/v1/chat/completions"}
+
+
+def test_organization_and_project_are_taken_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-1")
+    with loopback() as (url, counts):
+        ask(settings_of(url), tmp_path)
+    (headers,) = counts.headers
+    assert (headers["openai-organization"], headers["openai-project"]) == ("org-1", "project-1")
+    assert (headers["content-type"], headers["accept"]) == ("application/json", "application/json")
+
+
 @pytest.mark.parametrize("how", ["json_object", "prompt"])
 def test_endpoints_without_schemas_read_it_in_the_prompt(tmp_path: Path, how: str) -> None:
     def chatty(body: Mapping[str, Any]) -> str:

@@ -44,10 +44,10 @@ def test_it_halves_once_for_all_that_was_sent_before_a_congestion() -> None:
     limit = AdaptiveLimit(initial=64, most=256)
     epoch = limit.epoch
     for _ in range(64):
-        limit.turned_away(epoch)
+        limit.overloaded(epoch)
     assert limit.limit == 32
     for _ in range(4):
-        limit.turned_away(limit.epoch)
+        limit.overloaded(limit.epoch)
     assert limit.limit == 16
 
 
@@ -55,7 +55,7 @@ def test_chance_refusals_do_not_slow_it_down() -> None:
     limit = AdaptiveLimit(initial=32, most=64)
     for number in range(1000):
         if number % 25 == 0:
-            limit.turned_away(limit.epoch)
+            limit.overloaded(limit.epoch)
         else:
             limit.answered(number / limit.limit, limit.limit)
     assert limit.limit == 64
@@ -64,7 +64,7 @@ def test_chance_refusals_do_not_slow_it_down() -> None:
 def test_after_a_congestion_it_returns_fast_to_just_below_and_then_feels_its_way() -> None:
     limit = AdaptiveLimit(initial=100, most=256)
     for _ in range(10):
-        limit.turned_away(limit.epoch)
+        limit.overloaded(limit.epoch)
     assert limit.limit == 50
     limits = []
     for number in range(14):
@@ -78,7 +78,7 @@ def test_after_a_congestion_it_returns_fast_to_just_below_and_then_feels_its_way
 def test_it_never_falls_below_one() -> None:
     limit = AdaptiveLimit(initial=4, most=8)
     for _ in range(100):
-        limit.turned_away(limit.epoch)
+        limit.overloaded(limit.epoch)
     assert limit.limit == 1
 
 

@@ -10,7 +10,7 @@ import json
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -20,15 +20,11 @@ from filelock import FileLock
 from stablellava_assets.endpoint.batch.api import BatchApi, MissingBatchError, MissingFileError
 from stablellava_assets.endpoint.batch.ledger import BatchLedger, OpenBatch, Result, Unanswered
 from stablellava_assets.endpoint.batch.results import ResultFiles, Standing, missing_from, read_results, told_of
+from stablellava_assets.endpoint.call_context import CallContext
 from stablellava_assets.endpoint.estimates import prompt_size, worst_cost
-from stablellava_assets.endpoint.ledger import Ledger
-from stablellava_assets.endpoint.prices import Price
-from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.replies.refusals import RefusedError, UnavailableError
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError, body_of
-from stablellava_assets.endpoint.resolution import over_budget, put_off, refused, resolve
-from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.endpoint.transport import Transport
+from stablellava_assets.endpoint.resolution import deferred, over_budget, refused, resolve
 
 _FILES_IN_MEMORY = 2
 
@@ -50,31 +46,23 @@ class _Item:
 class BatchCall:
     """One call of ``ask`` in batches."""
 
-    def __init__(
-        self,
-        settings: EndpointSettings,
-        ledger: Ledger,
-        price: Price | None,
-        transport: Transport,
-        progress: Progress,
-        report: Callable[[str], None],
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger
-        self._price = price
-        self._transport = transport
-        self._progress = progress
-        self._report = report
-        self._batches = BatchLedger(ledger, settings.url)
-        self._submitting = FileLock(f"{ledger.path}.batches.lock")
+    def __init__(self, call: CallContext) -> None:
+        self._settings = call.settings
+        self._ledger = call.ledger
+        self._price = call.price
+        self._transport = call.transport
+        self._progress = call.progress
+        self._report = call.report
+        self._batches = BatchLedger(call.ledger, call.settings.url)
+        self._submitting = FileLock(f"{call.ledger.path}.batches.lock")
         self._same: dict[str, int] = {}
         self._gathered: list[_Item] = []
         self._held_back: list[_Item] = []
         self._under_way: dict[str, list[_Item]] = {}
         self._paid: set[str] = set()
         self._outcomes: deque[ChatOutcome] = deque()
-        self._looks_in_vain = 0
-        self._told = ""
+        self._failed_polls = 0
+        self._reported = ""
 
     def outcomes(self, requests: Iterable[ChatRequest]) -> Iterator[ChatOutcome]:
         """Every request's outcome, once, batch by batch; first of those that are answered already.
@@ -85,7 +73,7 @@ class BatchCall:
         """
         source, more = iter(requests), True
         with BatchApi(self._settings, self._transport) as self._api:
-            self._clear_up()
+            self._take_leftovers()
             while more or self._gathered or self._held_back or self._under_way:
                 while more and self._has_room:
                     request = next(source, None)
@@ -98,7 +86,7 @@ class BatchCall:
                 ended = self._collect()
                 yield from self._delivered()
                 if self._under_way and not ended:
-                    self._tell()
+                    self._report_changes()
                     time.sleep(self._settings.batch_poll_s)
         self._progress.sample(last=True)
         self._report(self._progress.line())
@@ -109,7 +97,7 @@ class BatchCall:
         kept = sum(item.size for items in (self._gathered, *self._under_way.values()) for item in items)
         return not self._held_back and kept < _FILES_IN_MEMORY * self._settings.batch_bytes
 
-    def _clear_up(self) -> None:
+    def _take_leftovers(self) -> None:
         """Take the results of batches that earlier processes left behind and that ended since."""
         for batch in self._batches.open_batches():
             with suppress(UnavailableError, MissingBatchError):
@@ -153,11 +141,11 @@ class BatchCall:
             if admitted:
                 self._under_way[batch.key] = [item for item in fresh if item.id in admitted]
                 self._send(batch)
-        refused = [item for item in fresh if item.id not in admitted]
+        rejected = [item for item in fresh if item.id not in admitted]
         if self._under_way:
-            self._held_back += refused
+            self._held_back += rejected
         else:
-            for item in refused:
+            for item in rejected:
                 self._deliver(over_budget(self._ledger, item.request, self._settings.budget_usd, self._paid))
 
     def _joined(self, item: _Item) -> bool:
@@ -249,13 +237,13 @@ class BatchCall:
             why = f"endpoint unavailable while batch {batch_id} is under way: {error.reason}"
         else:
             if standing.has_ended or standing.is_under_way:
-                self._looks_in_vain = 0
+                self._failed_polls = 0
                 return standing
             why = (
                 f"batch {batch_id} stands at {standing.status!r}, neither under way nor over; the next run looks again"
             )
-        self._looks_in_vain += 1
-        if self._looks_in_vain >= self._settings.attempts:
+        self._failed_polls += 1
+        if self._failed_polls >= self._settings.attempts:
             for item in self._under_way.pop(key):
                 self._end(item, why)
         return None
@@ -299,7 +287,7 @@ class BatchCall:
                 self._refuse(item, result.refused)
 
     def _end(self, item: _Item, reason: str) -> None:
-        self._deliver(put_off(self._ledger, item.request, reason, self._paid))
+        self._deliver(deferred(self._ledger, item.request, reason, self._paid))
 
     def _refuse(self, item: _Item, error: RefusedError) -> None:
         self._deliver(refused(self._ledger, item.request, error, self._paid))
@@ -315,10 +303,10 @@ class BatchCall:
         while self._outcomes:
             yield self._outcomes.popleft()
 
-    def _tell(self) -> None:
+    def _report_changes(self) -> None:
         """Report when something has changed."""
         self._progress.sample()
         line = f"{len(self._under_way)} batches under way; {self._progress.line()}"
-        if line != self._told:
-            self._told = line
+        if line != self._reported:
+            self._reported = line
             self._report(line)

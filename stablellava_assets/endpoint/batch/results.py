@@ -27,7 +27,7 @@ _COMPLETED = {
     ),
 }
 _FAILED = {"failed", "failure", "error", "errored", "rejected", "invalid", "deleted", "terminated", "killed"}
-_GIVEN_UP = {"expired", "cancelled", "canceled", "timeout", "timeout_exceeded", "aborted"}
+_UNFINISHED = {"expired", "cancelled", "canceled", "timeout", "timeout_exceeded", "aborted"}
 _UNDER_WAY = {
     *(
         "validating",
@@ -70,7 +70,7 @@ class Standing:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.status in _COMPLETED | _FAILED | _GIVEN_UP
+        return self.status in _COMPLETED | _FAILED | _UNFINISHED
 
     @property
     def is_under_way(self) -> bool:

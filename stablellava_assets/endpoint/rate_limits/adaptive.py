@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_TURNED_AWAY = 0.1
+_CONGESTED_SHARE = 0.1
 _FEWEST_RESULTS = 20
 _KEPT = 0.5
 _TRUSTED = 0.9
@@ -25,7 +25,7 @@ class _Best:
 class AdaptiveLimit:
     """Grows while the endpoint answers, halves when it is congested, pauses when it asks for a pause.
 
-    A round is as many results as there may be requests under way. When the endpoint turns away a tenth of a round (two
+    A round is as many results as there may be requests under way. When the endpoint rejects a tenth of a round (two
     at least), that is a congestion: the limit halves, once, whatever else comes of requests sent before. Fewer are
     chance, and are only sent again. Growth is doubling a round at first. After a congestion at W it is fast up to 0.9 W, then slow, then ever
     faster. Growth by half that brings no more answers a second, as when a server merely queues, is
@@ -55,7 +55,7 @@ class AdaptiveLimit:
 
     @property
     def epoch(self) -> int:
-        """How many congestions there were when a request was sent; hand it back to :meth:`turned_away`."""
+        """How many congestions there were when a request was sent; hand it back to :meth:`overloaded`."""
         return self._epoch
 
     def pause(self, now: float) -> float:
@@ -79,13 +79,13 @@ class AdaptiveLimit:
             self._judge_round(self._results / max(now - self._since, 1e-6))
             self._begin_round(now)
 
-    def turned_away(self, epoch: int) -> None:
+    def overloaded(self, epoch: int) -> None:
         """A request that was sent in ``epoch`` was not answered because the endpoint is overloaded."""
         if epoch != self._epoch:
             return
         self._results += 1
-        self._turned_away += 1
-        if self._turned_away < _TURNED_AWAY * max(self._size, _FEWEST_RESULTS):
+        self._rejected += 1
+        if self._rejected < _CONGESTED_SHARE * max(self._size, _FEWEST_RESULTS):
             return
         self._epoch += 1
         self._ceiling = max(1.0, self._limit * _TRUSTED)
@@ -102,7 +102,7 @@ class AdaptiveLimit:
         return max(1.0, below if below > 0 else -below / 2)
 
     def _begin_round(self, now: float | None) -> None:
-        self._since, self._size, self._results, self._turned_away = now, self._limit, 0, 0
+        self._since, self._size, self._results, self._rejected = now, self._limit, 0, 0
 
     def _judge_round(self, answers_per_s: float) -> None:
         if self._rounds_to_hold:

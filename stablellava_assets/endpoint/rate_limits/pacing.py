@@ -28,6 +28,6 @@ class Pace:
         """Something of this amount is sent."""
         self._next = max(self._next, now - _CATCH_UP_S) + amount * self._seconds_each
 
-    def give_back(self, amount: float) -> None:
+    def refund(self, amount: float) -> None:
         """It turned out to be less than was taken (or more, if negative)."""
         self._next -= amount * self._seconds_each

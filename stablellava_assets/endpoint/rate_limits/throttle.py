@@ -27,6 +27,6 @@ class Throttle:
         self._requests.take(now, 1)
         self._tokens.take(now, likely_tokens)
 
-    def took(self, likely_tokens: int, tokens: int) -> None:
+    def correct(self, likely_tokens: int, tokens: int) -> None:
         """It took that many."""
-        self._tokens.give_back(likely_tokens - tokens)
+        self._tokens.refund(likely_tokens - tokens)

@@ -16,7 +16,7 @@ _REFUSED_AFTER_ANSWERS = 64
 """The same where the model has answered the stage before: then these may be just the requests that were refused each time."""
 
 
-class Doubts:
+class RefusalAttribution:
     """Holds refusals back until something is answered.
 
     Args:
@@ -32,7 +32,7 @@ class Doubts:
         self._refused: list[str] = []
         self._answered = False
 
-    def note(self, outcome: ChatOutcome) -> None:
+    def record(self, outcome: ChatOutcome) -> None:
         """A request ended.
 
         Raises:
@@ -47,8 +47,8 @@ class Doubts:
             if len(self._refused) >= _REFUSED_AFTER_ANSWERS or not self._has_answered_before(outcome.refused):
                 raise self._fault_of_settings(outcome.refused)
 
-    def sift(self, outcomes: Iterable[ChatOutcome]) -> Iterator[ChatOutcome]:
-        """The outcomes of a whole call, of which each was noted; refusals only once their fault is known.
+    def attributed(self, outcomes: Iterable[ChatOutcome]) -> Iterator[ChatOutcome]:
+        """The outcomes of a whole call, of which each was recorded; refusals only once their fault is known.
 
         Raises:
             EndpointError: nothing was answered, and nothing ever was in this stage by this model.
