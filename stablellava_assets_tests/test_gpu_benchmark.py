@@ -52,7 +52,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 def test_every_step_runs_in_small_on_a_copied_checkout(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for part in ("benchmarks", "stablellava_assets", "stablellava_assets_tests"):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 from dagster import DagsterInstance, DagsterRunStatus
@@ -21,9 +22,10 @@ SENSOR, SCHEDULE = "follow_new_pairs", "next_batch_of_every_ability"
 @contextmanager
 def daemon_of(project: Project) -> Iterator[None]:
     """A daemon and the code server that it and commands ask, as they are deployed: otherwise each starts its own, the daemon again and again."""
-    socket = project.folder / "code"
-    _workspace(project).write_text(yaml.safe_dump({"load_from": [{"grpc_server": {"socket": str(socket)}}]}))
     with ExitStack() as ending:
+        # The names of sockets have to be short.
+        socket = Path(ending.enter_context(TemporaryDirectory())) / "code"
+        _workspace(project).write_text(yaml.safe_dump({"load_from": [{"grpc_server": {"socket": str(socket)}}]}))
         ending.callback(_end, project.begin(f"dagster api grpc --socket {socket}"))
         wait_for(project, "the code server", socket.exists)
         ending.callback(_end, project.begin(f"dagster-daemon run --workspace {_workspace(project)}"))

@@ -25,7 +25,7 @@ from stablellava_assets_tests.automation.daemon import (
 from stablellava_assets_tests.conftest import SMALL, copy_of_finished
 from stablellava_assets_tests.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 SETTINGS: dict[str, Any] = {**SMALL, "batches": 5, "schedule": {"cron": "* * * * *", "follow_seconds": 5}}
 
