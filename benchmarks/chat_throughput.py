@@ -51,7 +51,7 @@ def python_of(folder: Path, packages: list[str]) -> Path:
 
 def seconds_of(python: Path | str, script: Path, scratch: Path) -> float:
     """How long a project takes; an error if an answer is missing or more requests were in flight than agreed."""
-    from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
+    from stablellava_assets_tests.fakes.loopback import Script, loopback_process
 
     with loopback_process(Script(latency_s=LATENCY_S)) as (url, counts):
         shown = subprocess.run(

@@ -18,7 +18,7 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.conftest import SMALL
-from stablellava_assets_tests.painters.image_server import image_server
+from stablellava_assets_tests.fakes.image_server import image_server
 
 PARTITION = ("animal", "0001")
 ROWS = SMALL["rows_per_batch"]

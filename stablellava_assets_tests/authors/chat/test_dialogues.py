@@ -17,9 +17,9 @@ from stablellava_assets.authors.settings import ChatAuthorSettings, DialogueQuot
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.row import Row
 from stablellava_assets.tables.schemas import DIALOGUES, IMAGES
-from stablellava_assets_tests.authors.chat.model import question_text, write
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio, total
-from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
+from stablellava_assets_tests.fakes.chat_model import question_text, write
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback
 
 DEFAULT = DialogueQuotas().of_kinds()
 NONE = dict.fromkeys(DIALOGUE_KINDS, 0)
