@@ -104,6 +104,7 @@ def _script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "on_gpu", module)  # Where its steps are found by the processes they run in.
     spec.loader.exec_module(module)
     yield module
     for name in [name for name in sys.modules if name.partition(".")[0] == "gpu"]:
