@@ -69,7 +69,7 @@ class Load:
 
 def seconds_of(python: Path | str, script: Path, load: Load, scratch: Path) -> float:
     """How long a project takes; an error if an answer is missing or more requests were in flight than agreed."""
-    from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
+    from stablellava_assets_tests.fakes.loopback import Script, loopback_process
 
     with loopback_process(Script(latency_s=load.latency_s)) as (url, counts):
         shown = subprocess.run(

@@ -84,7 +84,7 @@ def make(folder: Path, options: argparse.Namespace) -> None:
     import torch
     from transformers import AutoConfig, LlavaForConditionalGeneration
 
-    from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
+    from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 
     save_llava(folder / "model", side=SIDES[options.size])
     if options.size != "tiny":

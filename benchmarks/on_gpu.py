@@ -20,6 +20,7 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -28,10 +29,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +50,15 @@ VERSIONS = ("torch", "transformers", "diffusers", "peft", "accelerate", "compel"
 ROW = "ROW "
 """Begins a line of a step's output that is a row, as JSON."""
 LEAST_SECONDS = 30
+_OF_STEPS = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+"""What their environment holds besides."""
+_LIBRARIES = (
+    "transformers.trainer",
+    "transformers.models.llava.modeling_llava",
+    "peft",
+    "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
+    "compel",
+)
 
 
 class Step(NamedTuple):
@@ -120,13 +132,17 @@ def main() -> int:
         print(outline())
         return 0
     if options.child:
-        STEPS[options.child].run(options.tiny, lambda row: print(f"{ROW}{json.dumps(row.as_json())}", flush=True))
+        STEPS[options.child].run(False, _print_row)
         return 0
     machine = _machine(options.tiny)
     if machine is None:
         print("torch finds no GPU here; --tiny runs every step in small on the processor", file=sys.stderr)
         return 2
     return _Run(options, machine).all()
+
+
+def _print_row(row: Measurement) -> None:
+    print(f"{ROW}{json.dumps(row.as_json())}", flush=True)
 
 
 class _Run:
@@ -145,7 +161,7 @@ class _Run:
         """Run every step, and print the table."""
         self._output.mkdir(parents=True, exist_ok=True)
         print("; ".join(f"{name} {value}" for name, value in self._machine.items()), flush=True)
-        if self._options.tiny:  # Importing is most of it, and nobody reads the figures.
+        if self._options.tiny:  # Nobody reads the figures.
             with ThreadPoolExecutor(2) as lanes:
                 try:
                     list(lanes.map(self._step, self._options.steps))
@@ -172,11 +188,8 @@ class _Run:
         command = [sys.executable, str(Path(__file__).resolve()), "--child", name]
         log = self._output / f"{name}.log"
         started = time.monotonic()
-        # Beside another step, threads that wait for each other would take most of the time.
-        threads = {"OMP_NUM_THREADS": "1"} if self._options.tiny else {}
-        if self._options.tiny:
-            command.append("--tiny")
-        with log.open("w") as file, _started(command, threads, seconds) as lines:
+        begun = _forked(name, seconds) if self._options.tiny else _started(command, seconds)
+        with log.open("w") as file, begun as lines:
             for line in lines:
                 if line.startswith(ROW):
                     row = Measurement(**json.loads(line.removeprefix(ROW)))
@@ -207,18 +220,48 @@ class _Run:
 class _Lines:
     """A process' output, line by line, and its exit status once that ended."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, lines: Iterable[str], wait: Callable[[], int | None]) -> None:
+        self._lines, self._wait = lines, wait
         self.status: int | None = None
 
     def __iter__(self) -> Iterator[str]:
-        assert self._process.stdout is not None
-        yield from self._process.stdout
-        self.status = self._process.wait()
+        yield from self._lines
+        self.status = self._wait()
 
 
 @contextmanager
-def _started(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> Iterator[_Lines]:
+def _forked(name: str, seconds: float) -> Iterator[_Lines]:
+    """A step in small, in a process forked from one that has imported the libraries: importing is most of what it takes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_LIBRARIES))
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_in_small, args=(name, {**os.environ, **_OF_STEPS}, writer))
+    process.start()
+    writer.close()
+
+    def wait() -> int | None:
+        process.join()
+        return process.exitcode
+
+    with reader, open(reader.fileno(), errors="replace", closefd=False) as lines, _ended_after(process, seconds, wait):
+        yield _Lines(lines, wait)
+
+
+def _in_small(name: str, environment: Mapping[str, str], output: Connection) -> None:
+    os.setsid()
+    os.environ.update(environment)
+    for standard in (1, 2):
+        os.dup2(output.fileno(), standard)
+    output.close()
+    # Beside another step, threads that wait for each other would take most of the time.
+    import torch
+
+    torch.set_num_threads(1)
+    STEPS[name].run(True, _print_row)
+
+
+@contextmanager
+def _started(command: Sequence[str], seconds: float) -> Iterator[_Lines]:
     """A process, which is ended with all that it started when its time is up."""
     process = subprocess.Popen(
         command,
@@ -227,27 +270,31 @@ def _started(command: Sequence[str], environment: Mapping[str, str], seconds: fl
         text=True,
         errors="replace",
         start_new_session=True,
-        env={
-            **os.environ,
-            **environment,
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "PYTHONUNBUFFERED": "1",
-        },
+        env={**os.environ, **_OF_STEPS},
     )
+    assert process.stdout is not None
+    with _ended_after(process, seconds, process.wait):
+        yield _Lines(process.stdout, process.wait)
 
+
+@contextmanager
+def _ended_after(
+    process: subprocess.Popen[str] | BaseProcess, seconds: float, wait: Callable[[], object]
+) -> Iterator[None]:
     def end() -> None:
+        assert process.pid is not None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.kill()  # It may have had no time yet for a group of its own.
 
     timer = threading.Timer(seconds, end)
     timer.start()
     try:
-        yield _Lines(process)
+        yield
     finally:
         timer.cancel()
         end()
-        process.wait()
+        wait()
 
 
 def _lacking(modules: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from stablellava_assets_tests.project import Project
 # Read when torch is first imported, here and in every process that a test starts: threads of one that waits for its turn
 # spin otherwise, which with a process or two a core takes a third of all processor time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+IN_MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes that must be free there: a run of the whole suite writes less than a quarter of it."""
+
+# Dagster's history is SQLite, which waits for the disk at every event of a run: a third of the suite's time. Folders of tests that
+# passed are deleted (pyproject.toml).
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 SMALL: dict[str, Any] = {
     "rows_per_batch": 12,
@@ -89,6 +99,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that hold slow tests begin first, so that no worker is left with one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files that hold slow tests begin first, the slowest before all others, so that no worker is left with one at the end."""
+    seconds: Counter[Path] = Counter()
+    for item in items:
+        if slow := item.get_closest_marker("slow"):
+            seconds[item.path] += slow.args[0] if slow.args else 10
+    items.sort(key=lambda item: -seconds[item.path])

@@ -119,9 +119,11 @@ class Project:
 
     def begin(self, command: str) -> Begun:
         """Start a command as :meth:`run` does, in a process group of its own, so that it can be killed whole."""
-        # What an activated checkout exports besides.
-        environment = {**self.environment, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
-        return Begun(_run_typed, shlex.split(command), environment, ROOT, self.folder / f"{uuid4().hex}.output")
+        environment = dict(self.environment)
+        typed = shlex.split(command)
+        if "--workspace" not in typed:  # What an activated checkout exports besides, and what would contradict it.
+            environment["DAGSTER_MODULE_NAME"] = "stablellava_assets.definitions"
+        return Begun(_run_typed, typed, environment, ROOT, self.folder / f"{uuid4().hex}.output")
 
     def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command line in a process group of its own, so that it can be killed whole."""
@@ -143,9 +145,11 @@ def _warm_processes() -> ForkServerContext:
     return context
 
 
-def run_script(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_script(
+    script: Path, *arguments: str, cwd: Path, environment: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[str]:
     """Run a Python file of this checkout in a process forked from a warm one, which knows nothing of this checkout."""
-    return Begun(_run_script, [str(script), *arguments], dict(os.environ), cwd, cwd / "output").wait()
+    return Begun(_run_script, [str(script), *arguments], dict(environment), cwd, cwd / "output").wait()
 
 
 Command = Callable[[list[str]], None]
@@ -177,6 +181,10 @@ class Begun:
 
 
 def _run_typed(command: list[str]) -> None:
+    # A code server starts a process a run, from nothing but its arguments: it may be forked from a warm one as well.
+    if command[:3] == ["dagster", "api", "grpc"]:
+        warm = _warm_processes()
+        multiprocessing.get_context = lambda method=None: warm  # type: ignore[assignment]
     (script,) = entry_points(group="console_scripts", name=command[0])
     script.load()()
 

@@ -129,7 +129,7 @@ MISSING = (
 """What is asked for, what it lacks, and what to run after ``--select '*``; who follows all of it in this order misses nothing."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_missing_upstream_says_what_to_run(project: Project) -> None:
     told = []
     for select, missing, command in MISSING:

@@ -107,4 +107,4 @@ def changeable(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     "command", [line for line in commands() if line.startswith(("dagster asset", "dg ", "stablellava"))]
 )
 def test_every_command_of_the_readme_works(changeable: Project, command: str) -> None:
-    changeable.shell(command)
+    changeable.run(command)

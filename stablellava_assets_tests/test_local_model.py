@@ -17,7 +17,7 @@ ROWS = 2
 QUOTAS = {"describe": 1, "what": 1, "yes_no": 0, "either_or": 0}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 def test_from_prompts_to_scores(tmp_path: Path) -> None:
     profile = yaml.safe_load((BUILT_IN_PROFILES / "local-llm.yaml").read_text())
     author, gates = profile["author"], profile["gates"]

@@ -13,9 +13,11 @@ _SCRIPT = ROOT / "benchmarks/planned_rounds.py"
 
 
 @pytest.mark.slow
-def test_it_tells_what_was_planned_and_what_came_of_it_under_each_seed(finished: Project) -> None:
-    data = finished.folder / "data"
-    told = finished.shell(f"python {_SCRIPT} {data} --rows 4 --rounds 2 --seeds 2 --questions 2").stdout
+def test_it_tells_what_was_planned_and_what_came_of_it_under_each_seed(finished: Project, tmp_path: Path) -> None:
+    sizes = ("--rows", "4", "--rounds", "2", "--seeds", "2", "--questions", "2")
+    told = run_script(
+        _SCRIPT, str(finished.folder / "data"), *sizes, cwd=tmp_path, environment=finished.environment
+    ).stdout
     tables = told.split("\n| ability | uniform |")[-1]
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in tables.splitlines()[2:] if line}
     assert set(rows) == set(FEW_ABILITIES)

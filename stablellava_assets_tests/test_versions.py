@@ -32,10 +32,10 @@ from stablellava_assets.painters.embedded import painter as embedded
 from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.embedded import base
+from stablellava_assets_tests.fakes.tiny_sdxl import save_sdxl
 from stablellava_assets_tests.filters.pairs import candidate, noise_png
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
-from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
 from stablellava_assets_tests.project import ROOT
 from stablellava_assets_tests.verdicts import notes, reasons
 

@@ -99,7 +99,8 @@ class _Alive(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._sizes: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._total = 0
         self.peak = 0
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -107,9 +108,14 @@ class _Alive(TorchDispatchMode):
         for tensor in tree_leaves(made):
             if isinstance(tensor, torch.Tensor):
                 storage = tensor.untyped_storage()
-                self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
-        self._alive = {place: each for place, each in self._alive.items() if not each[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+                _, before = self._sizes.get(storage._cdata, (None, 0))
+                self._sizes[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+                self._total += storage.nbytes() - before
+        # Which are gone is asked only where it tells whether this is the peak.
+        if self._total > self.peak:
+            self._sizes = {place: each for place, each in self._sizes.items() if not each[0].expired()}
+            self._total = sum(size for _, size in self._sizes.values())
+            self.peak = max(self.peak, self._total)
         return made
 
 

@@ -19,7 +19,7 @@ from gpu.shapes import llava_1_5
 import stablellava_assets
 from stablellava_assets.evaluation.answers.answering import Asked, answers_of
 from stablellava_assets.models.checkpoints import load_checkpoint, save_checkpoint
-from stablellava_assets_tests.tuning.pretrained.checkpoints import llava_processor, tiny_llava
+from stablellava_assets_tests.fakes.tuning_checkpoints import llava_processor, tiny_llava
 
 _GROUP = "scoring LLaVA-1.5-7B"
 _PROFILE = Path(stablellava_assets.__file__).parent / "profiles/cluster.yaml"

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, scheduler, tokenizer
-from stablellava_assets_tests.painters.tiny_t5 import assemble_flux, t5_tokenizer
+from stablellava_assets_tests.fakes.tiny_sdxl import assemble_sdxl, scheduler, tokenizer
+from stablellava_assets_tests.fakes.tiny_t5 import assemble_flux, t5_tokenizer
 
 
 class Part(NamedTuple):
@@ -137,7 +137,7 @@ def _t5_xxl() -> Any:
 def _llava_1_5() -> Any:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-    from stablellava_assets_tests.tuning.pretrained.checkpoints import llama_tokenizer
+    from stablellava_assets_tests.fakes.tuning_checkpoints import llama_tokenizer
 
     tokens = llama_tokenizer()
     return LlavaForConditionalGeneration(

@@ -27,7 +27,7 @@ def measure_llava(contender: str, tiny: bool, report: Callable[[Measurement], No
     from stablellava_assets.tuning.pretrained.encoding import Encoder
     from stablellava_assets.tuning.pretrained.model import load_processor
     from stablellava_assets.tuning.pretrained.progress import peak_memory
-    from stablellava_assets_tests.tuning.pretrained.checkpoints import llava_processor
+    from stablellava_assets_tests.fakes.tuning_checkpoints import llava_processor
 
     batch, device = (4, "cpu") if tiny else (64, "cuda")
     with TemporaryDirectory() as name:
@@ -65,7 +65,7 @@ def measure_qwen(tiny: bool, report: Callable[[Measurement], None]) -> None:
 def _llava(tiny: bool, device: str) -> Any:
     if not tiny:
         return llava_1_5(device, torch.bfloat16)
-    from stablellava_assets_tests.tuning.pretrained.checkpoints import tiny_llava
+    from stablellava_assets_tests.fakes.tuning_checkpoints import tiny_llava
 
     return tiny_llava(56)
 

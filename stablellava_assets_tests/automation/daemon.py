@@ -1,4 +1,4 @@
-"""A real daemon process on a project's own Dagster instance, and what that instance remembers."""
+"""A real daemon beside a real code server on a project's own Dagster instance, and what that instance remembers."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import yaml
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, TickStatus
 
-from stablellava_assets_tests.project import Project
+from stablellava_assets_tests.project import Begun, Project
 
 SENSOR, SCHEDULE = "follow_new_pairs", "next_batch_of_every_ability"
-_LOG = "daemon.log"
 
 
 @contextmanager
 def daemon_of(project: Project) -> Iterator[None]:
-    process = project.start(f"dagster-daemon run > {project.folder / _LOG} 2>&1")
-    try:
+    """A daemon and the code server that it and commands ask, as they are deployed: otherwise each starts its own, the daemon again and again."""
+    with ExitStack() as ending:
+        # The names of sockets have to be short.
+        socket = Path(ending.enter_context(TemporaryDirectory())) / "code"
+        _workspace(project).write_text(yaml.safe_dump({"load_from": [{"grpc_server": {"socket": str(socket)}}]}))
+        ending.callback(_end, project.begin(f"dagster api grpc --socket {socket}"))
+        wait_for(project, "the code server", socket.exists)
+        ending.callback(_end, project.begin(f"dagster-daemon run --workspace {_workspace(project)}"))
         yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+
+
+def tell(project: Project, command: str) -> None:
+    """Run a command of Dagster that asks the code server."""
+    project.run(f"{command} --workspace {_workspace(project)}")
 
 
 def wait_for(project: Project, what: str, condition: Callable[[], bool], seconds: float = 240) -> None:
@@ -32,9 +42,18 @@ def wait_for(project: Project, what: str, condition: Callable[[], bool], seconds
     while time.monotonic() < deadline:
         if condition():
             return
-        time.sleep(0.2)
-    said = (project.folder / _LOG).read_text()[-6000:]
+        time.sleep(0.5)
+    said = "\n".join(path.read_text()[-6000:] for path in project.folder.glob("*.output"))
     raise AssertionError(f"waited {seconds} s for {what}\n{said}")
+
+
+def _end(service: Begun) -> None:
+    os.killpg(service.pid, signal.SIGTERM)
+    service.wait()
+
+
+def _workspace(project: Project) -> Path:
+    return project.folder / "workspace.yaml"
 
 
 def statuses(project: Project) -> list[DagsterRunStatus]:
@@ -63,7 +82,7 @@ def wait_for_a_look(project: Project) -> None:
 
 def turn_on_the_schedule(project: Project) -> None:
     """As if a minute ago, so that nobody waits for the minute that a cron expression can name."""
-    project.run(f"dagster schedule start {SCHEDULE}")
+    tell(project, f"dagster schedule start {SCHEDULE}")
     with DagsterInstance.from_config(str(project.dagster_home)) as instance:
         state = _state(instance, SCHEDULE)
         told = state.instigator_data

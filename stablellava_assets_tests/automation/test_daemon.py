@@ -17,6 +17,7 @@ from stablellava_assets_tests.automation.daemon import (
     all_ended,
     daemon_of,
     statuses,
+    tell,
     turn_on_the_schedule,
     wait_for,
     wait_for_a_look,
@@ -24,7 +25,7 @@ from stablellava_assets_tests.automation.daemon import (
 from stablellava_assets_tests.conftest import SMALL, copy_of_finished
 from stablellava_assets_tests.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 SETTINGS: dict[str, Any] = {**SMALL, "batches": 5, "schedule": {"cron": "* * * * *", "follow_seconds": 5}}
 
@@ -45,7 +46,7 @@ def versions(project: Project, table: AnyTable) -> dict[Partition, str]:
 
 def test_a_backfill_of_a_range_of_batches(watched: Project) -> None:
     store = watched.workspace.store
-    watched.run("dagster job backfill -j ability_batch --partitions 'animal|0002,animal|0003' --noprompt")
+    tell(watched, "dagster job backfill -j ability_batch --partitions 'animal|0002,animal|0003' --noprompt")
     expected = {("animal", "0002"), ("animal", "0003")}
     wait_for(watched, "both batches", lambda: expected <= set(store.partitions(FILTERED_PAIRS)))
 
@@ -56,17 +57,17 @@ def test_the_schedule_makes_the_next_batch_and_scores_follow(watched: Project) -
     scored = store.partitions(ABILITY_SCORES)
     upcoming = set(watched.workspace.upcoming().items())
     assert {ability for ability, _ in upcoming} == set(watched.workspace.catalog)
-    watched.run(f"dagster sensor start {SENSOR}")
+    tell(watched, f"dagster sensor start {SENSOR}")
     wait_for_a_look(watched)
     turn_on_the_schedule(watched)
     wait_for(watched, "the next batch to begin", lambda: bool(upcoming & set(store.partitions(PROMPT_SPECS))))
-    watched.run(f"dagster schedule stop {SCHEDULE}")  # Or it would begin another.
+    tell(watched, f"dagster schedule stop {SCHEDULE}")  # Or it would begin another.
     wait_for(watched, "the next batch of every ability", lambda: upcoming <= set(store.partitions(FILTERED_PAIRS)))
     wait_for(watched, "the scores to follow", lambda: len(store.partitions(ABILITY_SCORES)) > len(scored))
 
 
 def test_a_failed_gate_stops_what_is_downstream_in_a_backfill_too(watched: Project) -> None:
-    watched.run(f"dagster sensor start {SENSOR}")
+    tell(watched, f"dagster sensor start {SENSOR}")
     wait_for(watched, "earlier runs to end", lambda: all_ended(watched))
     wait_for_a_look(watched)
     watched.write_profile({**SETTINGS, "gates": {"min_kept_pairs": 1.0}, "filters": {"prompt": {"max_keywords": 1}}})
@@ -74,7 +75,7 @@ def test_a_failed_gate_stops_what_is_downstream_in_a_backfill_too(watched: Proje
     tables = (FILTERED_PAIRS, LLAVA_CHECKPOINT, ABILITY_SCORES)
     before = {table.name: versions(watched, table) for table in tables}
     runs = len(statuses(watched))
-    watched.run("dagster job backfill -j ability_batch --partitions 'animal|0005,color|0005' --noprompt")
+    tell(watched, "dagster job backfill -j ability_batch --partitions 'animal|0005,color|0005' --noprompt")
     wait_for(watched, "both runs to fail", lambda: statuses(watched).count(DagsterRunStatus.FAILURE) == 2)
     wait_for_a_look(watched)
     assert {("animal", "0005"), ("color", "0005")} <= set(store.partitions(DIALOGUES))

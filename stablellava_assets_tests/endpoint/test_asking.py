@@ -14,8 +14,8 @@ import pytest
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
 from stablellava_assets.endpoint.requests import ChatOutcome, EndpointError
-from stablellava_assets_tests.endpoint.loopback import REPAIR, Script, loopback
 from stablellava_assets_tests.endpoint.questions import Echo, ask, priced, question, questions, settings_of
+from stablellava_assets_tests.fakes.loopback import REPAIR, Script, loopback
 
 
 def always(fault: str) -> Script:

@@ -17,9 +17,9 @@ from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.requests import ChatOutcome, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets_tests.endpoint import asker
-from stablellava_assets_tests.endpoint.batch_server import BatchScript, batch_server
-from stablellava_assets_tests.endpoint.loopback import REPAIR, echo, loopback
 from stablellava_assets_tests.endpoint.questions import KEY, Echo, ask, priced, question, settings_of
+from stablellava_assets_tests.fakes.batch_server import BatchScript, batch_server
+from stablellava_assets_tests.fakes.loopback import REPAIR, echo, loopback
 
 HALF_PRICE = Decimal("0.00015")
 

@@ -14,9 +14,9 @@ from stablellava_assets.endpoint.batch.api import BatchApi
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets_tests.endpoint.batch_server import _Handler, batch_server
 from stablellava_assets_tests.endpoint.questions import ask, questions
 from stablellava_assets_tests.endpoint.test_batch import batched
+from stablellava_assets_tests.fakes.batch_server import _Handler, batch_server
 
 COUNT = 5
 Lines = list[bytes]
@@ -222,7 +222,7 @@ def test_results_that_cannot_be_fetched_now_are_fetched_by_the_next_call_and_not
     with batch_server() as (url, held):
         settings = batched(tmp_path, url, attempts=2, backoff_s=0.01, max_backoff_s=0.02)
         with monkeypatch.context() as for_now:
-            for_now.setattr(_Handler, "_content", lambda self, file_id: self._send(status, content))
+            for_now.setattr(_Handler, "_content", lambda self, file_id: self.send(status, content))
             outcomes = ask(settings, tmp_path, COUNT)
         assert {(outcome.status, outcome.fault) for outcome in outcomes} == {("deferred", "endpoint")}
         assert words in str(outcomes[0].reason)
@@ -234,7 +234,7 @@ def test_results_that_cannot_be_fetched_now_are_fetched_by_the_next_call_and_not
 def test_results_that_are_not_to_be_had_name_the_key_and_not_another_way_to_pay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Handler, "_content", lambda self, file_id: self._send(403, b"not yours"))
+    monkeypatch.setattr(_Handler, "_content", lambda self, file_id: self.send(403, b"not yours"))
     with (
         batch_server() as (url, _),
         pytest.raises(

@@ -14,8 +14,8 @@ from stablellava_assets.endpoint.ledger import Ledger, LedgerError, Spending
 from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets_tests.endpoint import asker
-from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import ask, priced, question, questions, settings_of
+from stablellava_assets_tests.fakes.loopback import Script, loopback
 
 COST = Decimal("0.0003")
 REPLY = Reply('{"text": "a"}', None, "stop", "loopback", 100, 20)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets_tests.endpoint.loopback import loopback
 from stablellava_assets_tests.endpoint.questions import ask, settings_of
-from stablellava_assets_tests.endpoint.raw_server import completion, raw_server
+from stablellava_assets_tests.fakes.loopback import loopback
+from stablellava_assets_tests.fakes.raw_server import completion, raw_server
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 from stablellava_assets_tests.painters.certificates import signing_files
 
 FAR = "https://models.example.invalid/v1"
@@ -149,19 +148,14 @@ def test_a_certificate_that_nobody_trusts_ends_the_call_and_names_the_variable(
 def proxy_answering(status: str) -> Iterator[str]:
     """A proxy that answers whatever it is asked with this status."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Proxy(Handler):
+        protocol_version = "HTTP/1.0"
+
         def do_CONNECT(self) -> None:
             self.connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep the terminal clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield f"http://user:hunter22@127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(Server(Proxy)) as address:
+        yield address.replace("//", "//user:hunter22@")
 
 
 @pytest.mark.parametrize("mode", ["live", "batch"])

@@ -12,8 +12,8 @@ import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.progress import Progress
-from stablellava_assets_tests.endpoint.loopback import FATAL_FAULTS, Script, conversation_of, loopback_process
 from stablellava_assets_tests.endpoint.questions import priced, questions
+from stablellava_assets_tests.fakes.loopback import FATAL_FAULTS, Script, conversation_of, loopback_process
 
 MANY = 600
 HARSH = Script(latency_s=0.005, fault_share=0.3, slow_s=1.0, retry_after_s=0.02, seed=7)

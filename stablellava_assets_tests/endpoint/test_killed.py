@@ -15,8 +15,8 @@ import pytest
 
 from stablellava_assets.endpoint.ledger import Ledger
 from stablellava_assets_tests.endpoint import asker
-from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback_process
 from stablellava_assets_tests.endpoint.questions import priced
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback_process
 
 MANY = 400
 IN_FLIGHT = 16

@@ -13,8 +13,8 @@ from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.rate_limits.adaptive import AdaptiveLimit
 from stablellava_assets.endpoint.rate_limits.pacing import Pace
 from stablellava_assets.endpoint.rate_limits.retry_after import retry_after, wait_for_capacity
-from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import ask, priced, questions, settings_of
+from stablellava_assets_tests.fakes.loopback import Script, loopback
 
 
 def round_of_answers(limit: AdaptiveLimit, at: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import ChatOutcome, EndpointError
 from stablellava_assets_tests.endpoint.questions import Echo, ask, priced, questions, settings_of
-from stablellava_assets_tests.endpoint.raw_server import Sent, completion, raw_server
+from stablellava_assets_tests.fakes.raw_server import Sent, completion, raw_server
 
 ANSWER = '{"text": "well"}'
 

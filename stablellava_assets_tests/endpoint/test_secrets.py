@@ -11,8 +11,8 @@ import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets_tests.endpoint.loopback import FAULTS, Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY, ask, priced, question, questions, settings_of
+from stablellava_assets_tests.fakes.loopback import FAULTS, Script, loopback
 
 
 def test_the_key_is_in_no_log_outcome_or_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

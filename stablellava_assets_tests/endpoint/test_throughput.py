@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
-from stablellava_assets_tests.endpoint.loopback import Script, loopback_process
 from stablellava_assets_tests.endpoint.questions import priced, questions
+from stablellava_assets_tests.fakes.loopback import Script, loopback_process
 
 LATENCY_S, IN_FLIGHT, MANY = 0.2, 32, 160
 

@@ -13,7 +13,7 @@ from transformers import GenerationMixin, LlavaProcessor
 
 from stablellava_assets.evaluation.answers.answering import Asked, answer, answers_of
 from stablellava_assets.models.checkpoints import save_checkpoint
-from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
+from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.tuning.tiny import model_and_processor, picture
 
 

@@ -17,9 +17,9 @@ from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Refreshed, refresh
 from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
-from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY, priced
-from stablellava_assets_tests.endpoint.raw_server import Sent, completion, raw_server
+from stablellava_assets_tests.fakes.loopback import Script, loopback
+from stablellava_assets_tests.fakes.raw_server import Sent, completion, raw_server
 from stablellava_assets_tests.tables.made_up import Row, but
 
 

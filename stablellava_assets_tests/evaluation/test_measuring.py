@@ -28,10 +28,10 @@ from stablellava_assets.tables.schemas import (
     LLAVA_CHECKPOINT,
 )
 from stablellava_assets_tests.conftest import SMALL
-from stablellava_assets_tests.endpoint.loopback import Script, loopback
 from stablellava_assets_tests.endpoint.questions import KEY
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_mmvet, write_pope
 from stablellava_assets_tests.evaluation.test_photographs import LINE, write_list
+from stablellava_assets_tests.fakes.loopback import Script, loopback
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tuning.tiny import model_and_processor

@@ -16,7 +16,7 @@ from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.tables.pair_rows import PromptToPaint
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE
+from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.tables.made_up import Row
 
 Pixels = np.ndarray[Any, np.dtype[np.int16]]

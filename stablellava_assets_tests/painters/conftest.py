@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets_tests.painters.tiny_sdxl import save_sd, save_sdxl
+from stablellava_assets_tests.fakes.tiny_sdxl import save_sd, save_sdxl
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.tables.pair_rows import PromptToPaint
 from stablellava_assets.tables.schemas import IMAGES
-from stablellava_assets_tests.painters.image_server import image_server
+from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
 from stablellava_assets_tests.tables.made_up import Row, but

@@ -19,7 +19,7 @@ from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.conftest import SMALL
-from stablellava_assets_tests.painters.image_server import image_server
+from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.tables.made_up import Row
 
 PARTITION = ("animal", "0001")

@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,10 @@ from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
+from stablellava_assets_tests.fakes.tiny_sdxl import assemble_sdxl, save_sdxl
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import spec
-from stablellava_assets_tests.painters.tiny_sdxl import assemble_sdxl, save_sdxl
 from stablellava_assets_tests.project import ROOT
 from stablellava_assets_tests.tables.made_up import but
 
@@ -101,19 +100,12 @@ ANSWERS = {"gated-model": (403, "GatedRepo"), "absent-model": (404, "RepoNotFoun
 """Status and code that the hub of these tests answers requests about a repository with."""
 
 
-class _Hub(BaseHTTPRequestHandler):
+class _Hub(Handler):
     def do_GET(self) -> None:
         status, code = next(answer for name, answer in ANSWERS.items() if name in self.path)
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Error-Message", "scripted")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.send(status, b"", {"X-Error-Code": code, "X-Error-Message": "scripted"})
 
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    do_HEAD = do_GET
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +121,10 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "print('said:', json.dumps(refusal(f'maker/{sys.argv[2]}')), flush=True); sys.stdin.readline(); "
         "print('said:', json.dumps(refusal('maker/other-model')))"
     )
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Server(_Hub)) as address:
         environment = {
             **os.environ,
-            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_ENDPOINT": address,
             "HF_HOME": str(tmp_path_factory.mktemp("hub")),
             "NO_PROXY": "127.0.0.1",
         }
@@ -147,7 +138,6 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         )
         assert asking.stdout is not None
         said = list(islice(asking.stdout, 2))
-        server.shutdown()
     rest, _ = asking.communicate("\n")
     assert asking.returncode == 0
     told = [json.loads(line.removeprefix("said: ")) for line in [*said, rest]]

@@ -20,6 +20,7 @@ from stablellava_assets.painters.diffusion.prompt_encoding import PromptEncoder
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import Refreshed, refresh
 from stablellava_assets.tables.schemas import IMAGES
+from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.painters.checkpoints import (
     Watched,
     largest_difference,
@@ -30,7 +31,6 @@ from stablellava_assets_tests.painters.checkpoints import (
 )
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE
 from stablellava_assets_tests.tables.made_up import but
 
 LONG = "((koala)), " + ", ".join(["tree branch", "soft light", "highly detailed"] * 4)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, ABILITY_SCORES, FILTERED_PAIRS, IMAGES
 from stablellava_assets_tests.conftest import SMALL
-from stablellava_assets_tests.painters.image_server import image_server
+from stablellava_assets_tests.fakes.image_server import image_server
+from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE
 from stablellava_assets_tests.project import Project
 
 FEW = {

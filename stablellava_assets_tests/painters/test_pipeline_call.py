@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from stablellava_assets.painters.base import PainterError
+from stablellava_assets_tests.fakes.tiny_qwen import save_qwen_image
+from stablellava_assets_tests.fakes.tiny_sdxl import save_sdxl
+from stablellava_assets_tests.fakes.tiny_t5 import save_flux, save_schnell
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of, pixels
 from stablellava_assets_tests.painters.specs import spec
-from stablellava_assets_tests.painters.tiny_qwen import save_qwen_image
-from stablellava_assets_tests.painters.tiny_sdxl import save_sdxl
-from stablellava_assets_tests.painters.tiny_t5 import save_flux, save_schnell
 from stablellava_assets_tests.tables.made_up import but
 
 

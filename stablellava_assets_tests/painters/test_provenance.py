@@ -8,9 +8,9 @@ from PIL import Image
 
 from stablellava_assets.painters.provenance import Provenance, software, xmp_packet
 from stablellava_assets.pictures.encoding import encode_png
+from stablellava_assets_tests.fakes.tiny_sdxl import SIZE, save_sdxl
 from stablellava_assets_tests.painters.checkpoints import Watched, painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE, save_sdxl
 from stablellava_assets_tests.tables.made_up import but
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"

@@ -18,11 +18,11 @@ from stablellava_assets.painters.image_rows import finish
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import C2paSettings
 from stablellava_assets.painters.signing import PictureSigner
+from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.painters.certificates import Files, signing_files
 from stablellava_assets_tests.painters.checkpoints import largest_difference
 from stablellava_assets_tests.painters.checkpoints import painted_by as painted_by_checkpoint
 from stablellava_assets_tests.painters.checkpoints import painter_of as checkpoint_painter
-from stablellava_assets_tests.painters.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_api import painted_by, painter_of
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties

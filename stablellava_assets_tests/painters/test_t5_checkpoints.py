@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stablellava_assets_tests.fakes.tiny_t5 import save_flux, save_sd3
 from stablellava_assets_tests.painters.checkpoints import largest_difference, painted_by, painter_of, pixels
 from stablellava_assets_tests.painters.specs import spec
-from stablellava_assets_tests.painters.tiny_t5 import save_flux, save_sd3
 from stablellava_assets_tests.tables.made_up import but
 
 

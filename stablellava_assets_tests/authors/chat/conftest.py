@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio
-from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
+from stablellava_assets_tests.fakes.chat_model import write
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback
 
 
 @pytest.fixture

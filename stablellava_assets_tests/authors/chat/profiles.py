@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from stablellava_assets_tests.authors.chat.model import MODEL
 from stablellava_assets_tests.conftest import SMALL
+from stablellava_assets_tests.fakes.chat_model import MODEL
 
 
 def chat_profile(

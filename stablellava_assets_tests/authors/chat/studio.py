@@ -26,7 +26,7 @@ from stablellava_assets.tables.rows import AnyPlanned, refresh
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
-from stablellava_assets_tests.authors.chat.model import MODEL
+from stablellava_assets_tests.fakes.chat_model import MODEL
 from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()

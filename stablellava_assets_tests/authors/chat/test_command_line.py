@@ -17,9 +17,9 @@ import pytest
 
 from stablellava_assets.tables.identity import choose
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
-from stablellava_assets_tests.authors.chat.model import MODEL, question_text, write
 from stablellava_assets_tests.authors.chat.profiles import chat_profile
-from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
+from stablellava_assets_tests.fakes.chat_model import MODEL, question_text, write
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.verdicts import reasons
 

@@ -16,9 +16,9 @@ from stablellava_assets.authors.chat.dialogue_kinds import DIALOGUE_KINDS, Dialo
 from stablellava_assets.authors.settings import ChatAuthorSettings, DialogueQuotas
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.schemas import DIALOGUES, IMAGES
-from stablellava_assets_tests.authors.chat.model import question_text, write
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio, total
-from stablellava_assets_tests.endpoint.loopback import Counts, Script, loopback
+from stablellava_assets_tests.fakes.chat_model import question_text, write
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback
 from stablellava_assets_tests.tables.made_up import Row
 
 DEFAULT = DialogueQuotas().of_kinds()

@@ -8,9 +8,9 @@ from pathlib import Path
 from stablellava_assets.authors.chat.examples import Example, Known, known_prompts
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
 from stablellava_assets.tables.schemas import PROMPT_SPECS
-from stablellava_assets_tests.authors.chat.model import question_text
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio
-from stablellava_assets_tests.endpoint.loopback import Counts
+from stablellava_assets_tests.fakes.chat_model import question_text
+from stablellava_assets_tests.fakes.loopback import Counts
 from stablellava_assets_tests.tables.made_up import but
 
 ANIMAL = CATALOG["animal"]

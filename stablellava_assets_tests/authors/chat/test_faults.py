@@ -16,9 +16,9 @@ import pytest
 
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.tables.schemas import DIALOGUES
-from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio, content, total
-from stablellava_assets_tests.endpoint.loopback import Script, loopback
+from stablellava_assets_tests.fakes.chat_model import write
+from stablellava_assets_tests.fakes.loopback import Script, loopback
 from stablellava_assets_tests.project import ROOT
 
 PRICE = 140_000_000

@@ -11,9 +11,9 @@ import pytest
 from stablellava_assets.endpoint import failing
 from stablellava_assets.endpoint.replies import verdicts
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets_tests.authors.chat.model import write
 from stablellava_assets_tests.authors.chat.studio import Studio, total
-from stablellava_assets_tests.endpoint.raw_server import Sent, completion, raw_server
+from stablellava_assets_tests.fakes.chat_model import write
+from stablellava_assets_tests.fakes.raw_server import Sent, completion, raw_server
 
 LIMIT = 1000
 PRICE = 140_000_000

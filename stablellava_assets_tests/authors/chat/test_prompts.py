@@ -13,9 +13,9 @@ import pytest
 
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.authors.chat.rotation import guided_slots
-from stablellava_assets_tests.authors.chat.model import prompt_lines, question_text, write
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio, content, total
-from stablellava_assets_tests.endpoint.loopback import REPAIR, Counts, Script, loopback
+from stablellava_assets_tests.fakes.chat_model import prompt_lines, question_text, write
+from stablellava_assets_tests.fakes.loopback import REPAIR, Counts, Script, loopback
 from stablellava_assets_tests.tables.made_up import Row
 
 ANIMAL = CATALOG["animal"]

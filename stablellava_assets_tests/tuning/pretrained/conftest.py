@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stablellava_assets.tuning.pretrained.tuning import PretrainedResult
-from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
+from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.tuning.pretrained.tunings import settings_for, tuned
 
 

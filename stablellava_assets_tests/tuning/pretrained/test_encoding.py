@@ -18,7 +18,7 @@ from stablellava_assets.tuning.pretrained.encoding import Encoder, with_system
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.pictures import broken_pictures, picture_size
 from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow
-from stablellava_assets_tests.tuning.pretrained.checkpoints import FAMILIES, save_paligemma
+from stablellava_assets_tests.fakes.tuning_checkpoints import FAMILIES, save_paligemma
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 SYSTEM = (

@@ -23,10 +23,10 @@ from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_SCORES, FILTERED_PAIRS, LLAVA_CHECKPOINT
 from stablellava_assets.tuning.pretrained import chart, supervisor
 from stablellava_assets_tests.conftest import SMALL
+from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.filters.pairs import noise_png
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish
-from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
 
 
 def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_path: Path, monkeypatch: Any) -> None:

@@ -24,7 +24,7 @@ from stablellava_assets.tuning.pretrained.settings import (
     PretrainedTuningSettings,
     ProjectorAlignmentSettings,
 )
-from stablellava_assets_tests.tuning.pretrained.checkpoints import save_llava
+from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.tuning.tiny import picture
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -13,7 +13,7 @@ from stablellava_assets.tuning.conversations import IGNORED
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.loss import LearnedTokensLoss
 from stablellava_assets.tuning.pretrained.rows import MIX, TuningRow
-from stablellava_assets_tests.tuning.pretrained.checkpoints import FAMILIES
+from stablellava_assets_tests.fakes.tuning_checkpoints import FAMILIES
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 

@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets_tests.painters.tiny_sdxl import SIZE, text_config, tokenizer, vae
+from stablellava_assets_tests.fakes.tiny_sdxl import SIZE, text_config, tokenizer, vae
 
 
 def t5_tokenizer() -> Any:

@@ -17,7 +17,7 @@ def assemble_qwen_image() -> Any:
     )
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
-    from stablellava_assets_tests.tuning.pretrained.checkpoints import qwen_tokenizer
+    from stablellava_assets_tests.fakes.tuning_checkpoints import qwen_tokenizer
 
     torch.manual_seed(0)
     made = qwen_tokenizer()

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stablellava_assets_tests.endpoint.loopback import echo
+from stablellava_assets_tests.fakes.loopback import echo
+from stablellava_assets_tests.fakes.raw_server import completion
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 
 PATH = "/v1/chat/completions"
 MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000
@@ -64,23 +65,16 @@ class Files:
         return [json.loads(line) for line in content.splitlines()]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Server):
     def __init__(self, script: BatchScript, held: Files) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.script, self.held = script, held
         self.numbers = itertools.count(1)
         self.lock = threading.RLock()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: _Server
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Keep the terminal clean."""
 
     def do_GET(self) -> None:
         self._handle("GET")
@@ -137,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             self._error(404, f"No such File object: {file_id}", None)
         else:
-            self._send(200, content)
+            self.send(200, content)
 
     def _create(self, asked: Mapping[str, Any]) -> None:
         server, held = self.server, self.server.held
@@ -225,8 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
                 bad.append({**result, "response": {"status_code": status, "request_id": "r", "body": said}})
             else:
                 held.executed[line["custom_id"]] += 1
-                completion = _completion(line["body"], script.answer(line["body"]))
-                good.append({**result, "response": {"status_code": 200, "request_id": "r", "body": completion}})
+                text = script.answer(line["body"])
+                said = completion(text, id="chatcmpl-batch", created=0, model=line["body"]["model"])
+                good.append({**result, "response": {"status_code": 200, "request_id": "r", "body": said}})
         # The order of the results is not that of the requests.
         batch |= {
             "status": script.end,
@@ -254,39 +249,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, status: int, document: Mapping[str, Any], event: str | None = None) -> None:
         if event is None or not self._event(event):
-            self._send(status, json.dumps(document).encode())
+            self.send(status, json.dumps(document).encode())
 
     def _error(self, status: int, message: str, code: str | None) -> None:
-        self._send(status, json.dumps({"error": {"message": message, "type": "scripted", "code": code}}).encode())
-
-    def _send(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-def _completion(body: Mapping[str, Any], text: str) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-batch",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-    }
+        self.send(status, json.dumps({"error": {"message": message, "type": "scripted", "code": code}}).encode())
 
 
 @contextmanager
 def batch_server(script: BatchScript | None = None) -> Iterator[tuple[str, Files]]:
     """A server in a thread of this process: its ``base_url``, and what it holds."""
     held = Files()
-    with _Server(script or BatchScript(), held) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1", held
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(_Server(script or BatchScript(), held)) as address:
+        yield f"{address}/v1", held

@@ -1,6 +1,6 @@
 """A chat server on loopback: OpenAI's protocol, scripted answers, faults on a seeded schedule, and a count of it all.
 
-As a process of its own: ``python -m stablellava_assets_tests.endpoint.loopback '{"latency_s": 0.2}'`` writes its address to
+As a process of its own: ``python -m stablellava_assets_tests.fakes.loopback '{"latency_s": 0.2}'`` writes its address to
 stdout and tells at ``GET /counts`` what it saw.
 """
 

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep
 from typing import Any
+
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 
 Fault = Callable[[Mapping[str, Any], int], str | None]
 """What befalls a body when it arrives for this time: an HTTP status, or one of reset, uniform, no_picture, address."""
@@ -58,9 +59,7 @@ def image_server(
     """
     seen, lock = Seen(), threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Images(Handler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
@@ -94,17 +93,7 @@ def image_server(
             self._write(200, {"created": 1, "data": [entry], **({"usage": dict(usage)} if usage else {})})
 
         def _write(self, status: int, answer: Mapping[str, Any]) -> None:
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.send(status, json.dumps(answer).encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", seen
-        server.shutdown()
+    with serving(Server(Images)) as address:
+        yield f"{address}/v1", seen

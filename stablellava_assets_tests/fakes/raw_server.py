@@ -7,8 +7,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 
 Sent = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 """Status, content (bytes as they are, all else as JSON), and headers."""
@@ -22,9 +23,7 @@ def raw_server(
     bodies: list[dict[str, Any]] = []
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Raw(Handler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
@@ -32,26 +31,10 @@ def raw_server(
                 bodies.append(body)
             status, content, *headers = respond(body, number)
             encoded = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **(headers[0] if headers else {})}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(encoded)))
-            self.end_headers()
-            self.wfile.write(encoded)
+            self.send(status, encoded, *headers)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keep the terminal clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/v1", bodies
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Server(Raw), tls) as address:
+        yield f"{address}/v1", bodies
 
 
 def completion(message: Any, *, finish: Any = "stop", **changes: Any) -> dict[str, Any]:
