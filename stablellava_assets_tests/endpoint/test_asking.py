@@ -115,7 +115,7 @@ def test_an_endpoint_that_keeps_failing_defers_and_then_is_left_alone(tmp_path: 
         outcomes = ask(settings, tmp_path, 60)
     assert {outcome.status for outcome in outcomes} == {"deferred"}
     assert "in 2 tries, the last: " in str(outcomes[0].reason)
-    assert "endpoint unavailable" in str(outcomes[-1].reason)
+    assert sum("endpoint unavailable" in str(outcome.reason) for outcome in outcomes) >= 40
     assert counts.arrived.total() < 40
 
 
