@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
 import re
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import fsspec
 import pyarrow as pa
@@ -16,7 +18,11 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, said_by_the_system
+from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.table import AnyTable
+
+if TYPE_CHECKING:
+    import duckdb
 
 Partition = tuple[str, ...]
 """Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""
@@ -28,6 +34,9 @@ _VALUES = {
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
 }
 """What a partition may be called. Names of other folders ("batch=0001 (1)") come from sync programs and copies by hand."""
+_PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+"""Stores without folders, where making one would make the bucket: a mistyped name must not."""
+_READ_AGAIN = 3
 _LOG = logging.getLogger(__name__)
 
 
@@ -90,11 +99,26 @@ class ParquetStore:
                 self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
         return sorted(found)
 
+    @contextmanager
+    def _reaching(self, path: str) -> Iterator[None]:
+        """Say of a remote store that it cannot be used, whatever its library raises: some errors are none of the system's."""
+        try:
+            yield
+        except (OSError, pa.ArrowException):
+            raise
+        except Exception as error:
+            if self._is_local:
+                raise
+            raise StoreError(
+                f"storage.tables: {self._fs.unstrip_protocol(path)} cannot be reached ({error}); check address, keys and network"
+            ) from error
+
     def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
         """The names of the folders below a table's that hold rows."""
         top = f"{self._root}/{table.name}"
         try:
-            paths = self._local_files(top, len(table.partitioned_by)) if self._is_local else self._remote_files(top)
+            with self._reaching(top):
+                paths = self._local_files(top, len(table.partitioned_by)) if self._is_local else self._remote_files(top)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -131,6 +155,16 @@ class ParquetStore:
             self._left_out.add(path)
             _LOG.warning("%s is left out: it is a copy that a sync program or somebody made, %s; delete it", path, why)
 
+    def let_duckdb_read(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Have views over :meth:`readable_name` work in ``connection``, also where the tables are remote."""
+        if not self._is_local:
+            connection.register_filesystem(self._fs)
+
+    def readable_name(self, table: AnyTable, partition: Partition) -> str:
+        """The file of a partition as DuckDB names it."""
+        path = self.path(table, partition)
+        return path if self._is_local else str(self._fs.unstrip_protocol(path))
+
     def holds(self, table: AnyTable, partition: Partition) -> bool:
         """Whether the partition was published."""
         return bool(self._fs.exists(self.path(table, partition)))
@@ -148,12 +182,8 @@ class ParquetStore:
         path = self.path(table, partition)
         names = list(columns) if columns is not None else table.schema.names
         try:
-            with self._fs.open(path, "rb") as file:
-                # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
-                # then aborts the process. So neither columns nor their bytes are read by threads.
-                data = pq.ParquetFile(file, pre_buffer=False).read(
-                    columns=table.names_in_file(names), use_threads=False
-                )
+            with self._reaching(path):
+                data = self._read_columns(path, table.names_in_file(names))
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
@@ -171,6 +201,21 @@ class ParquetStore:
             raise StoreError(f"{path}: lacks the columns {missing}; it was written by another version. Delete it.")
         return data
 
+    def _read_columns(self, path: str, columns: Sequence[str]) -> pa.Table:
+        """Read a file; one that is published anew meanwhile is read again."""
+        for last in [*[False] * _READ_AGAIN, True]:
+            try:
+                with self._fs.open(path, "rb") as file:
+                    # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
+                    # then aborts the process. So neither columns nor their bytes are read by threads.
+                    return pq.ParquetFile(file, pre_buffer=False).read(columns=list(columns), use_threads=False)
+            except OSError as error:
+                # s3fs reads one version of an object, and says so once there is another.
+                if self._is_local or last or error.errno != errno.EBUSY:
+                    raise
+                self._fs.invalidate_cache()
+        raise AssertionError("unreachable")
+
     def read_all(
         self, table: AnyTable, partitions: Iterable[Partition] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
@@ -186,25 +231,41 @@ class ParquetStore:
         Raises:
             StoreError: the rows could not be written (a full disk, no permission); what was published stays.
         """
-        path = self.path(table, partition)
-        unfinished = f"{path.removesuffix(_FILE)}.{uuid.uuid4().hex}.tmp" if self._is_local else path
+        path, rows = self.path(table, partition), data.cast(table.schema)
         try:
-            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            with self._fs.open(unfinished, "wb") as file:
-                pq.write_table(data.cast(table.schema), file, compression="zstd", row_group_size=1024)
-                if self._is_local:
+            if self._is_local:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
+                    _write(rows, file)
                     file.flush()
                     os.fsync(file.fileno())
-            if self._is_local:
-                Path(unfinished).replace(path)
+            else:
+                with self._reaching(path):
+                    self._upload(rows, path)
         except OSError as error:
-            if self._is_local:
-                Path(unfinished).unlink(missing_ok=True)
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
                 "finished rows are kept and reused by the next run."
             ) from error
         return path
+
+    def _upload(self, rows: pa.Table, path: str) -> None:
+        """Write a remote file that appears once it is complete; whatever interrupts it leaves what was there."""
+        if not set(_PROTOCOLS_OF_BUCKETS) & set(self._fs.protocol):
+            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        # Leaving the context of a file would complete it, also after an exception.
+        file = self._fs.open(path, "wb", autocommit=False)
+        try:
+            _write(rows, file)
+            file.close()
+        except BaseException:
+            file.discard()
+            raise
+        file.commit()
+
+
+def _write(rows: pa.Table, file: IO[bytes]) -> None:
+    pq.write_table(rows, file, compression="zstd", row_group_size=1024)
 
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:

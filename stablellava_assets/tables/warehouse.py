@@ -117,6 +117,7 @@ class Warehouse:
                     "tables with `stablellava rebuild-warehouse`"
                 )
             with self._waiting(), duckdb.connect(str(self._path), read_only=True) as connection:
+                self._store.let_duckdb_read(connection)
                 try:
                     found = connection.sql(sql)
                     if found is None:
@@ -182,6 +183,7 @@ class Warehouse:
         import duckdb
 
         with duckdb.connect(str(self._path)) as connection:
+            self._store.let_duckdb_read(connection)
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_LEDGER} "
                 "(table_name VARCHAR, partition_key VARCHAR, version VARCHAR, PRIMARY KEY (table_name, partition_key))"
@@ -227,7 +229,9 @@ class Warehouse:
         self, connection: duckdb.DuckDBPyConnection, table: AnyTable, partitions: Iterable[Partition]
     ) -> None:
         # Each file by its name: a pattern would find copies as well. DuckDB takes a name for a pattern all the same.
-        names = (glob.escape(self._store.path(table, partition)).replace("'", "''") for partition in partitions)
+        names = (
+            glob.escape(self._store.readable_name(table, partition)).replace("'", "''") for partition in partitions
+        )
         listed = ", ".join(f"'{name}'" for name in names)
         connection.execute(
             f"CREATE OR REPLACE VIEW {table.name}_pictures AS SELECT {table.row_id}, image "

@@ -6,6 +6,7 @@ import errno
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -214,3 +215,23 @@ def test_what_the_machine_says_is_no_damage(error: OSError, tmp_path: Path, monk
         store.read(PROMPT_SPECS, PARTITION)
     assert "amaged" not in str(raised.value)
     assert "elete" not in str(raised.value)
+
+
+def test_an_interrupted_publication_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ParquetStore(str(tmp_path))
+    store.publish(PROMPT_SPECS, PARTITION, specs(3))
+    write_table = pq.write_table
+
+    def interrupted(rows: pa.Table, file: Any, **options: Any) -> None:
+        write_table(rows.slice(0, 1), file, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.publish(PROMPT_SPECS, PARTITION, specs(2))
+    with pytest.raises(ValueError, match="field names"):
+        store.publish(PROMPT_SPECS, PARTITION, specs(2).drop_columns(["seed"]))
+    read = store.read(PROMPT_SPECS, PARTITION)
+    assert read is not None
+    assert read.equals(specs(3))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["part-0.parquet"]

@@ -194,3 +194,14 @@ def test_pictures_of_folders_of_every_name_are_shown(name: str, tmp_path: Path) 
     shutil.copy(path, path.with_name("part-0 (1).parquet"))
     warehouse.sync()
     assert warehouse.query("SELECT count(image) AS n FROM images_pictures").to_pylist() == [{"n": 1}]
+
+
+def test_pictures_of_remote_tables_are_shown(tmp_path: Path) -> None:
+    store = ParquetStore("memory://pictures/tables [1]")
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", store)
+    (row,) = painted(painted_spec("((elephant))"))
+    store.publish(IMAGES, ("animal", "0001"), IMAGES.from_rows([but(row, run_id="run")]))
+    assert warehouse.sync([IMAGES]) == {"images": 1}
+    (shown,) = warehouse.query("SELECT image_id, octet_length(image.bytes) AS bytes FROM images_pictures").to_pylist()
+    assert row["image"] is not None
+    assert shown == {"image_id": row["image_id"], "bytes": len(row["image"]["bytes"])}
