@@ -1,4 +1,4 @@
-"""Why a pair is kept or rejected: the verdicts on a partition's pairs."""
+"""Decides which pairs of a partition are kept or rejected, and why."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
 
 class Judged(NamedTuple):
-    """Verdict rows in the order of the candidates, complete but for ``run_id``, and how many needed no new look."""
+    """Verdict rows without ``run_id``, in the order of the candidates, and how many row-rule results were reused."""
 
     rows: list[Verdict]
     reused: int
 
     @property
     def kept(self) -> list[Verdict]:
-        """The pairs that no finding rejects."""
+        """Pairs without a rejecting finding."""
         return [row for row in self.rows if not is_rejected(row["findings"])]
 
     @property
     def rejected(self) -> list[Verdict]:
-        """The pairs that at least one finding rejects."""
+        """Pairs with at least one rejecting finding."""
         return [row for row in self.rows if is_rejected(row["findings"])]
 
 
@@ -50,16 +50,17 @@ def judge(
     """Judge the pairs of one partition.
 
     Args:
-        candidates: the pairs, in order; of repeats, the first that nothing else is held against is kept.
-        earlier: what earlier batches kept, or as much of it as the candidates could repeat: ``filtered_pairs`` rows with
-            at least ``EARLIER_COLUMNS``, in their order.
-        benchmark: what no pair may repeat.
-        settings: thresholds, and which rules only take notes.
-        previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
-            only compared anew.
+        candidates: the pairs, in order. Of repeated pairs, the first one that no other rule rejects is kept.
+        earlier: pairs kept by earlier batches, at least those that the candidates could repeat: ``filtered_pairs`` rows
+            with at least ``EARLIER_COLUMNS``, in their order.
+        benchmark: items that no pair may repeat.
+        settings: thresholds, and which rules only add notes.
+        previous: the last verdicts on this partition, kept and rejected. The row rules are not evaluated again for
+            unchanged pairs.
         report: receives progress lines.
-        embeddings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
-        reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
+        embeddings: embeddings of the candidates and of ``earlier``; required if the settings name an embedding model.
+        reviews: human decisions by pair id, which override all rules. Others no longer count as repeats of a pair that was
+            rejected in review.
     """
     rows, reused = examine(candidates, settings, previous, report)
     earlier = list(earlier)

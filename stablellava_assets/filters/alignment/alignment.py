@@ -1,4 +1,4 @@
-"""Scores pictures against their prompts, a row a picture, scorer and claim; and keeps what was scored before."""
+"""Text-image alignment: one score per image, scorer and statement. Scores of unchanged rows are reused."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _VERSION = 1
-"""Part of every score's key: raise it when the same model and claim give another score than before."""
+"""Part of every score's row key. Increase it when the same model and statement would get a different score."""
 
 _NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is empty"
 
 
 @dataclass(frozen=True)
 class _ClaimAbout:
-    """What is scored: ``problem`` says why it cannot be."""
+    """The inputs of a score. ``problem`` says why it cannot be computed."""
 
     spec: SpecToJudge
     image: ImageToJudge
@@ -46,12 +46,12 @@ _Planned = PlannedRow[_ClaimAbout]
 
 
 class Alignment:
-    """The scorers of a profile.
+    """The alignment scorers of a profile.
 
     Args:
-        settings: which scorers, with which models and thresholds.
-        catalog: whose wordings are asked.
-        checkpoint: what ``previous`` means: the newest row of ``llava_checkpoint``; None where nothing was tuned yet.
+        settings: scorers, models and thresholds.
+        catalog: abilities whose question wordings are used.
+        checkpoint: the newest row of ``llava_checkpoint``, which the setting ``previous`` refers to; None before the first tuning.
     """
 
     def __init__(self, settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
@@ -68,13 +68,13 @@ class Alignment:
     def plan(
         self, painted: Collection[tuple[SpecToJudge, ImageToJudge]], published: Iterable[AlignmentScore]
     ) -> list[_Planned]:
-        """A score for every claim about every picture.
+        """Plan a score for every statement about every image.
 
-        A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
-        checkpoints, unless the settings ask for judging again.
+        A published score keeps its model if that is one of the project's own checkpoints and neither image nor statement
+        changed, unless the settings ask for scoring again.
 
         Args:
-            painted: prompts with their pictures.
+            painted: prompts with their images.
             published: the ``alignment_scores`` rows of the partition.
         """
         known = {row["score_id"]: row for row in published}
@@ -86,7 +86,7 @@ class Alignment:
         ]
 
     def score(self, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
-        """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
+        """Yield ``alignment_scores`` rows without ``run_id``, batch by batch.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.
@@ -105,14 +105,14 @@ class Alignment:
                 yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
 
     def verdicts(self, scores: Iterable[AlignmentScore]) -> dict[str, AlignmentVerdict]:
-        """What ``alignment_scores`` rows of this plan hold against each picture, by image id."""
+        """The verdict on each image by image id, from ``alignment_scores`` rows of this plan."""
         of_image: dict[str, list[AlignmentScore]] = {}
         for score in scores:
             of_image.setdefault(score["image_id"], []).append(score)
         return {image_id: self._verdict(found) for image_id, found in of_image.items()}
 
     def _verdict(self, scores: Sequence[AlignmentScore]) -> AlignmentVerdict:
-        """A finding a scorer, about its weakest claim; the key hashes models, claims and thresholds."""
+        """At most one finding per scorer, about its weakest statement. The key hashes scores and thresholds."""
         judged = [(score["row_key"], _threshold(self._scorers[score["scorer"]], score)) for score in scores]
         findings = [
             finding
@@ -142,7 +142,7 @@ def _planned(
 
 
 def _together(row: _Planned) -> tuple[str, int]:
-    """Claims that share a batch with little padding have one model and texts of one length."""
+    """Sort key: statements of one model with texts of similar length share a batch with little padding."""
     claim = row.inputs.claim
     return row.inputs.model or "", len(claim.text) + len(claim.question or "") + len(claim.answer or "")
 
@@ -202,7 +202,7 @@ def _findings(scorer: Scorer, scores: Sequence[AlignmentScore]) -> Iterator[Find
 
 
 def _strength(scorer: Scorer, score: AlignmentScore) -> float:
-    """A score as a multiple of its threshold, for facts have thresholds of different sizes."""
+    """A score as a multiple of its threshold, because thresholds differ between facts."""
     threshold = _threshold(scorer, score)
     return (score["score"] or 0.0) / threshold if threshold > 0 else math.inf
 

@@ -1,8 +1,8 @@
-"""What a prompt claims that its picture shows, as questions to a vision-language model.
+"""Statements that an image must satisfy to match its prompt, as questions to a vision-language model.
 
-One question a fact, as in TIFA (Hu et al., 2023) and DSG (Cho et al., 2024). Where an ability of the catalog teaches what a
-fact names, its own yes-no question is asked ("Is the umbrella red?"), which is natural for any model and is what the
-project's own checkpoints have learned. Their bases have learned to write captions, and are asked for one.
+There is one question per fact, as in TIFA (Hu et al., 2023) and DSG (Cho et al., 2024). If an ability of the catalog asks
+about the fact, its own yes-no question is used ("Is the umbrella red?"): it reads naturally to any model, and the project's own
+checkpoints were trained on it. Their base models were trained to write captions, so they are asked for a caption.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stablellava_assets.tables.pair_rows import WrittenSpec
 Answers = Literal["catalog", "caption", "yes"]
 
 WHOLE_PROMPT = "prompt"
-"""The fact of a claim that is about the whole prompt."""
+"""Name of the fact whose statement covers the whole prompt."""
 
 _CAPTION_BEGINS, _CAPTION_ENDS = "This is ", "."
 _PLAIN = {
@@ -33,10 +33,11 @@ _BRIEFLY = " Please answer yes or no."
 
 @dataclass(frozen=True)
 class Claim:
-    """That a picture shows ``text``. ``fact`` says what of the prompt that is.
+    """The statement that an image shows ``text``; ``fact`` names the part of the prompt it is about.
 
-    ``question`` and ``answer`` put it to a vision-language model, and ``part`` says which characters of the answer count.
-    All three are None where picture and text are compared by vectors, and where there is no question, as ``problem`` explains.
+    ``question`` and ``answer`` are sent to a vision-language model, and ``part`` is the range of characters of the answer that is scored.
+    All three are None for scorers that compare embeddings, and if no question can be asked, in which case ``problem`` says why.
+    The field names are part of the row keys of scores.
     """
 
     fact: str
@@ -48,9 +49,9 @@ class Claim:
 
 
 def caption_of(spec: WrittenSpec) -> str:
-    """What the prompt says that a picture can show: its known facts, else its subject and keywords."""
+    """The visible content of a prompt as a caption: its known facts, or else its subject and keywords."""
     facts = facts_of(spec)
-    # A subject that is not of the catalog comes without an answer; what is around it then stands in keywords alone.
+    # A subject outside the catalog has no "answer" fact; its context is then found only in the keywords.
     return caption_of_facts(facts) if "answer" in facts else ", ".join([spec["subject"], *spec["keywords"]])
 
 
@@ -60,14 +61,14 @@ def facts_of(spec: WrittenSpec) -> dict[str, str]:
 
 
 class FactQuestions:
-    """Claims about the facts of prompts: ``ask`` says which, and what kind of answer counts."""
+    """Builds statements about the facts of prompts. ``ask`` maps each fact to the kind of answer that is scored."""
 
     def __init__(self, catalog: Catalog, ask: Mapping[str, Answers]) -> None:
         self._catalog = catalog
         self._ask = ask
 
     def about(self, spec: WrittenSpec) -> Iterator[Claim]:
-        """A claim a fact that a ``prompt_specs`` row has, in the order of ``ask``."""
+        """One statement per fact of a ``prompt_specs`` row, in the order of ``ask``."""
         facts = facts_of(spec)
         subject = self._own_subject(spec)
         if subject is not None:
@@ -93,7 +94,7 @@ class FactQuestions:
         return whole_answer(fact, value, question, answer) if answers == "catalog" else _yes(fact, value, question)
 
     def _taught(self, spec: WrittenSpec, fact: str, value: str) -> tuple[Ability, Subject] | None:
-        """The ability that asks about ``value``: the prompt's own where it can, else the first that draws it."""
+        """The ability and subject that ask about ``value``: the prompt's own if possible, else the first that draws it."""
         own = self._own_subject(spec) if fact == "subject" else None
         return own or self._drawn.get(value.casefold())
 
@@ -114,7 +115,7 @@ class FactQuestions:
 
 
 def whole_answer(fact: str, text: str, question: str, answer: str) -> Claim:
-    """A claim that goes by every word of the answer."""
+    """A statement for which every character of the answer is scored."""
     return Claim(fact, text, question, answer, (0, len(answer)))
 
 
@@ -123,7 +124,7 @@ def _yes(fact: str, value: str, question: str) -> Claim:
 
 
 def _captioned(written: str, fact: str, value: str) -> Claim:
-    # What stands at the end of a caption may be named before it, too: "fish in the desert, desert".
+    # The value of a trailing fact may also occur earlier in the caption: "fish in the desert, desert".
     at = written.find(value) if fact in ("subject", "thing") else written.rfind(value)
     if at < 0:
         return Claim(fact, value, problem="the caption does not name it")

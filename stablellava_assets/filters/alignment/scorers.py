@@ -1,4 +1,4 @@
-"""The three scorers of alignment behind one interface: CLIPScore, VQAScore and questions a fact."""
+"""The three alignment scorers behind one interface: CLIPScore, VQAScore and fact questions."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ _CLIP_SCORE_WEIGHT = 2.5
 
 
 class Scorer(Protocol):
-    """Says how well pictures show what is claimed of them."""
+    """Scores how well images match statements."""
 
     name: ScorerName
     batch_size: int
 
     def model_of(self, fact: str) -> str | None:
-        """Which model scores claims about ``fact``: part of every score's key. None where there is none yet."""
+        """Identity of the model that scores ``fact``, part of every score's row key; None if there is no model yet."""
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """A hash of what the model's folder holds, part of the key as well; None where the name says which model it is."""
+        """Content hash of the model's folder, also part of the row key; None if the name alone identifies the model."""
 
     def is_own(self, fact: str) -> bool:
-        """Whether that model is the project's own, which changes with every round of tuning."""
+        """Whether the model is one of the project's own checkpoints, which change with every round of tuning."""
 
     def threshold(self, fact: str, ability: str) -> float:
-        """The score of ``fact`` below which a picture of ``ability`` is rejected."""
+        """The score of ``fact`` below which an image of ``ability`` is rejected."""
 
     def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """What is scored about a picture of a ``prompt_specs`` row."""
+        """The statements to score for an image of a ``prompt_specs`` row."""
 
     def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """The score of each picture under its claim, which has no problem.
+        """One score per image and statement; the statements must have no ``problem``.
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
         """
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
-        """What an ``alignment_scores`` row whose score is below ``threshold`` says against the picture."""
+        """The finding for an ``alignment_scores`` row whose score is below ``threshold``."""
 
 
 def claimed(score: AlignmentScore) -> str:
@@ -79,7 +79,7 @@ def _reached(score: AlignmentScore, threshold: float) -> str:
 
 
 class ClipScorer:
-    """CLIPScore (Hessel et al., 2021) of the picture and the prompt's caption, with any CLIP or SigLIP of transformers."""
+    """CLIPScore (Hessel et al., 2021) of image and caption, with any CLIP or SigLIP model of transformers."""
 
     name: ScorerName = "clip"
 
@@ -88,31 +88,31 @@ class ClipScorer:
         self.batch_size = settings.batch_size
 
     def model_of(self, fact: str) -> str | None:
-        """The name in the profile."""
+        """The model's name in the profile."""
         return self._settings.model
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """Of the folder, where the profile names one."""
+        """Content hash of the folder, if the profile names one."""
         return self._fingerprint
 
     def is_own(self, fact: str) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
     def threshold(self, fact: str, ability: str) -> float:
-        """One for all."""
+        """The same threshold for every fact and ability."""
         return self._settings.min_score
 
     def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """The caption, after the setting's prefix."""
+        """The caption, preceded by the prefix from the settings."""
         return [Claim(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
 
     def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """2.5 times the cosine of picture and caption, at least 0."""
+        """2.5 times the cosine similarity of image and caption, at least 0."""
         import torch
 
         model, processor = self._loaded
-        # SigLIP was trained on texts padded to its full length; CLIP looks no further than the end of the text.
+        # SigLIP was trained on texts padded to its full length; CLIP ignores everything after the end token.
         padding = "max_length" if "siglip" in model.config.model_type else True
         inputs = processor(
             images=list(pictures),
@@ -143,26 +143,26 @@ class ClipScorer:
 
 
 class _Asks:
-    """A scorer that asks vision-language models and goes by the probability of the answers that say yes."""
+    """Scorer that uses the probability of an answer by a vision-language model."""
 
     def __init__(self, judges: Mapping[str, Judge]) -> None:
-        """``judges`` has the model of each fact."""
+        """``models`` has the model of each fact."""
         self._judges = judges
 
     def model_of(self, fact: str) -> str | None:
-        """The name in the profile, or which checkpoint that now is."""
+        """The model's name in the profile, or the id of the project's checkpoint."""
         return self._judges[fact].identity
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """Of the folder, where the profile names one."""
+        """Content hash of the folder, if the profile names one."""
         return self._judges[fact].fingerprint
 
     def is_own(self, fact: str) -> bool:
-        """Whether the profile says previous or previous_base."""
+        """Whether the profile says ``previous`` or ``previous_base``."""
         return self._judges[fact].is_own
 
     def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """The probability of each claim's answer to its question."""
+        """The probability of each statement's answer to its question."""
         scores = [0.0] * len(claims)
         for identity in dict.fromkeys(self.model_of(claim.fact) for claim in claims):
             chosen = [at for at, claim in enumerate(claims) if self.model_of(claim.fact) == identity]
@@ -199,11 +199,11 @@ class VqaScorer(_Asks):
         self.batch_size = settings.batch_size
 
     def threshold(self, fact: str, ability: str) -> float:
-        """One for all."""
+        """The same threshold for every fact and ability."""
         return self._settings.min_score
 
     def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """The caption, in the settings' wording."""
+        """One statement: the caption, in the settings' wording."""
         caption = caption_of(spec)
         question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
         return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
@@ -214,12 +214,12 @@ class VqaScorer(_Asks):
 
 
 class FactScorer(_Asks):
-    """A question a fact, so that a picture of the right subject in the wrong place is told from a good one."""
+    """One question per fact, which tells an image with the right subject in the wrong place from a good one."""
 
     name: ScorerName = "facts"
 
     def __init__(self, settings: FactSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
-        """Raises :class:`ValueError` where the settings name an ability that ``catalog`` does not have."""
+        """Raises :class:`ValueError` if the settings name an ability that ``catalog`` does not have."""
         asked = settings.ask.items()
         super().__init__(
             {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked},
@@ -235,11 +235,11 @@ class FactScorer(_Asks):
         self._questions = FactQuestions(catalog, {fact: _answers(ask) for fact, ask in asked})
 
     def threshold(self, fact: str, ability: str) -> float:
-        """That of the fact, and of the ability where it has one of its own."""
+        """The fact's threshold, or the ability's own if it has one."""
         return self._ask[fact].min_score_of(ability)
 
     def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """A claim a fact that the settings name and the prompt has."""
+        """One statement per fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:

@@ -1,4 +1,4 @@
-"""Embedding models of the user's choice, through transformers: sentences and pictures become vectors of unit length."""
+"""Embedding models from transformers: texts and images become vectors of unit length."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stablellava_assets.tables.identity import content_key
 
 
 class TextEncoder:
-    """A sentence-embedding model, as sentence-transformers uses it: tokens pooled as the model's folder says, else their mean."""
+    """A sentence-embedding model with the pooling of sentence-transformers: as configured in the model's folder, else the mean."""
 
     setting = "filters.duplicates.semantic_text.model"
 
@@ -30,7 +30,7 @@ class TextEncoder:
 
     @cached_property
     def key(self) -> str:
-        """Changes when the model does."""
+        """Hash of the model."""
         return _model_key(self.setting, self._settings.model)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ class TextEncoder:
 
 
 class ImageEncoder:
-    """The vision tower of a model: the image features of a CLIP-like model, the pooled output of others."""
+    """The vision tower of a model: image features of CLIP-like models, the pooled output of others."""
 
     setting = "filters.duplicates.embedded_images.model"
 
@@ -86,15 +86,15 @@ class ImageEncoder:
 
     @cached_property
     def key(self) -> str:
-        """Changes when the model does."""
+        """Hash of the model."""
         return _model_key(self.setting, self._settings.model)
 
     def encode(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
-        """Unit vectors of encoded pictures that can be decoded, shape (pictures, width).
+        """Unit vectors of encoded images, shape (images, width).
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
-            UndecodablePictureError: one is no picture.
+            UndecodablePictureError: an image cannot be decoded.
         """
         processor, model = self._loaded
         vectors = []

@@ -1,10 +1,12 @@
-"""Finds pairs that repeat an earlier pair which was kept.
+"""Finds pairs that repeat an earlier kept pair.
 
-What counts as a repeat depends on the unit. Prompts and pictures are compared between specs, never between the
-several dialogues about one picture. Prompts that are nearly equal letter by letter are two if a word of one has another
-in its place ("river", "riverbank"): they show two things. Answers are compared only where the question is open: "It is a koala." is the
-right answer to a thousand different pictures, and repeats by design. What is nearly the same is looked for within one subject, so
-that "((fox)), meadow" and "((ox)), meadow" stay two prompts; the same picture, byte by byte, and the same question are found in all. The earliest pair is the one that stays.
+- Prompts and images are compared between specs, never between several dialogues about one image.
+- Prompts that are nearly equal letter by letter differ if one has another word in the same place ("river", "riverbank").
+- Answers are compared only for open questions: "It is a koala." is the right answer to a thousand images.
+- Near duplicates are searched within one subject, so that "((fox)), meadow" and "((ox)), meadow" stay two prompts.
+  Byte-identical images and equal questions are searched across all subjects.
+
+The earliest pair is kept.
 """
 
 from __future__ import annotations
@@ -26,21 +28,21 @@ from stablellava_assets.text.word_forms import swaps_a_word
 
 
 class KeptPairs:
-    """The pairs kept so far, indexed by what a later pair could repeat. Pairs are verdict rows.
+    """The pairs kept so far, indexed by everything that a later pair could repeat. Pairs are verdict rows.
 
     Args:
         settings: thresholds.
-        embeddings: the vectors of every pair that is added or asked about; needed where the settings name a model.
+        embeddings: embeddings of every pair that is added or queried; required if the settings name a model.
 
     Raises:
-        ValueError: the settings name a model and there are no vectors.
+        ValueError: the settings name a model but ``embeddings`` is None.
     """
 
     def __init__(self, settings: DuplicateSettings, embeddings: Embeddings | None = None) -> None:
         if embeddings is None and (settings.semantic_text or settings.embedded_images):
             raise ValueError("the settings compare by embeddings, so embeddings must be given")
         self._settings = settings
-        # Without models there are no vectors, and no file is touched.
+        # Without models there are no embeddings, and no file is touched.
         self._embeddings = embeddings or Embeddings(DuplicateSettings(), Path())
         self._specs: set[str] = set()
         self._prompts = _Repeats(settings.near_prompt)
@@ -54,7 +56,7 @@ class KeptPairs:
         self._images_shown = NearVectors(images.near_image if images else 1.0)
 
     def expect(self, pairs: Sequence[ComparedPair]) -> None:
-        """Prepare for pairs that will be added or asked about; this only saves time."""
+        """Precompute hashes for pairs that will be added or queried. Optional, but faster."""
         subjects = [normalized_text(pair["subject"]) for pair in pairs]
         self._prompts.expect([(s, normalized_prompt(pair["prompt"])) for s, pair in zip(subjects, pairs, strict=True)])
         self._answers.expect(
@@ -62,7 +64,7 @@ class KeptPairs:
         )
 
     def add(self, pair: ComparedPair) -> None:
-        """Remember a kept pair: a row with at least ``EARLIER_COLUMNS``."""
+        """Add a kept pair: a row with at least ``EARLIER_COLUMNS``."""
         pair_id, subject = pair["pair_id"], normalized_text(pair["subject"])
         self._questions.setdefault(asked(pair), pair_id)
         if pair["expected"] is None:
@@ -78,7 +80,7 @@ class KeptPairs:
             _add(self._images_shown, subject, self._embeddings.image(pair), pair_id)
 
     def repeated_by(self, pair: ComparedPair) -> Iterator[Finding]:
-        """What of ``pair`` repeats a kept pair, in the order of ``findings.SetRule``."""
+        """Findings for everything in ``pair`` that repeats a kept pair, in the order of ``findings.SetRule``."""
         subject = normalized_text(pair["subject"])
         is_new_spec = pair["spec_ids"][0] not in self._specs
         if is_new_spec:
@@ -134,7 +136,7 @@ class KeptPairs:
 
 
 class _Repeats:
-    """Which kept pairs said which text, by group."""
+    """Kept pairs by group and text."""
 
     def __init__(self, threshold: float) -> None:
         self._pairs: dict[tuple[str, str], list[str]] = {}
@@ -153,9 +155,9 @@ class _Repeats:
     def near(
         self, group: str, text: str, at_least: int, differ: Callable[[str, str], bool] = lambda one, other: False
     ) -> tuple[str, str, float] | None:
-        """The nearest other kept text, with its first pair and similarity, if ``at_least`` kept pairs are this near.
+        """The nearest other kept text with its first pair and similarity, if at least ``at_least`` kept pairs are near.
 
-        Texts of which ``differ`` holds are not near, however similar.
+        Texts for which ``differ`` returns true do not count as near.
         """
         kept = [
             (similarity, other)
@@ -174,6 +176,6 @@ def _add(index: NearVectors, group: str, vector: Vector | None, pair_id: str) ->
 
 
 def _near(index: NearVectors, group: str, vector: Vector | None, at_least: int) -> tuple[str, float] | None:
-    """The nearest kept pair and its cosine, if ``at_least`` kept pairs are near."""
+    """The nearest kept pair and its cosine similarity, if at least ``at_least`` kept pairs are near."""
     near = [] if vector is None else index.near(group, vector)
     return near[0] if len(near) >= at_least else None

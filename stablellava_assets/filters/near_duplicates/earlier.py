@@ -1,4 +1,4 @@
-"""What a partition's pairs are compared with: what the batches before it kept, as far as they could repeat it."""
+"""The kept pairs of earlier batches that a partition's pairs could repeat."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from stablellava_assets.tables.table import columns_of, rows_of
 
 
 class EarlierPairs:
-    """The kept pairs of earlier batches: those of the same ability, or of all if the settings say so.
+    """Kept pairs of earlier batches of the same ability, or of all abilities if the settings say so.
 
     Args:
         store: the tables.
-        folder: local folder of the indexes beside them.
-        settings: what counts as a repeat, and across what.
+        folder: local folder of the indexes.
+        settings: what counts as a repeat, and whether abilities are compared with each other.
     """
 
     def __init__(self, store: ParquetStore, folder: Path, settings: DuplicateSettings) -> None:
@@ -35,7 +35,7 @@ class EarlierPairs:
 
     @cached_property
     def embeddings(self) -> Embeddings | None:
-        """The vectors of all pairs that were met; None where the settings name no embedding model."""
+        """Embeddings of all pairs seen so far; None if the settings name no embedding model."""
         if self._settings.semantic_text is None and self._settings.embedded_images is None:
             return None
         return Embeddings(self._settings, self._folder / "embeddings")
@@ -45,7 +45,7 @@ class EarlierPairs:
         return sorted(partitions, key=_batch_first) if self._settings.across_abilities else list(partitions)
 
     def repeatable_by(self, partition: Partition, candidates: Sequence[Candidate]) -> list[ComparedPair]:
-        """What ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
+        """The kept pairs that ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
 
         Raises:
             PretrainedModelError: an embedding model cannot be loaded.

@@ -1,4 +1,4 @@
-"""Numbers by which pairs that may repeat each other find each other: two pairs that could, share one."""
+"""Blocking keys: two pairs that could repeat each other share at least one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.text.normalized import normalized_text
 
 Keys = NDArray[np.int64]
-"""Keys of several pairs, shape (keys, 2): the key, and the position of its pair."""
+"""Keys of several pairs, shape (keys, 2): the key and the position of its pair."""
 
 
 def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> Keys:
     """The keys of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
 
-    A prompt and its picture have their keys with the first pair of their spec, as ``KeptPairs`` has them.
+    The keys of a prompt and its image belong to the first pair of their spec, as in ``KeptPairs``.
     """
     first_of_spec: dict[str, int] = {}
     for position, pair in enumerate(pairs):
