@@ -81,9 +81,7 @@ def test_rows_are_an_array_or_a_line_each(tmp_path: Path) -> None:
         (1, {"a": "one\u2028line"}),
         (4, {"a": 2}),
     ]
-    assert [(entry.line, entry.mistake) for entry in found if entry.mistake] == [
-        (3, "Expecting value at column 1")
-    ]
+    assert [(entry.line, entry.mistake) for entry in found if entry.mistake] == [(3, "Expecting value at column 1")]
     path.write_text("  \n")
     assert json_values(path) == []
     path.write_text("[" * 100_000)

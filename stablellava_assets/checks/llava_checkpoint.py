@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _FEWEST = 5
-"""Points of a curve from which it can be told where it goes; of fewer, the last may well lie above the first."""
+"""Minimum number of points of a loss curve to compare its ends; with fewer, the last may well be above the first."""
 
 
 def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
-    """The first and the last loss; not a number, both of them, where the curve is too short to tell."""
+    """The first and the last loss; both NaN if the curve is too short."""
     if curve is None or not len(curve):
         return nan, nan
     first, last = (nan if curve[end]["loss"] is None else float(curve[end]["loss"]) for end in (0, -1))
@@ -55,7 +55,7 @@ SUITE = Suite(
             "ExpectColumnPairValuesAToBeGreaterThanB",
             always(column_A="first_loss", column_B="last_loss"),
             "told_curves",
-            untold="too few steps to tell",
+            unmeasured_message="too few steps to tell",
         ),
     ),
     _loss,

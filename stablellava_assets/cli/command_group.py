@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error, remedy_of, system_message
 
 
 class CommandGroup(click.Group):
@@ -24,6 +24,6 @@ class CommandGroup(click.Group):
         except ExplainedError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            if error.errno == errno.EPIPE or not is_of_the_system(error):
+            if error.errno == errno.EPIPE or not is_system_error(error):
                 raise
-            raise click.ClickException(f"{said_by_the_system(error)}; {remedy_of(error)}") from None
+            raise click.ClickException(f"{system_message(error)}; {remedy_of(error)}") from None

@@ -60,12 +60,12 @@ class Candidate:
         return said_by(GPT, self.dialogue["conversations"])
 
 
-def answered(pair: ComparedPair) -> str:
+def answer_text(pair: ComparedPair) -> str:
     """All turns of the assistant as one normalized text."""
     return normalized_text(" ".join(said_by(GPT, pair["conversations"])))
 
 
-def asked(pair: ComparedPair) -> tuple[str, ...]:
+def question_key(pair: ComparedPair) -> tuple[str, ...]:
     """The pair's image ids and its normalized questions."""
     questions = map(normalized_text, said_by(HUMAN, pair["conversations"]))
     return (*pair["image_ids"], "", *questions)

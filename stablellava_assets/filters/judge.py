@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
-from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
+from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.review.overrule import overrule
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
@@ -40,7 +40,7 @@ class Judged(NamedTuple):
 def judge(
     candidates: Sequence[Candidate],
     earlier: Iterable[ComparedPair],
-    benchmark: BenchmarkPrints,
+    benchmark: BenchmarkFingerprints,
     settings: FilterSettings,
     previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
@@ -78,7 +78,7 @@ def judge(
     return Judged(rows, reused)
 
 
-def _contamination(row: Verdict, benchmark: BenchmarkPrints) -> Iterator[Finding]:
+def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[Finding]:
     if (item := benchmark.item_with_prompt(row["prompt"])) is not None:
         yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
     if (found := benchmark.item_with_picture(row["prompt"], row["image_sha256"], row["perceptual_hash"])) is not None:

@@ -24,7 +24,7 @@ class ExplainedError(Exception):
     """
 
 
-def is_of_the_system(error: BaseException) -> bool:
+def is_system_error(error: BaseException) -> bool:
     """Whether an error tells of the machine (no permission, a full disk, a time-out) and not of what a file holds.
 
     Libraries raise ``OSError`` itself, without a number, for files that are damaged.
@@ -32,7 +32,7 @@ def is_of_the_system(error: BaseException) -> bool:
     return isinstance(error, OSError) and (error.errno is not None or type(error) is not OSError)
 
 
-def said_by_the_system(error: OSError) -> str:
+def system_message(error: OSError) -> str:
     """What happened and to which file, on one line, as in ``data/x: Permission denied``."""
     what = error.strerror or " ".join(str(error).split()) or type(error).__name__
     named = [str(name) for name in (error.filename, error.filename2) if name is not None and not isinstance(name, int)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.inputs.explained import ExplainedError, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, system_message
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -69,7 +69,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TextFileError(str(path), f"cannot be read ({error.strerror or said_by_the_system(error)})") from error
+        raise TextFileError(str(path), f"cannot be read ({error.strerror or system_message(error)})") from error
     except ValueError as error:  # A byte of zero, or half of a character.
         raise TextFileError(repr(str(path)), "is no name of a file") from error
 

@@ -16,7 +16,7 @@ def is_folder(name: str) -> bool:
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
-def place_of(name: str) -> str:
+def from_pretrained_name(name: str) -> str:
     """What ``from_pretrained`` takes: a model's name, with the home folder for a tilde where it is that of a folder."""
     return str(Path(name).expanduser()) if is_folder(name) else name
 
@@ -52,7 +52,7 @@ def causes_of(error: BaseException) -> list[BaseException]:
     return causes
 
 
-def kinds_of(error: BaseException) -> set[type]:
+def exception_types(error: BaseException) -> set[type]:
     """The classes of an error and of everything that led to it, with those they derive from."""
     return {kind for cause in causes_of(error) for kind in type(cause).__mro__}
 
@@ -74,7 +74,7 @@ def hub_fault(setting: str, name: str, revision: str | None, error: BaseExceptio
     """
     from huggingface_hub import errors
 
-    found = kinds_of(error)
+    found = exception_types(error)
     if errors.GatedRepoError in found:
         return (
             f"{setting}.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "

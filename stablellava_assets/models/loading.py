@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stablellava_assets.inputs.explained import ExplainedError
-from stablellava_assets.models.hub import hub_fault, is_folder, place_of
+from stablellava_assets.models.hub import from_pretrained_name, hub_fault, is_folder
 
 
 class PretrainedModelError(ExplainedError, RuntimeError):
@@ -26,7 +26,7 @@ def load_pretrained(setting: str, name: str, kind: Any, **options: Any) -> Any:
     """
     # Missing, gated, damaged, of another kind: transformers raises whatever the part at fault raises.
     try:
-        return kind.from_pretrained(place_of(name), **options)
+        return kind.from_pretrained(from_pretrained_name(name), **options)
     except Exception as error:
         if fault := hub_fault(setting.removesuffix(".model"), name, None, error, on_hub=not is_folder(name)):
             raise PretrainedModelError(fault) from error

@@ -27,11 +27,11 @@ def is_on_hub(named: str | Path) -> bool:
     return "@" in str(named) and not Path(named).is_absolute()
 
 
-def located(data: Path, named: str) -> str:
+def model_path_of(data: Path, named: str) -> str:
     """A model of a row, as :func:`stablellava_assets.models.checkpoints.load_checkpoint` finds it."""
     return named if is_on_hub(named) else str(data / named)
 
 
-def is_there(data: Path, named: str) -> bool:
+def model_exists(data: Path, named: str) -> bool:
     """Whether a model of a row can still be had; what is on the hub is taken to be."""
     return is_on_hub(named) or (data / named).exists()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablellava_assets.inputs.explained import is_of_the_system, said_by_the_system
+from stablellava_assets.inputs.explained import is_system_error, system_message
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,8 +51,8 @@ def decoding() -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise UndecodablePictureError(f"it is too large: {error}") from error
     except _FAULTS as error:
-        if isinstance(error, OSError) and is_of_the_system(error):
-            raise UndecodablePictureError(f"it cannot be read: {said_by_the_system(error)}") from error
+        if isinstance(error, OSError) and is_system_error(error):
+            raise UndecodablePictureError(f"it cannot be read: {system_message(error)}") from error
         raise UndecodablePictureError(str(error) or type(error).__name__) from error
 
 

@@ -1,4 +1,4 @@
-"""A batch's plan as a table for people."""
+"""A batch's plan as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HEADER = ("ability", "accuracy", "at least", "kept", "weight", "rows")
 
 
 def plan_table(plan: BatchPlan, *, markdown: bool) -> str:
-    """An ability a row, in the order of the plan; ``markdown`` chooses between Markdown and aligned text for a terminal."""
+    """One row per ability, in the order of the plan; ``markdown`` selects Markdown instead of aligned text for a terminal."""
     rows = [
         (
             row["ability"],

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error, system_message
 from stablellava_assets.tables.table import AnyTable
 
 Partition = tuple[str, ...]
@@ -99,7 +99,7 @@ class ParquetStore:
             return []
         except OSError as error:
             raise StoreError(
-                f"{top}: cannot be listed ({said_by_the_system(error)}); it may hold good rows, so fix that and try again"
+                f"{top}: cannot be listed ({system_message(error)}); it may hold good rows, so fix that and try again"
             ) from error
         below = [path.split("/") for path in paths]
         parts = [each for each in below if len(each) == len(table.partitioned_by) + 1 and each[-1].endswith(".parquet")]
@@ -157,9 +157,9 @@ class ParquetStore:
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, OSError) and is_of_the_system(error):
+            if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
-                    f"{path}: cannot be read ({error.strerror or said_by_the_system(error)}). Its rows may be good, so fix that "
+                    f"{path}: cannot be read ({error.strerror or system_message(error)}). Its rows may be good, so fix that "
                     "and try again."
                 ) from error
             raise StoreError(

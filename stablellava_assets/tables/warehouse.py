@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from filelock import FileLock
 
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, AnyTable
@@ -159,7 +159,7 @@ class Warehouse:
             raise WarehouseError(self._reason(str(error))) from error
         except OSError as error:
             raise WarehouseError(
-                f"{self._path}: cannot be opened ({said_by_the_system(error)}); {remedy_of(error)}"
+                f"{self._path}: cannot be opened ({system_message(error)}); {remedy_of(error)}"
             ) from error
 
     def _reason(self, said: str) -> str:

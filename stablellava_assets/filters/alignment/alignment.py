@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
+from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, fact_and_text
+from stablellava_assets.filters.alignment.statements import Statement
 from stablellava_assets.filters.candidates import AlignmentVerdict
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
@@ -31,18 +31,18 @@ _NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is emp
 
 
 @dataclass(frozen=True)
-class _ClaimAbout:
+class _ScoreInputs:
     """The inputs of a score. ``problem`` says why it cannot be computed."""
 
     spec: SpecToJudge
     image: ImageToJudge
     scorer: str
-    claim: Claim
+    statement: Statement
     model: str | None
     problem: str | None
 
 
-_Planned = PlannedRow[_ClaimAbout]
+_Planned = PlannedRow[_ScoreInputs]
 
 
 class Alignment:
@@ -79,10 +79,10 @@ class Alignment:
         """
         known = {row["score_id"]: row for row in published}
         return [
-            _planned(scorer, claim, spec, image, {} if self._rejudge else known)
+            _planned(scorer, statement, spec, image, {} if self._rejudge else known)
             for scorer in self._scorers.values()
             for spec, image in painted
-            for claim in scorer.claims(spec)
+            for statement in scorer.statements(spec)
         ]
 
     def score(self, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
@@ -100,7 +100,7 @@ class Alignment:
                     askable.append(row)
                 else:
                     yield _row(row, None, problem)
-            askable.sort(key=_together)
+            askable.sort(key=_batching_order)
             for start in range(0, len(askable), scorer.batch_size):
                 yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
 
@@ -123,28 +123,28 @@ class Alignment:
 
 
 def _planned(
-    scorer: Scorer, claim: Claim, spec: SpecToJudge, image: ImageToJudge, known: Mapping[str, AlignmentScore]
+    scorer: Scorer, statement: Statement, spec: SpecToJudge, image: ImageToJudge, known: Mapping[str, AlignmentScore]
 ) -> _Planned:
-    score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
+    score_id = content_key("alignment score", scorer.name, image["image_id"], statement.fact)
 
-    fingerprint = scorer.fingerprint_of(claim.fact)
+    fingerprint = scorer.fingerprint_of(statement.fact)
 
     def key(model: str | None) -> str:
-        held = [fingerprint] if fingerprint is not None else []
-        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim), *held)
+        folder_hash = [fingerprint] if fingerprint is not None else []
+        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(statement), *folder_hash)
 
-    model = scorer.model_of(claim.fact)
+    model = scorer.model_of(statement.fact)
     earlier = known.get(score_id)
-    if earlier is not None and scorer.is_own(claim.fact) and earlier["row_key"] == key(earlier["model"]):
+    if earlier is not None and scorer.is_own(statement.fact) and earlier["row_key"] == key(earlier["model"]):
         model = earlier["model"]
-    problem = claim.problem or (None if model else _NO_CHECKPOINT)
-    return PlannedRow(score_id, key(model), _ClaimAbout(spec, image, scorer.name, claim, model, problem))
+    problem = statement.problem or (None if model else _NO_CHECKPOINT)
+    return PlannedRow(score_id, key(model), _ScoreInputs(spec, image, scorer.name, statement, model, problem))
 
 
-def _together(row: _Planned) -> tuple[str, int]:
+def _batching_order(row: _Planned) -> tuple[str, int]:
     """Sort key: statements of one model with texts of similar length share a batch with little padding."""
-    claim = row.inputs.claim
-    return row.inputs.model or "", len(claim.text) + len(claim.question or "") + len(claim.answer or "")
+    statement = row.inputs.statement
+    return row.inputs.model or "", len(statement.text) + len(statement.question or "") + len(statement.answer or "")
 
 
 def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[AlignmentScore]:
@@ -161,14 +161,14 @@ def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[Alignmen
         else:
             pictures.append(known[image_id])
             readable.append(row)
-    scores = scorer.score(pictures, [row.inputs.claim for row in readable]) if readable else []
+    scores = scorer.score(pictures, [row.inputs.statement for row in readable]) if readable else []
     for row, score in zip(readable, scores, strict=True):
         yield _row(row, score, None)
 
 
 def _row(planned: _Planned, score: float | None, reason: str | None) -> AlignmentScore:
     inputs = planned.inputs
-    claim = inputs.claim
+    statement = inputs.statement
     return {
         "score_id": planned.row_id,
         "ability": inputs.spec["ability"],
@@ -176,10 +176,10 @@ def _row(planned: _Planned, score: float | None, reason: str | None) -> Alignmen
         "spec_id": inputs.spec["spec_id"],
         "image_id": inputs.image["image_id"],
         "scorer": inputs.scorer,
-        "fact": claim.fact,
-        "claim": claim.text,
-        "question": claim.question,
-        "answer": claim.answer,
+        "fact": statement.fact,
+        "claim": statement.text,
+        "question": statement.question,
+        "answer": statement.answer,
         "model": inputs.model,
         "score": score,
         "row_key": planned.row_key,
@@ -192,7 +192,9 @@ def _findings(scorer: Scorer, scores: Sequence[AlignmentScore]) -> Iterator[Find
     scored = [score for score in scores if score["score"] is not None]
     for score in scores:
         if score["score"] is None:
-            yield Finding("alignment_unscored", f"{claimed(score)} was not scored by {scorer.name}: {score['reason']}.")
+            yield Finding(
+                "alignment_unscored", f"{fact_and_text(score)} was not scored by {scorer.name}: {score['reason']}."
+            )
     if not scored:
         return
     weakest = min(scored, key=lambda score: _strength(scorer, score))

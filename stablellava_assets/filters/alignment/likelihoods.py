@@ -60,12 +60,12 @@ def _log_probability(logits: torch.Tensor, tokens: torch.Tensor, span: tuple[int
 
 def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Each conversation's text, and the character range of the answer's scored part."""
-    asked = [
+    questions = [
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": exchange.question}]}]
         for exchange in batch
     ]
-    said = [[{"role": "assistant", "content": [{"type": "text", "text": exchange.answer}]}] for exchange in batch]
-    texts = processor.apply_chat_template([one + other for one, other in zip(asked, said, strict=True)])
+    replies = [[{"role": "assistant", "content": [{"type": "text", "text": exchange.answer}]}] for exchange in batch]
+    texts = processor.apply_chat_template([one + other for one, other in zip(questions, replies, strict=True)])
     for exchange, text in zip(batch, texts, strict=True):
         # The answer is the last occurrence, in case the question quotes it.
         answer = text.rindex(exchange.answer)

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.explained import system_message
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
-from stablellava_assets.models.names import located
+from stablellava_assets.models.names import model_path_of
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
@@ -42,11 +42,11 @@ def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
     if not rows:
         return None
     newest = rows[-1]
-    tuned, base = (Path(located(data, named)) for named in (newest["path"], newest["base_path"]))
+    tuned, base = (Path(model_path_of(data, named)) for named in (newest["path"], newest["base_path"]))
     return OwnCheckpoint(newest["checkpoint_id"], tuned, base)
 
 
-class Judge:
+class ScorerModel:
     """A vision-language model, given by its name in the profile and loaded on first use."""
 
     def __init__(self, setting: str, name: str, checkpoint: OwnCheckpoint | None) -> None:
@@ -115,9 +115,7 @@ def fingerprint_of_named(setting: str, name: str) -> str | None:
     try:
         return content_key(folder_fingerprints(folder))
     except OSError as error:
-        raise PretrainedModelError(
-            f"{setting}: {said_by_the_system(error)}; see to the permissions of {folder}"
-        ) from error
+        raise PretrainedModelError(f"{setting}: {system_message(error)}; see to the permissions of {folder}") from error
 
 
 def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, ProcessorMixin]:

@@ -7,22 +7,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.filters.alignment.claims import (
-    WHOLE_PROMPT,
-    Answers,
-    Claim,
-    FactQuestions,
-    caption_of,
-    whole_answer,
-)
 from stablellava_assets.filters.alignment.likelihoods import Exchange, answer_probabilities
 from stablellava_assets.filters.alignment.models import (
     PREVIOUS,
     PREVIOUS_BASE,
-    Judge,
     OwnCheckpoint,
+    ScorerModel,
     fingerprint_of_named,
     load_named,
+)
+from stablellava_assets.filters.alignment.statements import (
+    WHOLE_PROMPT,
+    Answers,
+    FactQuestions,
+    Statement,
+    caption_of,
+    whole_answer_statement,
 )
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, FactSettings, VqaScoreSettings
@@ -55,10 +55,10 @@ class Scorer(Protocol):
     def threshold(self, fact: str, ability: str) -> float:
         """The score of ``fact`` below which an image of ``ability`` is rejected."""
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
         """The statements to score for an image of a ``prompt_specs`` row."""
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
         """One score per image and statement; the statements must have no ``problem``.
 
         Raises:
@@ -69,12 +69,12 @@ class Scorer(Protocol):
         """The finding for an ``alignment_scores`` row whose score is below ``threshold``."""
 
 
-def claimed(score: AlignmentScore) -> str:
+def fact_and_text(score: AlignmentScore) -> str:
     """What an ``alignment_scores`` row is about, as the beginning of a sentence."""
     return f"The {score['fact']} {score['claim']!r}"
 
 
-def _reached(score: AlignmentScore, threshold: float) -> str:
+def _score_and_threshold(score: AlignmentScore, threshold: float) -> str:
     return f"{score['score']:.3f}; at least {threshold:g} is asked ({score['model']})."
 
 
@@ -103,11 +103,11 @@ class ClipScorer:
         """The same threshold for every fact and ability."""
         return self._settings.min_score
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
         """The caption, preceded by the prefix from the settings."""
-        return [Claim(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
+        return [Statement(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
         """2.5 times the cosine similarity of image and caption, at least 0."""
         import torch
 
@@ -116,7 +116,7 @@ class ClipScorer:
         padding = "max_length" if "siglip" in model.config.model_type else True
         inputs = processor(
             images=list(pictures),
-            text=[claim.text for claim in claims],
+            text=[statement.text for statement in statements],
             padding=padding,
             truncation=True,
             return_tensors="pt",
@@ -139,62 +139,64 @@ class ClipScorer:
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
-        return Finding("low_clip_score", f"The CLIPScore of {score['claim']!r} is {_reached(score, threshold)}")
+        return Finding(
+            "low_clip_score", f"The CLIPScore of {score['claim']!r} is {_score_and_threshold(score, threshold)}"
+        )
 
 
-class _Asks:
+class _AnswerScorer:
     """Scorer that uses the probability of an answer by a vision-language model."""
 
-    def __init__(self, judges: Mapping[str, Judge]) -> None:
+    def __init__(self, models: Mapping[str, ScorerModel]) -> None:
         """``models`` has the model of each fact."""
-        self._judges = judges
+        self._models = models
 
     def model_of(self, fact: str) -> str | None:
         """The model's name in the profile, or the id of the project's checkpoint."""
-        return self._judges[fact].identity
+        return self._models[fact].identity
 
     def fingerprint_of(self, fact: str) -> str | None:
         """Content hash of the folder, if the profile names one."""
-        return self._judges[fact].fingerprint
+        return self._models[fact].fingerprint
 
     def is_own(self, fact: str) -> bool:
         """Whether the profile says ``previous`` or ``previous_base``."""
-        return self._judges[fact].is_own
+        return self._models[fact].is_own
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
         """The probability of each statement's answer to its question."""
-        scores = [0.0] * len(claims)
-        for identity in dict.fromkeys(self.model_of(claim.fact) for claim in claims):
-            chosen = [at for at, claim in enumerate(claims) if self.model_of(claim.fact) == identity]
-            model, processor = self._load(self._judges[claims[chosen[0]].fact])
-            asked = [_exchange(pictures[at], claims[at]) for at in chosen]
+        scores = [0.0] * len(statements)
+        for identity in dict.fromkeys(self.model_of(statement.fact) for statement in statements):
+            chosen = [at for at, statement in enumerate(statements) if self.model_of(statement.fact) == identity]
+            model, processor = self._load(self._models[statements[chosen[0]].fact])
+            asked = [_exchange(pictures[at], statements[at]) for at in chosen]
             for at, score in zip(chosen, answer_probabilities(model, processor, asked), strict=True):
                 scores[at] = score
         return scores
 
-    def _load(self, judge: Judge) -> tuple[Any, Any]:
-        if judge.identity not in self._loaded:
-            self._loaded[judge.identity] = judge.load()
-        return self._loaded[judge.identity]
+    def _load(self, model: ScorerModel) -> tuple[Any, Any]:
+        if model.identity not in self._loaded:
+            self._loaded[model.identity] = model.load()
+        return self._loaded[model.identity]
 
     @cached_property
     def _loaded(self) -> dict[str | None, tuple[Any, Any]]:
         return {}
 
 
-def _exchange(picture: Image.Image, claim: Claim) -> Exchange:
-    if claim.question is None or claim.answer is None or claim.part is None:
-        raise ValueError(f"{claim} is no question, so it cannot be asked")
-    return Exchange(picture, claim.question, claim.answer, claim.part)
+def _exchange(picture: Image.Image, statement: Statement) -> Exchange:
+    if statement.question is None or statement.answer is None or statement.part is None:
+        raise ValueError(f"{statement} is no question, so it cannot be asked")
+    return Exchange(picture, statement.question, statement.answer, statement.part)
 
 
-class VqaScorer(_Asks):
+class VqaScorer(_AnswerScorer):
     """VQAScore (Lin et al., 2024): one question about the whole caption."""
 
     name: ScorerName = "vqa"
 
     def __init__(self, settings: VqaScoreSettings, checkpoint: OwnCheckpoint | None) -> None:
-        super().__init__({WHOLE_PROMPT: Judge("filters.alignment.vqa.model", settings.model, checkpoint)})
+        super().__init__({WHOLE_PROMPT: ScorerModel("filters.alignment.vqa.model", settings.model, checkpoint)})
         self._settings = settings
         self.batch_size = settings.batch_size
 
@@ -202,18 +204,20 @@ class VqaScorer(_Asks):
         """The same threshold for every fact and ability."""
         return self._settings.min_score
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
         """One statement: the caption, in the settings' wording."""
         caption = caption_of(spec)
         question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
-        return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
+        return [whole_answer_statement(WHOLE_PROMPT, caption, question, answer)]
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
-        return Finding("low_vqa_score", f"The VQAScore of {score['claim']!r} is {_reached(score, threshold)}")
+        return Finding(
+            "low_vqa_score", f"The VQAScore of {score['claim']!r} is {_score_and_threshold(score, threshold)}"
+        )
 
 
-class FactScorer(_Asks):
+class FactScorer(_AnswerScorer):
     """One question per fact, which tells an image with the right subject in the wrong place from a good one."""
 
     name: ScorerName = "facts"
@@ -222,7 +226,10 @@ class FactScorer(_Asks):
         """Raises :class:`ValueError` if the settings name an ability that ``catalog`` does not have."""
         asked = settings.ask.items()
         super().__init__(
-            {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked},
+            {
+                fact: ScorerModel(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint)
+                for fact, ask in asked
+            },
         )
         self._ask: Mapping[str, FactQuestionSettings] = dict(asked)
         for fact, ask in asked:
@@ -238,14 +245,14 @@ class FactScorer(_Asks):
         """The fact's threshold, or the ability's own if it has one."""
         return self._ask[fact].min_score_of(ability)
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
         """One statement per fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the fact, the question and the answer."""
-        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_reached(score, threshold)}"
-        return Finding("fact_not_shown", f"{claimed(score)} is not shown: {asked}")
+        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_score_and_threshold(score, threshold)}"
+        return Finding("fact_not_shown", f"{fact_and_text(score)} is not shown: {asked}")
 
 
 def _answers(ask: FactQuestionSettings) -> Answers:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answered
+from stablellava_assets.filters.candidates import answer_text
 from stablellava_assets.filters.embeddings.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.embeddings.vector_cache import VectorCache
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
@@ -46,7 +46,7 @@ class Embeddings:
         self.key = content_key(keys)
         """Hash of the models."""
 
-    def look_at(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
+    def load(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
         """Compute the embeddings of ``pairs`` (rows with at least ``EARLIER_COLUMNS``) or read them from the cache.
 
         Raises:
@@ -85,7 +85,7 @@ class Embeddings:
 
     def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
-        return answered(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+        return answer_text(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
 
 
 def _can_be_decoded(encoded: bytes | None) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stablellava_assets.filters.alignment.models import fingerprint_of_named
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
-from stablellava_assets.models.hub import place_of
+from stablellava_assets.models.hub import from_pretrained_name
 from stablellava_assets.models.loading import load_pretrained
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.pictures.decoding import upright
@@ -71,7 +71,9 @@ class TextEncoder:
         from transformers.utils import cached_file
 
         path = cached_file(
-            place_of(self._settings.model), "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False
+            from_pretrained_name(self._settings.model),
+            "1_Pooling/config.json",
+            _raise_exceptions_for_missing_entries=False,
         )
         return path is not None and bool(json.loads(Path(path).read_text()).get("pooling_mode_cls_token"))
 

@@ -77,7 +77,7 @@ class KeptIndex:
         self._embeddings = embeddings
 
     @without_cyclic_gc()
-    def follow(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
+    def sync(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
         """Bring the index up to date with these partitions; returns those that had to be read.
 
         Args:
@@ -94,8 +94,8 @@ class KeptIndex:
                 pairs = read(partition)
                 keys = lookup_keys(pairs, self._settings)
                 with _writing(connection):
-                    _forget(connection, partition)
-                    self._remember(connection, partition, versions[partition], pairs, keys)
+                    _delete_partition(connection, partition)
+                    self._insert_partition(connection, partition, versions[partition], pairs, keys)
         return stale
 
     @without_cyclic_gc()
@@ -110,7 +110,7 @@ class KeptIndex:
             # A read transaction gives one consistent view, whatever other processes write.
             connection.execute("BEGIN")
             alike = KeyRuns(connection).owners(lookup_keys(pairs, self._settings)[:, 0])
-            found = np.union1d(alike, np.array(self._near_in_meaning(connection, pairs), alike.dtype))
+            found = np.union1d(alike, np.array(self._near_by_embedding(connection, pairs), alike.dtype))
             rows = []
             for partition in among:
                 query = "SELECT first, beyond FROM partitions WHERE name = ?"
@@ -119,7 +119,7 @@ class KeptIndex:
                 rows += connection.execute(query, (json.dumps(found[first:beyond].tolist()),)).fetchall()
         return [json.loads(pair) for (pair,) in rows]
 
-    def _remember(
+    def _insert_partition(
         self,
         connection: sqlite3.Connection,
         partition: Partition,
@@ -158,15 +158,15 @@ class KeptIndex:
             compared["image"] = self._embeddings.image(pair), images.near_image
         return compared
 
-    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[ComparedPair]) -> list[int]:
+    def _near_by_embedding(self, connection: sqlite3.Connection, pairs: Sequence[ComparedPair]) -> list[int]:
         """Numbers of the kept pairs near one of ``pairs``, by exhaustive comparison within each subject."""
-        asking: dict[tuple[str, str], tuple[list[Vector], float]] = {}
+        queries: dict[tuple[str, str], tuple[list[Vector], float]] = {}
         for pair in pairs:
             for kind, (vector, near) in self._compared(pair).items():
                 if vector is not None:
-                    asking.setdefault((kind, normalized_text(pair["subject"])), ([], near))[0].append(vector)
+                    queries.setdefault((kind, normalized_text(pair["subject"])), ([], near))[0].append(vector)
         found: set[int] = set()
-        for group, (vectors, near) in asking.items():
+        for group, (vectors, near) in queries.items():
             rows = connection.execute(
                 "SELECT pair, vector FROM vectors WHERE kind = ? AND subject = ?", group
             ).fetchall()
@@ -200,7 +200,7 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _forget(connection: sqlite3.Connection, partition: Partition) -> None:
+def _delete_partition(connection: sqlite3.Connection, partition: Partition) -> None:
     name = (_name(partition),)
     numbers = connection.execute("SELECT first, beyond FROM partitions WHERE name = ?", name).fetchone()
     if numbers is None:

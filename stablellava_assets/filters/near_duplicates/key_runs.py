@@ -72,7 +72,7 @@ class KeyRuns:
         wanted = np.sort(wanted)
         found = [np.empty(0, _OWNER)]
         for number, firsts in self._connection.execute("SELECT number, firsts FROM runs").fetchall():
-            keys, owners = self._blocks(number, _holding(wanted, np.frombuffer(firsts, _KEY)))
+            keys, owners = self._blocks(number, _blocks_with(wanted, np.frombuffer(firsts, _KEY)))
             if not len(keys):
                 continue
             first = np.searchsorted(keys, wanted)
@@ -104,7 +104,7 @@ class KeyRuns:
         return _joined(self._connection.execute(query, (run, json.dumps(numbers.tolist()))).fetchall())
 
 
-def _holding(wanted: Numbers, firsts: Numbers) -> Numbers:
+def _blocks_with(wanted: Numbers, firsts: Numbers) -> Numbers:
     """Numbers of the blocks that may hold one of the ``wanted`` keys, by their first keys; both arrays are sorted."""
     # Keys equal to a block's first key may begin in the block before it.
     first = np.maximum(np.searchsorted(firsts, wanted, side="left") - 1, 0)

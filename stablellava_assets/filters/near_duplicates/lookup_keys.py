@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answered, asked
+from stablellava_assets.filters.candidates import answer_text, question_key
 from stablellava_assets.filters.near_duplicates.minhash import MinHashBands
 from stablellava_assets.filters.near_duplicates.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
@@ -35,9 +35,9 @@ def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> K
         _texts(
             "prompt", specs, subjects, [normalized_prompt(pairs[at]["prompt"]) for at in specs], settings.near_prompt
         ),
-        _texts("answer", open_pairs, subjects, [answered(pairs[at]) for at in open_pairs], settings.near_answer),
+        _texts("answer", open_pairs, subjects, [answer_text(pairs[at]) for at in open_pairs], settings.near_answer),
         _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
-        _hashed([("asked", "\0".join(asked(pair)), at) for at, pair in enumerate(pairs)]),
+        _hashed([("asked", "\0".join(question_key(pair)), at) for at, pair in enumerate(pairs)]),
         _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
         _hashed(
             [

@@ -22,8 +22,8 @@ PERMUTATIONS = 128
 _SEED = 42
 _RECALL = 0.999
 _CHUNK = 10_000
-_REMEMBERED = 2 * _CHUNK
-_latest: dict[str, NDArray[np.uint64]] = {}
+_CACHED = 2 * _CHUNK
+_signature_cache: dict[str, NDArray[np.uint64]] = {}
 """Signatures of the most recent texts, because a batch needs its own three times: to look up, to compare and to store."""
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -37,7 +37,7 @@ class MinHashBands:
     """
 
     def __init__(self, threshold: float) -> None:
-        self._rows = _rows_a_band(threshold)
+        self._rows = _rows_per_band(threshold)
         self.count = _bands(self._rows)
         """Keys per text."""
 
@@ -59,12 +59,12 @@ class MinHashBands:
 
 
 def _signatures(texts: Sequence[str]) -> NDArray[np.uint64]:
-    new = [text for text in dict.fromkeys(texts) if text not in _latest]
+    new = [text for text in dict.fromkeys(texts) if text not in _signature_cache]
     if new:
-        _latest.update(zip(new, _computed(new), strict=True))
-    signatures = np.stack([_latest[text] for text in texts])
-    for text in list(islice(_latest, max(0, len(_latest) - _REMEMBERED))):
-        del _latest[text]
+        _signature_cache.update(zip(new, _computed(new), strict=True))
+    signatures = np.stack([_signature_cache[text] for text in texts])
+    for text in list(islice(_signature_cache, max(0, len(_signature_cache) - _CACHED))):
+        del _signature_cache[text]
     return signatures
 
 
@@ -83,8 +83,8 @@ def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint
     lengths = np.array([len(text) for text in encoded])
     flat = b"".join([*encoded, bytes(8 - SHINGLE)])
     # The eight bytes from every position as one number, of which the first five are used.
-    eights: NDArray[np.uint64] = np.ndarray(len(flat) - 7, ">u8", flat, strides=(1,))
-    values = eights >> np.uint64(8 * (8 - SHINGLE))
+    windows: NDArray[np.uint64] = np.ndarray(len(flat) - 7, ">u8", flat, strides=(1,))
+    values = windows >> np.uint64(8 * (8 - SHINGLE))
     ends = np.cumsum(lengths)
     # Shingles that reach into the next text are dropped.
     inside = np.ones(len(values), bool)
@@ -106,10 +106,10 @@ def _salt(group: str) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little")
 
 
-def _rows_a_band(threshold: float) -> int:
+def _rows_per_band(threshold: float) -> int:
     """Signature rows per band: the most with which a pair at the threshold still shares a key with probability ``_RECALL``."""
-    sharp = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
-    return max(sharp, default=1)
+    candidates = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
+    return max(candidates, default=1)
 
 
 def _bands(rows: int) -> int:

@@ -41,9 +41,9 @@ class NearTexts:
         if self._threshold >= 1:
             return []
         known = self._neighbours.get((group, text))
-        return self._meet(group, text) if known is None else known
+        return self._find_neighbours(group, text) if known is None else known
 
-    def _meet(self, group: str, text: str) -> list[tuple[str, float]]:
+    def _find_neighbours(self, group: str, text: str) -> list[tuple[str, float]]:
         """Find the neighbours of a new text. They are recorded on both sides, so no text is looked up twice."""
         if (group, text) not in self._expected:
             self.expect([(group, text)])
@@ -60,14 +60,14 @@ class NearTexts:
 
     def _join(self, bands: Iterable[int], text: str) -> set[str]:
         """Add a text to its bands; returns the texts that are there already."""
-        met: set[str] = set()
+        compared: set[str] = set()
         for band in bands:
             first = self._first_of_band.setdefault(band, text)
             if first != text:
                 later = self._later_of_band[band]
-                met.update((first, *later))
+                compared.update((first, *later))
                 later.append(text)
-        return met
+        return compared
 
 
 def _jaccard(one: str, other: str) -> float:

@@ -37,7 +37,7 @@ _OF_VERDICTS: tuple[tuple[_Measure, Callable[[FilterSettings], float], _Side], .
 """Verdict columns that are compared with a threshold. A filter that stores another score adds its line here."""
 
 
-class Measured(TypedDict):
+class MeasuredVerdict(TypedDict):
     """The columns of a verdict that hold scores."""
 
     ability: str
@@ -47,7 +47,7 @@ class Measured(TypedDict):
     answer_words: int
 
 
-class ScoredClaim(TypedDict):
+class ScoredStatement(TypedDict):
     """An alignment score of an image."""
 
     image_id: str
@@ -57,7 +57,9 @@ class ScoredClaim(TypedDict):
     score: float | None
 
 
-def scores_of(verdict: Measured, aligned: Mapping[str, Sequence[ScoredClaim]], settings: FilterSettings) -> list[Score]:
+def scores_of(
+    verdict: MeasuredVerdict, aligned: Mapping[str, Sequence[ScoredStatement]], settings: FilterSettings
+) -> list[Score]:
     """Every score that contributes to the verdict on a pair.
 
     Args:

@@ -19,7 +19,7 @@ KEPT_BY_REVIEW = "kept_by_review"
 """Finding added when a person keeps a pair; it rejects nothing."""
 
 
-class Found(TypedDict):
+class WithFindings(TypedDict):
     """The findings of a verdict."""
 
     findings: list[StoredFinding]
@@ -37,13 +37,13 @@ def overrule(row: Verdict, review: Review) -> None:
     row["findings"].append(finding(KEPT_BY_REVIEW, NOTES, said))
 
 
-def was_overruled(verdict: Found) -> bool:
+def was_overruled(verdict: WithFindings) -> bool:
     """Whether a person's decision differs from that of the rules."""
     return rules_with(REJECTS, verdict["findings"]) == [REJECTED_BY_REVIEW] or bool(
         rules_with(OVERRULED, verdict["findings"])
     )
 
 
-def was_reviewed(verdict: Found) -> bool:
+def was_reviewed(verdict: WithFindings) -> bool:
     """Whether a person has decided about the pair."""
     return any(found["rule"] in (REJECTED_BY_REVIEW, KEPT_BY_REVIEW) for found in verdict["findings"])

@@ -38,7 +38,7 @@ def _one_line(value: object) -> Any:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _as_written_anywhere(value: object) -> Any:
+def _lowercased(value: object) -> Any:
     """Spreadsheets and people may write Keep, or add spaces."""
     return value.strip().casefold() if isinstance(value, str) else value
 
@@ -52,7 +52,7 @@ class Review(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pair_id: Annotated[_Line, Field(min_length=1)]
-    decision: Annotated[Decision, BeforeValidator(_as_written_anywhere)]
+    decision: Annotated[Decision, BeforeValidator(_lowercased)]
     reviewer: Annotated[_Line, Field(min_length=1)]
     note: _Line = ""
 

@@ -71,7 +71,7 @@ def examine(
     new = [candidate for candidate, row_id in zip(candidates, ids, strict=True) if row_id not in known]
     readings = _read_pictures(new, settings, report)
     rows = [
-        _row_part(known[row_id])
+        _with_row_rule_findings(known[row_id])
         if row_id in known
         else _verdict(candidate, readings[candidate.image["image_id"]], row_id[1], settings)
         for candidate, row_id in zip(candidates, ids, strict=True)
@@ -147,11 +147,11 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
     return row
 
 
-def _row_part(verdict: Verdict) -> Verdict:
+def _with_row_rule_findings(verdict: Verdict) -> Verdict:
     """An earlier verdict without the findings of the set rules and of reviews."""
-    by_itself = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
+    row_findings = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
     findings: list[StoredFinding] = [
-        {**found, "outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in by_itself
+        {**found, "outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in row_findings
     ]
     row: Verdict = {**verdict, "findings": findings}
     row.pop("run_id", None)

@@ -55,16 +55,16 @@ class EarlierPairs:
         pairs = [candidate.compared for candidate in candidates]
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
         if self.embeddings is not None:
-            self.embeddings.look_at(pairs, lambda: pictures)
+            self.embeddings.load(pairs, lambda: pictures)
         before = self._before(partition)
         if not before:
             return []
         name = "every-ability" if self._settings.across_abilities else partition[0]
         index = KeptIndex(self._folder / FILTERED_PAIRS.name, name, self._settings, self.embeddings)
-        index.follow({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
+        index.sync({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
         found = index.repeatable_by(pairs, before)
         if self.embeddings is not None:
-            self.embeddings.look_at(found, lambda: self._pictures_of(found, before))
+            self.embeddings.load(found, lambda: self._pictures_of(found, before))
         return found
 
     def _before(self, partition: Partition) -> list[Partition]:
@@ -79,7 +79,7 @@ class EarlierPairs:
         data = self._store.read(FILTERED_PAIRS, partition, EARLIER_COLUMNS)
         pairs: list[ComparedPair] = [] if data is None else rows_of(ComparedPair, data)
         if self.embeddings is not None:
-            self.embeddings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
+            self.embeddings.load(pairs, lambda: self._pictures_of(pairs, [partition]))
         return pairs
 
     def _pictures_of(self, pairs: Sequence[ComparedPair], partitions: Sequence[Partition]) -> dict[str, bytes]:

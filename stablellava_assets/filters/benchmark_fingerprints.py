@@ -32,7 +32,7 @@ _NEAR_QUESTION = 0.9
 """Jaccard index of shingles from which two questions count as the same."""
 
 
-class Print(NamedTuple):
+class BenchmarkFingerprint(NamedTuple):
     """An item of a published benchmark: SHA-256 and perceptual hash (hex) of its image, and its question."""
 
     item: str
@@ -41,7 +41,7 @@ class Print(NamedTuple):
     perceptual_hash: str
 
 
-class BenchmarkPrints:
+class BenchmarkFingerprints:
     """Fingerprints of benchmark items: prompts, image bytes, perceptual hashes and questions.
 
     Args:
@@ -51,11 +51,13 @@ class BenchmarkPrints:
         published: items of published benchmarks.
     """
 
-    def __init__(self, items: Iterable[ItemToAvoid], image_bits: int, published: Iterable[Print] = ()) -> None:
+    def __init__(
+        self, items: Iterable[ItemToAvoid], image_bits: int, published: Iterable[BenchmarkFingerprint] = ()
+    ) -> None:
         self._prompts: dict[str, str] = {}
         self._bytes: dict[str, str] = {}
         self._questions: dict[str, str] = {}
-        self._looks = NearImages(image_bits)
+        self._perceptual_hashes = NearImages(image_bits)
         self._near = NearTexts(_NEAR_QUESTION)
         for item in items:
             prompt, name = item["prompt"], item["item_id"]
@@ -65,12 +67,14 @@ class BenchmarkPrints:
             if encoded is not None:
                 self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), name)
             if item["perceptual_hash"] is not None:
-                self._looks.add(_ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name)
+                self._perceptual_hashes.add(
+                    _ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name
+                )
             if prompt is None and encoded is not None:
                 self._questions.setdefault(normalized_text(item["question"]), f"{name} of {item['benchmark']}")
         for each in published:
             self._bytes.setdefault(each.sha256, each.item)
-            self._looks.add(_ANY_SUBJECT, each.perceptual_hash, each.item)
+            self._perceptual_hashes.add(_ANY_SUBJECT, each.perceptual_hash, each.item)
             self._questions.setdefault(normalized_text(each.question), each.item)
         self._near.expect(("", question) for question in self._questions)
         for question in self._questions:
@@ -84,8 +88,8 @@ class BenchmarkPrints:
         """An item with this image or a similar one (of the same subject, if it was synthesized), and the Hamming distance of the hashes."""
         if sha256 in self._bytes:
             return self._bytes[sha256], 0
-        of_subject = self._looks.nearest(subject_of(prompt), perceptual_hash)
-        return of_subject or self._looks.nearest(_ANY_SUBJECT, perceptual_hash)
+        of_subject = self._perceptual_hashes.nearest(subject_of(prompt), perceptual_hash)
+        return of_subject or self._perceptual_hashes.nearest(_ANY_SUBJECT, perceptual_hash)
 
     def item_with_question(self, conversations: Iterable[Turn]) -> tuple[str, str] | None:
         """The first photograph or published item with a question asked here, and that question. Synthesized items do not count."""

@@ -32,7 +32,7 @@ _BRIEFLY = " Please answer yes or no."
 
 
 @dataclass(frozen=True)
-class Claim:
+class Statement:
     """The statement that an image shows ``text``; ``fact`` names the part of the prompt it is about.
 
     ``question`` and ``answer`` are sent to a vision-language model, and ``part`` is the range of characters of the answer that is scored.
@@ -67,7 +67,7 @@ class FactQuestions:
         self._catalog = catalog
         self._ask = ask
 
-    def about(self, spec: WrittenSpec) -> Iterator[Claim]:
+    def about(self, spec: WrittenSpec) -> Iterator[Statement]:
         """One statement per fact of a ``prompt_specs`` row, in the order of ``ask``."""
         facts = facts_of(spec)
         subject = self._own_subject(spec)
@@ -75,28 +75,32 @@ class FactQuestions:
             facts |= {name: value for name, value in subject[1].details.items() if name == "thing"}
         for fact, answers in self._ask.items():
             if fact in facts:
-                yield self._claim(spec, fact, facts[fact], answers)
+                yield self._statement(spec, fact, facts[fact], answers)
 
-    def _claim(self, spec: WrittenSpec, fact: str, value: str, answers: Answers) -> Claim:
+    def _statement(self, spec: WrittenSpec, fact: str, value: str, answers: Answers) -> Statement:
         if answers == "caption":
-            return _captioned(caption_of(spec), fact, value)
-        taught = self._taught(spec, fact, value)
-        if taught is None and answers == "catalog":
-            return Claim(
+            return _caption_statement(caption_of(spec), fact, value)
+        asking = self._asking(spec, fact, value)
+        if asking is None and answers == "catalog":
+            return Statement(
                 fact,
                 value,
                 problem="no ability of the catalog teaches it, so its checkpoints know no question about it",
             )
-        if taught is None:
+        if asking is None:
             question, answer = _PLAIN.get(fact, _PLAIN_DEFAULT).format(value=value), ""
         else:
-            question, answer = affirmation(*taught)
-        return whole_answer(fact, value, question, answer) if answers == "catalog" else _yes(fact, value, question)
+            question, answer = affirmation(*asking)
+        return (
+            whole_answer_statement(fact, value, question, answer)
+            if answers == "catalog"
+            else _yes_statement(fact, value, question)
+        )
 
-    def _taught(self, spec: WrittenSpec, fact: str, value: str) -> tuple[Ability, Subject] | None:
+    def _asking(self, spec: WrittenSpec, fact: str, value: str) -> tuple[Ability, Subject] | None:
         """The ability and subject that ask about ``value``: the prompt's own if possible, else the first that draws it."""
         own = self._own_subject(spec) if fact == "subject" else None
-        return own or self._drawn.get(value.casefold())
+        return own or self._subjects_by_name.get(value.casefold())
 
     def _own_subject(self, spec: WrittenSpec) -> tuple[Ability, Subject] | None:
         ability = self._catalog.get(spec["ability"])
@@ -106,7 +110,7 @@ class FactQuestions:
             return None
 
     @cached_property
-    def _drawn(self) -> dict[str, tuple[Ability, Subject]]:
+    def _subjects_by_name(self) -> dict[str, tuple[Ability, Subject]]:
         drawn: dict[str, tuple[Ability, Subject]] = {}
         for ability in self._catalog.values():
             for subject in ability.drawn_subjects:
@@ -114,20 +118,20 @@ class FactQuestions:
         return drawn
 
 
-def whole_answer(fact: str, text: str, question: str, answer: str) -> Claim:
+def whole_answer_statement(fact: str, text: str, question: str, answer: str) -> Statement:
     """A statement for which every character of the answer is scored."""
-    return Claim(fact, text, question, answer, (0, len(answer)))
+    return Statement(fact, text, question, answer, (0, len(answer)))
 
 
-def _yes(fact: str, value: str, question: str) -> Claim:
-    return whole_answer(fact, value, question + _BRIEFLY, "Yes")
+def _yes_statement(fact: str, value: str, question: str) -> Statement:
+    return whole_answer_statement(fact, value, question + _BRIEFLY, "Yes")
 
 
-def _captioned(written: str, fact: str, value: str) -> Claim:
+def _caption_statement(written: str, fact: str, value: str) -> Statement:
     # The value of a trailing fact may also occur earlier in the caption: "fish in the desert, desert".
     at = written.find(value) if fact in ("subject", "thing") else written.rfind(value)
     if at < 0:
-        return Claim(fact, value, problem="the caption does not name it")
+        return Statement(fact, value, problem="the caption does not name it")
     start = len(_CAPTION_BEGINS) + at
     answer = f"{_CAPTION_BEGINS}{written}{_CAPTION_ENDS}"
-    return Claim(fact, value, CAPTION_REQUESTS[0], answer, (start, start + len(value)))
+    return Statement(fact, value, CAPTION_REQUESTS[0], answer, (start, start + len(value)))
