@@ -35,8 +35,8 @@ def _loss(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
-    told = float(frame["first_loss"].notna().sum())
-    return {"told_curves": told or None}
+    curves_with_loss = float(frame["first_loss"].notna().sum())
+    return {"told_curves": curves_with_loss or None}
 
 
 SUITE = Suite(

@@ -52,8 +52,8 @@ def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
     Reasons that differ only in a number, a name or a quotation are counted together.
     """
     columns = [name for name in data.column_names if name in {table.row_id, *_NEEDED, *_TELLING}]
-    told = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
-    blamed = [(row, reasons) for row, reasons in told if reasons and row.get("fault") != OF_BUDGET]
+    reasons_by_row = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
+    blamed = [(row, reasons) for row, reasons in reasons_by_row if reasons and row.get("fault") != OF_BUDGET]
     if not blamed:
         return None
     counts: Counter[str] = Counter()

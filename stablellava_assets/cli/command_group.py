@@ -1,4 +1,4 @@
-"""How commands fail: one sentence for what a user can fix, a stack trace for a bug."""
+"""Error handling of commands: one sentence for problems that the user can fix, a stack trace for bugs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stablellava_assets.inputs.explained import ExplainedError, is_system_error,
 
 
 class CommandGroup(click.Group):
-    """A group whose commands raise what is wrong and leave it to the group to say it."""
+    """A group that reports the errors raised by its commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was typed.
+        """Run a command.
 
         Raises:
-            click.ClickException: it cannot be done; the message names the file or setting, and what to do.
+            click.ClickException: it failed; the message names the file or setting, and the remedy.
         """
         try:
             return super().invoke(ctx)

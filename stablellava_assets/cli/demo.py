@@ -28,9 +28,9 @@ from stablellava_assets.tables.table import AnyTable
 
 
 def run_demo(workspace: Workspace) -> None:
-    """Materialize everything for the first batch and print what came of it.
+    """Materialize everything for the first batch and print the results.
 
-    A profile that asks for the local chat model has it served meanwhile, unless it is served already.
+    The local chat model is served in the meantime if the profile needs it and it is not running.
 
     Raises:
         click.ClickException: the run failed; its log says why.
@@ -65,7 +65,7 @@ def run_demo(workspace: Workspace) -> None:
 
 
 def current_scores(workspace: Workspace) -> str:
-    """The table of abilities for the current checkpoint, and what a judge did for it.
+    """The score table of the current checkpoint, and a line on the judge.
 
     Raises:
         click.ClickException: nothing has been scored yet.
@@ -95,7 +95,7 @@ def _gallery_line(workspace: Workspace) -> str:
 
 @contextmanager
 def _chat_model(profile: Profile) -> Iterator[None]:
-    """Sees to it that the local chat model answers, where the profile asks for it."""
+    """Serve the local chat model if the profile needs it."""
     port = None if profile.author.endpoint is None else local_port(profile.author.endpoint)
     if port is None or answers(port):
         yield
@@ -117,7 +117,7 @@ def _runs(workspace: Workspace, table: AnyTable) -> set[str]:
 
 
 def _print_work(workspace: Workspace, before: dict[str, set[str]]) -> None:
-    """How many rows of each table this run computed, and how many it took over."""
+    """Numbers of computed and reused rows of this run, per table."""
     computed_anything = False
     for table in TABLES:
         runs = _run_ids(workspace, table)

@@ -81,7 +81,7 @@ def _write_questions(folder: Path, images: Path, labels: LabelledPhotographs, pe
 
 
 def _broken(broken: Mapping[str, str]) -> str:
-    """What is said of pictures that cannot be decoded: how many they are, and an example."""
+    """Number of images that cannot be decoded, and an example."""
     example = "".join(f", as {reason}" for reason in list(broken.values())[:1])
     return f"; {len(broken):,} left out that cannot be decoded{example}" if broken else ""
 

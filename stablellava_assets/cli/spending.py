@@ -1,4 +1,4 @@
-"""What a run would ask of paid models, and what that would cost, before it is started."""
+"""Estimates which paid requests a run would make, and their cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Image(PaintedImage):
 
 
 class _Settled(TypedDict):
-    """What tells whether a published row stays."""
+    """The columns that decide whether a published row is kept."""
 
     row_key: str
     status: str
@@ -40,7 +40,7 @@ class _Settled(TypedDict):
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of one partition: its rows, how many of them are there already, and what the others would take."""
+    """One stage of one partition: all rows, the existing ones, and the cost of the others."""
 
     ability: str
     batch: str
@@ -51,13 +51,13 @@ class StagePlan:
 
 
 def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list[StagePlan]:
-    """Plan the stages of each partition that ask a model which may cost something: the chat author's, and the api painter's.
+    """Plan the stages that use paid models, for each partition: the chat author's, and the api painter's.
 
-    Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
-    ability's examples.
+    Images that do not exist yet are assumed to succeed, and prompts that do not exist yet to be like the ability's
+    examples.
 
     Raises:
-        KeyError: an ability that the catalog does not have.
+        KeyError: the catalog does not have an ability.
     """
     if workspace.author.forecast([]) is None and workspace.painter.forecast([]) is None:
         return []
@@ -73,7 +73,7 @@ def spending_plan(workspace: Workspace, partitions: Sequence[Partition]) -> list
 
 
 def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> list[BatchPlan]:
-    """How many prompts each of the ``partitions`` would get, a batch a plan; none where the author's files decide."""
+    """The planned number of prompts for each of the ``partitions``, one plan per batch; empty if the author's files decide."""
     if workspace.plans is None:
         return []
     abilities: dict[str, list[str]] = {}
@@ -83,7 +83,7 @@ def foreseen_plans(workspace: Workspace, partitions: Sequence[Partition]) -> lis
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
-    """The plan as aligned text, with the total of each stage and of everything."""
+    """The plan as aligned text, with totals per stage and overall."""
     names = (
         "ability",
         "batch",
@@ -103,7 +103,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 
 
 def budget_lines(workspace: Workspace) -> str:
-    """What the profile's author, painter and judge may still cost, and what they have cost so far."""
+    """The remaining budgets of author, painter and judge, and their cost so far."""
     author, painter = workspace.profile.author, workspace.profile.painter
     folder = workspace.folder
     if author.endpoint is not None:
@@ -113,7 +113,7 @@ def budget_lines(workspace: Workspace) -> str:
     if painter.endpoint is not None:
         lines.append(_budget_line("Spent on pictures so far", folder.image_ledger, painter.endpoint, "painter"))
     if (judge := workspace.profile.benchmark.judge) is not None:
-        # How many answers there will be to grade is known only once the benchmark's files are read.
+        # The number of answers to grade is known only after the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
         lines.append(_budget_line(begins, folder.chat_ledger, judge.endpoint, "benchmark.judge"))
     return "\n".join(lines)
@@ -180,7 +180,7 @@ def _of_partition(workspace: Workspace, partition: Partition, rows: int) -> list
 def _open(
     workspace: Workspace, table: AnyTable, partition: Partition, planned: Sequence[AnyPlanned]
 ) -> list[AnyPlanned]:
-    """The planned rows that would have to be made."""
+    """The planned rows that are not up to date."""
     published = workspace.store.read(table, partition, [table.row_id, *columns_of(_Settled)])
     if published is None:
         return list(planned)
@@ -208,7 +208,7 @@ def _pictures(workspace: Workspace, partition: Partition) -> dict[str, _Image]:
 def _spec(
     ability: Ability, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
 ) -> WrittenSpec | None:
-    """The published prompt, None if it failed; or one as the ability's examples have it."""
+    """The published prompt, or None if it failed; without one, a prompt like the ability's examples."""
     if spec_id in written:
         published = written[spec_id]
         return published if was_written(published) else None

@@ -20,7 +20,7 @@ from stablellava_assets.tables.table import AnyTable
 def _workspace_and_partitions() -> tuple[Workspace, dg.PartitionsDefinition[str]]:
     try:
         workspace = Workspace(load_profile())
-        return workspace, ability_batches(workspace.profile, workspace.taught)
+        return workspace, ability_batches(workspace.profile, workspace.author_abilities)
     except ExplainedError as error:
         # Dagster's commands print only the message of click exceptions.
         raise click.ClickException(str(error)) from None
@@ -50,7 +50,7 @@ def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments
     """Turn errors that the user can fix into a failure with one readable message; bugs keep their stack trace."""
 
     @functools.wraps(stage)
-    def told(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
+    def explained_stage(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
         try:
             yield from stage(*arguments, **named)
         except ExplainedError as error:
@@ -60,7 +60,7 @@ def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments
                 raise
             raise dg.Failure(description=f"{system_message(error)}; {remedy_of(error)}") from error
 
-    return told
+    return explained_stage
 
 
 def column_schema(table: AnyTable) -> dict[str, dg.TableSchema]:

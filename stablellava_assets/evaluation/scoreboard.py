@@ -12,7 +12,7 @@ from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
-from stablellava_assets.text.tables import table
+from stablellava_assets.text.tables import number_text, table
 
 Line = tuple[str, ...]
 ScoreT = TypeVar("ScoreT", bound=JudgedScore)
@@ -104,7 +104,7 @@ def _line(
         p_value_text(tuned["p_holm"]),
         tuned["verdict"] or "",
         *map(_share, of_kinds),
-        *((_number(tuned["mean_grade"]),) if graded else ()),
+        *((number_text(tuned["mean_grade"]),) if graded else ()),
     )
 
 
@@ -120,7 +120,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
             "all" if ability == ALL else ability,
             model,
             _share(row),
-            *map(_number, (row["precision"], row["recall"], row["f1"], row["yes_ratio"])),
+            *map(number_text, (row["precision"], row["recall"], row["f1"], row["yes_ratio"])),
             str(row["undecided"]),
         )
         for ability in shown
@@ -131,10 +131,6 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
 
 def _share(row: JudgedScore | None) -> str:
     return "" if row is None else f"{row['accuracy']:.3f}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
 
 
 def p_value_text(p: float | None) -> str:

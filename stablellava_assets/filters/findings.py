@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 RowRule = Literal[
@@ -55,7 +56,6 @@ that a published benchmark asks as well ("Is there a dog in the image?") reveals
 """
 
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
-SET_RULES: tuple[SetRule, ...] = get_args(SetRule)
 
 
 class Finding(NamedTuple):
@@ -64,3 +64,8 @@ class Finding(NamedTuple):
     rule: RuleName
     explanation: str
     pair_id: str | None = None
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Words for an explanation: quoted and separated by commas."""
+    return ", ".join(map(repr, words))

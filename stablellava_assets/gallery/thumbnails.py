@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 
-from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, rendered_otherwise
+from stablellava_assets.pictures.decoding import (
+    UndecodablePictureError,
+    decoding,
+    orientation_in_header,
+    rendered_otherwise,
+)
 from stablellava_assets.pictures.thumbnails import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -34,7 +39,7 @@ def _as_it_is(encoded: bytes, side: int) -> str | None:
         with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             suffix = _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
             # Browsers apply the EXIF orientation, but not that in XMP.
-            if suffix is not None and "exif" not in picture.info and held_by_its_head(picture) != 1:
+            if suffix is not None and "exif" not in picture.info and orientation_in_header(picture) != 1:
                 return None
     except UndecodablePictureError:
         return None

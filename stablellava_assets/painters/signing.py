@@ -96,10 +96,10 @@ def _manifest(provenance: Provenance) -> dict[str, Any]:
 def _faults(reader: Any) -> list[str]:
     """What is wrong with a signed image. Whether its signer is trusted is up to the reader."""
     with reader:
-        said = json.loads(reader.json())
-    if said["validation_state"] in ("Valid", "Trusted"):
+        manifest_report = json.loads(reader.json())
+    if manifest_report["validation_state"] in ("Valid", "Trusted"):
         return []
-    return [f"{status['code']}: {status['explanation']}" for status in said["validation_status"]]
+    return [f"{status['code']}: {status['explanation']}" for status in manifest_report["validation_status"]]
 
 
 def _algorithm(settings: C2paSettings, private_key: bytes) -> str:

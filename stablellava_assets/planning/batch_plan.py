@@ -130,10 +130,10 @@ def _scaled(row: BatchPlanColumns, rows_per_batch: int) -> int:
 
 def _explanation(row: BatchPlanColumns, rows_per_batch: int) -> str:
     rows = _scaled(row, rows_per_batch)
-    told = _reason(row, rows, rows_per_batch)
+    reason = _reason(row, rows, rows_per_batch)
     if row["rows_per_batch"] == rows_per_batch:
-        return told
-    return f"{told} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
+        return reason
+    return f"{reason} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
 
 
 def _reason(row: BatchPlanColumns, rows: int, rows_per_batch: int) -> str:

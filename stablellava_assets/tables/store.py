@@ -19,7 +19,7 @@ from stablellava_assets.inputs.explained import ExplainedError, is_system_error,
 from stablellava_assets.tables.table import AnyTable
 
 Partition = tuple[str, ...]
-"""Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""
+"""Values of a table's ``partitioned_by`` columns, in order, as in ``("animal", "0001")``."""
 
 _FILE = "part-0.parquet"
 _VALUES = {
@@ -27,12 +27,12 @@ _VALUES = {
     "batch": re.compile(r"\d{4}"),
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
 }
-"""What a partition may be called. Names of other folders ("batch=0001 (1)") come from sync programs and copies by hand."""
+"""Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _LOG = logging.getLogger(__name__)
 
 
 class StoreError(ExplainedError, RuntimeError):
-    """A partition that cannot be read or written; the message names the file and what to do about it."""
+    """A partition cannot be read or written; the message names the file and the remedy."""
 
 
 class ParquetStore:
@@ -54,15 +54,15 @@ class ParquetStore:
 
     @property
     def url(self) -> str:
-        """Where the tables lie, from whatever folder it is asked."""
+        """Absolute location of the tables."""
         return str(self._fs.unstrip_protocol(self._root))
 
     def path(self, table: AnyTable, partition: Partition) -> str:
-        """Where a partition lies or would lie."""
+        """Path of a partition, which may not exist yet."""
         return "/".join([self._root, table.name, *_folders(table, partition), _FILE])
 
     def glob(self, table: AnyTable) -> str:
-        """A pattern that matches the published files of a table and nothing unfinished."""
+        """A pattern that matches the published files of a table, but no unfinished ones."""
         columns = (f"{column}=*" for column in table.partitioned_by)
         return "/".join([glob.escape(self._root), table.name, *columns, _FILE])
 
@@ -75,7 +75,7 @@ class ParquetStore:
         return [self.path(table, partition) for partition in self.partitions(table)]
 
     def partitions(self, table: AnyTable) -> list[Partition]:
-        """The published partitions, sorted; what else lies in the table's folder is left out, with a warning.
+        """The published partitions, sorted. Unexpected folders are skipped with a warning.
 
         Raises:
             StoreError: a folder cannot be listed.
@@ -91,7 +91,7 @@ class ParquetStore:
         return sorted(found)
 
     def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
-        """The names of the folders below a table's that hold rows."""
+        """The names of a table's subfolders that hold rows."""
         top = f"{self._root}/{table.name}"
         try:
             paths = self._local_files(top, len(table.partitioned_by)) if self._is_local else self._remote_files(top)
@@ -109,7 +109,7 @@ class ParquetStore:
         return [tuple(each[:-1]) for each in parts if each[-1] == _FILE]
 
     def _remote_files(self, top: str) -> list[str]:
-        # One listing, where a folder at a time would take a request each.
+        # A single listing; one per folder would take one request each.
         self._fs.invalidate_cache()
         return [path.removeprefix(f"{top}/") for path in self._fs.find(top)]
 
@@ -132,25 +132,25 @@ class ParquetStore:
             _LOG.warning("%s is left out: it is a copy that a sync program or somebody made, %s; delete it", path, why)
 
     def holds(self, table: AnyTable, partition: Partition) -> bool:
-        """Whether the partition was published."""
+        """Whether the partition is published."""
         return bool(self._fs.exists(self.path(table, partition)))
 
     def version(self, table: AnyTable, partition: Partition) -> str:
-        """A token that changes whenever the partition is published anew."""
+        """A token that changes whenever the partition is published."""
         return str(self._fs.ukey(self.path(table, partition)))
 
     def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """The rows of a partition; None where it was never published.
+        """The rows of a partition; None if it is not published.
 
         Raises:
-            StoreError: the file is there but cannot be read, is damaged, or was written with another schema.
+            StoreError: the file exists but cannot be read, is damaged, or has another schema.
         """
         path = self.path(table, partition)
         names = list(columns) if columns is not None else table.schema.names
         try:
             with self._fs.open(path, "rb") as file:
-                # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
-                # then aborts the process. So neither columns nor their bytes are read by threads.
+                # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because releasing them then
+                # aborts the process. So neither columns nor bytes are read by threads.
                 data = pq.ParquetFile(file, pre_buffer=False).read(
                     columns=table.names_in_file(names), use_threads=False
                 )
@@ -181,10 +181,10 @@ class ParquetStore:
         return pa.concat_tables(read) if read else schema.empty_table()
 
     def publish(self, table: AnyTable, partition: Partition, data: pa.Table) -> str:
-        """Write a partition in one move; readers see the old rows or the new ones, never a part. Returns the path.
+        """Write a partition atomically; readers see the old rows or the new ones. Returns the path.
 
         Raises:
-            StoreError: the rows could not be written (a full disk, no permission); what was published stays.
+            StoreError: the rows could not be written (full disk, no permission); the published rows are unchanged.
         """
         path = self.path(table, partition)
         unfinished = f"{path.removesuffix(_FILE)}.{uuid.uuid4().hex}.tmp" if self._is_local else path

@@ -14,12 +14,12 @@ class _Readable(logging.Formatter):
         message = meta.get("orig_message") or record.getMessage()
         line = f"{self.formatTime(record, '%H:%M:%S')}  {step:<17} {message}"
         event = meta.get("dagster_event")
-        told = getattr(event, "event_specific_data", None)
-        failed = getattr(told, "first_step_failure_event", None)
+        event_data = getattr(event, "event_specific_data", None)
+        failed = getattr(event_data, "first_step_failure_event", None)
         if failed is not None:
             # A step's own output goes through a file whose end may be lost on a busy machine; this line is not.
             return f"{line}\n{failed.step_key}: {_reason(failed.step_failure_data.error)}"
-        error = getattr(told, "error", None)
+        error = getattr(event_data, "error", None)
         if error is None:
             return line
         if not meta.get("step_key"):

@@ -76,7 +76,7 @@ def answers_of(
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
     _refuse_special_tokens(questions, names, processor)
-    pace, done = Pace(), 0
+    timer, done = Pace(), 0
     waiting = deque(_batches(questions, batch_size, max_new_tokens))
     while waiting:
         limit, batch = waiting.popleft()
@@ -84,7 +84,7 @@ def answers_of(
         texts = [_prompt(questions[index].question, processor) for index in batch]
         try:
             with torch.inference_mode():
-                said = _generate(model, processor, pictures, texts, limit)
+                generated = _generate(model, processor, pictures, texts, limit)
         except Exception as error:
             if len(batch) == 1 or not is_out_of_memory(error):
                 raise
@@ -92,9 +92,9 @@ def answers_of(
             progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
             waiting = deque(_at_most(most, [(limit, batch), *waiting]))
             continue
-        yield from zip(batch, said, strict=True)
+        yield from zip(batch, generated, strict=True)
         done += len(batch)
-        if pace.is_due():
+        if timer.is_due():
             progress(f"{done} of {len(questions)} questions answered")
 
 

@@ -62,13 +62,13 @@ def read_coco(annotations: Path, images: Path) -> LabelledPhotographs:
 def _rows(annotations: Path, content: object, key: str) -> list[Mapping[str, Any]]:
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        held = (
+        contents = (
             f"its keys are {', '.join(map(repr, content)) or 'none'}"
             if isinstance(content, dict)
             else "it is no JSON object"
         )
         raise PhotographsError(
-            f"{annotations}: not a COCO instances file: it has no list of objects in {key!r}; {held}"
+            f"{annotations}: not a COCO instances file: it has no list of objects in {key!r}; {contents}"
         )
     return rows
 

@@ -61,16 +61,16 @@ def make_photographs(planned: Sequence[PlannedRow[PhotographedItem]]) -> Iterabl
     for row in planned:
         encoded, reason = row.inputs.path.read_bytes(), None
         try:
-            looks = perceptual_hash(upright(encoded))
+            hash_of_picture = perceptual_hash(upright(encoded))
         except ValueError as error:
-            looks, reason = None, f"{row.inputs.path} cannot be decoded: {error}"
+            hash_of_picture, reason = None, f"{row.inputs.path} cannot be decoded: {error}"
         yield {
             "item_id": row.row_id,
             **row.inputs.question,
             "prompt": None,
             "seed": None,
             "image": {"bytes": encoded, "path": row.inputs.path.name},
-            "perceptual_hash": looks,
+            "perceptual_hash": hash_of_picture,
             "row_key": row.row_key,
             "status": MADE if reason is None else FAILED,
             "reason": reason,

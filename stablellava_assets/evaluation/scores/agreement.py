@@ -26,6 +26,6 @@ def agreement(judgements: Iterable[AnswerJudgement]) -> Agreement | None:
         return None
     n = len(pairs)
     raw = sum(judge == keywords for judge, keywords in pairs) / n
-    judged, held = (sum(pair[place] for pair in pairs) / n for place in (0, 1))
-    by_chance = judged * held + (1 - judged) * (1 - held)
+    by_judge, by_keywords = (sum(pair[place] for pair in pairs) / n for place in (0, 1))
+    by_chance = by_judge * by_keywords + (1 - by_judge) * (1 - by_keywords)
     return Agreement(n, raw, (raw - by_chance) / (1 - by_chance) if by_chance < 1 else None)

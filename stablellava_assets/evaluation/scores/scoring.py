@@ -101,15 +101,15 @@ class _Scored(NamedTuple):
 
     correct: bool | None
     grade: float | None
-    said: tuple[Verdict | None, str] | None
+    said_and_true: tuple[Verdict | None, str] | None
 
 
 def _scored(row: AbilityAnswer, grades: Mapping[str, AnswerJudgement], judged_kinds: Sequence[str]) -> _Scored:
     if row["question_kind"] in judged_kinds:
         grade = grades.get(row["answer_id"])
         return _Scored(None, None, None) if grade is None else _Scored(grade["correct"], grade["grade"], None)
-    said = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
-    return _Scored(row["correct"], None, said)
+    said_and_true = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
+    return _Scored(row["correct"], None, said_and_true)
 
 
 def _order(key: tuple[str, str, str, str]) -> tuple[str, str, bool, str, int]:
@@ -188,8 +188,10 @@ def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapp
 def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> ScoreFigures:
     """Figures besides accuracy: POPE's figures of yes-no questions, and the mean grade of judged ones."""
     answers = [answer for of_item in items.values() for answer in of_item]
-    said = [answer.said for answer in answers if answer.said is not None] if kind == "yes_no" else []
-    figures = yes_no_figures(said) if said else None
+    said_and_true = (
+        [answer.said_and_true for answer in answers if answer.said_and_true is not None] if kind == "yes_no" else []
+    )
+    figures = yes_no_figures(said_and_true) if said_and_true else None
     grades = [answer.grade for answer in answers if answer.grade is not None]
     return {
         "precision": figures.precision if figures else None,

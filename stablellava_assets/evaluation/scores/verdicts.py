@@ -35,5 +35,5 @@ def _family(row: ComparedScore) -> _Family:
 
 def _judged(row: ComparedScore, p_holm: float | None) -> JudgedScore:
     difference = row["difference"]
-    said = None if p_holm is None or difference is None else verdict(difference, p_holm)
-    return {**row, "p_holm": p_holm, "verdict": said}
+    verdict_text = None if p_holm is None or difference is None else verdict(difference, p_holm)
+    return {**row, "p_holm": p_holm, "verdict": verdict_text}

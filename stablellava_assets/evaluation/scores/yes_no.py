@@ -68,12 +68,12 @@ def yes_no_figures(answers: Iterable[tuple[Verdict | None, str]]) -> YesNoFigure
     if not pairs:
         raise ValueError("no answers, so no figures")
     hits = pairs.count(("yes", "yes"))
-    said = sum(verdict == "yes" for verdict, _ in pairs)
-    true = sum(truth == "yes" for _, truth in pairs)
+    predicted_yes = sum(verdict == "yes" for verdict, _ in pairs)
+    true_yes = sum(truth == "yes" for _, truth in pairs)
     return YesNoFigures(
-        precision=hits / said if said else None,
-        recall=hits / true if true else None,
-        f1=2 * hits / (said + true) if said + true else None,
-        yes_ratio=said / len(pairs),
+        precision=hits / predicted_yes if predicted_yes else None,
+        recall=hits / true_yes if true_yes else None,
+        f1=2 * hits / (predicted_yes + true_yes) if predicted_yes + true_yes else None,
+        yes_ratio=predicted_yes / len(pairs),
         undecided=sum(verdict is None for verdict, _ in pairs),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stablellava_assets.abilities.prompt_format import keywords_of
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import PromptRuleSettings
 
 
@@ -28,7 +28,7 @@ def check_prompt(prompt: str, settings: PromptRuleSettings) -> Iterator[Finding]
     keywords = [keyword.casefold() for keyword in keywords_of(prompt)]
     repeated = sorted({keyword for keyword in keywords if keywords.count(keyword) > 1})
     if repeated:
-        yield Finding("repeated_keyword", f"The prompt says {_listed(repeated)} more than once.")
+        yield Finding("repeated_keyword", f"The prompt says {quoted(repeated)} more than once.")
     if len(keywords) > settings.max_keywords:
         yield Finding(
             "too_many_keywords", f"The prompt has {len(keywords)} keywords; {settings.max_keywords} are allowed."
@@ -74,7 +74,3 @@ def _stray_text(prompt: str) -> str | None:
 
 def _tail(prompt: str) -> str:
     return repr(prompt if len(prompt) <= 40 else f"...{prompt[-37:]}")
-
-
-def _listed(words: list[str]) -> str:
-    return ", ".join(repr(word) for word in words)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import DialogueRuleSettings
 from stablellava_assets.text.word_forms import content_words, missing_words
 
@@ -72,11 +72,7 @@ def check_naming(name: str, answer: str, settings: DialogueRuleSettings) -> Iter
         return
     said = [word for word in content_words(name) if word not in missing]
     if said:
-        explanation = f"Of {name!r} the answer says {_listed(said)} but not {_listed(missing)}."
+        explanation = f"Of {name!r} the answer says {quoted(said)} but not {quoted(missing)}."
         yield Finding("subject_partly_named", explanation)
     else:
         yield Finding("subject_not_named", f"No word of the answer is a form of {name!r}.")
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(repr(word) for word in words)

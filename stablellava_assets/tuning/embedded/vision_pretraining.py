@@ -62,9 +62,9 @@ def pretrain_vision(
         return map(_Pictures, drawn(len(pixels), per_step, steps, 1, generator))
 
     def backward(classifier: torch.nn.Module, share: _Pictures) -> float:
-        said = classifier(normalized(pixels[share.indices], processor).to(next(classifier.parameters()).device))
-        wanted = targets[share.indices].to(said.device)
-        loss = torch.nn.functional.cross_entropy(said, wanted, reduction="sum") / per_step
+        logits = classifier(normalized(pixels[share.indices], processor).to(next(classifier.parameters()).device))
+        wanted = targets[share.indices].to(logits.device)
+        loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / per_step
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
@@ -78,10 +78,10 @@ def _targets(phrases: Sequence[Sequence[str]]) -> torch.Tensor:
     """Shape (images, distinct phrases): equal weights for the phrases of an image, which sum to 1."""
     import torch
 
-    known = {phrase: at for at, phrase in enumerate(sorted({phrase for said in phrases for phrase in said}))}
+    known = {phrase: at for at, phrase in enumerate(sorted({phrase for logits in phrases for phrase in logits}))}
     targets = torch.zeros(len(phrases), len(known))
-    for row, said in enumerate(phrases):
-        targets[row, [known[phrase] for phrase in said]] = 1 / len(said)
+    for row, logits in enumerate(phrases):
+        targets[row, [known[phrase] for phrase in logits]] = 1 / len(logits)
     return targets
 
 

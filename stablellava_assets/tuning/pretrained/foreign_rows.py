@@ -110,13 +110,15 @@ def read_turns(entry: Mapping[str, object]) -> list[Turn]:
     turns = entry.get("conversations")
     if not isinstance(turns, list):
         other = [key for key in _TURNS_KEYS if entry.get(key)]
-        held = f"'conversations' holds {described(turns)}" if "conversations" in entry else "it has no 'conversations'"
+        contents = (
+            f"'conversations' holds {described(turns)}" if "conversations" in entry else "it has no 'conversations'"
+        )
         hint = (
             f", but {', '.join(map(repr, other))} of another layout"
             if other
             else f"; its keys are {', '.join(map(repr, list(entry)[:10])) or 'none'}"
         )
-        raise UnusableRowError("no conversation in LLaVA's layout", f"{held}{hint}")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"{contents}{hint}")
     if (key := next((key for key in entry if _INSTRUCTIONS_KEY.fullmatch(key)), None)) and entry[key] not in (
         None,
         "",

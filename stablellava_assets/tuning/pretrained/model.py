@@ -159,14 +159,16 @@ def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
     on_hub = not is_folder(name)
     if fault := hub_fault("tuning.model", name, settings.model.revision, error, on_hub=on_hub):
         return fault
-    said = summary_of(error)
+    summary = summary_of(error)
     if ImportError in exception_types(error):
         # transformers may name one of its modules in the error, and the reason only in the cause.
-        said = summary_of(error.__cause__ or error)
-        if "torchvision" in said.lower() or "num2words" in said:
+        summary = summary_of(error.__cause__ or error)
+        if "torchvision" in summary.lower() or "num2words" in summary:
             return (
                 f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; docs/tuning.md "
-                f"tells how to install them (stablellava-assets[video]): {said}"
+                f"tells how to install them (stablellava-assets[video]): {summary}"
             )
-        return f"tuning.model.model: {name} needs a package that is not installed: {said}"
-    return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
+        return f"tuning.model.model: {name} needs a package that is not installed: {summary}"
+    return (
+        f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {summary}); fetch the checkpoint again"
+    )

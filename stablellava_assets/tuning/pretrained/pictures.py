@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
+from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, in_rgb, orientation_in_header
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
@@ -37,7 +37,7 @@ def picture_size(path: str) -> tuple[int, int]:
     """
     with _opened(path) as picture:
         width, height = picture.size
-        return (height, width) if held_by_its_head(picture) in _SIDEWAYS else (width, height)
+        return (height, width) if orientation_in_header(picture) in _SIDEWAYS else (width, height)
 
 
 def broken_pictures(paths: Sequence[str], workers: int, report: Callable[[str], None]) -> dict[str, UnusableRowError]:
