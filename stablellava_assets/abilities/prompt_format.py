@@ -116,7 +116,6 @@ def without_brackets(prompt: str) -> str:
 
 
 def _pairs(prompt: str) -> list[tuple[int, int]]:
-    """Positions of matching brackets."""
     opened: list[int] = []
     pairs = []
     for at, character in enumerate(prompt):

@@ -186,7 +186,6 @@ def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) 
 
 
 def _bounds(given: Mapping[str, object]) -> str:
-    """The bounds of a number as text."""
     least, most = given.get("min_value"), given.get("max_value")
     named = [f"at least {plain(least)}"] if least is not None else []
     return " and ".join([*named, *([f"at most {plain(most)}"] if most is not None else [])])

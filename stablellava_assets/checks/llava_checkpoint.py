@@ -18,7 +18,7 @@ _FEWEST = 5
 """Minimum number of points of a loss curve to compare its ends; with fewer, the last may well be above the first."""
 
 
-def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
+def _first_and_last_loss(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
     """The first and the last loss; both NaN if the curve is too short."""
     if curve is None or not len(curve):
         return nan, nan
@@ -29,8 +29,7 @@ def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
 
 
 def _loss(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``first_loss`` and ``last_loss`` of the curve."""
-    ends = [_ends(curve) for curve in frame["loss_curve"]]
+    ends = [_first_and_last_loss(curve) for curve in frame["loss_curve"]]
     return frame.assign(first_loss=[first for first, _ in ends], last_loss=[last for _, last in ends])
 
 

@@ -45,7 +45,7 @@ def run_demo(workspace: Workspace) -> None:
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
     environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
-    with _chat_model(workspace.profile):
+    with _served_chat_model(workspace.profile):
         failed = subprocess.run(command, env=environment, check=False).returncode
     if failed:
         raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
@@ -94,8 +94,7 @@ def _gallery_line(workspace: Workspace) -> str:
 
 
 @contextmanager
-def _chat_model(profile: Profile) -> Iterator[None]:
-    """Serve the local chat model if the profile needs it."""
+def _served_chat_model(profile: Profile) -> Iterator[None]:
     port = None if profile.author.endpoint is None else local_port(profile.author.endpoint)
     if port is None or answers(port):
         yield

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
-from stablellava_assets.defs.metadata import Metadata, Told
+from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
@@ -182,7 +182,7 @@ def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: st
 
 
 def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
-    described: dict[str, Told] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}

@@ -6,6 +6,6 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-Told = dg.MetadataValue | str | float | None
-Metadata = Mapping[str, Told]
+MetadataEntry = dg.MetadataValue | str | float | None
+Metadata = Mapping[str, MetadataEntry]
 """By name; the UI plots numbers over time."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
-from stablellava_assets.defs.metadata import Metadata, Told
+from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
@@ -69,7 +69,7 @@ class Stage:
         results: dict[Partition, list[GateResult]] = {}
         quarantined: dict[Partition, Path] = {}
         totals: dict[str, int] = {}
-        run_metadata: dict[str, Told] = {}
+        run_metadata: dict[str, MetadataEntry] = {}
         metadata_by_partition: dict[Partition, Metadata] = {}
         versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
@@ -275,7 +275,6 @@ def from_refreshed(
 
 
 def _findings(results: Sequence[GateResult]) -> str:
-    """What the gates that failed found."""
     return "; ".join(f"{result.gate}: {result.message}" for result in results if not result.passed)
 
 

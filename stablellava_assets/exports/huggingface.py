@@ -188,7 +188,6 @@ def card_header(licence: str, sizes: dict[str, int]) -> str:
 
 
 def _size_category(count: int) -> str:
-    """The hub's size category for a number of rows."""
     bounds = [(1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"), (10_000_000, "10M")]
     below = None
     for bound, name in bounds:

@@ -199,7 +199,6 @@ class Gallery:
         }
 
     def _alignment_scores(self, partition: Partition) -> dict[str, list[ScoredStatement]]:
-        """The alignment scores of each image, by image id."""
         data = self._store.read(ALIGNMENT_SCORES, partition, columns_of(ScoredStatement))
         of_image: dict[str, list[ScoredStatement]] = {}
         for row in rows_of(ScoredStatement, data) if data is not None else ():

@@ -49,7 +49,7 @@ def sample(pairs: Sequence[Named], borderline: Sequence[bool], count: int | None
     informative_kept = [position for position in informative if position in is_kept]
     informative_others = [position for position in informative if position not in is_kept]
     kept = list(dict.fromkeys([*informative_kept, *kept]))
-    others = list(dict.fromkeys([*informative_others, *_in_turns([groups[name] for name in sorted(groups)])]))
+    others = list(dict.fromkeys([*informative_others, *_round_robin([groups[name] for name in sorted(groups)])]))
     of_kept = max(count - count // 2, count - len(others), len(informative_kept))
     of_kept = min(of_kept, count - len(informative_others), len(kept))
     chosen = {*reviewed, *kept[:of_kept], *others[: count - of_kept]}
@@ -72,7 +72,7 @@ def _one_of_every_rule(pairs: Sequence[Named], undecided: Sequence[int], reviewe
     return found
 
 
-def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
+def _round_robin(groups: Sequence[Sequence[int]]) -> list[int]:
     """One of every group, then the next of every group, and so on."""
     longest = max(map(len, groups), default=0)
     return [group[turn] for turn in range(longest) for group in groups if turn < len(group)]

@@ -93,7 +93,6 @@ def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dic
 
 
 def _counts(store: ParquetStore, partition: tuple[str, ...]) -> tuple[int, int]:
-    """Dialogues written and kept."""
     written = only_made(store.read_all(DIALOGUES, [partition], ["status"]))
     kept = store.read_all(FILTERED_PAIRS, [partition], ["pair_id"])
     return written.num_rows, kept.num_rows

@@ -95,6 +95,5 @@ class BatchPlans:
         return [row for row in plan.rows if row["ability"] in missing]
 
     def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:
-        """Number of existing prompts of the batch, by ability."""
         found = {ability: self._store.read(PROMPT_SPECS, (ability, batch), ["spec_id"]) for ability in abilities}
         return {ability: data.num_rows for ability, data in found.items() if data is not None}

@@ -136,7 +136,7 @@ def gather(
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
         costs=costs_of(store, checkpoint_id),
-        settings=list(_flat(json.loads(checkpoints[checkpoint_id]["settings"]))),
+        settings=list(_dotted_settings(json.loads(checkpoints[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
     )
 
@@ -196,10 +196,9 @@ def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, PaperScores]) -> 
     }
 
 
-def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Settings as a list of dotted names and values."""
+def _dotted_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _dotted_settings(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(value)

@@ -79,7 +79,7 @@ def outcomes(
     counts = Counter(change.outcome for change in changes)
     return Outcomes(
         {outcome: counts[outcome] for outcome in (FIXED, BROKEN, STILL_RIGHT, STILL_WRONG)},
-        {name: _in_turns([one for one in changes if one.outcome == name], examples) for name in (FIXED, BROKEN)},
+        {name: _round_robin([one for one in changes if one.outcome == name], examples) for name in (FIXED, BROKEN)},
     )
 
 
@@ -110,7 +110,7 @@ def _change(asked_base: _AnsweredItem, asked_tuned: _AnsweredItem) -> Change:
     )
 
 
-def _in_turns(changes: Sequence[Change], count: int) -> list[Change]:
+def _round_robin(changes: Sequence[Change], count: int) -> list[Change]:
     """At most ``count``, round-robin over the abilities, then ordered by ability."""
     rounds: Counter[str] = Counter()
     placed = []

@@ -127,7 +127,6 @@ def columns_of(kind: type[Mapping[str, object]]) -> list[str]:
 
 
 def _feature(kind: pa.DataType) -> Any:
-    """The Hugging Face ``datasets`` feature of an Arrow type."""
     if kind == IMAGE:
         return {"_type": "Image"}
     if pa.types.is_list(kind):

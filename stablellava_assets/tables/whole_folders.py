@@ -81,7 +81,6 @@ def _take_place(place: Path, unfinished: Path) -> None:
 
 
 def _fill(place: Path, unfinished: Path) -> None:
-    """Replace the contents of ``place`` with those of ``unfinished``."""
     old_folder = place / f".replaced-{uuid.uuid4().hex[:12]}"
     old_folder.mkdir()
     old = [path for path in entries(place) if path not in (old_folder, unfinished)]

@@ -99,12 +99,12 @@ def _read(text: str) -> _Words:
     return _Words(
         tuple(words),
         tuple(word if is_negation(word) else lemma(word) for word in words),
-        tuple(_denied(words, gaps)),
-        tuple(_joins(gap, *pair) for gap, pair in zip(gaps, pairwise(words), strict=True)),
+        tuple(_negated(words, gaps)),
+        tuple(_may_form_compound(gap, *pair) for gap, pair in zip(gaps, pairwise(words), strict=True)),
     )
 
 
-def _denied(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
+def _negated(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
     """For each word, whether a negation is among the few words before it in its clause."""
     denied: list[bool] = []
     reach = 0
@@ -116,7 +116,7 @@ def _denied(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
     return denied
 
 
-def _joins(gap: str, first: str, second: str) -> bool:
+def _may_form_compound(gap: str, first: str, second: str) -> bool:
     """Whether two adjacent words of an answer may form a compound: T-shirt and fire truck, but not "is land"."""
     return gap == "-" or (gap == " " and not is_function_word(first) and not is_function_word(second))
 

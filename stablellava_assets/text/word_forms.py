@@ -76,7 +76,9 @@ def swaps_a_word(one: str, other: str) -> bool:
 
 
 def _is_named(word: str, answer_words: Sequence[str]) -> bool:
-    if any(same_word(word, other) or _heads_compound(word, other) or _clips(word, other) for other in answer_words):
+    if any(
+        same_word(word, other) or _is_head_of(word, other) or _is_clipping_of(word, other) for other in answer_words
+    ):
         return True
     # Compounds are written as two words as often as one: "armchair" and "arm chair".
     return any(same_word(word, first + second) for first, second in pairwise(answer_words))
@@ -87,27 +89,27 @@ def same_word(one: str, other: str) -> bool:
     """Whether two case-folded words are forms of one word, by lemma or by stem."""
     if one == other or lemma(one) == lemma(other) or _share_stem(one, other):
         return True
-    return _do_one_job(one, other) or _plays(one, other)
+    return _have_same_job(one, other) or _is_player_of(one, other)
 
 
 def named_as_a_person(name: str, answer: str) -> bool:
     """Whether ``answer`` has a word of ``name`` in a form used only for people: doing a job, or playing an instrument."""
     answer_words = [word.casefold() for word in _WORD.findall(answer)]
     return any(
-        _do_one_job(word, other) or _plays(word, other)
+        _have_same_job(word, other) or _is_player_of(word, other)
         for word in content_words(name)
         for other in answer_words
         if word != other
     )
 
 
-def _do_one_job(one: str, other: str) -> bool:
+def _have_same_job(one: str, other: str) -> bool:
     """Whether two words name a person with the same job, such as policeman and policewomen."""
     first, second = _PERSON.fullmatch(one), _PERSON.fullmatch(other)
     return first is not None and second is not None and first[1] == second[1]
 
 
-def _plays(one: str, other: str) -> bool:
+def _is_player_of(one: str, other: str) -> bool:
     """Whether one word names the player of the other, as pianist and piano."""
     for player, played in ((one, other), (other, one)):
         who, what = _PLAYER.fullmatch(player), _PLAYED.fullmatch(played)
@@ -117,14 +119,14 @@ def _plays(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=200_000)
-def _heads_compound(word: str, other: str) -> bool:
+def _is_head_of(word: str, other: str) -> bool:
     """Whether ``word`` is the head of the compound ``other``, as "tub" is of "bathtub", but "ring" not of "spring"."""
     first = other.removesuffix(word) if other.endswith(word) else other.removesuffix(f"{word}s")
     return _SHORTEST_PART <= len(first) < len(other) and _is_word(first)
 
 
 @lru_cache(maxsize=200_000)
-def _clips(word: str, other: str) -> bool:
+def _is_clipping_of(word: str, other: str) -> bool:
     """Whether ``word`` is a clipping of ``other``: "rhino" is one of "rhinoceros", but "grape" not of "grapefruit"."""
     rest = other.removeprefix(word)
     return len(word) >= _SHORTEST_CLIPPING and _SHORTEST_PART <= len(rest) < len(other) and not _is_word(rest)

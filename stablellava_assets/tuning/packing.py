@@ -103,7 +103,6 @@ def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The additive attention mask for eager attention."""
     import torch
 
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, torch.finfo(dtype).min)

@@ -65,8 +65,6 @@ _Planned = PlannedRow[_PromptInputs] | PlannedRow[_DialogueInputs]
 
 
 class _Result(Blamed):
-    """The outcome columns of a row."""
-
     status: str
     reason: str | None
 

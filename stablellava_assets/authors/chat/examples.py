@@ -129,5 +129,4 @@ def _most_diverse(shown_before: Sequence[Example], options: Sequence[Example], c
 
 
 def _jaccard(one: Example, other: Example) -> float:
-    """The Jaccard index of their words."""
     return len(one.words & other.words) / len(one.words | other.words)

@@ -79,7 +79,6 @@ def _cell(value: str) -> str:
 
 
 def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
-    """The options by letter."""
     options = {letter: option for letter in _LETTERS if (option := row.get(letter, "").strip())}
     for letter, option in options.items():
         first = next(other for other, same in options.items() if same == option)
@@ -91,7 +90,6 @@ def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
 
 
 def _right(answer: str, options: Mapping[str, str], where: str) -> str:
-    """The right option."""
     letter = answer.strip().upper()
     if not letter:
         raise SuiteError(f"{where}: answer: is missing, which other rows have; take a whole file, or leave the row out")

@@ -148,7 +148,6 @@ class _AnswerScorer:
     """Scorer that uses the probability of an answer by a vision-language model."""
 
     def __init__(self, models: Mapping[str, ScorerModel]) -> None:
-        """``models`` has the model of each fact."""
         self._models = models
 
     def model_of(self, fact: str) -> str | None:

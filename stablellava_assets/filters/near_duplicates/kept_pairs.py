@@ -136,8 +136,6 @@ class KeptPairs:
 
 
 class _Repeats:
-    """Kept pairs by group and text."""
-
     def __init__(self, threshold: float) -> None:
         self._pairs: dict[tuple[str, str], list[str]] = {}
         self._near = NearTexts(threshold)

@@ -97,7 +97,6 @@ class KeyRuns:
         return _joined(self._connection.execute(query, (run,)).fetchall())
 
     def _blocks(self, run: int, numbers: Numbers) -> tuple[Numbers, Numbers]:
-        """The given blocks of a run, in order, concatenated."""
         query = """
             SELECT keys, owners FROM blocks WHERE run = ? AND number IN (SELECT value FROM json_each(?)) ORDER BY number
         """

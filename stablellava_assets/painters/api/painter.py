@@ -94,11 +94,11 @@ class ApiPainter:
         if planned:
             # Problems with the signer's files must surface before an image is paid for.
             _ = self._signer
-        tries = [_Attempt(row) for row in planned]
-        while tries:
-            again: list[_Attempt] = []
-            yield from self._round(tries, again)
-            tries = again
+        attempts = [_Attempt(row) for row in planned]
+        while attempts:
+            retries: list[_Attempt] = []
+            yield from self._round(attempts, retries)
+            attempts = retries
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of these rows; nothing is sent."""
@@ -141,12 +141,12 @@ class ApiPainter:
             self._failing_key,
         )
 
-    def _round(self, tries: Sequence[_Attempt], again: list[_Attempt]) -> Iterator[ImageRow]:
-        """Send one request each; those to be repeated are appended to ``again``."""
+    def _round(self, attempts: Sequence[_Attempt], retries: list[_Attempt]) -> Iterator[ImageRow]:
+        """Send one request each; those to be repeated are appended to ``retries``."""
         waiting: dict[str, _Attempt] = {}
 
         def requests() -> Iterator[ImageRequest]:
-            for tried in tries:
+            for tried in attempts:
                 request = self._request(tried)
                 waiting[request.request_id] = tried
                 yield request
@@ -157,7 +157,7 @@ class ApiPainter:
                 yield self._row(tried, outcome)
             except UnusablePictureError as error:
                 if tried.number < self._settings.retries:
-                    again.append(_Attempt(tried.row, tried.number + 1, tried.cost_with(outcome)))
+                    retries.append(_Attempt(tried.row, tried.number + 1, tried.cost_with(outcome)))
                 else:
                     count = f", in {tried.number + 1} tries" if tried.number else ""
                     yield self._unpainted(tried, outcome, None, f"{error}{count}", OF_SETTING)

@@ -197,7 +197,6 @@ def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: s
 
 
 def _explained(identity: str, settings: DiffusionPainterSettings, error: Exception) -> str:
-    """What is wrong with a checkpoint, and the remedy."""
     on_hub = not is_folder(settings.model)
     if fault := hub_fault("painter", settings.model, settings.revision, error, on_hub=on_hub):
         return fault

@@ -123,7 +123,7 @@ class PipelineRunner:
         if not batch:
             refused = queue.take_refused()
             return refused or None
-        shown = self._painted(batch)
+        shown = self._run_batch(batch)
         if shown is None:
             # Memory of the failed call is free only here: its exception held every tensor.
             self._batch.on_out_of_memory(len(batch))
@@ -134,7 +134,7 @@ class PipelineRunner:
         queue.add([replace(job, tries=job.tries + 1) for job in again])
         return good + queue.take_refused()
 
-    def _painted(self, batch: list[_Prepared]) -> list[_CheckedPicture] | None:
+    def _run_batch(self, batch: list[_Prepared]) -> list[_CheckedPicture] | None:
         """The images of a batch; None if memory does not hold that many."""
         try:
             with self._batch.measured():

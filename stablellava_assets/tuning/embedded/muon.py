@@ -85,6 +85,5 @@ def _factor(gram: torch.Tensor) -> torch.Tensor:
 
 
 def _as_wide_matrix(values: torch.Tensor) -> torch.Tensor:
-    """A view with no more rows than columns."""
     matrix = values.view(values.shape[0], -1)
     return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT

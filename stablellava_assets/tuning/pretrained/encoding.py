@@ -238,8 +238,6 @@ class Encoder:
 
 
 class _RecordingTokenizer:
-    """A tokenizer that records the texts it was given."""
-
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self.texts: list[str] = []

@@ -154,7 +154,6 @@ def _load(kind: str, settings: PretrainedTuningSettings, **options: Any) -> Any:
 
 
 def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
-    """What is wrong with a checkpoint, and the remedy."""
     name = settings.model.model
     on_hub = not is_folder(name)
     if fault := hub_fault("tuning.model", name, settings.model.revision, error, on_hub=on_hub):

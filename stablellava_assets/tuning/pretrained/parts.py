@@ -33,7 +33,7 @@ class Parts:
         if not outermost:
             ends = (model.get_input_embeddings(), model.get_output_embeddings(), model.get_encoder("audio"))
             others = {names[id(end)] for end in ends if id(end) in names and end is not model}
-            outermost = list(_beside(model, "", {self.language, self.tower, *others}))
+            outermost = list(_modules_without(model, "", {self.language, self.tower, *others}))
         self.projector = [member for name in outermost for member in _members(model, name)]
 
     def of(self, parameter: str) -> str:
@@ -43,13 +43,13 @@ class Parts:
         return "tower" if f"{self.tower}." in parameter else "language"
 
 
-def _beside(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
+def _modules_without(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
     """The outermost modules below ``name`` that have weights and do not contain ``others``: the projectors of Gemma 4 and BLIP-2."""
     for last, child in module.named_children():
         path = f"{name}.{last}" if name else last
         if path not in others:
             if any(other.startswith(f"{path}.") for other in others):
-                yield from _beside(child, path, others)
+                yield from _modules_without(child, path, others)
             elif next(child.parameters(), None) is not None:
                 yield path
 

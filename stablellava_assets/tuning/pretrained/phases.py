@@ -197,7 +197,6 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
 
 
 def _inner(model: Any) -> Any:
-    """The model without its adapter wrapper."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

@@ -39,7 +39,7 @@ def progress_callback(
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.first, self.started, self.pace = state.global_step, time.monotonic(), Pace(at_once=True)
             if state.is_world_process_zero:
-                _forget_after(job, phase, state.global_step)
+                _drop_repeated_steps(job, phase, state.global_step)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" not in logs or not state.is_world_process_zero:
@@ -80,7 +80,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _forget_after(job: JobFolder, phase: str, step: int) -> None:
+def _drop_repeated_steps(job: JobFolder, phase: str, step: int) -> None:
     """Drop points of steps that are repeated."""
     if job.training_log.exists():
         kept = [point for point in read_log(job.training_log) if point["phase"] != phase or point["step"] <= step]

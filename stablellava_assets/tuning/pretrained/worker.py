@@ -56,7 +56,7 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
             _check(job, settings)
             _prepare(job, settings, processor, _print_on_first_rank)
         else:
-            _tune(job, _print_on_first_rank if _rank() == 0 else _nothing)
+            _tune(job, _print_on_first_rank if _rank() == 0 else _silent)
     except (PretrainedTuningError, FloatingPointError) as error:
         job.error.write_text(str(error))
         return REFUSED
@@ -233,7 +233,7 @@ def _print_on_first_rank(line: str) -> None:
     print(f"{PROGRESS}{line}", flush=True)
 
 
-def _nothing(line: str) -> None:
+def _silent(line: str) -> None:
     """Silence log output on non-zero ranks."""
 
 
