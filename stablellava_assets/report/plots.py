@@ -22,7 +22,7 @@ _PAPER = "StableLLaVA paper: another model"
 _CHARACTERS_A_LINE = 24
 _CHARACTERS_LISTED = 42
 _LISTED = 0.1
-"""Height in inches of a line in the list below a radar chart, which holds two names."""
+"""Height in inches per name in the list below a radar chart, which has two columns."""
 
 Reference = Mapping[str, tuple[float, float]]
 

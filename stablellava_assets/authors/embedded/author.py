@@ -54,7 +54,7 @@ class EmbeddedAuthor(NoChatModel):
     def plan_dialogues(
         self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
-        """Plan three dialogues per image: what, yes-no (alternately true and false) and either-or."""
+        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or."""
         return [
             self._plan_dialogue(ability, spec, image, kind, present)
             for spec, image in painted

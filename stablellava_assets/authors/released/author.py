@@ -28,7 +28,7 @@ _SOURCE_ROW = "source_row"
 
 
 class _Spec(SpecColumns):
-    """Inputs of a prompt; ``problem`` is the reason if the source row cannot be used."""
+    """The prompt columns; ``reason`` says why the source row cannot be used, if so."""
 
     reason: str | None
 
