@@ -28,7 +28,7 @@ class Batch:
     offsets: torch.Tensor
     learned: int
 
-    def shares(self, count: int) -> list[Batch]:
+    def micro_batches(self, count: int) -> list[Batch]:
         """At most ``count`` non-empty parts, each with every ``count``-th pack."""
         parts = [slice(first, None, count) for first in range(min(count, len(self.packs)))]
         return [Batch(self.packs[part], self.offsets[part], self.learned) for part in parts]

@@ -46,9 +46,9 @@ class Optimizer:
         )
         others = [(master, factor) for master, is_inner, factor in movable if not is_inner]
         rate = stage.matrix_learning_rate
-        shares = [matrices[at :: len(replicas)] for at in range(len(replicas))]
+        matrices_by_thread = [matrices[at :: len(replicas)] for at in range(len(replicas))]
         self._parts: list[torch.optim.Optimizer] = [
-            *(Muon(_groups(share, rate), rate, stage.weight_decay) for share in shares if share),
+            *(Muon(_groups(some, rate), rate, stage.weight_decay) for some in matrices_by_thread if some),
             torch.optim.AdamW(_groups(others, stage.learning_rate), betas=_BETAS, weight_decay=stage.weight_decay),
         ]
         warmup = max(1, round(stage.warmup * steps))

@@ -93,13 +93,15 @@ def train(
     # On a CPU, the backward pass of eager attention is several times faster than that of the fused kernel.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 
-    def backward(replica: PreTrainedModel, share: Batch) -> float:
-        packed = collate([training_set.packs[at] for at in share.packs.tolist()], processor.tokenizer.pad_token_id)
-        pixels = training_set.pixels_of(share.packs)
+    def backward(replica: PreTrainedModel, micro_batch: Batch) -> float:
+        packed = collate(
+            [training_set.packs[at] for at in micro_batch.packs.tolist()], processor.tokenizer.pad_token_id
+        )
+        pixels = training_set.pixels_of(micro_batch.packs)
         if pixels is not None:
-            pixels = shifted(normalized(pixels, processor), stage.shift, share.offsets)
+            pixels = shifted(normalized(pixels, processor), stage.shift, micro_batch.offsets)
             pixels = pixels.to(replica.device, replica.dtype)
-        loss = answer_loss(replica, packed.to(replica.device), pixels) / share.learned
+        loss = answer_loss(replica, packed.to(replica.device), pixels) / micro_batch.learned
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 

@@ -22,7 +22,7 @@ BatchT = TypeVar("BatchT", bound="Divisible")
 class Divisible(Protocol):
     """The work of one step."""
 
-    def shares(self: BatchT, count: int) -> Sequence[BatchT]:
+    def micro_batches(self: BatchT, count: int) -> Sequence[BatchT]:
         """At most ``count`` non-empty parts."""
         ...
 
@@ -42,8 +42,8 @@ def optimize(
         model: the model; parameters without a gradient are unchanged.
         stage: learning rates and their schedule.
         steps: how many batches ``work`` holds.
-        work: one batch per optimizer step; the replicas process its shares in parallel.
-        backward: adds the gradients of a share to a replica's, and returns the share's part of the batch loss.
+        work: one batch per optimizer step; the replicas process its micro-batches in parallel.
+        backward: adds the gradients of a micro-batch to a replica's, and returns its part of the batch loss.
         report: receives the losses.
         saved: checkpoint from which an interrupted run is resumed.
 
@@ -58,7 +58,7 @@ def optimize(
         optimizer = Optimizer(replicas, stage, steps, pool)
         done = saved.restore(optimizer, report) if saved else 0
         for step, batch in enumerate(islice(work, done, None), done + 1):
-            report.add(sum(pool.map(backward, replicas, batch.shares(len(replicas)))))
+            report.add(sum(pool.map(backward, replicas, batch.micro_batches(len(replicas)))))
             optimizer.step()
             if saved:
                 saved.save(step, optimizer, report)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class _Pictures:
     indices: torch.Tensor
 
-    def shares(self, count: int) -> list[_Pictures]:
+    def micro_batches(self, count: int) -> list[_Pictures]:
         return [_Pictures(self.indices[first::count]) for first in range(min(count, len(self.indices)))]
 
 
@@ -61,9 +61,9 @@ def pretrain_vision(
         generator = torch.Generator().manual_seed(derive_seed("vision pretraining", seed))
         return map(_Pictures, drawn(len(pixels), per_step, steps, 1, generator))
 
-    def backward(classifier: torch.nn.Module, share: _Pictures) -> float:
-        logits = classifier(normalized(pixels[share.indices], processor).to(next(classifier.parameters()).device))
-        wanted = targets[share.indices].to(logits.device)
+    def backward(classifier: torch.nn.Module, micro_batch: _Pictures) -> float:
+        logits = classifier(normalized(pixels[micro_batch.indices], processor).to(next(classifier.parameters()).device))
+        wanted = targets[micro_batch.indices].to(logits.device)
         loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / per_step
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()

@@ -60,8 +60,8 @@ class Phase:
 
 def micro_batch_for(batch_size: int, processes: int, most: int) -> int:
     """The largest micro-batch up to ``most`` that divides a process's share of the batch."""
-    share = batch_size // processes
-    return max(size for size in range(1, min(most, share) + 1) if share % size == 0)
+    per_process = batch_size // processes
+    return max(size for size in range(1, min(most, per_process) + 1) if per_process % size == 0)
 
 
 def train_phase(
