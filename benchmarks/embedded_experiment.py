@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
-from stablellava_assets.evaluation.answers.answering import Asked, answer
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
@@ -150,7 +150,7 @@ class Experiment:
         also_held_out: Sequence[dict[str, Any]] = (),
     ) -> list[dict[str, Any]]:
         """Verdicts on the candidates, an ability at a time as in the pipeline; ``earlier`` are kept rows of earlier batches."""
-        prints = BenchmarkPrints([*self.items, *also_held_out], settings.contamination_bits)
+        prints = BenchmarkFingerprints([*self.items, *also_held_out], settings.contamination_bits)
         before: dict[str, list[dict[str, Any]]] = {}
         for row in earlier:
             before.setdefault(row["ability"], []).append(row)
@@ -185,7 +185,7 @@ class Experiment:
 
     def said(self, model: Path, items: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str, bool]]:
         """Each item, what was answered, and whether that is right; an item may say how long its answer can be."""
-        asked = [Asked(item["image"]["bytes"], item["question"], item.get("max_new_tokens")) for item in items]
+        asked = [ImageQuestion(item["image"]["bytes"], item["question"], item.get("max_new_tokens")) for item in items]
         texts = answer(
             model, asked, _ANSWERED_AT_ONCE, self.workspace.profile.benchmark.max_new_tokens, lambda line: None
         )

@@ -26,10 +26,10 @@ from stablellava_assets.abilities.catalog import Ability, load_catalog
 from stablellava_assets.authors.released.author import ReleasedAuthor
 from stablellava_assets.authors.released.rows import released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
+from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.findings import NOTES, REJECTS, rules_with
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, MADE
@@ -67,7 +67,7 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, A
             partition = (path.stem, f"{number:04d}")
             started, used = time.perf_counter(), time.process_time()
             repeatable = earlier.repeatable_by(partition, batch)
-            judged = judge(batch, repeatable, BenchmarkPrints([], settings.contamination_bits), settings)
+            judged = judge(batch, repeatable, BenchmarkFingerprints([], settings.contamination_bits), settings)
             took += time.perf_counter() - started
             processor += time.process_time() - used
             published = FILTERED_PAIRS.from_rows([{**row, "run_id": "benchmark"} for row in judged.kept])

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from stablellava_assets.cli.command_group import CommandGroup
 from stablellava_assets.cli.main import main
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.profiles.profile import Profile, load_profile
 from stablellava_assets_tests.tuning.tiny import picture
@@ -134,7 +134,7 @@ def test_the_systems_errors_are_sentences_and_bugs_are_not() -> None:
     for bug in (KeyError("x"), ValueError("x"), OSError("a library's own"), AssertionError()):
         raised.append(bug)
         assert CliRunner().invoke(group, ["fail"]).exception is bug
-    assert not is_of_the_system(OSError("Couldn't deserialize thrift"))
+    assert not is_system_error(OSError("Couldn't deserialize thrift"))
 
 
 def paths_of(model: type[BaseModel], value: Any) -> list[str]:

@@ -44,7 +44,7 @@ def test_an_author_of_other_abilities_leaves_the_resources_usable(
     profile = tmp_path / "profile.yaml"
     profile.write_text((BUILT_IN_PROFILES / "released.yaml").read_text() + "\nonly: [color]\n")
     workspace = Workspace(load_profile({"STABLELLAVA_PROFILE": str(profile), "STABLELLAVA_DATA": str(tmp_path)}))
-    assert workspace.taught == []
+    assert workspace.author_abilities == []
     assert workspace.first_batch is None
     with dg.build_resources(resources_of(workspace)) as given:
         assert given.tables.upstream(PROMPT_SPECS).partitions == []

@@ -16,7 +16,7 @@ from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.evaluation.benchmark import plan_items
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.api.painter import ApiPainter
@@ -62,7 +62,7 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
         yield f"{name}: dialogues", digest(embedded.plan_dialogues(ability, painted))
         yield f"{name}: prompts of a chat model", digest(chat.plan_prompts(ability, "0001", 20))
         yield f"{name}: dialogues of a chat model", digest(chat.plan_dialogues(ability, painted))
-    verdicts = judge([candidate("one"), candidate("two")], [], BenchmarkPrints([], 2), FilterSettings()).rows
+    verdicts = judge([candidate("one"), candidate("two")], [], BenchmarkFingerprints([], 2), FilterSettings()).rows
     yield "verdicts", content_key([row["row_key"] for row in verdicts])
 
 

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from stablellava_assets.filters.alignment import alignment
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.rules import examine
 from stablellava_assets.filters.settings import FilterSettings
@@ -58,7 +58,7 @@ BASE_TRAINING = (
     *(
         f"tuning/embedded/{name}.py"
         for name in (
-            *("alignment", "base", "depthwise", "embedded_model", "muon", "optimization", "optimizing"),
+            *("alignment", "base", "depthwise", "embedded_model", "muon", "optimizer", "training_loop"),
             *("reading", "replicas", "tokenizer", "vision_pretraining"),
         )
     ),
@@ -147,7 +147,7 @@ def _sent() -> dict[str, Image.Image]:
 
 def test_the_row_rules_say_of_pairs_what_this_version_said() -> None:
     pairs = list(_pairs())
-    rows = judge(pairs, [], BenchmarkPrints([], 2), FilterSettings()).rows
+    rows = judge(pairs, [], BenchmarkFingerprints([], 2), FilterSettings()).rows
     found = {row["pair_id"]: {"reasons": reasons(row), "notes": [_rule(note) for note in notes(row)]} for row in rows}
     assert len({reason for row in rows for reason in reasons(row)}) >= 12
     remedy = "a row rule judges otherwise: raise _VERSION in filters/rules/examine.py, or put what tells such pairs into their keys; then record"

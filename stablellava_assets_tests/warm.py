@@ -16,7 +16,7 @@ import transformers.models.llama.modeling_llama
 import transformers.models.llava.modeling_llava
 
 import stablellava_assets.cli.main
-import stablellava_assets.evaluation.answers.answering
+import stablellava_assets.evaluation.answers.generation
 import stablellava_assets.filters.judge
 import stablellava_assets.painters.embedded.painter
 import stablellava_assets.profiles.workspace

@@ -13,8 +13,8 @@ from typing import Any
 from processor_time import processor_seconds
 
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
-from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
+from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
 
@@ -68,7 +68,7 @@ def main(source: Path, kept_ids: Path) -> None:
             repeatable = index.repeatable_by(batch, earlier)
             kept = judged(batch, repeatable, settings)
             earlier.append(("prompts", f"{len(earlier):05d}"))
-            index.follow({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
+            index.sync({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
             out.writelines(f"{row['pair_id']}\n" for row in kept)
             last = batch
         took = f"{time.perf_counter() - started:.2f} {processor_seconds() - used:.2f}"

@@ -17,7 +17,7 @@ from gpu.measurement import Measurement
 from gpu.shapes import llava_1_5
 
 import stablellava_assets
-from stablellava_assets.evaluation.answers.answering import Asked, answers_of
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.models.checkpoints import load_checkpoint, save_checkpoint
 from stablellava_assets_tests.fakes.tuning_checkpoints import llava_processor, tiny_llava
 
@@ -34,7 +34,9 @@ def measure(tiny: bool, report: Callable[[Measurement], None]) -> None:
     picture = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (336, 336, 3), dtype=np.uint8)
     Image.fromarray(noise).save(picture, "PNG")
-    questions = [Asked(picture.getvalue(), f"Which of the {number} things is it?") for number in range(6 * batch)]
+    questions = [
+        ImageQuestion(picture.getvalue(), f"Which of the {number} things is it?") for number in range(6 * batch)
+    ]
     with TemporaryDirectory(dir=os.environ.get("STABLELLAVA_BENCHMARK_FOLDER")) as name:
         base, tuned = Path(name) / "base", Path(name) / "tuned"
         model = tiny_llava(56) if tiny else llava_1_5("cuda", torch.bfloat16)
@@ -53,7 +55,7 @@ def measure(tiny: bool, report: Callable[[Measurement], None]) -> None:
             report(_asked(folder, questions, batch, 8 if tiny else 64))
 
 
-def _asked(folder: Path, questions: list[Asked], batch: int, max_new_tokens: int) -> Measurement:
+def _asked(folder: Path, questions: list[ImageQuestion], batch: int, max_new_tokens: int) -> Measurement:
     """Answers/s without the first batch, before which the model is loaded."""
     on_gpu = torch.cuda.is_available()
     if on_gpu:

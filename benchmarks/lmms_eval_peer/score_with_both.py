@@ -19,7 +19,7 @@ from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "WANDB_MODE": "disabled"}
 
-from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.answers.answer_rows import ask_model, plan_answers
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.models.checkpoints import load_checkpoint

@@ -1,4 +1,4 @@
-"""Captions as the embedded base model writes them, and the requests that it answers with one."""
+"""Captions of the embedded base model, and the requests that ask for one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CAPTION_REQUESTS = (
     "What would you call this picture?",
 )
 CAPTIONED = ("subject", "scene", "content")
-"""The facts of a prompt that a caption tells, in its order."""
+"""The facts of a prompt in a caption, in order."""
 
 
 def caption_of_facts(facts: Mapping[str, str]) -> str:
-    """What a picture shows, in the order in which the base names it."""
+    """A caption from facts, in the order that the base model learns."""
     return ", ".join(facts[name] for name in CAPTIONED if name in facts)

@@ -1,4 +1,4 @@
-"""The format of a text-to-image prompt, ``((subject)), keyword, ...``: written, taken apart and compared here alone."""
+"""The format of a text-to-image prompt, ``((subject)), keyword, ...``: the only place that formats, parses and compares it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _WELL_BRACKETED = re.compile(r"\(\(([^()]+)\)\)")
 
 
 class AmbiguousPromptError(ValueError):
-    """It cannot be told what the subject of a prompt is; the message says why."""
+    """The subject of a prompt is ambiguous; the message says why."""
 
 
 class ParsedPrompt(NamedTuple):
-    """A prompt taken apart; ``balanced`` says that as many brackets open as close."""
+    """A parsed prompt; ``balanced`` tells whether as many brackets are closed as opened."""
 
     subject: str
     keywords: list[str]
@@ -28,22 +28,22 @@ class ParsedPrompt(NamedTuple):
 
 
 def prompt_of(subject: str, keywords: Iterable[str]) -> str:
-    """The prompt that puts its weight on ``subject``."""
+    """The prompt that emphasizes ``subject``."""
     return ", ".join([f"(({subject}))", *keywords])
 
 
 def is_well_formed(prompt: str) -> bool:
-    """Whether a prompt is written as :func:`prompt_of` writes one, with at least one keyword beside the subject."""
+    """Whether a prompt has the format of :func:`prompt_of`, with at least one keyword besides the subject."""
     return _WELL_FORMED.match(prompt) is not None
 
 
 def keywords_of(prompt: str) -> list[str]:
-    """The comma-separated keywords of a prompt, the subject among them, without brackets and outer spaces."""
+    """The comma-separated keywords of a prompt, including the subject, without brackets and surrounding spaces."""
     return [keyword for part in prompt.split(",") if (keyword := part.strip(" \t\r\n()"))]
 
 
 def parse_prompt(prompt: str) -> ParsedPrompt:
-    """Subject (its case kept; what is in double brackets, else the first keyword) and the other keywords, in order."""
+    """Subject (in its original case: the text in double brackets, or else the first keyword) and the other keywords, in order."""
     balanced = prompt.count("(") == prompt.count(")")
     found = _BRACKETED.search(prompt)
     if found is None:
@@ -55,12 +55,12 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
 
 
 def split_prompt(prompt: str) -> tuple[str, list[str]]:
-    """The subject and the further keywords.
+    """The subject and the other keywords.
 
-    The subject is the first phrase in double brackets; where none is well formed, the first keyword without brackets.
+    The subject is the first phrase in well-formed double brackets, or else the first keyword, if it has no brackets.
 
     Raises:
-        AmbiguousPromptError: there is no first keyword, or brackets stand inside it.
+        AmbiguousPromptError: there is no first keyword, or it contains brackets.
     """
     found = _WELL_BRACKETED.search(prompt)
     if found:
@@ -78,7 +78,7 @@ def split_prompt(prompt: str) -> tuple[str, list[str]]:
 
 @lru_cache(maxsize=32_768)
 def normalized_prompt(prompt: str) -> str:
-    """A prompt less what does not change its picture: case, brackets, spacing, and the order of what follows the subject."""
+    """A prompt without what does not affect its image: case, brackets, spacing, and the order of keywords after the subject."""
     subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")
     return ", ".join([subject.strip(), *sorted({keyword.strip(" .") for keyword in keywords} - {""})])
 
@@ -89,14 +89,14 @@ def subject_of(prompt: str) -> str:
 
 
 class Fragment(NamedTuple):
-    """A part of a prompt, and how many pairs of brackets stand around it."""
+    """A part of a prompt, and the number of bracket pairs around it."""
 
     text: str
     depth: int
 
 
 def fragments_of(prompt: str) -> list[Fragment]:
-    """A prompt in parts, none of which holds a bracket; an unbalanced bracket puts no weight on anything.
+    """Split a prompt into parts without brackets; unbalanced brackets add no emphasis.
 
     ``((koala)), tree`` is ``koala`` at depth 2 and ``, tree`` at depth 0.
     """
@@ -111,12 +111,11 @@ def fragments_of(prompt: str) -> list[Fragment]:
 
 
 def without_brackets(prompt: str) -> str:
-    """The prompt as a painter reads it that knows no emphasis."""
+    """The prompt for a painter that does not support emphasis."""
     return " ".join("".join(character for character in prompt if character not in "()").split())
 
 
 def _pairs(prompt: str) -> list[tuple[int, int]]:
-    """Where matching brackets stand."""
     opened: list[int] = []
     pairs = []
     for at, character in enumerate(prompt):

@@ -15,7 +15,7 @@ _DETAILS_A_PROMPT = 2
 
 
 class DrawnPrompt(TypedDict):
-    """What a ``prompt_specs`` row says of its prompt."""
+    """The prompt columns of a ``prompt_specs`` row."""
 
     prompt: str
     negative_prompt: str
@@ -25,7 +25,7 @@ class DrawnPrompt(TypedDict):
 
 
 def draw_prompt(ability: Ability, *parts: object) -> DrawnPrompt:
-    """The prompt columns of one ``prompt_specs`` row, drawn from the ability's vocabulary by ``parts``."""
+    """Draw the prompt columns of one ``prompt_specs`` row from the ability's vocabulary; ``parts`` seed the choices."""
     subject = ability.subject_named(choose([subject.name for subject in ability.drawn_subjects], *parts, "subject"))
     chosen = _keywords(ability, subject, *parts)
     facts = {"subject": subject.name, "answer": subject.answer, **chosen}
@@ -41,7 +41,7 @@ def draw_prompt(ability: Ability, *parts: object) -> DrawnPrompt:
 
 
 def _keywords(ability: Ability, subject: Subject, *parts: object) -> dict[str, str]:
-    """What a prompt says besides its subject, by the name of the fact. A scene or a style has content, not a place."""
+    """The keywords besides the subject, by name of the fact. A scene or a style has content instead of a scene."""
     vocabulary = ability.prompts
     options: dict[str, Sequence[str]] = {
         "content": vocabulary.contents,

@@ -1,7 +1,7 @@
-"""Fills an ability's question templates: what is asked about a picture, and which answers are right.
+"""Fills an ability's question templates: questions about an image, and their accepted answers.
 
 Every choice is a rendezvous hash of the caller's seed parts and the options, so that editing one template, or adding
-one subject, moves only the questions that used it or now use it.
+one subject, affects only the questions that use the old or the new one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from stablellava_assets.tables.identity import choose
 
 @dataclass(frozen=True)
 class Question:
-    """One question about a picture of a known subject.
+    """One question about an image of a known subject.
 
-    ``accepted`` are keywords of which a right answer contains at least one, ``refused`` those that make an answer
-    wrong. ``expected`` is the asked word, or yes or no; ``options`` are the two words of an either-or question in
-    the order offered.
+    A right answer contains at least one of the ``accepted`` keywords and none of the ``refused`` ones. ``expected`` is
+    the word in question, or yes or no; ``options`` are the two words of an either-or question in the order offered.
     """
 
     kind: QuestionKind
@@ -35,17 +34,17 @@ class Question:
 def training_question(
     ability: Ability, subject: Subject, kind: QuestionKind, *parts: object, present: bool | None
 ) -> Question:
-    """A question in a training wording about a picture of ``subject``.
+    """A question in a training wording about an image of ``subject``.
 
     Args:
-        ability: whose templates and subjects are used.
-        subject: what the picture shows.
-        kind: what is asked.
-        parts: JSON-able seed parts, usually the row's id.
-        present: with yes_no, whether the question is about what the picture shows; None with the other kinds.
+        ability: source of templates and subjects.
+        subject: the subject of the image.
+        kind: the question kind.
+        parts: JSON-serializable seed parts, usually the row's id.
+        present: for yes_no, whether the thing in question is present; None for other kinds.
 
     Raises:
-        ValueError: ``present`` does not fit ``kind``, or the ability has no subject that could mislead here.
+        ValueError: ``present`` does not match ``kind``, or the ability has no subject that could mislead here.
     """
     return _fill(ability, subject, kind, getattr(ability.questions, kind).ask, parts, present)
 
@@ -53,12 +52,12 @@ def training_question(
 def benchmark_question(
     ability: Ability, subject: Subject, kind: QuestionKind, *parts: object, present: bool | None
 ) -> Question:
-    """As :func:`training_question`, in a wording that training never uses; its answer is in the training form."""
+    """Like :func:`training_question`, in a wording that training never uses; its answer is in the training form."""
     return _fill(ability, subject, kind, getattr(ability.benchmark, kind), parts, present)
 
 
 def affirmation(ability: Ability, subject: Subject) -> tuple[str, str]:
-    """Whether a picture shows ``subject``, in the ability's first training wording, and the answer that says yes."""
+    """The question whether an image shows ``subject`` in the ability's first training wording, and the answer yes."""
     templates, slots = ability.questions.yes_no, _slots(subject, candidate=subject)
     return _sentence(templates.ask[0], slots), _sentence(templates.yes[0], slots)
 
@@ -69,9 +68,9 @@ def keywords(subject: Subject) -> tuple[str, ...]:
 
 
 def absent_subjects(ability: Ability, subject: Subject) -> list[Subject]:
-    """One subject for each other answer that is wrong for a picture of ``subject``.
+    """One subject for each other answer that is wrong for an image of ``subject``.
 
-    An answer whose keywords contain, or are contained in, those of ``subject`` is left out: asked about a police car,
+    An answer whose keywords contain, or are contained in, those of ``subject`` is left out: for a police car,
     "car" is not wrong.
     """
     others = {other.answer: other for other in reversed(ability.drawn_subjects)}
@@ -150,7 +149,7 @@ def _misleading(ability: Ability, subject: Subject, *parts: object) -> Subject:
 
 
 def _slots(subject: Subject, **others: Subject) -> dict[str, str]:
-    """Template slots by name; a subject's ``details`` describe the picture, also where another subject is offered."""
+    """Template slots by name; a subject's ``details`` describe the image, even if another subject is offered."""
     slots = dict(subject.details)
     for name, named in {"subject": subject, **others}.items():
         slots |= {name: named.answer, f"a_{name}": named.with_article()}
@@ -168,5 +167,5 @@ def _overlap(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
 
 
 def _contains(phrase: str, part: str) -> bool:
-    """Whether ``part`` stands in ``phrase`` as whole words."""
+    """Whether ``part`` occurs in ``phrase`` as whole words."""
     return f" {part.lower()} " in f" {phrase.lower()} "

@@ -1,7 +1,7 @@
-"""What an author is: who writes the prompts of an ability and the dialogues about its pictures.
+"""Interface of authors, which write the prompts of an ability and the dialogues about its images.
 
-An author first plans its rows, which is cheap and deterministic and gives every row its id and key, and then writes
-those that are asked for, in any order, each yielded as it finishes.
+An author first plans its rows, which is cheap and deterministic and gives every row its id and key. It then writes
+the requested rows in any order and yields each as it finishes.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ NOT_ASKED: Asked = {
     "request_id": None,
     "example_ids": None,
 }
-"""What stands in the columns about the chat model where none was asked."""
+"""Values of the chat model columns for rows written without one."""
 
 
 class Author(Protocol):
     """Writes ``prompt_specs`` and ``dialogues`` rows."""
 
     name: str
-    waits: bool
-    """Whether a row takes time, as an answer of a model does; those that take none go to the journal in groups."""
+    is_slow: bool
+    """Whether writing a row takes long, as a chat model's answer does. Rows of fast authors are journaled in groups."""
 
     def abilities(self, catalog: Catalog) -> list[str]:
         """The abilities this author can write for, in the catalog's order."""
         ...
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[AnyPlanned]:
-        """The prompts of a batch: at most ``count``; growing ``count`` only appends."""
+        """Plan at most ``count`` prompts of a batch. A larger ``count`` only appends rows."""
         ...
 
     def write_prompts(self, planned: Sequence[AnyPlanned]) -> Iterable[PromptSpec]:
@@ -45,7 +45,7 @@ class Author(Protocol):
         ...
 
     def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]) -> list[AnyPlanned]:
-        """The dialogues about painted pictures, each given with its prompt."""
+        """Plan the dialogues about images, each given with its prompt."""
         ...
 
     def write_dialogues(self, planned: Sequence[AnyPlanned]) -> Iterable[Dialogue]:
@@ -53,22 +53,22 @@ class Author(Protocol):
         ...
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> Forecast | None:
-        """What writing these rows would take of a chat model, which is not asked; None where none would be."""
+        """The expected cost of writing these rows, without calling the chat model; None if no chat model is used."""
         ...
 
     def take_usage(self) -> Usage:
-        """What was paid to a chat model since this was last called."""
+        """The chat model usage since the last call."""
         ...
 
 
-class AsksNoModel:
+class NoChatModel:
     """Mixin for authors that do not call a chat model."""
 
-    waits = False
+    is_slow = False
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> None:
-        """Nothing."""
+        """Always None."""
 
     def take_usage(self) -> Usage:
-        """Nothing."""
+        """Always empty."""
         return Usage()

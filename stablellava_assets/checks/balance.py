@@ -1,4 +1,4 @@
-"""How evenly a batch speaks of its subjects. A model that is left to choose comes back to a few."""
+"""Balance of subjects in a batch: a model left to choose keeps returning to a few."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from math import log
 from typing import NamedTuple
 
 _FEWEST = 10
-"""Prompts from which a balance can be told; fewer are balanced. From so many, as many subjects can be expected."""
+"""Minimum number of prompts to measure balance; fewer count as balanced. With more, at least as many subjects are expected."""
 
 
 class Balance(NamedTuple):
-    """``entropy`` is over that of as many equally frequent subjects, of ten at least; ``top_share`` is 0 to 1.
+    """``entropy`` is relative to that of equally frequent subjects, at least ten; ``top_share`` is 0 to 1.
 
-    An entropy of 1 is even, of 0 a single subject. Two subjects that share a batch are as even as can be, and 0.3 here.
+    An entropy of 1 is even, 0 is a single subject. Two equally frequent subjects have 0.3.
     """
 
     subjects: int
@@ -24,7 +24,7 @@ class Balance(NamedTuple):
 
 
 def subject_balance(subjects: Iterable[str | None]) -> Balance:
-    """The balance of the subjects of prompts, upper and lower case being the same; those without one do not count."""
+    """The balance of the subjects of prompts, ignoring case and prompts without a subject."""
     counts = Counter(subject.casefold() for subject in subjects if isinstance(subject, str) and subject)
     total = counts.total()
     if total < _FEWEST:

@@ -29,7 +29,7 @@ _IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
 
 
 def _turns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``surplus_marks`` (image marks less pictures), ``speakers`` (as in hg hg), and ``yes_surplus``."""
+    """Adds ``surplus_marks`` (image marks minus images), ``speakers`` (such as hg hg), and ``yes_surplus``."""
     conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
     marks = [sum((turn["value"] or "").count(IMAGE_MARK) for turn in turns) for turns in conversations]
     pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]

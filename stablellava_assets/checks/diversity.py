@@ -1,4 +1,4 @@
-"""How many different prompts a batch really holds: a model that has collapsed puts the same keywords together in other orders."""
+"""Diversity of the prompts of a batch: a collapsed model recombines the same few keywords."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 
 _FEWEST = 50
-"""Prompts from which diversity can be told: the score is never above their number."""
+"""Minimum number of prompts to measure diversity, since the score cannot exceed their number."""
 
 _SAMPLE = 256
-"""Prompts that are looked at, spread over the batch; the score of a batch and of such a part hardly differ."""
+"""Number of prompts that are compared, evenly spaced; the score of a batch and of such a sample hardly differ."""
 
 
 def vendi_score(prompts: Iterable[str | None]) -> float | None:
     """The Vendi score (Friedman and Dieng, 2023) of prompts: the effective number of different ones.
 
     The exponential of the entropy of the eigenvalues of K / n, where K holds the cosine similarities of the prompts'
-    sets of keywords. 1 is one prompt again and again; n are prompts that share no keyword. None for fewer than 50.
+    keyword sets. It is 1 if all prompts are equal and n if no two share a keyword. None for fewer than 50 prompts.
     """
     keywords = [found for prompt in prompts if prompt and (found := _keywords(prompt))]
     if len(keywords) < _FEWEST:
@@ -28,7 +28,7 @@ def vendi_score(prompts: Iterable[str | None]) -> float | None:
     holds = np.zeros((len(sample), len(column)))
     for row, words in enumerate(sample):
         holds[row, [column[word] for word in words]] = len(words) ** -0.5
-    # Both products have the same eigenvalues above zero; the smaller one is as good.
+    # Both products have the same non-zero eigenvalues, so the smaller one is used.
     kernel = holds @ holds.T if len(sample) < len(column) else holds.T @ holds
     eigenvalues = np.linalg.eigvalsh(kernel / len(sample))
     above = eigenvalues[eigenvalues > 1e-12]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _verdicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``verdict`` (kept or rejected) and ``unexplained`` (how many findings lack an explanation)."""
+    """Adds ``verdict`` (kept or rejected) and ``unexplained`` (number of findings without an explanation)."""
     return frame.assign(
         verdict=["rejected" if is_rejected(findings) else "kept" for findings in frame["findings"]],
         unexplained=[sum(not found["explanation"] for found in findings) for findings in frame["findings"]],
@@ -34,7 +34,7 @@ def _verdicts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
-    """What the kept pairs are as a whole; prompts and subjects count once a picture."""
+    """Measures of the kept pairs as a whole; prompts and subjects count once per image."""
     kept = frame[frame["verdict"] == "kept"]
     specs = kept[~kept["prompt"].duplicated()]
     kinds = kept["question_kind"].tolist()

@@ -1,4 +1,4 @@
-"""What a gate is: one named expectation about a table, validated by Great Expectations before rows are published."""
+"""Gates: named expectations about a table, evaluated by Great Expectations before rows are published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 60
 _EXAMPLES = 2
 _FEWEST_ANSWERS = 10
-"""Yes and no from which their balance can be told."""
+"""Minimum number of yes and no answers to measure their balance."""
 
 
 class GateSettings(Document):
@@ -81,7 +81,7 @@ class GateSettings(Document):
 
 @dataclass(frozen=True)
 class Gate:
-    """One expectation. ``arguments`` may depend on the profile's settings; ``measure`` is what of the suite's it is about."""
+    """One expectation. ``arguments`` may depend on the profile's settings; ``measure`` names the measure of the suite, if any."""
 
     name: str
     description: str
@@ -89,16 +89,16 @@ class Gate:
     arguments: Callable[[GateSettings], Mapping[str, object]]
     measure: str | None = None
     names_reasons: bool = False
-    """Whether it is about rows that say themselves why they are not as they should be."""
-    untold: str = "too few rows to tell"
-    """Message of its check if there is too little to measure."""
+    """Whether it concerns rows that record a reason for not being made or kept."""
+    unmeasured_message: str = "too few rows to tell"
+    """Message of the check if there is too little data."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The gates of a table, how its rows become the frame they look at, and what is measured of the frame as a whole.
+    """The gates of a table, how its rows become the frame that they check, and measures of the frame as a whole.
 
-    The measures are a frame of one row. A measure that is None, as for too few rows, is skipped.
+    The measures are a frame of one row. A measure that is None, for example for too few rows, is skipped.
     """
 
     table: AnyTable
@@ -109,7 +109,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate found. ``observed`` is a short text for people, ``value`` the number to plot, to four decimals, if it is one."""
+    """The result of a gate. ``observed`` is a short text; ``value`` is the number to plot, to four decimals, if it is numeric."""
 
     gate: str
     passed: bool
@@ -118,17 +118,17 @@ class GateResult:
     description: str = ""
 
     @property
-    def told(self) -> str:
-        """What was found of a gate that refuses, and what it asks, with the setting that it comes from."""
+    def message(self) -> str:
+        """The observed value and the expectation of a failed gate, with the name of its setting."""
         return f"{self.observed} ({self.description.rstrip('.')})" if self.description else self.observed
 
 
 class GateError(RuntimeError):
-    """An expectation could not be evaluated: a fault of the suite, not of the data."""
+    """An expectation could not be evaluated: a bug in the suite, not a problem of the data."""
 
 
 def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateResult]:
-    """Hold the rows against the suite, in the order of its gates.
+    """Check the rows against the suite, in the order of its gates.
 
     Raises:
         GateError: an expectation raised instead of passing or failing.
@@ -136,24 +136,29 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     import pandas as pd
 
     columns = [column.name for column in suite.table.columns if column.type != IMAGE]
-    rows = suite.add_columns(_without_waiting(data.select(columns).to_pandas()))
+    rows = suite.add_columns(_without_deferred(data.select(columns).to_pandas()))
     measures = {name: value for name, value in suite.measure(rows, settings).items() if value is not None}
-    told = {gate: gate.arguments(settings) for gate in suite.gates if gate.measure is None or gate.measure in measures}
-    of_rows = {gate: given for gate, given in told.items() if given.get("column") not in measures}
-    of_whole = {gate: given for gate, given in told.items() if gate not in of_rows}
-    # Great Expectations pickles the whole frame twice to know it again.
+    message = {
+        gate: gate.arguments(settings) for gate in suite.gates if gate.measure is None or gate.measure in measures
+    }
+    of_rows = {gate: given for gate, given in message.items() if given.get("column") not in measures}
+    of_whole = {gate: given for gate, given in message.items() if gate not in of_rows}
+    # Great Expectations pickles the whole frame twice to identify it.
     named = {value for given in of_rows.values() for key, value in given.items() if key.startswith("column")}
     rows = rows[[name for name in rows.columns if name in {*named, "status", suite.table.row_id}]]
-    results = _held(suite.table, of_rows, rows)
+    results = _evaluate(suite.table, of_rows, rows)
     if of_whole:
-        results |= _held(suite.table, of_whole, pd.DataFrame([measures]))
+        results |= _evaluate(suite.table, of_whole, pd.DataFrame([measures]))
     return [
-        _with_reasons(gate, results[gate], suite, data) if gate in results else _untold(gate) for gate in suite.gates
+        _with_reasons(gate, results[gate], suite, data) if gate in results else _unmeasured(gate)
+        for gate in suite.gates
     ]
 
 
-def _held(table: AnyTable, gates: Mapping[Gate, Mapping[str, object]], frame: pd.DataFrame) -> dict[Gate, GateResult]:
-    """What each gate, with its arguments, finds in the frame."""
+def _evaluate(
+    table: AnyTable, gates: Mapping[Gate, Mapping[str, object]], frame: pd.DataFrame
+) -> dict[Gate, GateResult]:
+    """The results of the gates, with their arguments, on the frame."""
     import great_expectations as gx
 
     expectations = [
@@ -172,7 +177,7 @@ def _held(table: AnyTable, gates: Mapping[Gate, Mapping[str, object]], frame: pd
 
 
 def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) -> GateResult:
-    """A refusal with the commonest reasons of the rows that it is about."""
+    """A failed result with the most common reasons recorded in the rows."""
     reasons = commonest_reasons(suite.table, data) if gate.names_reasons and not result.passed else None
     if reasons is None:
         return result
@@ -181,17 +186,16 @@ def _with_reasons(gate: Gate, result: GateResult, suite: Suite, data: pa.Table) 
 
 
 def _bounds(given: Mapping[str, object]) -> str:
-    """What a number is held against, for people."""
     least, most = given.get("min_value"), given.get("max_value")
     named = [f"at least {plain(least)}"] if least is not None else []
     return " and ".join([*named, *([f"at most {plain(most)}"] if most is not None else [])])
 
 
-def _untold(gate: Gate) -> GateResult:
-    return GateResult(gate.name, True, gate.untold)
+def _unmeasured(gate: Gate) -> GateResult:
+    return GateResult(gate.name, True, gate.unmeasured_message)
 
 
-def _without_waiting(frame: pd.DataFrame) -> pd.DataFrame:
+def _without_deferred(frame: pd.DataFrame) -> pd.DataFrame:
     """Adds ``owed_status``, which is null for rows deferred by the budget: these do not count as failures."""
     if "status" not in frame:
         return frame
@@ -242,7 +246,7 @@ def _read(gate: Gate, result: Any, bounds: str, row_id: str) -> GateResult:
 
 
 def _named(row: Mapping[str, object], row_id: str) -> str:
-    """A row by its id, with what is wrong in it."""
+    """A row's id, with the invalid value."""
     wrong = ", ".join(_shown(name, value) for name, value in row.items() if name != row_id)
     return f"{str(row[row_id])[:12]} ({wrong})" if wrong else str(row[row_id])[:12]
 
@@ -253,12 +257,12 @@ def _shown(name: str, value: object) -> str:
 
 
 def always(**arguments: object) -> Callable[[GateSettings], Mapping[str, object]]:
-    """Arguments that no setting changes."""
+    """Arguments that do not depend on settings."""
     return lambda settings: arguments
 
 
 def unique_ids(table: AnyTable) -> Gate:
-    """No two rows of the table share their id."""
+    """Row ids are unique."""
     return Gate(
         "ids_are_unique",
         f"No two rows share {table.row_id}.",
@@ -268,7 +272,7 @@ def unique_ids(table: AnyTable) -> Gate:
 
 
 def has_rows() -> Gate:
-    """Something was made at all."""
+    """There is at least one row."""
     return Gate(
         "has_rows",
         "The partition is not empty.",
@@ -278,7 +282,7 @@ def has_rows() -> Gate:
 
 
 def enough_made(setting: str) -> Gate:
-    """Of the rows, at least the share that ``setting`` names was made."""
+    """At least the fraction in ``setting`` of the rows was made."""
     return Gate(
         "enough_rows_made",
         f"At least the profile's gates.{setting} of the rows were made; rows deferred by the budget do not count.",
@@ -289,7 +293,7 @@ def enough_made(setting: str) -> Gate:
 
 
 def reasons_given() -> Gate:
-    """A row is made, or says why it is not."""
+    """Every row is made or has a reason."""
     return Gate(
         "reasons_are_given",
         "Every row that was not made has a reason.",
@@ -299,21 +303,21 @@ def reasons_given() -> Gate:
 
 
 def at_least(name: str, description: str, measure: str, setting: str) -> Gate:
-    """The suite's ``measure`` is no less than the profile's gates.``setting``."""
+    """The suite's ``measure`` is at least gates.``setting`` of the profile."""
     return _measured(
         name, f"{description} is at least the profile's gates.{setting}.", "Min", measure, "min_value", setting
     )
 
 
 def at_most(name: str, description: str, measure: str, setting: str) -> Gate:
-    """The suite's ``measure`` is no more than the profile's gates.``setting``."""
+    """The suite's ``measure`` is at most gates.``setting`` of the profile."""
     return _measured(
         name, f"{description} is at most the profile's gates.{setting}.", "Max", measure, "max_value", setting
     )
 
 
 def _measured(name: str, description: str, end: str, measure: str, bound: str, setting: str) -> Gate:
-    # The least and the greatest of a column that is the same in every row are its value, which is then reported as a number.
+    # Minimum and maximum of a constant column are its value, which is then reported as a number.
     return Gate(
         name,
         description,
@@ -324,7 +328,7 @@ def _measured(name: str, description: str, end: str, measure: str, bound: str, s
 
 
 def question_kinds() -> tuple[Gate, Gate]:
-    """A batch asks what it should, by the measures ``quota_met`` and ``top_kind_share``."""
+    """Question kinds match the quotas, by the measures ``quota_met`` and ``top_kind_share``."""
     return (
         Gate(
             "question_kinds_meet_quotas",
@@ -343,7 +347,7 @@ def question_kinds() -> tuple[Gate, Gate]:
 
 
 def yes_and_no_balance() -> Gate:
-    """A model that is mostly asked about what is there learns to say yes. Looks at the column ``yes_surplus``."""
+    """Yes and no answers are balanced (column ``yes_surplus``). A model trained mostly on yes learns to say yes."""
     return Gate(
         "yes_and_no_balance",
         "Half of the yes-no questions have the answer yes, within the profile's gates.max_yes_surplus.",
@@ -357,13 +361,13 @@ def yes_and_no_balance() -> Gate:
 
 
 def yes_surplus(answers: Sequence[object]) -> float:
-    """The share of yes among the yes and no in ``answers``, less one half; 0 where they are too few to tell."""
+    """The fraction of yes among the yes and no ``answers``, minus one half; 0 if there are too few."""
     yes, no = answers.count("yes"), answers.count("no")
     return yes / (yes + no) - 0.5 if yes + no >= _FEWEST_ANSWERS else 0.0
 
 
 def count_by_gate(results: Sequence[Sequence[GateResult]]) -> dict[str, list[GateResult]]:
-    """Results of several partitions, gathered a gate each."""
+    """Results of several partitions, grouped by gate."""
     gathered: dict[str, list[GateResult]] = {}
     for of_partition in results:
         for result in of_partition:

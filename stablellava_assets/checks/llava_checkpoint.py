@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _FEWEST = 5
-"""Points of a curve from which it can be told where it goes; of fewer, the last may well lie above the first."""
+"""Minimum number of points of a loss curve to compare its ends; with fewer, the last may well be above the first."""
 
 
-def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
-    """The first and the last loss; not a number, both of them, where the curve is too short to tell."""
+def _first_and_last_loss(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
+    """The first and the last loss; both NaN if the curve is too short."""
     if curve is None or not len(curve):
         return nan, nan
     first, last = (nan if curve[end]["loss"] is None else float(curve[end]["loss"]) for end in (0, -1))
@@ -29,14 +29,13 @@ def _ends(curve: Sequence[LossPoint] | None) -> tuple[float, float]:
 
 
 def _loss(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``first_loss`` and ``last_loss`` of the curve."""
-    ends = [_ends(curve) for curve in frame["loss_curve"]]
+    ends = [_first_and_last_loss(curve) for curve in frame["loss_curve"]]
     return frame.assign(first_loss=[first for first, _ in ends], last_loss=[last for _, last in ends])
 
 
 def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
-    told = float(frame["first_loss"].notna().sum())
-    return {"told_curves": told or None}
+    curves_with_loss = float(frame["first_loss"].notna().sum())
+    return {"told_curves": curves_with_loss or None}
 
 
 SUITE = Suite(
@@ -55,7 +54,7 @@ SUITE = Suite(
             "ExpectColumnPairValuesAToBeGreaterThanB",
             always(column_A="first_loss", column_B="last_loss"),
             "told_curves",
-            untold="too few steps to tell",
+            unmeasured_message="too few steps to tell",
         ),
     ),
     _loss,

@@ -1,4 +1,4 @@
-"""What a batch teaches as a whole: its kinds of questions, how long its answers are, how many of them guess."""
+"""Composition of a batch: question kinds, answer lengths, and hedged answers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stablellava_assets.tables.findings import NOTES, StoredFinding, rules_with
 from stablellava_assets.text.conversations import GPT, Turn
 
 _FEWEST = 10
-"""Conversations from which a mixture can be told; of fewer, every measure is None."""
+"""Minimum number of conversations; with fewer, every measure is None."""
 
 
 def quota_met(kinds: Sequence[str], quotas: Mapping[str, float]) -> float | None:
-    """Of the least met quota, the share that the kind has over the one it should have: 1 and above is met; 1 without quotas."""
+    """Of the least fulfilled quota, the actual fraction of the kind over the required one: at least 1 if all are met, and 1 without quotas."""
     counts = Counter(kinds)
     if len(kinds) < _FEWEST:
         return None
@@ -22,7 +22,7 @@ def quota_met(kinds: Sequence[str], quotas: Mapping[str, float]) -> float | None
 
 
 def most_frequent_share(kinds: Sequence[str]) -> float | None:
-    """The share of the most frequent kind."""
+    """The fraction of the most frequent kind."""
     return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
 
 
@@ -42,6 +42,6 @@ def length_spread(words: Sequence[int]) -> float | None:
 
 
 def hedged_share(findings: Sequence[Sequence[StoredFinding]]) -> float | None:
-    """The share of kept pairs with a note that their answer guesses."""
+    """The fraction of kept pairs with a finding that their answer is hedged."""
     hedged = sum("hedged_answer" in rules_with(NOTES, of_pair) for of_pair in findings)
     return hedged / len(findings) if len(findings) >= _FEWEST else None

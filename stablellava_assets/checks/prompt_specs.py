@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
     made = frame[frame["status"] == MADE]
     balance = subject_balance(made["subject"])
-    told = balance.top_subject is not None
+    is_measured = balance.top_subject is not None
     return {
-        "subject_entropy": balance.entropy if told else None,
-        "top_subject_share": balance.top_share if told else None,
+        "subject_entropy": balance.entropy if is_measured else None,
+        "top_subject_share": balance.top_share if is_measured else None,
         "vendi_score": vendi_score(made["prompt"]),
     }
 

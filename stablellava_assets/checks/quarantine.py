@@ -1,4 +1,4 @@
-"""Where the rows of a refused partition are kept, with what the gates found, for people to look at."""
+"""Quarantine: rows of partitions that failed their gates, with the results, for inspection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
-from stablellava_assets.inputs.explained import is_of_the_system, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import is_system_error, remedy_of, system_message
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, AnyTable
@@ -22,10 +22,10 @@ _FOUND = b"stablellava_gates"
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A refused partition: its file, how many rows it holds, and what the gates found; None where that was not kept.
+class RefusedPartition:
+    """A partition that failed its gates: its file, number of rows and results; None for what was not recorded.
 
-    ``unreadable`` says why nothing more can be said of a file.
+    ``unreadable`` says why the file cannot be read.
     """
 
     path: Path
@@ -37,12 +37,12 @@ class Refused:
 
     @property
     def name(self) -> str:
-        """By which :meth:`Quarantine.find` knows it."""
+        """Its name for :meth:`Quarantine.find`."""
         return f"{self.table}/{self.path.stem}"
 
 
 class Quarantine:
-    """A folder of Parquet files, one a refused partition and run, a folder a table."""
+    """A folder of Parquet files, one per failed partition and run, in one subfolder per table."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -50,21 +50,21 @@ class Quarantine:
     def keep(
         self, table: AnyTable, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
     ) -> Path:
-        """Write down the rows of a partition that the gates refused. Returns the file."""
+        """Store the rows of a partition that failed its gates. Returns the file."""
         path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = json.dumps({result.gate: result.told for result in results if not result.passed})
+        found = json.dumps({result.gate: result.message for result in results if not result.passed})
         pq.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), _FOUND: found.encode()}), path)
         return path
 
-    def entries(self) -> list[Refused]:
-        """All of them, the newest first, those that cannot be read included."""
+    def entries(self) -> list[RefusedPartition]:
+        """All entries, newest first, including unreadable ones."""
         files = [path for path in self._folder.glob("*/*.parquet") if path.is_file() and not path.name.startswith(".")]
         found = [self._entry(path) for path in files]
         return sorted(found, key=lambda entry: entry.refused_at, reverse=True)
 
-    def find(self, name: str) -> list[Refused]:
-        """Those that a path, a name as in ``images/animal-0001-1f2e3d4c``, or the beginning of one means; the newest first."""
+    def find(self, name: str) -> list[RefusedPartition]:
+        """The entries for a path, a name such as ``images/animal-0001-1f2e3d4c``, or a prefix of one; newest first."""
         wanted = name.strip().removesuffix(".parquet").replace("|", "-")
         if not wanted:
             return []
@@ -77,20 +77,20 @@ class Quarantine:
             or str(entry.path.with_suffix("")).endswith(f"/{wanted}")
         ]
 
-    def _entry(self, path: Path) -> Refused:
+    def _entry(self, path: Path) -> RefusedPartition:
         refused_at = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
         if path.parent.name not in {table.name for table in TABLES}:
             why = f"{path.parent.name} is no table of this project; move the file away"
-            return Refused(path, path.parent.name, 0, refused_at, None, why)
+            return RefusedPartition(path, path.parent.name, 0, refused_at, None, why)
         try:
             described = pq.ParquetFile(path).metadata
         except (pa.ArrowInvalid, OSError) as error:
-            return Refused(path, path.parent.name, 0, refused_at, None, _why_unreadable(error))
-        return Refused(path, path.parent.name, described.num_rows, refused_at, _found_in(described.metadata))
+            return RefusedPartition(path, path.parent.name, 0, refused_at, None, _why_unreadable(error))
+        return RefusedPartition(path, path.parent.name, described.num_rows, refused_at, _found_in(described.metadata))
 
 
-def quarantine_list(entries: Sequence[Refused]) -> str:
-    """The entries as text: file, rows, time and findings."""
+def quarantine_list(entries: Sequence[RefusedPartition]) -> str:
+    """The entries as text: file, rows, time and results."""
     lines = []
     for entry in entries:
         if entry.unreadable is not None:
@@ -102,8 +102,8 @@ def quarantine_list(entries: Sequence[Refused]) -> str:
     return "\n".join(lines)
 
 
-def quarantined_rows(entry: Refused, most: int) -> str:
-    """The rows of an entry that were not made, or were rejected, with their reasons; the others are counted."""
+def quarantined_rows(entry: RefusedPartition, most: int) -> str:
+    """The rows of an entry that were not made or were rejected, with their reasons; the others are counted."""
     if entry.unreadable is not None:
         return quarantine_list([entry])
     table = _table_of(entry)
@@ -121,16 +121,16 @@ def quarantined_rows(entry: Refused, most: int) -> str:
     return "\n".join(lines)
 
 
-def _reasons(entry: Refused) -> str | None:
+def _reasons(entry: RefusedPartition) -> str | None:
     table = _table_of(entry)
     return commonest_reasons(table, _read(entry, table))
 
 
-def _table_of(entry: Refused) -> AnyTable:
+def _table_of(entry: RefusedPartition) -> AnyTable:
     return next(table for table in TABLES if table.name == entry.table)
 
 
-def _read(entry: Refused, table: AnyTable) -> pa.Table:
+def _read(entry: RefusedPartition, table: AnyTable) -> pa.Table:
     plain = [column.name for column in table.columns if column.type != IMAGE]
     try:
         return table.upgraded(pq.ParquetFile(entry.path).read(columns=table.names_in_file(plain)), plain)
@@ -139,7 +139,7 @@ def _read(entry: Refused, table: AnyTable) -> pa.Table:
 
 
 def _found_in(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, str] | None:
-    """What the gates found, as :meth:`Quarantine.keep` left it; None where something else stands there."""
+    """The results recorded by :meth:`Quarantine.keep`; None if there are none."""
     try:
         found = json.loads((metadata or {}).get(_FOUND, b"null"))
     except ValueError:
@@ -148,6 +148,6 @@ def _found_in(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, str] | Non
 
 
 def _why_unreadable(error: Exception) -> str:
-    if isinstance(error, OSError) and is_of_the_system(error):
-        return f"{error.strerror or said_by_the_system(error)}; {remedy_of(error)}"
+    if isinstance(error, OSError) and is_system_error(error):
+        return f"{error.strerror or system_message(error)}; {remedy_of(error)}"
     return f"damaged Parquet file ({on_one_line(str(error))}); delete it"

@@ -1,4 +1,4 @@
-"""The commonest reasons why rows are not as they should be, for whoever reads of a gate that refused them."""
+"""The most common reasons recorded in rows, for the message of a failed gate."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _LONGEST_REASON = 200
 _OF_ONE_ROW = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
 _NEEDED = ("status", "reason", "fault", "findings")
 _TELLING = ("subject", "prompt", "question_kind", "spec_id")
-"""Columns of which the first that a row has says what the row is about."""
+"""Columns that describe a row; the first that it has is used."""
 
 
 class Reason(NamedTuple):
-    """Why a row was not made, or was rejected; ``rule`` is the filter's rule that rejected it."""
+    """Why a row was not made, or was rejected; ``rule`` is the filter rule that rejected it."""
 
     text: str
     rule: str | None = None
 
     @property
     def kind(self) -> str:
-        """What reasons that differ in a number, a name or a quotation alone have in common."""
+        """The reason without numbers, names and quotations, by which reasons are grouped."""
         return self.rule or _OF_ONE_ROW.sub("#", self.text)
 
 
 def reasons_of(row: Mapping[str, Any]) -> list[Reason]:
-    """Why a row was not made, or was rejected; empty if neither. A rejected row tells each rule with its explanation."""
+    """Why a row was not made or was rejected; empty if neither. A rejected row has one reason per rule."""
     rejecting = [found for found in row.get("findings") or () if found["outcome"] == REJECTS]
     if rejecting:
         return [
@@ -47,13 +47,13 @@ def reasons_of(row: Mapping[str, Any]) -> list[Reason]:
 
 
 def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
-    """The commonest reasons of the rows with their counts, and two rows as examples; None where no row has a reason.
+    """The most common reasons of the rows with their counts, and two rows as examples; None if no row has a reason.
 
-    Reasons that differ in a number, a name or a quotation alone are counted together.
+    Reasons that differ only in a number, a name or a quotation are counted together.
     """
     columns = [name for name in data.column_names if name in {table.row_id, *_NEEDED, *_TELLING}]
-    told = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
-    blamed = [(row, reasons) for row, reasons in told if reasons and row.get("fault") != OF_BUDGET]
+    reasons_by_row = [(row, reasons_of(row)) for row in data.select(columns).to_pylist()]
+    blamed = [(row, reasons) for row, reasons in reasons_by_row if reasons and row.get("fault") != OF_BUDGET]
     if not blamed:
         return None
     counts: Counter[str] = Counter()
@@ -72,12 +72,12 @@ def commonest_reasons(table: AnyTable, data: pa.Table) -> str | None:
 
 
 def on_one_line(text: str) -> str:
-    """Text of a row as one line for a terminal: nothing in it moves the cursor or breaks the line."""
+    """Text of a row as one line, without control characters that could affect a terminal."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def plain(value: object) -> str:
-    """A value of a frame as people write it: plain numbers, however they are wrapped."""
+    """A value of a frame as text; numpy scalars look like plain numbers."""
     if isinstance(value, str | bytes | bool) or value is None:
         return str(value)
     if isinstance(value, Mapping):

@@ -26,7 +26,7 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
     """Answer QUESTION about PICTURE with a tuned model, through transformers."""
     from safetensors import SafetensorError
 
-    from stablellava_assets.evaluation.answers.answering import Asked, answer
+    from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 
     encoded = picture.read_bytes()
     try:
@@ -39,12 +39,12 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
             f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
         )
     try:
-        said = answer(named, [Asked(encoded, question)], 1, max_new_tokens, lambda line: None)
+        answers = answer(named, [ImageQuestion(encoded, question)], 1, max_new_tokens, lambda line: None)
     except (OSError, ValueError, SafetensorError) as error:
         raise click.ClickException(
             f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or owner/name@revision"
         ) from None
-    click.echo(said[0])
+    click.echo(answers[0])
 
 
 def _newest() -> str:

@@ -1,4 +1,4 @@
-"""How commands fail: one sentence for what a user can fix, a stack trace for a bug."""
+"""Error handling of commands: one sentence for problems that the user can fix, a stack trace for bugs."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import click
 
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error, remedy_of, system_message
 
 
 class CommandGroup(click.Group):
-    """A group whose commands raise what is wrong and leave it to the group to say it."""
+    """A group that reports the errors raised by its commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was typed.
+        """Run a command.
 
         Raises:
-            click.ClickException: it cannot be done; the message names the file or setting, and what to do.
+            click.ClickException: it failed; the message names the file or setting, and the remedy.
         """
         try:
             return super().invoke(ctx)
         except ExplainedError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            if error.errno == errno.EPIPE or not is_of_the_system(error):
+            if error.errno == errno.EPIPE or not is_system_error(error):
                 raise
-            raise click.ClickException(f"{said_by_the_system(error)}; {remedy_of(error)}") from None
+            raise click.ClickException(f"{system_message(error)}; {remedy_of(error)}") from None

@@ -30,9 +30,9 @@ from stablellava_assets.tables.table import AnyTable
 
 
 def run_demo(workspace: Workspace) -> None:
-    """Materialize everything for the first batch and print what came of it.
+    """Materialize everything for the first batch and print the results.
 
-    A profile that asks for the local chat model has it served meanwhile, unless it is served already.
+    The local chat model is served in the meantime if the profile needs it and it is not running.
 
     Raises:
         click.ClickException: the run failed; its log says why.
@@ -47,7 +47,7 @@ def run_demo(workspace: Workspace) -> None:
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
     environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
-    with _chat_model(workspace.profile):
+    with _served_chat_model(workspace.profile):
         failed = subprocess.run(command, env=environment, check=False).returncode
     if failed:
         raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
@@ -67,7 +67,7 @@ def run_demo(workspace: Workspace) -> None:
 
 
 def current_scores(store: ParquetStore) -> str:
-    """The table of abilities for the current checkpoint, and what a judge did for it.
+    """The score table of the current checkpoint, and a line on the judge.
 
     Raises:
         click.ClickException: nothing has been scored yet.
@@ -94,8 +94,7 @@ def _gallery_line(page: Path) -> str:
 
 
 @contextmanager
-def _chat_model(profile: Profile) -> Iterator[None]:
-    """Sees to it that the local chat model answers, where the profile asks for it."""
+def _served_chat_model(profile: Profile) -> Iterator[None]:
     port = None if profile.author.endpoint is None else local_port(profile.author.endpoint)
     if port is None or answers(port):
         yield
@@ -113,7 +112,7 @@ def _runs(store: ParquetStore, table: AnyTable) -> list[str]:
 
 
 def _print_work(store: ParquetStore, before: dict[str, set[str]]) -> None:
-    """How many rows of each table this run computed, and how many it took over."""
+    """Numbers of computed and reused rows of this run, per table."""
     computed_anything = False
     for table in TABLES:
         runs = _runs(store, table)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stablellava_assets.evaluation.photographs.coco import read_coco
-from stablellava_assets.evaluation.photographs.labels import Labels, questions_about
+from stablellava_assets.evaluation.photographs.labels import LabelledPhotographs, questions_about
 from stablellava_assets.evaluation.photographs.open_images import read_open_images
 from stablellava_assets.evaluation.photographs.records import Photograph
 from stablellava_assets.evaluation.photographs.sample import sample_photographs
@@ -62,7 +62,7 @@ def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarc
     _write_questions(folder, images, read_open_images(labels, classes, images, hierarchy), per_kind)
 
 
-def _write_questions(folder: Path, images: Path, labels: Labels, per_kind: int) -> None:
+def _write_questions(folder: Path, images: Path, labels: LabelledPhotographs, per_kind: int) -> None:
     abilities = list(workspace_of_environment().catalog.values())
     broken: dict[str, str] = {}
     found = list(questions_about(labels, abilities, per_kind, broken))
@@ -81,7 +81,7 @@ def _write_questions(folder: Path, images: Path, labels: Labels, per_kind: int) 
 
 
 def _broken(broken: Mapping[str, str]) -> str:
-    """What is said of pictures that cannot be decoded: how many they are, and an example."""
+    """Number of images that cannot be decoded, and an example."""
     example = "".join(f", as {reason}" for reason in list(broken.values())[:1])
     return f"; {len(broken):,} left out that cannot be decoded{example}" if broken else ""
 

@@ -27,7 +27,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     from stablellava_assets.planning.spending import spending_plan
 
     workspace = workspace_of_environment()
-    known = workspace.taught
+    known = workspace.author_abilities
     for name in abilities:
         if name not in known:
             raise click.ClickException(f"no ability {name!r}; this profile has {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Results of SQL as text."""
+"""Query results as text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pyarrow as pa
 
 
 def aligned(table: pa.Table) -> str:
-    """A table as aligned text; whole numbers stay whole also where some are missing, and what is missing is None."""
+    """A result as aligned text. Integer columns with nulls stay integers, and nulls are shown as None."""
     import pandas as pd
 
     if table.num_rows == 0:
         return f"{'  '.join(table.column_names)}\n(no rows)"
     columns = {}
     for number, (column, kind) in enumerate(zip(table.columns, table.schema.types, strict=True)):
-        # Pandas makes floats of whole numbers beside a null, and so NumPy does in lists.
+        # pandas converts integers beside a null to floats, and NumPy does so in lists.
         is_plain = pa.types.is_floating(kind) or pa.types.is_temporal(kind)
         try:
             columns[number] = column.to_pandas() if is_plain else pd.Series(column.to_pylist(), dtype=object)
@@ -27,7 +27,7 @@ def aligned(table: pa.Table) -> str:
 
 
 def _shown(value: pa.Scalar[Any]) -> Any:
-    """A value, in words where Python has none: DuckDB's dates reach beyond the year 9999, to infinity."""
+    """A value, as text if Python cannot represent it: DuckDB's dates may be later than the year 9999, or infinite."""
     try:
         return value.as_py()
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""What StableLLaVA's published files hold, counted: repeats, broken prompts, careless answers, unnamed subjects."""
+"""Statistics of StableLLaVA's published files: repeats, broken prompts, careless answers, unnamed subjects."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from stablellava_assets.text.word_forms import lemmas
 
 @dataclass(frozen=True)
 class ReleasedCounts:
-    """What a file holds; the counts are of rows unless said otherwise."""
+    """Statistics of a file; numbers of rows unless stated otherwise."""
 
     file: str
     rows: int
     unusable: int
-    """Rows the released author records as failed; those that lack a field, or text in it, count nowhere below."""
+    """Rows that the released author records as failed. Rows with missing or empty fields are not counted below."""
     unique_prompts: int
-    """Different prompts."""
+    """Distinct prompts."""
     repeated_prompts: int
-    """Rows whose prompt an earlier row has."""
+    """Rows with the prompt of an earlier row."""
     repeated_pairs: int
-    """Rows whose prompt and answer an earlier row has."""
+    """Rows with the prompt and answer of an earlier row."""
     unbalanced_brackets: int
     cut_off_prompts: int
-    """Prompts that end in a comma, an unfinished tag, or inside their brackets."""
+    """Prompts that end with a comma, an unfinished tag, or inside brackets."""
     stray_spaces: int
     no_full_stop: int
     hedged: int
     subjects: int
-    """Different subjects whose brackets are closed."""
+    """Distinct subjects with closed brackets."""
     subjects_ignoring_case: int
     not_verbatim: int
-    """Answers that do not contain the subject, case apart."""
+    """Answers that do not contain the subject, ignoring case."""
     not_without_hyphens: int
-    """... nor once hyphens are spaces."""
+    """... nor with hyphens replaced by spaces."""
     not_by_lemma: int
-    """... nor once words are reduced to their lemma, so that a plural is its singular."""
+    """... nor with words reduced to their lemmas, which maps plurals to singulars."""
     off_subject: int
-    """... nor share any stem or known other name with it: what the filters reject."""
+    """... nor share any stem or known other name with it: those that the filters reject."""
 
 
 def inspect_released(folder: Path, settings: FilterSettings | None = None) -> list[ReleasedCounts]:
-    """Count what is in every ``*.json`` of ``folder``; the last row is the total.
+    """Statistics of every ``*.json`` in ``folder``; the last row is the total.
 
-    Different prompts and subjects are counted within a file; the total adds the files up.
+    Prompts and subjects are distinct within a file; the total is the sum over files.
 
     Raises:
         ReleasedDataError: there is no such folder or file, or a file is not a JSON list.
@@ -67,7 +67,7 @@ def inspect_released(folder: Path, settings: FilterSettings | None = None) -> li
 
 
 def released_table(report: Sequence[ReleasedCounts]) -> str:
-    """The report as aligned text: a count a line, a file a column."""
+    """The report as aligned text: one row per statistic, one column per file."""
     lines = [
         [field.name.replace("_", " "), *(f"{getattr(counts, field.name):,}" for counts in report)]
         for field in fields(ReleasedCounts)
@@ -118,7 +118,7 @@ def _rules_broken(row: dict[str, str], settings: FilterSettings) -> set[str]:
 
 
 def _steps_missed(row: dict[str, str]) -> int:
-    """How many of three ever more lenient comparisons fail to find the subject in the answer: 0 to 3."""
+    """How many of three increasingly lenient comparisons fail to find the subject in the answer: 0 to 3."""
     subject, answer = parse_prompt(row["prompt"]).subject.casefold(), row["answer"].casefold()
     if subject in answer:
         return 0

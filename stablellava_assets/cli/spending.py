@@ -16,7 +16,7 @@ from stablellava_assets.text.tables import aligned_table
 
 
 def spending_table(plans: Sequence[StagePlan]) -> str:
-    """The plan as aligned text, with the total of each stage and of everything."""
+    """The plan as aligned text, with totals per stage and overall."""
     names = (
         "ability",
         "batch",
@@ -36,7 +36,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 
 
 def budget_lines(profile: Profile, folder: DataFolder) -> str:
-    """What the profile's author, painter and judge may still cost, and what they have cost so far."""
+    """The remaining budgets of author, painter and judge, and their cost so far."""
     author, painter = profile.author, profile.painter
     if author.endpoint is not None:
         lines = [_budget_line("Spent so far", folder.chat_ledger, author.endpoint, "author")]
@@ -45,7 +45,7 @@ def budget_lines(profile: Profile, folder: DataFolder) -> str:
     if painter.endpoint is not None:
         lines.append(_budget_line("Spent on pictures so far", folder.image_ledger, painter.endpoint, "painter"))
     if (judge := profile.benchmark.judge) is not None:
-        # How many answers there will be to grade is known only once the benchmark's files are read.
+        # The number of answers to grade is known only after the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
         lines.append(_budget_line(begins, folder.chat_ledger, judge.endpoint, "benchmark.judge"))
     return "\n".join(lines)

@@ -4,5 +4,5 @@ import warnings
 
 from dagster import BetaWarning
 
-# Backfill policies are beta and would warn at every definition, on every command a person types.
+# Backfill policies are in beta and would warn at every definition, on every command.
 warnings.filterwarnings("ignore", category=BetaWarning)

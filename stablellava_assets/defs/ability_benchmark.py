@@ -12,10 +12,10 @@ from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
-from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed
 from stablellava_assets.evaluation.benchmark import PAINTED, PaintedItem, make_items, plan_items
 from stablellava_assets.evaluation.photographs.items import PhotographedItem, make_photographs, plan_photographs
-from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
+from stablellava_assets.evaluation.photographs.records import PhotographRecord, read_photographs
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import Painter
@@ -44,7 +44,7 @@ def ability_benchmark(
     settings, abilities = profile.benchmark, profile.measured(catalog)
     listed = _photographs(settings.photographs, catalog, abilities, context.log)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         (ability,) = partition
         painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
@@ -63,11 +63,11 @@ def ability_benchmark(
 
 def _photographs(
     given: Path | None, catalog: Catalog, abilities: Sequence[str], log: dg.DagsterLogManager
-) -> list[Listed]:
-    """The photographs of the profile's abilities; those of others are reported.
+) -> list[PhotographRecord]:
+    """The photographs of the profile's abilities; those of other abilities are reported.
 
     Raises:
-        dagster.Failure: the list has a mistake.
+        dagster.Failure: the list contains a mistake.
     """
     if given is None:
         return []
@@ -84,7 +84,7 @@ def _photographs(
     return measured
 
 
-def _describe(listed: Sequence[Listed]) -> Metadata:
+def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
     if not listed:
         return {"photographs": NO_PHOTOGRAPHS}
     shown: list[ShownItem] = [

@@ -8,18 +8,18 @@ import pyarrow as pa
 
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
-from stablellava_assets.defs.metadata import Metadata, Told
+from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
-from stablellava_assets.defs.stage import Events, Made, Stage
-from stablellava_assets.evaluation.answers.asking import (
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage
+from stablellava_assets.evaluation.answers.answer_rows import (
     EarlierAnswer,
     Question,
     ask_model,
     plan_answers,
-    scored_anew,
-    taken_over,
+    rescored,
+    reused_answers,
 )
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
@@ -29,7 +29,7 @@ from stablellava_assets.evaluation.suites.items import SuiteItem
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.models.checkpoints import chat_template_of
-from stablellava_assets.models.names import is_there, located
+from stablellava_assets.models.names import model_exists, model_path_of
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report, ReportError
@@ -70,15 +70,15 @@ def ability_scores(
     checkpoint = LLAVA_CHECKPOINT.rows(tables.upstream(LLAVA_CHECKPOINT).read(()))[-1]
     refusals: list[str] = []
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         items = [*rows_of(ItemToAsk, only_made(ability_benchmark.read_all())), *_suites(settings.external)]
-        # Both models are asked as the tuned one was tuned: in its template, with its system sentence.
+        # Both models get the prompt format of the tuned one: its template, with its system message.
         template = chat_template_of(folder.path / checkpoint["path"])
         planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
             check_judge(settings.judge, folder.chat_ledger, missing)
-            known = list(taken_over(missing, _earlier_answers(store, partition)))
+            known = list(reused_answers(missing, _earlier_answers(store, partition)))
             if known:
                 context.log.info(f"{len(known)} answers reused from other comparisons with the same model")
                 yield from known
@@ -89,7 +89,7 @@ def ability_scores(
                     named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
                     yield from _answer(named, folder.path, of_model, settings, template, context.log)
 
-        answers = scored_anew(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
+        answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
         judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
@@ -97,7 +97,7 @@ def ability_scores(
         add_scores(folder.path / checkpoint["path"], scoreboard(rows, markdown=True))
         previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
-        return Made(
+        return PartitionResult(
             scores,
             {
                 **answers.counts,
@@ -120,7 +120,7 @@ def ability_scores(
 
 
 def _report(report: Report, store: ParquetStore, partition: Partition) -> Metadata:
-    """The report on the tuning, brought up to date; none where a gate has refused the only scores.
+    """Update the report; None if a gate refused the only scores.
 
     Raises:
         dagster.Failure: it could not be written. The scores are published all the same.
@@ -135,10 +135,10 @@ def _report(report: Report, store: ParquetStore, partition: Partition) -> Metada
 
 
 def _suites(external: Sequence[SuiteSettings]) -> list[SuiteItem]:
-    """The items of the published benchmarks that the profile names.
+    """The items of the published benchmarks in the profile.
 
     Raises:
-        dagster.Failure: one of their files is at fault.
+        dagster.Failure: one of their files is invalid.
     """
     try:
         return read_suites(external)
@@ -147,7 +147,7 @@ def _suites(external: Sequence[SuiteSettings]) -> list[SuiteItem]:
 
 
 def _earlier_answers(store: ParquetStore, partition: Partition) -> list[EarlierAnswer]:
-    """What was answered in comparisons of other checkpoints, many of which have the same base."""
+    """Answers from comparisons of other checkpoints, many of which share a base."""
     others = [other for other in store.partitions(ABILITY_ANSWERS) if other != partition]
     return rows_of(EarlierAnswer, store.read_all(ABILITY_ANSWERS, others, columns_of(EarlierAnswer)))
 
@@ -160,8 +160,8 @@ def _answer(
     chat_template: str | None,
     log: dg.DagsterLogManager,
 ) -> Iterable[AbilityAnswer]:
-    model = located(data, named)
-    if not is_there(data, named):
+    model = model_path_of(data, named)
+    if not model_exists(data, named):
         raise dg.Failure(
             description=f"{model}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
@@ -171,7 +171,7 @@ def _answer(
 
 
 def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: str) -> pa.Table:
-    """Scores as a table; those that are what they were keep the run that made them."""
+    """Scores as a table; unchanged ones keep their run id."""
     before = {} if previous is None else {row["score_id"]: row for row in ABILITY_SCORES.rows(previous)}
 
     def with_run(row: JudgedScore) -> AbilityScore:
@@ -182,7 +182,7 @@ def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: st
 
 
 def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
-    described: dict[str, Told] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}

@@ -1,4 +1,4 @@
-"""The ``alignment_scores`` table, which ``filtered_pairs`` publishes beside its own where the profile scores pictures."""
+"""The ``alignment_scores`` table, published with ``filtered_pairs`` if the profile configures alignment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stablellava_assets.tables.store import ParquetStore, Partition
 
 
 class AlignmentScores:
-    """Scores the pictures of a run's partitions, each once, with what the profile names."""
+    """Scores each image of a run's partitions once."""
 
     def __init__(
         self,
@@ -39,8 +39,10 @@ class AlignmentScores:
         self._stage = stage
         self._log = log
 
-    def of(self, partition: Partition, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Refreshed | None]:
-        """The candidates with what the scores say of them, and the scores; None where the profile scores nothing.
+    def for_partition(
+        self, partition: Partition, candidates: Sequence[Candidate]
+    ) -> tuple[list[Candidate], Refreshed | None]:
+        """The candidates with their alignment verdicts, and the scores; None if the profile configures no alignment.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.

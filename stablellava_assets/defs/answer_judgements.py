@@ -1,4 +1,4 @@
-"""The judge of open answers, beside the ``ability_scores`` asset."""
+"""Judges open answers for the ``ability_scores`` asset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dagster as dg
 from stablellava_assets.defs.stage import Stage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
-from stablellava_assets.evaluation.answers.asking import Question
+from stablellava_assets.evaluation.answers.answer_rows import Question
 from stablellava_assets.evaluation.scores.judging import judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
@@ -20,10 +20,10 @@ from stablellava_assets.tables.store import Partition
 
 
 def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[PlannedRow[Question]]) -> None:
-    """Before the models are asked, which may take hours.
+    """Check the judge's settings before the models are asked, which may take hours.
 
     Raises:
-        dagster.Failure: the judge of these answers cannot be asked with these settings.
+        dagster.Failure: the judge cannot be used with these settings.
     """
     if settings is None or not any(row.inputs.columns["question_kind"] in settings.kinds for row in asked):
         return
@@ -42,9 +42,9 @@ def judge(
     refusals: list[str],
     log: dg.DagsterLogManager,
 ) -> Refreshed | None:
-    """What the judge says of the answers; None where the profile names none.
+    """The judgements of the answers; None if the profile has no judge.
 
-    Where it cannot be asked with these settings, ``refusals`` gets the reason, and what it has not graded is put off.
+    If the judge cannot be used with these settings, ``refusals`` gets the reason, and the remaining judgements are deferred.
     """
     if settings is None:
         return None

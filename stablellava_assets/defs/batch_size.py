@@ -1,4 +1,4 @@
-"""How many prompts ``prompt_specs`` asks for: ``rows_per_batch``, or what the plan of the batch says."""
+"""Number of prompts per batch: ``rows_per_batch``, or the recorded plan."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from stablellava_assets.tables.schemas import BATCH_PLANS
 from stablellava_assets.tables.store import Partition
 
 BATCH_PLAN = "stablellava/batch_plan"
-"""Tag of a scheduled run: the rows of ``batch_plans`` that its tick planned, as JSON. The run records them."""
+"""Tag of a scheduled run: the ``batch_plans`` rows that its tick planned, as JSON. The run records them."""
 
 
 @dataclass(frozen=True)
 class BatchSizes:
-    """The sizes of a profile's batches.
+    """The batch sizes of a profile.
 
     Attributes:
-        plans: sizes by the last scores; None where the author's files decide.
-        rows_per_batch: prompts per ability where nothing is planned.
-        publishes: whether plans are made, and so go into the warehouse.
+        plans: recorded plans; None if the author's files determine the sizes.
+        rows_per_batch: prompts per ability without a plan.
+        publishes: whether plans are made, and must be copied to the warehouse.
     """
 
     plans: BatchPlans | None
     rows_per_batch: int
     publishes: bool
 
-    def of_run(self, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> RunBatchSizes:
-        """Those of the ``partitions`` of one run."""
+    def for_run(self, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> RunBatchSizes:
+        """The sizes for the ``partitions`` of one run."""
         return RunBatchSizes(self, context, partitions)
 
 
 class RunBatchSizes:
-    """The sizes of a run's ``partitions``. The first of a batch has those of the run planned, the others read."""
+    """The sizes of a run's ``partitions``. The first partition of a batch plans all those of the run; the others read the plan."""
 
     def __init__(self, sizes: BatchSizes, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> None:
         self._sizes = sizes
@@ -49,11 +49,11 @@ class RunBatchSizes:
         self._foreseen: list[PlannedBatch] = json.loads(context.run.tags.get(BATCH_PLAN, "[]"))
         self._log = context.log
 
-    def of(self, partition: Partition) -> tuple[int, Metadata]:
-        """Prompts of the partition, and metadata that says why; none where nothing was planned for it.
+    def for_partition(self, partition: Partition) -> tuple[int, Metadata]:
+        """Prompts of the partition, and metadata that explains the number; empty metadata without a plan.
 
         Raises:
-            StoreError: a table cannot be read, or the plan not be written.
+            StoreError: a table cannot be read, or the plan cannot be written.
         """
         if self._sizes.plans is None:
             return self._sizes.rows_per_batch, {}
@@ -70,8 +70,8 @@ class RunBatchSizes:
             "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
         }
 
-    def follow(self, tables: Tables) -> Metadata:
-        """Brings the plans in the warehouse up to date."""
+    def sync_warehouse(self, tables: Tables) -> Metadata:
+        """Update the plans in the warehouse."""
         if self._sizes.publishes:
-            tables.follow_in_warehouse([BATCH_PLANS], self._log)
+            tables.sync_warehouse([BATCH_PLANS], self._log)
         return {}

@@ -1,4 +1,4 @@
-"""The ``llava_checkpoint`` row of a finished tuning, whichever trainer it was."""
+"""The ``llava_checkpoint`` row of a finished tuning, for both trainers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checkpoint_row(
     pair_keys: Iterable[str],
     result: TuningResult | PretrainedResult,
 ) -> Checkpoint:
-    """The row; ``base`` is how it names the model that was started from, ``pair_keys`` are those of the kept pairs."""
+    """The row; ``base`` is the name of the base model in rows, ``pair_keys`` are those of the kept pairs."""
     return {
         "checkpoint_id": checkpoint_id,
         "path": str(result.path.relative_to(folder.path)),

@@ -8,7 +8,7 @@ from stablellava_assets.checks.dialogues import SUITE
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending, waiting_for_budget
-from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed, partitions_of
 from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
 from stablellava_assets.tables.reading import only_made
 from stablellava_assets.tables.schemas import DIALOGUES, IMAGES, PROMPT_SPECS
@@ -28,7 +28,7 @@ def dialogues(
     prompt_specs, images = tables.upstream(PROMPT_SPECS), tables.upstream(IMAGES)
     spending = RunSpending(context, author)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         prompts = prompt_specs.read(partition)
         specs = {spec["spec_id"]: spec for spec in rows_of(WrittenSpec, only_made(prompts))}
         pictures = only_made(images.read(partition, [*columns_of(PaintedImage), "status"]))
@@ -38,12 +38,12 @@ def dialogues(
             if picture["spec_id"] in specs
         ]
         planned = author.plan_dialogues(catalog[partition[0]], painted)
-        refreshed = stage.refresh(partition, planned, author.write_dialogues, DIALOGUES, waits=author.waits)
+        refreshed = stage.refresh(partition, planned, author.write_dialogues, DIALOGUES, is_slow=author.is_slow)
         kinds = refreshed.data.group_by("question_kind").aggregate([([], "count_all")]).to_pylist()
         metadata = {
             **{f"{row['question_kind']} questions": row["count_all"] for row in kinds if row["question_kind"]},
-            **spending.of_partition("|".join(partition), refreshed.data),
+            **spending.for_partition("|".join(partition), refreshed.data),
         }
-        return from_refreshed(refreshed, metadata, spending.of_run(), waiting_for_budget(prompts))
+        return from_refreshed(refreshed, metadata, spending.for_run(), waiting_for_budget(prompts))
 
     yield from stage.run(partitions_of(context), make)

@@ -1,4 +1,4 @@
-"""The ``filtered_pairs`` asset, and ``rejected_pairs`` beside it."""
+"""The ``filtered_pairs`` asset, which also publishes ``rejected_pairs``."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ from stablellava_assets.defs.previews import pair_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import waiting_for_budget
-from stablellava_assets.defs.stage import Events, Made, Stage, partitions_of
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage, partitions_of
 from stablellava_assets.evaluation.settings import SuiteSettings
+from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
 from stablellava_assets.evaluation.suites.pictures import SuiteError
-from stablellava_assets.evaluation.suites.prints import suite_prints
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, ItemToAvoid, Print
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint, BenchmarkFingerprints, ItemToAvoid
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
+from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.review.overrule import was_overruled
 from stablellava_assets.filters.review.reviews import Review, ReviewError, read_reviews
 from stablellava_assets.gallery.folder import Gallery, GalleryError
@@ -70,12 +70,14 @@ def filtered_pairs(
     reviews = _reviews(settings.reviews, store, context.log)
     items = rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid)))
     published = _published(profile.benchmark.external, folder.index / "benchmarks")
-    benchmark = BenchmarkPrints(items, settings.contamination_bits, published)
+    benchmark = BenchmarkFingerprints(items, settings.contamination_bits, published)
     earlier = EarlierPairs(store, folder.index, settings.duplicates)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
-        candidates, scores = alignment.of(partition, _candidates(partition, specs, images.read(partition), written))
+        candidates, scores = alignment.for_partition(
+            partition, _candidates(partition, specs, images.read(partition), written)
+        )
         published = [store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in FILTERED_PAIRS.rows(data)]
         repeatable = earlier.repeatable_by(partition, candidates)
@@ -85,7 +87,7 @@ def filtered_pairs(
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
-        return Made(
+        return PartitionResult(
             data=kept,
             counts={
                 "rows": kept.num_rows,
@@ -113,10 +115,10 @@ def filtered_pairs(
 
 
 def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManager) -> dict[str, Review]:
-    """What people decided; decisions about pairs that do not exist are reported.
+    """The review decisions; those about pairs that do not exist are reported.
 
     Raises:
-        dagster.Failure: a file of decisions has a mistake.
+        dagster.Failure: a file of decisions contains a mistake.
     """
     try:
         reviews = read_reviews(files)
@@ -133,20 +135,20 @@ def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManag
     return reviews
 
 
-def _published(external: Sequence[SuiteSettings], kept: Path) -> list[Print]:
+def _published(external: Sequence[SuiteSettings], kept: Path) -> list[BenchmarkFingerprint]:
     """Fingerprints of the published benchmarks that the checkpoint will be scored on.
 
     Raises:
-        dagster.Failure: one of their files is at fault.
+        dagster.Failure: one of their files is invalid.
     """
     try:
-        return suite_prints(external, kept)
+        return suite_fingerprints(external, kept)
     except SuiteError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
-    """The page on which people look at the pairs, brought up to date.
+    """Update the gallery page.
 
     Raises:
         dagster.Failure: it could not be written. The pairs are published all the same.
@@ -161,10 +163,10 @@ def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:
-    """Every dialogue that was written, with its first prompt and picture.
+    """Every dialogue that was made, with its first prompt and image.
 
     Raises:
-        dagster.Failure: a dialogue is about a prompt or a picture that has since been dropped.
+        dagster.Failure: a dialogue refers to a prompt or an image that no longer exists.
     """
     spec_of = {row["spec_id"]: row for row in rows_of(SpecToJudge, only_made(specs))}
     image_of = {row["image_id"]: row for row in rows_of(ImageToJudge, only_made(images))}
@@ -182,7 +184,7 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
 
 
 def _with_runs(table: Table[Verdict], rows: Iterable[Verdict], previous: Iterable[Verdict], run_id: str) -> pa.Table:
-    """Verdicts as a table; those that say what they said before keep the run that made them."""
+    """Verdicts as a table; unchanged ones keep their run id."""
     before = {row["pair_id"]: row for row in previous}
 
     def with_run(row: Verdict) -> Verdict:

@@ -7,7 +7,7 @@ from stablellava_assets.defs.previews import picture_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import picture_spending, waiting_for_budget
-from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed, partitions_of
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.pair_rows import PromptToPaint
 from stablellava_assets.tables.reading import only_made
@@ -23,7 +23,7 @@ def images(
     """The painter makes one image per prompt; what it cannot paint is a failed row."""
     stage, prompt_specs = Stage(context, tables, SUITE), tables.upstream(PROMPT_SPECS)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         specs = prompt_specs.read(partition)
         written = rows_of(PromptToPaint, only_made(specs))
         refreshed = stage.refresh(partition, painter.plan(written), painter.paint, IMAGES)

@@ -15,8 +15,8 @@ from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_c
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
-from stablellava_assets.defs.stage import Events, Made, Stage
-from stablellava_assets.models.names import is_there
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage
+from stablellava_assets.models.names import model_exists
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
@@ -46,7 +46,7 @@ def llava_checkpoint(
     stage, settings = Stage(context, tables, SUITE), profile.tuning
     filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         history = tables.store.read_all(LLAVA_CHECKPOINT)
         pairs = filtered_pairs.read_all(columns_of(KeptPair))
         pair_keys = texts_of(pairs, "row_key")
@@ -59,7 +59,7 @@ def llava_checkpoint(
             for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *LLAVA_CHECKPOINT.rows(history)]
         }
         row = known.get(checkpoint_id)
-        reused = row is not None and all(is_there(folder.path, named) for named in (row["path"], row["base_path"]))
+        reused = row is not None and all(model_exists(folder.path, named) for named in (row["path"], row["base_path"]))
         described: Metadata = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
@@ -73,7 +73,7 @@ def llava_checkpoint(
         others = [other for other in LLAVA_CHECKPOINT.rows(history) if other["checkpoint_id"] != checkpoint_id]
         data = LLAVA_CHECKPOINT.from_rows([*others, row])
         counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}
-        return Made(data, counts, unchanged=is_same(data, history), metadata={**_describe(row), **described})
+        return PartitionResult(data, counts, unchanged=is_same(data, history), metadata={**_describe(row), **described})
 
     yield from stage.run([()], make)
 
@@ -109,7 +109,7 @@ def _tune(
     ]
     context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
     result_folder = folder.models / f"llava-{checkpoint_id}"
-    # A folder without its row was left by a run that died between writing the two.
+    # A folder without a row is left over from a run that died between writing the two.
     shutil.rmtree(result_folder, ignore_errors=True)
     result = tune(base, examples, settings, result_folder, context.log.info)
     pair_keys = texts_of(pairs, "row_key")

@@ -1,4 +1,4 @@
-"""What the UI is told of a partition or a run."""
+"""Metadata of a partition or a run in the UI."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-Told = dg.MetadataValue | str | float | None
-Metadata = Mapping[str, Told]
-"""By the name under which the UI shows it; it plots numbers over time."""
+MetadataEntry = dg.MetadataValue | str | float | None
+Metadata = Mapping[str, MetadataEntry]
+"""By name; the UI plots numbers over time."""

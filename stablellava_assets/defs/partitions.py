@@ -8,9 +8,9 @@ from stablellava_assets.profiles.profile import Profile
 
 
 def ability_batches(profile: Profile, abilities: list[str]) -> dg.MultiPartitionsDefinition:
-    """One partition an ability and batch, keyed ``ability|batch`` as in ``animal|0001``.
+    """One partition per ability and batch, keyed ``ability|batch`` as in ``animal|0001``.
 
-    One definition serves all assets: with a single-run backfill policy, that lets one run cover the whole graph.
+    One definition serves all assets, so that with a single-run backfill policy one run covers the whole graph.
     """
     return dg.MultiPartitionsDefinition(
         {

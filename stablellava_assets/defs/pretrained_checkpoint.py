@@ -1,4 +1,4 @@
-"""The half of ``llava_checkpoint`` that tunes a checkpoint of the Hugging Face hub."""
+"""Tunes a checkpoint of the Hugging Face hub for the ``llava_checkpoint`` asset."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 
 
 class KeptPair(TypedDict):
-    """What a tuning reads of a kept pair."""
+    """The columns of a kept pair that tuning uses."""
 
     pair_id: str
     row_key: str
@@ -43,10 +43,10 @@ class _Painted(TypedDict):
 
 
 def pretrained_checkpoint_id(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
-    """What the checkpoint is called.
+    """The id of the checkpoint.
 
     Raises:
-        dagster.Failure: its base or the user's own data is not there.
+        dagster.Failure: its base or the user's own data does not exist.
     """
     from stablellava_assets.tuning.pretrained.tuning import checkpoint_id_of
 
@@ -68,7 +68,7 @@ def tune_pretrained_checkpoint(
     """The checkpoint's row, and metadata about its training.
 
     Raises:
-        dagster.Failure: it cannot be tuned; what to change is said.
+        dagster.Failure: it cannot be tuned; the message says what to change.
     """
     from stablellava_assets.tuning.pretrained.chart import training_chart
     from stablellava_assets.tuning.pretrained.tuning import Pair, tune_pretrained
@@ -109,7 +109,7 @@ def tune_pretrained_checkpoint(
 
 
 def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-    """A partition at a time, so that the pictures of all never lie in memory at once."""
+    """One partition at a time, so that the images of all partitions are never in memory together."""
     for partition in images.partitions:
         for row in rows_of(ImageBytes, images.read(partition, columns_of(ImageBytes))):
             if row["image_id"] in wanted and (image := row["image"]) is not None:

@@ -1,4 +1,4 @@
-"""Pictures in asset metadata: contact sheets and plots, inside the page as data URIs."""
+"""Images in asset metadata: contact sheets and plots as data URIs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Painted(TypedDict):
 
 
 class ShownItem(TypedDict):
-    """What is shown of a benchmark item."""
+    """The columns of a benchmark item that are shown."""
 
     image: EncodedImage | None
     question: str
@@ -37,14 +37,14 @@ class ShownItem(TypedDict):
 
 
 def picture_sheet(images: pa.Table, specs: pa.Table) -> dg.MarkdownMetadataValue:
-    """Painted pictures above their subjects."""
+    """Synthesized images with their subjects as captions."""
     subjects = dict(zip(texts_of(specs, "spec_id"), texts_of(specs, "subject"), strict=True))
     painted = ((image, row) for row in _rows(_Painted, images) if (image := row["image"]) is not None)
     return _sheet([(image["bytes"], subjects[row["spec_id"]]) for image, row in islice(painted, _PICTURES)], 2)
 
 
 def item_sheet(items: pa.Table) -> dg.MarkdownMetadataValue:
-    """Benchmark pictures above their questions and what counts as right."""
+    """Benchmark images with their questions and accepted answers as captions."""
     painted = [(image, row) for row in _rows(ShownItem, items) if (image := row["image"]) is not None]
     cells = [
         (image["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}")
@@ -54,7 +54,7 @@ def item_sheet(items: pa.Table) -> dg.MarkdownMetadataValue:
 
 
 def pair_sheet(pairs: Iterable[Verdict], pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
-    """Pairs above their last question and answer, and the reasons against them if there are any."""
+    """Pairs with their last question and answer, and their reasons for rejection, as captions."""
     cells = []
     for pair in spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
         human, gpt = pair["conversations"][-2:]
@@ -66,7 +66,7 @@ def pair_sheet(pairs: Iterable[Verdict], pictures: Mapping[str, bytes]) -> dg.Ma
 
 
 def plot(png: bytes, alternative: str) -> dg.MarkdownMetadataValue:
-    """A plot inside the page."""
+    """A plot as a data URI."""
     return _picture(png, "png", alternative)
 
 
@@ -86,5 +86,5 @@ def _rows(kind: type[RowT], data: pa.Table) -> Iterator[RowT]:
 
 
 def spread(rows: Sequence[T], count: int = _PAIRS) -> Sequence[T]:
-    """At most ``count`` rows, evenly from the whole list."""
+    """At most ``count`` rows, evenly spaced."""
     return rows[:: max(1, len(rows) // count)][:count]

@@ -1,4 +1,4 @@
-"""The profile that the code location was started with, and what every asset shares because of it."""
+"""The profile of the code location, and the building blocks that all assets share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import dagster as dg
 
 from stablellava_assets.checks.gates import Suite
 from stablellava_assets.defs.partitions import ability_batches
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error, remedy_of, system_message
 from stablellava_assets.profiles.profile import load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.table import AnyTable
@@ -20,21 +20,21 @@ from stablellava_assets.tables.table import AnyTable
 def _workspace_and_partitions() -> tuple[Workspace, dg.PartitionsDefinition[str]]:
     try:
         workspace = Workspace(load_profile())
-        return workspace, ability_batches(workspace.profile, workspace.taught)
+        return workspace, ability_batches(workspace.profile, workspace.author_abilities)
     except ExplainedError as error:
-        # Of click's exceptions Dagster's commands print the message alone.
+        # Dagster's commands print only the message of click exceptions.
         raise click.ClickException(str(error)) from None
 
 
-# Dagster needs the partitions when assets are defined, so profile and catalog are read as this module is imported.
+# Dagster needs the partitions to define assets, so profile and catalog are read on import.
 WORKSPACE, PARTITIONS = _workspace_and_partitions()
 ONE_RUN = dg.BackfillPolicy.single_run()
 FOLLOW_UPSTREAM = (
-    # Partitions of batches to come are always missing; they must not hold up what follows those that are done.
+    # Partitions of future batches are always missing and must not block the downstream assets of finished ones.
     dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
-    # Not "all have passed": where runs end in another order than they were asked for, Dagster takes the latest checks for
-    # those of an earlier materialization, so that they would neither pass nor fail until the next batch. A failed gate that is
-    # missed in this way does no harm: what it refused was not published.
+    # Not "all have passed": if runs end in another order than requested, Dagster attributes the latest checks to an
+    # earlier materialization, and they would neither pass nor fail until the next batch. Missing a failed gate in this way
+    # does no harm, because its partition was not published.
     & dg.AutomationCondition.all_deps_match(
         dg.AutomationCondition.all_checks_match(~dg.AutomationCondition.check_failed(), blocking_only=True)
     )
@@ -47,24 +47,24 @@ Event = TypeVar("Event")
 
 
 def explained(stage: Callable[Arguments, Iterator[Event]]) -> Callable[Arguments, Iterator[Event]]:
-    """A stage that fails with one readable message for what a user can fix; a bug shows its stack trace."""
+    """Turn errors that the user can fix into a failure with one readable message; bugs keep their stack trace."""
 
     @functools.wraps(stage)
-    def told(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
+    def explained_stage(*arguments: Arguments.args, **named: Arguments.kwargs) -> Iterator[Event]:
         try:
             yield from stage(*arguments, **named)
         except ExplainedError as error:
             raise dg.Failure(description=str(error)) from error
         except OSError as error:
-            if not is_of_the_system(error):
+            if not is_system_error(error):
                 raise
-            raise dg.Failure(description=f"{said_by_the_system(error)}; {remedy_of(error)}") from error
+            raise dg.Failure(description=f"{system_message(error)}; {remedy_of(error)}") from error
 
-    return told
+    return explained_stage
 
 
 def column_schema(table: AnyTable) -> dict[str, dg.TableSchema]:
-    """Definition metadata by which the UI shows a table's columns."""
+    """Definition metadata with which the UI shows a table's columns."""
     columns = [
         dg.TableColumn(column.name, str(column.type), table.description_of(column.name)) for column in table.columns
     ]
@@ -90,17 +90,17 @@ def stage_asset(
     description: str | None = None,
     pool: str | None = None,
 ) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
-    """Make an asset of a stage: its table's columns and description, a check per gate, and errors that people can read.
+    """Decorator for the asset of a stage: its table's columns and description, one check per gate, and readable errors.
 
     Args:
         suite: the gates of the stage, and its table.
-        group: of assets in the UI.
+        group: asset group in the UI.
         kinds: badges in the UI.
         deps: the upstream tables.
-        partitioned: by ability and batch.
-        condition: when the asset is materialized by itself; None: never.
-        description: where there is more to say than the table's own.
-        pool: Dagster's concurrency pool of what the stage shares with other runs, as an endpoint or a GPU.
+        partitioned: whether it is partitioned by ability and batch.
+        condition: when the asset is materialized automatically; None: never.
+        description: additional to that of the table.
+        pool: Dagster concurrency pool of a shared resource, such as an endpoint or a GPU.
     """
 
     def decorate(stage: Callable[..., Iterator[Any]]) -> dg.AssetsDefinition:

@@ -10,7 +10,7 @@ from stablellava_assets.defs.batch_size import BatchSizes
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending
-from stablellava_assets.defs.stage import Events, Made, Stage, from_refreshed, partitions_of
+from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed, partitions_of
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 
@@ -27,13 +27,13 @@ def prompt_specs(
     stage = Stage(context, tables, SUITE)
     spending = RunSpending(context, author)
     partitions = partitions_of(context)
-    sizes = batch_sizes.of_run(context, partitions)
+    sizes = batch_sizes.for_run(context, partitions)
 
-    def make(partition: Partition) -> Made:
+    def make(partition: Partition) -> PartitionResult:
         ability, batch = partition
-        count, size_metadata = sizes.of(partition)
+        count, size_metadata = sizes.for_partition(partition)
         planned = author.plan_prompts(catalog[ability], batch, count)
-        refreshed = stage.refresh(partition, planned, author.write_prompts, PROMPT_SPECS, waits=author.waits)
+        refreshed = stage.refresh(partition, planned, author.write_prompts, PROMPT_SPECS, is_slow=author.is_slow)
         written = [text for text in refreshed.data.column("prompt").to_pylist() if text is not None]
         balance = subject_balance(refreshed.data.column("subject").to_pylist())
         metadata = {
@@ -43,8 +43,8 @@ def prompt_specs(
             "top_subject": balance.top_subject,
             "top_subject_share": round(balance.top_share, 4),
             **size_metadata,
-            **spending.of_partition("|".join(partition), refreshed.data),
+            **spending.for_partition("|".join(partition), refreshed.data),
         }
-        return from_refreshed(refreshed, metadata, spending.of_run())
+        return from_refreshed(refreshed, metadata, spending.for_run())
 
-    yield from stage.run(partitions, make, lambda: sizes.follow(tables))
+    yield from stage.run(partitions, make, lambda: sizes.sync_warehouse(tables))

@@ -1,4 +1,4 @@
-"""The tables as stages see them: what is upstream of one, and what it publishes through."""
+"""Access of stages to the published tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stablellava_assets.tables.warehouse import Warehouse, WarehouseError
 
 @dataclass(frozen=True)
 class Tables:
-    """The published tables of a profile, and what surrounds their making.
+    """The published tables of a profile, and the local state of stages.
 
     Attributes:
         store: the Parquet tables.
@@ -27,7 +27,7 @@ class Tables:
         journal: folder of finished rows that are not published yet, and of locks.
         quarantine: the rows that gates refused.
         gates: the profile's thresholds.
-        first_batch: the first batch of every ability, as a range of partitions, for advice in messages; None if there is none.
+        first_batch: the first batch of every ability, as a range of partitions, for error messages; None if there is none.
     """
 
     store: ParquetStore
@@ -38,11 +38,11 @@ class Tables:
     first_batch: str | None
 
     def upstream(self, table: AnyTable) -> Published:
-        """An upstream table, with the partitions that are published now."""
+        """An upstream table, with its currently published partitions."""
         return Published(self.store, table, self.store.partitions(table), self.first_batch)
 
-    def follow_in_warehouse(self, tables: Sequence[AnyTable], log: dg.DagsterLogManager) -> None:
-        """Copy what was published into the warehouse; where that cannot be done now, say why, and a later stage will."""
+    def sync_warehouse(self, tables: Sequence[AnyTable], log: dg.DagsterLogManager) -> None:
+        """Copy tables into the warehouse. If that fails, log a warning; a later stage will catch up."""
         try:
             self.warehouse.sync(tables)
         except (WarehouseError, StoreError) as error:
@@ -50,7 +50,7 @@ class Tables:
 
 
 class Published:
-    """The published rows of an upstream table, read a partition at a time when asked for."""
+    """The published rows of an upstream table, read lazily by partition."""
 
     def __init__(
         self, store: ParquetStore, table: AnyTable, partitions: Sequence[Partition], first_batch: str | None
@@ -72,17 +72,17 @@ class Published:
         return data
 
     def read_all(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of every partition that was materialized; those that never were are left out.
+        """The rows of every published partition.
 
         Raises:
-            dagster.Failure: none was.
+            dagster.Failure: none was materialized.
         """
         if not self.partitions:
             raise self._missing(())
         return self._store.read_all(self._table, self.partitions, columns)
 
     def _missing(self, partition: Partition) -> dg.Failure:
-        """What a person reads who materializes an asset before what it is made from."""
+        """The error for materializing an asset before its upstream."""
         what, key = self._table.name, "|".join(partition)
         if partition:
             what, option = f"{what} for partition {key}", f" --partition '{key}'"

@@ -1,4 +1,4 @@
-"""What the assets are given of a profile, each by its name: the UI lists them, and a test may put another in its place."""
+"""The resources that assets get from a profile, by name: the UI lists them, and tests can replace them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stablellava_assets.profiles.workspace import Workspace
 
 
 def resources_of(workspace: Workspace) -> dict[str, dg.ResourceDefinition]:
-    """The resources of the code location; what takes long to make is made by the first run that needs it."""
+    """The resources of the code location. Expensive ones are created by the first run that needs them."""
 
     def made(make: Callable[[], object], description: str) -> dg.ResourceDefinition:
         return dg.ResourceDefinition(lambda _: make(), description=description)

@@ -1,4 +1,4 @@
-"""What a stage asked of a chat model, in the metadata of its partitions and of the run."""
+"""Chat and image model costs in the metadata of partitions and runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stablellava_assets.tables.schemas import DEFERRED, OF_BUDGET
 
 
 class RunSpending:
-    """What one run of a stage pays; nothing is said of authors that ask no chat model."""
+    """The cost of one run of a stage; empty for authors that use no chat model."""
 
     def __init__(self, context: dg.AssetExecutionContext, author: Author) -> None:
         self._log = context.log
@@ -27,7 +27,7 @@ class RunSpending:
         self._author.take_usage()
         self._usage = Usage()
 
-    def of_partition(self, name: str, data: pa.Table) -> Metadata:
+    def for_partition(self, name: str, data: pa.Table) -> Metadata:
         """Metadata about all rows of a partition, whichever run paid for them; also logged."""
         now = self._author.take_usage()
         self._usage.merge(now)
@@ -48,8 +48,8 @@ class RunSpending:
             "rows_waiting_for_budget": waiting,
         }
 
-    def of_run(self) -> Metadata:
-        """Metadata about what this run has paid so far; answers that an earlier run paid for are not in it."""
+    def for_run(self) -> Metadata:
+        """Metadata about the cost of this run so far, without answers paid for by earlier runs."""
         spent = self._usage.total
         if not spent.requests:
             return {}
@@ -63,7 +63,7 @@ class RunSpending:
 
 
 def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Table) -> Metadata:
-    """Metadata about what the pictures of a partition cost, whichever run paid for them; nothing where none was paid."""
+    """Metadata about the cost of a partition's images, whichever run paid for them; empty if they were free."""
     waiting = waiting_for_budget(images)
     if waiting:
         context.log.warning(
@@ -77,12 +77,12 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
 
 
 def waiting_for_budget(data: pa.Table) -> int:
-    """Rows that were not made because the budget was spent."""
+    """Number of rows that were not made because the budget was spent."""
     return only(data, "fault", OF_BUDGET).num_rows
 
 
 def _cost(data: pa.Table) -> float | str:
-    """The sum of the rows' costs; unknown where one is that a model was paid for."""
+    """The sum of the rows' costs; None if the cost of a paid row is unknown."""
     paid = data.filter(pc.is_valid(data["model"]))["cost_usd"]
     if paid.null_count:
         return "unknown"

@@ -1,4 +1,4 @@
-"""How every table is materialized: make the rows of each partition, hold them against the gates, publish, describe."""
+"""Materialization of a table: make the rows of each partition, check them against the gates, publish, and report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
-from stablellava_assets.defs.metadata import Metadata, Told
+from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
@@ -26,12 +26,12 @@ Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 
 
 @dataclass(frozen=True)
-class Made:
-    """A partition that is ready to be judged and published.
+class PartitionResult:
+    """A partition that is ready for its gates.
 
-    ``beside`` are tables published with it; ``judged`` is what the gates look at, the data itself unless given.
-    ``metadata`` is about the partition, ``run_metadata`` about the run so far. ``waiting`` rows would be here if the budget
-    had not been spent, which excuses a partition without rows.
+    ``beside`` are secondary tables published with it; ``judged`` is the data that the gates check, by default ``data``.
+    ``metadata`` is about the partition, ``run_metadata`` about the run so far. ``waiting`` counts rows that are missing
+    because the budget was spent; if there are any, a partition may be empty.
     """
 
     data: pa.Table
@@ -56,21 +56,21 @@ class Stage:
     def run(
         self,
         partitions: Sequence[Partition],
-        make: Callable[[Partition], Made],
-        follow: Callable[[], Metadata] = dict,
+        make: Callable[[Partition], PartitionResult],
+        after_all: Callable[[], Metadata] = dict,
     ) -> Events:
-        """Make, judge and publish each partition; then report the checks and, unless a gate failed, the result.
+        """Make, check and publish each partition; then yield the checks and, unless a gate failed, the result.
 
-        ``follow`` is called once, after the last partition; what it returns is metadata of the run.
+        ``after_all`` is called once after the last partition and returns metadata of the run.
 
         Raises:
-            dagster.Failure: a gate failed. Its partition was not published; its rows lie in quarantine.
+            dagster.Failure: a gate failed. Its partition was not published; its rows are in quarantine.
         """
         results: dict[Partition, list[GateResult]] = {}
         quarantined: dict[Partition, Path] = {}
         totals: dict[str, int] = {}
-        described: dict[str, Told] = {}
-        told: dict[Partition, Metadata] = {}
+        run_metadata: dict[str, MetadataEntry] = {}
+        metadata_by_partition: dict[Partition, Metadata] = {}
         versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
             with self._lock(partition):
@@ -80,26 +80,28 @@ class Stage:
                     self._publish(partition, made)
                 else:
                     quarantined[partition] = self._quarantine(partition, made, results[partition])
-            # Dagster records one version for all of its partitions in a run, so that several of them get none.
+            # Dagster records one data version for all partitions of a run, so runs with several get none.
             if len(partitions) == 1 or not self._is_partitioned:
                 versions.append(_version(made.data))
             for name, count in made.counts.items():
                 totals[name] = totals.get(name, 0) + count
-            described = {**made.metadata, **made.run_metadata}
-            told[partition] = self._describe(partition, made, results[partition], f"{number}/{len(partitions)}")
+            run_metadata = {**made.metadata, **made.run_metadata}
+            metadata_by_partition[partition] = self._describe(
+                partition, made, results[partition], f"{number}/{len(partitions)}"
+            )
         copied = [self._table, *(table for table, _ in made.beside)] if partitions else []
-        self._tables.follow_in_warehouse(copied, self._context.log)
-        described |= follow()
+        self._tables.sync_warehouse(copied, self._context.log)
+        run_metadata |= after_all()
         yield from self._check_results(results)
         if quarantined:
-            self._record_published({name: told[name] for name in results if name not in quarantined})
+            self._record_published({name: metadata_by_partition[name] for name in results if name not in quarantined})
             raise self._failure(results, quarantined)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(content_key(versions)[:16]) if versions else None,
             metadata={
                 "dagster/row_count": totals.get("rows", 0),
                 **totals,
-                **described,
+                **run_metadata,
                 "path": self._tables.store.glob(self._table),
             },
         )
@@ -111,12 +113,12 @@ class Stage:
         make: Make[InputsT, RowT],
         table: Table[RowT],
         *,
-        waits: bool = True,
+        is_slow: bool = True,
     ) -> Refreshed:
-        """Bring the rows of a partition up to date, row by row, resuming what a killed run had finished.
+        """Bring the rows of a partition up to date, reusing rows that an interrupted run had finished.
 
-        ``table`` is the stage's own or one that is published beside it; ``waits`` says whether making a row takes time, so
-        that each is kept as soon as it is finished.
+        ``table`` is the stage's own or a secondary one. Slow rows (``is_slow``) are journaled one by one, as soon as they are
+        finished.
         """
         previous = self._tables.store.read(table, partition)
 
@@ -124,16 +126,16 @@ class Stage:
             self._context.log.info(f"{self._name(partition)}: {line}")
 
         with self._journal(table, partition) as journal:
-            group = 1 if waits else GROUP
+            group = 1 if is_slow else GROUP
             return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
 
     def finished(self, partition: Partition, table: Table[RowT]) -> list[RowT]:
-        """Rows that :meth:`finish` kept and that were not published since: a gate refused them, or the process died."""
+        """Rows kept by :meth:`finish` that were not published: a gate refused them, or the process died."""
         with self._journal(table, partition) as journal:
             return table.rows(journal.rows())
 
     def finish(self, partition: Partition, table: Table[RowT], row: RowT) -> None:
-        """Keep a row that took long to make until its partition is published."""
+        """Journal a row that was slow to make until its partition is published."""
         with self._journal(table, partition) as journal:
             journal.append([row])
 
@@ -145,15 +147,15 @@ class Stage:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{'-'.join(partition) or 'whole'}.lock")
 
-    def _judge(self, made: Made) -> list[GateResult]:
+    def _judge(self, made: PartitionResult) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data
         gates = self._tables.gates
         if made.waiting:
             gates = gates.model_copy(update={"allow_empty": True})
         return validate(self._suite, judged, gates)
 
-    def _publish(self, partition: Partition, made: Made) -> None:
-        # The stage's own table comes last: it is what readers go by.
+    def _publish(self, partition: Partition, made: PartitionResult) -> None:
+        # The stage's own table comes last, because readers rely on it.
         for table, data in [*made.beside, (self._table, made.data)]:
             if not made.unchanged:
                 self._tables.store.publish(table, partition, data)
@@ -162,18 +164,20 @@ class Stage:
             with self._journal(table, partition) as journal:
                 journal.discard()
 
-    def _quarantine(self, partition: Partition, made: Made, results: Sequence[GateResult]) -> Path:
+    def _quarantine(self, partition: Partition, made: PartitionResult, results: Sequence[GateResult]) -> Path:
         judged = made.judged if made.judged is not None else made.data
         return self._tables.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
 
-    def _describe(self, partition: Partition, made: Made, results: Sequence[GateResult], position: str) -> Metadata:
-        """Log what became of a partition; returns what the UI is told of it."""
+    def _describe(
+        self, partition: Partition, made: PartitionResult, results: Sequence[GateResult], position: str
+    ) -> Metadata:
+        """Log the outcome for a partition; returns its metadata for the UI."""
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
         verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
         why = f". {_findings(results)}" if failed else ""
         self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}{why}")
-        # The UI plots numbers over time, so what the gates measured goes along.
+        # The UI plots numbers over time, so the gates' measures are included.
         measured = {result.gate: result.value for result in results if result.value is not None}
         rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}
         metadata = {**rows, **made.counts, **measured, **made.metadata}
@@ -203,13 +207,13 @@ class Stage:
                 },
             )
 
-    def _record_published(self, told: Mapping[Partition, Metadata]) -> None:
-        """Partitions that passed are published although the step fails, so Dagster must know of them."""
-        for partition, metadata in sorted(told.items()):
+    def _record_published(self, metadata_by_partition: Mapping[Partition, Metadata]) -> None:
+        """Record partitions that passed: they are published although the step fails."""
+        for partition, metadata in sorted(metadata_by_partition.items()):
             self._record(self._table, partition, metadata)
 
     def _record(self, table: AnyTable, partition: Partition, metadata: Metadata) -> None:
-        """Tell Dagster of a table that is published without being an output of the step."""
+        """Record in Dagster a table that is not an output of the step."""
         key = "|".join(partition) if self._is_partitioned else None
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))
 
@@ -234,7 +238,7 @@ class Stage:
 
     @property
     def _row_count(self) -> str:
-        """Dagster's name for the rows of what an event is about."""
+        """Dagster's metadata key for the number of rows."""
         return "dagster/partition_row_count" if self._is_partitioned else "dagster/row_count"
 
     def _name(self, partition: Partition) -> str:
@@ -242,10 +246,10 @@ class Stage:
 
 
 def _version(data: pa.Table) -> str:
-    """What rows are, whichever run made them and when: their keys, or all they say in tables that have none."""
+    """Hash of the rows, whichever run made them and when: of their keys, or of all columns in tables without keys."""
     keyed = "row_key" in data.column_names
-    said = [field.name for field in data.schema if field.name != "run_id" and not pa.types.is_timestamp(field.type)]
-    return content_key(data.select(["row_key"] if keyed else said).to_pylist())
+    columns = [field.name for field in data.schema if field.name != "run_id" and not pa.types.is_timestamp(field.type)]
+    return content_key(data.select(["row_key"] if keyed else columns).to_pylist())
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> list[Partition]:
@@ -258,9 +262,9 @@ def from_refreshed(
     metadata: Metadata,
     run_metadata: Metadata | None = None,
     waiting: int = 0,
-) -> Made:
-    """Row-wise made rows, ready to be judged."""
-    return Made(
+) -> PartitionResult:
+    """The result of a row-wise stage."""
+    return PartitionResult(
         refreshed.data,
         refreshed.counts,
         refreshed.unchanged,
@@ -271,10 +275,9 @@ def from_refreshed(
 
 
 def _findings(results: Sequence[GateResult]) -> str:
-    """What the gates that failed found."""
-    return "; ".join(f"{result.gate}: {result.told}" for result in results if not result.passed)
+    return "; ".join(f"{result.gate}: {result.message}" for result in results if not result.passed)
 
 
 def _cell(text: str) -> str:
-    """Text of a table as text of a Markdown table: whatever a model wrote, nothing in it is markup."""
+    """Escape the text of a cell for a Markdown table, so that nothing in it acts as markup."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text.replace("\n", " "), quote=False))

@@ -1,4 +1,4 @@
-"""The benchmark: held-out pictures of every ability, each asked one question in a wording training never uses."""
+"""The benchmark: held-out images of every ability, each with one question in a wording that is never used in training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
 from stablellava_assets.tables.score_rows import BenchmarkItem, ItemColumns
 
 PAINTED = "ai"
-"""Name of the benchmark whose pictures the profile's painter paints."""
+"""Name of the benchmark with images by the profile's painter."""
 
 
 class _Question(ItemColumns):
@@ -25,16 +25,16 @@ class _Question(ItemColumns):
 
 @dataclass(frozen=True)
 class PaintedItem:
-    """What an item is made of: the planned row of its picture, and the other columns."""
+    """Inputs of an item: the planned row of its image, and the other columns."""
 
     picture: AnyPlanned
     question: _Question
 
 
 def plan_items(ability: Ability, items_per_kind: int, painter: Painter) -> list[PlannedRow[PaintedItem]]:
-    """The items of an ability, ``items_per_kind`` of each question kind; every second yes-no item is a no.
+    """The items of an ability, ``items_per_kind`` per question kind. The answers to yes-no questions alternate.
 
-    Every item has a picture of its own, so that items are independent, as intervals and tests assume.
+    Every item has its own image, so that items are independent, as intervals and tests assume.
     """
     specs: list[PromptToPaint] = []
     questions: list[_Question] = []
@@ -80,7 +80,7 @@ def plan_items(ability: Ability, items_per_kind: int, painter: Painter) -> list[
 
 
 def make_items(planned: Sequence[PlannedRow[PaintedItem]], painter: Painter) -> Iterable[BenchmarkItem]:
-    """Paint the items' pictures; yields ``ability_benchmark`` rows."""
+    """Make the items' images; yields ``ability_benchmark`` rows."""
     by_spec = {row.row_id: row for row in planned}
     for painted in painter.paint([row.inputs.picture for row in planned]):
         item = by_spec[painted["spec_id"]]

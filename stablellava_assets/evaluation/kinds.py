@@ -1,4 +1,4 @@
-"""The kinds of questions that benchmarks ask."""
+"""Question kinds of benchmarks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from typing import Literal
 from stablellava_assets.abilities.catalog import QUESTION_KINDS
 
 AskedKind = Literal["what", "yes_no", "either_or", "choice", "open"]
-"""choice: several options, asked once for each rotation of them; open: an answer in one's own words."""
+"""choice: several options, asked once per rotation of them; open: answered in free text."""
 
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")

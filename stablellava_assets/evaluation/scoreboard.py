@@ -12,7 +12,7 @@ from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
-from stablellava_assets.text.tables import table
+from stablellava_assets.text.tables import number_text, table
 
 Line = tuple[str, ...]
 ScoreT = TypeVar("ScoreT", bound=JudgedScore)
@@ -25,7 +25,7 @@ _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall"
 
 
 def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
-    """The scores of each benchmark: painted pictures first, then photographs, then published ones by name."""
+    """Group scores by benchmark: synthesized images first, then photographs, then published benchmarks by name."""
     rows: dict[str, list[ScoreT]] = {}
     for row in scores:
         rows.setdefault(row["benchmark"], []).append(row)
@@ -34,11 +34,10 @@ def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
 
 
 def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
-    """``ability_scores`` rows of one checkpoint as tables; the last columns are the tuned model's, a question kind each.
+    """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned model's score per question kind.
 
-    The total comes last, and then the figures of yes-no questions; where no photograph was asked about, the last line says
-    so. ``markdown`` chooses between Markdown tables and aligned text for
-    a terminal.
+    The total comes last, followed by the figures of yes-no questions. If no photographs were used, the last line says so.
+    ``markdown`` selects Markdown tables instead of aligned text for a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)
@@ -54,7 +53,7 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
 
 
 def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
-    """What the judge did and how far it agrees with the keywords, in a sentence or two."""
+    """How many answers the judge graded and how far it agrees with the keywords, in a sentence or two."""
     found = agreement(judgements)
     waiting = sum(row["grade"] is None for row in judgements)
     versions = ", ".join(sorted({row["prompt_version"] for row in judgements}))
@@ -78,7 +77,7 @@ def _heading(benchmark: str, rows: Sequence[JudgedScore]) -> str:
 def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
     asked = {row["question_kind"] for row in rows}
-    # The painted benchmark asks all of its kinds; a column that is empty there says that something is missing.
+    # The synthesized benchmark has all kinds, so an empty column there shows that something is missing.
     painted = all(row.get("benchmark", PAINTED) == PAINTED for row in rows)
     kinds = [kind for kind in ASKED_KINDS if (kind in QUESTION_KINDS if painted else kind in asked)]
     graded = any(row.get("mean_grade") is not None for row in rows)
@@ -105,14 +104,14 @@ def _line(
         p_value_text(tuned["p_holm"]),
         tuned["verdict"] or "",
         *map(_share, of_kinds),
-        *((_number(tuned["mean_grade"]),) if graded else ()),
+        *((number_text(tuned["mean_grade"]),) if graded else ()),
     )
 
 
 def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
     asked = [row for row in rows if row["question_kind"] == "yes_no"]
     abilities = sorted({row["ability"] for row in asked} - {ALL})
-    # By split is how POPE reports; a handful of questions an ability makes no precision.
+    # POPE reports by split; the few yes-no questions of an ability are not enough for precision.
     few = all(row["benchmark"] in (PAINTED, PHOTOGRAPHS) for row in asked)
     shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
     by_key = {(row["ability"], row["model"]): row for row in asked}
@@ -121,7 +120,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
             "all" if ability == ALL else ability,
             model,
             _share(row),
-            *map(_number, (row["precision"], row["recall"], row["f1"], row["yes_ratio"])),
+            *map(number_text, (row["precision"], row["recall"], row["f1"], row["yes_ratio"])),
             str(row["undecided"]),
         )
         for ability in shown
@@ -134,12 +133,8 @@ def _share(row: JudgedScore | None) -> str:
     return "" if row is None else f"{row['accuracy']:.3f}"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
 def p_value_text(p: float | None) -> str:
-    """A p-value for people; nothing where there is none, as in scores that an earlier version stored."""
+    """A p-value as text; empty if there is none, as in scores that an earlier version stored."""
     if p is None:
         return ""
     if p < 1e-99:

@@ -42,7 +42,7 @@ class PopeSettings(Document):
 
 
 def pope_split(file: Path) -> str:
-    """The split that a file of POPE holds, as ``random``."""
+    """The split of a POPE file, such as ``random``."""
     return file.stem.rpartition("_")[2]
 
 
@@ -93,7 +93,7 @@ class BenchmarkSettings(Document):
     def _fits_together(self) -> Self:
         names: set[str] = set()
         for index, suite in enumerate(self.external):
-            # Two sets of data under one name would be summed, and their items taken for each other.
+            # Two data sets under one name would be merged, and their items confused.
             key = f"{suite.name} {pope_split(suite.file)}" if suite.suite == "pope" else suite.name
             if suite.name in _TAKEN or key in names:
                 raise MistakeAtKeyError(("external", index, "name"), f"{key!r} is taken; give it another name")

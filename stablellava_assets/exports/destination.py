@@ -1,4 +1,4 @@
-"""Writes an export's folder so that it appears whole, with checksums, or not at all."""
+"""Writes the folder of an export atomically, with checksums."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.inputs.folders import entries, is_left_by_others
 from stablellava_assets.tables.whole_folders import whole_folder
 
 CHECKSUMS = "SHA256SUMS"
 README = "README.md"
-"""Every export has one."""
+"""Part of every export."""
 
 
 class DestinationError(ExplainedError, RuntimeError):
-    """The folder cannot be written; the message names it and says what to do."""
+    """The folder cannot be written; the message names it and the remedy."""
 
 
 @contextmanager
 def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
-    """A folder to write into, which becomes ``destination`` once the block has ended without an error.
+    """A folder to write into, which becomes ``destination`` when the block ends without an error.
 
-    ``SHA256SUMS`` is added, which ``sha256sum -c`` reads. Links and mounted volumes stay what they are
+    ``SHA256SUMS``, for ``sha256sum -c``, is added. Links and mounted volumes are preserved
     (:func:`stablellava_assets.tables.whole_folders.whole_folder`).
 
     Args:
-        destination: the folder to make.
-        replace: whether an earlier export there may be replaced: a folder of which every file is one that an export wrote.
+        destination: the folder to create.
+        replace: whether an earlier export may be replaced: a folder in which every file was written by an export.
 
     Raises:
         DestinationError: something else is there, or it cannot be written.
@@ -41,7 +41,7 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
             _write_checksums(unfinished)
     except OSError as error:
         raise DestinationError(
-            f"{destination}: could not be written ({said_by_the_system(error)}); {remedy_of(error)}. What was there before is "
+            f"{destination}: could not be written ({system_message(error)}); {remedy_of(error)}. What was there before is "
             "untouched."
         ) from error
 
@@ -55,7 +55,7 @@ def _refuse_foreign(destination: Path, *, replace: bool) -> None:
 
 
 def _not_exported(destination: Path) -> str | None:
-    """Why a folder that is there is no export, or holds what no export has written; None if nothing but that would be lost."""
+    """Why an existing folder is no export, or contains other files; None if it can be replaced without losing any."""
     checksums = destination / CHECKSUMS
     if not checksums.is_file():
         return f"it has no {CHECKSUMS}"

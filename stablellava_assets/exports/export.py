@@ -24,8 +24,8 @@ class Writer(Protocol):
 
     title: str
 
-    def why_not(self, pair: Pair) -> str | None:
-        """Why the format has no place for the pair; None if it has."""
+    def rejection_reason(self, pair: Pair) -> str | None:
+        """Why the format cannot represent the pair; None if it can."""
         ...
 
     def add(self, pair: Pair, split: str) -> None:
@@ -37,7 +37,7 @@ class Writer(Protocol):
         ...
 
     def usage(self) -> str:
-        """How the export is read, as Markdown."""
+        """Instructions for reading the export, as Markdown."""
         ...
 
 
@@ -46,12 +46,12 @@ FORMATS: dict[str, Callable[[Path, list[str]], Writer]] = {
     "huggingface": HuggingFaceWriter,
     "webdataset": ShardsWriter,
 }
-"""The formats by the name that is typed."""
+"""The formats by name."""
 
 
 @dataclass
 class Exported:
-    """What an export came to: pairs by split and by ability, those left out by reason, and where all came from."""
+    """Statistics of an export: pairs by split and by ability, omitted pairs by reason, and origins."""
 
     splits: dict[str, int]
     abilities: Counter[str] = field(default_factory=Counter)
@@ -60,7 +60,7 @@ class Exported:
 
     @property
     def pairs(self) -> int:
-        """How many pairs were written."""
+        """Number of pairs written."""
         return sum(self.splits.values())
 
 
@@ -77,14 +77,14 @@ def export_pairs(
 
     Args:
         name: one of :data:`FORMATS`.
-        store: where pairs and pictures are read.
-        partitions: which of them.
-        destination: the folder, which appears whole or not at all.
+        store: source of pairs and images.
+        partitions: the partitions to export.
+        destination: the folder, which appears atomically.
         splits: how the pairs are divided.
         replace: whether an earlier export there may be replaced.
 
     Raises:
-        SelectionError: no pair is left to export, or pairs are older than what they were made from.
+        SelectionError: no pair is left to export, or pairs are older than the rows they were made from.
         DestinationError: the folder cannot be written, or holds something else.
     """
     exported = Exported(dict.fromkeys(splits.names, 0))
@@ -92,7 +92,7 @@ def export_pairs(
         writer = FORMATS[name](folder, splits.names)
         with closing(writer):
             for pair in read_pairs(store, partitions):
-                if (reason := writer.why_not(pair)) is not None:
+                if (reason := writer.rejection_reason(pair)) is not None:
                     exported.left_out[reason] += 1
                     continue
                 split = splits.of(pair)

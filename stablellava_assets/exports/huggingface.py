@@ -1,4 +1,4 @@
-"""A Hugging Face dataset: Parquet files with the pictures inside, and a dataset card that says which file is which split."""
+"""Exports a Hugging Face dataset: Parquet files that contain the images, and a dataset card that defines the splits."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class HuggingFaceWriter:
         (folder / "data").mkdir()
         self._files = {split: _SplitFiles(folder / "data", split) for split in splits}
 
-    def why_not(self, pair: Pair) -> str | None:
-        """Why the format has no place for the pair: it has one for every pair."""
+    def rejection_reason(self, pair: Pair) -> str | None:
+        """Always None: the format can represent every pair."""
         return None
 
     def add(self, pair: Pair, split: str) -> None:
@@ -96,8 +96,8 @@ class HuggingFaceWriter:
             files.close()
 
     def usage(self) -> str:
-        """How the export is read, as Markdown."""
-        # Renderers of Markdown would take the mark for a tag.
+        """Instructions for reading the export, as Markdown."""
+        # Markdown renderers would treat the image mark as an HTML tag.
         columns = [
             f"| `{field.name}` | {DATASET.description_of(field.name).replace('<image>', '`<image>`')} |"
             for field in DATASET.columns
@@ -108,7 +108,7 @@ class HuggingFaceWriter:
 
 
 class _SplitFiles:
-    """The Parquet files of a split, a new one whenever the last is large enough."""
+    """The Parquet files of a split; a new one is started when the last is large enough."""
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder, self._split = folder, split
@@ -132,7 +132,7 @@ class _SplitFiles:
         if self._writer is None:
             path = self._folder / f"{self._split}-{len(self._paths):05d}"
             self._paths.append(path)
-            # Neighbouring pairs share their picture; in one page, zstd stores it once.
+            # Adjacent pairs share their image, and zstd stores it once per page.
             self._writer = pq.ParquetWriter(path, DATASET.schema, compression="zstd", data_page_size=_BYTES_A_PAGE)
         self._writer.write_table(DATASET.from_rows(self._rows))
         self._rows = []
@@ -171,7 +171,7 @@ def _row(pair: Pair) -> ExportedPair:
 
 
 def card_header(licence: str, sizes: dict[str, int]) -> str:
-    """The YAML by which the hub and ``datasets`` know the dataset."""
+    """The YAML metadata of the dataset card for the hub and ``datasets``."""
     from huggingface_hub import DatasetCardData
 
     files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in sizes]
@@ -188,7 +188,6 @@ def card_header(licence: str, sizes: dict[str, int]) -> str:
 
 
 def _size_category(count: int) -> str:
-    """The hub's name for a number of rows."""
     bounds = [(1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"), (10_000_000, "10M")]
     below = None
     for bound, name in bounds:

@@ -1,4 +1,4 @@
-"""What an export says about its origin: what may be done with it, which models made it, and how much of it each made."""
+"""Licence and provenance of an export: terms, models, and how much each of them produced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stablellava_assets.exports.selection import Pair
 
 
 class Licence(NamedTuple):
-    """A licence by its Hugging Face name, and the sentences that go with it."""
+    """A licence by its Hugging Face name, and notes on it."""
 
     name: str
     text: str
@@ -39,7 +39,7 @@ _AUTHORS = {
 
 @dataclass
 class Origins:
-    """Counts what a set of pairs was made by."""
+    """Counts the producers of a set of pairs."""
 
     painters: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     prompts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Origins:
     _counted: set[str] = field(default_factory=set)
 
     def add(self, pair: Pair) -> None:
-        """Count a pair, and each of its pictures and its prompt the first time they come."""
+        """Count a pair, and each of its images and its prompt on first occurrence."""
         for picture in pair.pictures:
             if self._is_new(picture.row["image_id"]):
                 self.painters[picture.row["painter"], picture.row["model"]] += 1
@@ -62,7 +62,7 @@ class Origins:
 
     @property
     def licence(self) -> str:
-        """The Hugging Face name of the licence of the whole: the pictures' where that is known, since it asks for more."""
+        """The Hugging Face name of the overall licence: the images' if known, since it is the most restrictive."""
         names = {
             *(_PAINTERS[painter].name if painter in _PAINTERS else _OWN_TERMS for painter, _ in self.painters),
             *(_OWN_TERMS for author, _ in (self.prompts | self.dialogues) if author not in _AUTHORS),
@@ -70,7 +70,7 @@ class Origins:
         return names.pop() if len(names) == 1 else _OWN_TERMS
 
     def licence_notes(self) -> list[str]:
-        """A sentence or more for everybody who had a hand in it."""
+        """Notes on the terms of every producer."""
         notes = []
         for painter, model in sorted(self.painters, key=str):
             known = _PAINTERS.get(painter)
@@ -83,7 +83,7 @@ class Origins:
         return list(dict.fromkeys(notes))
 
     def table(self) -> str:
-        """Markdown: who made how much."""
+        """Markdown table of what each producer made."""
         lines = ["| what | by | model | count |", "|---|---|---|---:|"]
         for what, counts in (("images", self.painters), ("prompts", self.prompts), ("dialogues", self.dialogues)):
             for (name, model), count in counts.most_common():

@@ -1,14 +1,14 @@
-"""The format LLaVA's own training code reads: a JSON list a split, and a folder of pictures.
+"""Exports the format of LLaVA's own training code: one JSON list per split, and a folder of images.
 
-A row is ``{"id", "image", "conversations": [{"from": "human" | "gpt", "value"}]}``. What that code (``LazySupervisedDataset``
-in haotian-liu/LLaVA, llava/train/train.py) asks of a row decides what can be exported:
+A row is ``{"id", "image", "conversations": [{"from": "human" | "gpt", "value"}]}``. The requirements of that code
+(``LazySupervisedDataset`` in haotian-liu/LLaVA, llava/train/train.py) decide what can be exported:
 
-- ``image`` is joined to the image folder and opened: one picture a row, not a list;
-- turns alternate, the human first (``preprocess_v1`` asserts it);
-- ``<image>`` may stand anywhere in a turn: the code moves it to the front, on a line of its own, so it is left
-  where it is. In an answer, it would become part of what is learnt;
-- ``preprocess_v1`` cuts a conversation at ``</s>`` and `` ASSISTANT: ``: a row that holds one of them, or an answer of nothing,
-  is masked whole with a warning, or taught with another text.
+- ``image`` is joined to the image folder and opened, so there is one image per row;
+- turns alternate, the human first (asserted by ``preprocess_v1``);
+- ``<image>`` may be anywhere in a human turn, because the code moves it to the front, on a line of its own. In an
+  answer, it would become part of the training target;
+- ``preprocess_v1`` cuts a conversation at ``</s>`` and `` ASSISTANT: ``: a row that contains one of them, or an empty
+  answer, is masked entirely with a warning, or trained with another text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IMAGES = "images"
 _CUTS = ("</s>", " ASSISTANT: ")
 
 
-def why_not(pair: Pair) -> str | None:
+def rejection_reason(pair: Pair) -> str | None:
     """Why LLaVA's training code cannot read the pair; None if it can."""
     turns = pair.row["conversations"]
     if len(pair.pictures) != 1:
@@ -34,7 +34,7 @@ def why_not(pair: Pair) -> str | None:
         return f"does not have its one {IMAGE_MARK} mark in the first question"
     if not all(turn["value"].strip() for turn in turns):
         return "has an empty turn"
-    # A mark also forms where a turn begins with the rest of one, after the space that LLaVA puts there.
+    # A mark is also formed if a turn begins with the rest of one, after the space that LLaVA inserts.
     if cut := next((cut for cut in _CUTS for turn in turns if cut in f" {turn['value']} "), None):
         return f"holds {cut.strip()!r}, at which LLaVA's code cuts conversations"
     return None
@@ -50,9 +50,9 @@ class LlavaWriter:
         self._rows: dict[str, list[dict[str, object]]] = {split: [] for split in splits}
         self._provenance = (folder / "provenance.jsonl").open("w", encoding="utf-8")
 
-    def why_not(self, pair: Pair) -> str | None:
-        """Why the format has no place for the pair; None if it has."""
-        return why_not(pair)
+    def rejection_reason(self, pair: Pair) -> str | None:
+        """Why the format cannot represent the pair; None if it can."""
+        return rejection_reason(pair)
 
     def add(self, pair: Pair, split: str) -> None:
         """Write a pair."""
@@ -70,11 +70,11 @@ class LlavaWriter:
         """Finish the files."""
         self._provenance.close()
         for split, rows in self._rows.items():
-            # LLaVA opens the file with the platform's encoding, so it is kept to ASCII.
+            # LLaVA opens the file with the platform's encoding, so it must be ASCII.
             (self._folder / f"{split}.json").write_text(json.dumps(rows, indent=1), encoding="ascii")
 
     def usage(self) -> str:
-        """How the export is read, as Markdown."""
+        """Instructions for reading the export, as Markdown."""
         return (
             "LLaVA's training script takes these as `--data_path train.json --image_folder images`. `provenance.jsonl` holds "
             "one line per pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) reads pairs of one "

@@ -1,4 +1,4 @@
-"""What is exported: the kept pairs of chosen partitions, each with its pictures and with where both come from."""
+"""Selects the kept pairs to export, with their images and provenance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 
 
 class PictureOrigin(TypedDict):
-    """Where an image comes from, as exports tell it."""
+    """The provenance columns of an image."""
 
     image_id: str
     software: str | None
@@ -37,12 +37,12 @@ class _Image(PictureOrigin):
 
 
 class SelectionError(ExplainedError, ValueError):
-    """Nothing can be exported as asked; the message says what is wrong and what to do."""
+    """The requested pairs cannot be exported; the message names the problem and the remedy."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, its file suffix, and where it comes from."""
+    """An encoded image, its file suffix and its provenance."""
 
     encoded: bytes
     suffix: str
@@ -50,15 +50,15 @@ class Picture:
 
     @property
     def file_name(self) -> str:
-        """File name in a folder."""
+        """Its file name in a folder."""
         return f"{self.row['image_id']}.{self.suffix}"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A kept pair: its ``filtered_pairs`` row, its pictures in the order of their marks, and who wrote it.
+    """A kept pair: its ``filtered_pairs`` row, its images in the order of their marks, and its authors.
 
-    ``dialogue`` and ``prompt`` are about the pair's dialogue and its first prompt.
+    ``dialogue`` and ``prompt`` describe the authors of its dialogue and of its first prompt.
     """
 
     row: Verdict
@@ -73,11 +73,11 @@ class Pair:
 
     @property
     def notes(self) -> list[str]:
-        """What filters and people found, as ``rule: explanation``."""
+        """The findings of filters and reviews that did not reject it, as ``rule: explanation``."""
         return [f"{label_of(found)}: {found['explanation']}" for found in self.row["findings"]]
 
     def provenance(self) -> dict[str, object]:
-        """Where the pair comes from, as JSON-able values."""
+        """The provenance of the pair as JSON-serializable values."""
         row = self.row
         return {
             "pair_id": row["pair_id"],
@@ -100,10 +100,10 @@ class Pair:
 def chosen_partitions(
     store: ParquetStore, abilities: Sequence[str] = (), batches: Sequence[str] = ()
 ) -> list[Partition]:
-    """The published partitions of these abilities and batches; all of them where none is named.
+    """The published partitions of these abilities and batches; all of them by default.
 
     Raises:
-        SelectionError: nothing is published, or not for one that is named.
+        SelectionError: nothing is published, or not for a given ability or batch.
     """
     published = store.partitions(FILTERED_PAIRS)
     if not published:
@@ -123,10 +123,10 @@ def chosen_partitions(
 
 
 def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator[Pair]:
-    """The kept pairs in the order of the table, one partition in memory at a time.
+    """The kept pairs in the order of the table, with one partition in memory at a time.
 
     Raises:
-        SelectionError: a pair is about a picture, a prompt or a dialogue that is not published any more.
+        SelectionError: the image, prompt or dialogue of a pair is no longer published.
     """
     for partition in partitions:
         rows = FILTERED_PAIRS.rows(store.read_all(FILTERED_PAIRS, [partition]))

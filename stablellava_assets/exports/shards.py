@@ -1,7 +1,7 @@
-"""WebDataset shards: tar files a training job streams, a pair a sample.
+"""Exports WebDataset shards: tar files for streaming, with one sample per pair.
 
-A sample holds the picture under its format's name (``png``, ``jpg``; ``0.png``, ``1.png`` where there are several) and
-``json`` with the conversation and where everything comes from.
+A sample holds the image under the name of its format (``png``, ``jpg``; ``0.png``, ``1.png`` if there are several) and
+``json`` with the conversation and its provenance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BYTES_A_SHARD = 400 * 2**20
 
 
 class ShardsWriter:
-    """Writes ``<split>-NNNNNN.tar`` and, for tools that ask for them, the pairs a shard in ``shards.json``."""
+    """Writes ``<split>-NNNNNN.tar``, and the number of pairs per shard in ``shards.json`` for tools that need it."""
 
     title = "WebDataset shards"
 
@@ -34,14 +34,14 @@ class ShardsWriter:
                 maxsize=_BYTES_A_SHARD,
                 verbose=0,
                 encoder=False,
-                # The same pairs make the same bytes.
+                # Equal pairs give equal bytes.
                 mtime=0,
             )
             for split in splits
         }
 
-    def why_not(self, pair: Pair) -> str | None:
-        """Why the format has no place for the pair: it has one for every pair."""
+    def rejection_reason(self, pair: Pair) -> str | None:
+        """Always None: the format can represent every pair."""
         return None
 
     def add(self, pair: Pair, split: str) -> None:
@@ -68,7 +68,7 @@ class ShardsWriter:
         (self._folder / "shards.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
     def usage(self) -> str:
-        """How the export is read, as Markdown."""
+        """Instructions for reading the export, as Markdown."""
         last = max((name for name in self._sizes if name.startswith(f"{TRAIN}-")), default=f"{TRAIN}-000000.tar")
         pattern = f"{TRAIN}-{{000000..{last.removesuffix('.tar').rsplit('-', 1)[1]}}}.tar"
         return (

@@ -1,4 +1,4 @@
-"""Which split a pair belongs to: by a hash of its first prompt, so that no split shows a picture of another one."""
+"""Assigns pairs to splits by a hash of their first prompt, so that no image is in two splits."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class SplitError(ExplainedError, ValueError):
-    """Shares that cannot be taken; the message names the one at fault."""
+    """Invalid fractions; the message names the one at fault."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Shares of the prompts, by split; what is left is ``train``.
+    """Fractions of the prompts by split; the rest is ``train``.
 
-    A prompt stays where it is when pairs are added: its hash alone decides. Pairs about one picture, and about several
-    pictures of one prompt, lie together.
+    A prompt keeps its split when pairs are added, because only its hash decides. Pairs about one image, and about several
+    images of one prompt, are in the same split.
     """
 
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Splits:
 
 
 def read_splits(written: Sequence[str]) -> Splits:
-    """Splits as typed: ``validation=0.05``, one an entry.
+    """Parse splits such as ``validation=0.05``, one per entry.
 
     Raises:
         SplitError: an entry is not ``name=share``, repeats a name, or leaves nothing to ``train``.

@@ -1,4 +1,4 @@
-"""What the filters are given: a pair to judge, what earlier batches kept, and what the benchmark holds."""
+"""The pairs that the filters judge."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stablellava_assets.text.conversations import GPT, HUMAN, said_by
 from stablellava_assets.text.normalized import normalized_text
 
 EARLIER_COLUMNS = columns_of(ComparedPair)
-"""The columns of ``filtered_pairs`` that later batches are compared with; no picture is read again."""
+"""The columns of ``filtered_pairs`` that later batches are compared with; images are not read again."""
 
 
 class AlignmentVerdict(NamedTuple):
-    """What the scores of a picture say against its pairs, and a hash of the scores and thresholds that say so."""
+    """The findings from the scores of an image, and a hash of the scores and thresholds behind them."""
 
     key: str
     findings: tuple[Finding, ...]
@@ -24,9 +24,9 @@ class AlignmentVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair to judge: a ``dialogues`` row, and the ``prompt_specs`` and ``images`` rows of its first picture.
+    """A pair to judge: a ``dialogues`` row, and the ``prompt_specs`` and ``images`` rows of its first image.
 
-    ``alignment`` is None where the profile scores no pictures.
+    ``alignment`` is None if the profile configures no alignment scorers.
     """
 
     dialogue: DialogueToJudge
@@ -36,7 +36,7 @@ class Candidate:
 
     @property
     def compared(self) -> ComparedPair:
-        """What is compared with other pairs."""
+        """The values that are compared with other pairs."""
         return {
             "pair_id": self.dialogue["pair_id"],
             "spec_ids": self.dialogue["spec_ids"],
@@ -51,21 +51,21 @@ class Candidate:
 
     @property
     def questions(self) -> list[str]:
-        """What the human says, turn by turn."""
+        """The human's turns."""
         return said_by(HUMAN, self.dialogue["conversations"])
 
     @property
     def answers(self) -> list[str]:
-        """What the assistant says, turn by turn."""
+        """The assistant's turns."""
         return said_by(GPT, self.dialogue["conversations"])
 
 
-def answered(pair: ComparedPair) -> str:
-    """What the assistant of a pair says, all turns together, normalized."""
+def answer_text(pair: ComparedPair) -> str:
+    """All turns of the assistant as one normalized text."""
     return normalized_text(" ".join(said_by(GPT, pair["conversations"])))
 
 
-def asked(pair: ComparedPair) -> tuple[str, ...]:
-    """The pictures of a pair and what the human asks about them, normalized."""
+def question_key(pair: ComparedPair) -> tuple[str, ...]:
+    """The pair's image ids and its normalized questions."""
     questions = map(normalized_text, said_by(HUMAN, pair["conversations"]))
     return (*pair["image_ids"], "", *questions)

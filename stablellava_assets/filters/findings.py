@@ -1,7 +1,8 @@
-"""The vocabulary of verdicts: the rules by name, and what one of them found."""
+"""The filter rules by name, and the findings they make."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 RowRule = Literal[
@@ -31,7 +32,7 @@ RowRule = Literal[
     "fact_not_shown",
     "alignment_unscored",
 ]
-"""Rules that look at one pair alone; their findings are taken over while the pair and the settings stay the same."""
+"""Rules that judge a pair on its own. Their findings are reused while the pair and the settings stay the same."""
 
 SetRule = Literal[
     "contaminated_prompt",
@@ -46,21 +47,25 @@ SetRule = Literal[
     "duplicate_image",
     "lookalike_image",
 ]
-"""Rules that compare a pair with others; they are judged anew every time."""
+"""Rules that compare a pair with others. They are evaluated on every run."""
 
 RuleName = RowRule | SetRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
-"""Rules that never reject, whatever the settings say: what could not be scored is let through, and a question that a published
-benchmark asks as well ("Is there a dog in the image?") gives nothing away without its picture. Both are recorded.
+"""Rules that never reject, whatever the settings say. An image that could not be scored is let through, and a question
+that a published benchmark asks as well ("Is there a dog in the image?") reveals nothing without its image. Both are recorded.
 """
 
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
-SET_RULES: tuple[SetRule, ...] = get_args(SetRule)
 
 
 class Finding(NamedTuple):
-    """What a rule found against a pair: one sentence that names it, and the earlier pair it repeats, if any."""
+    """One sentence that explains a rule violation, and the id of the earlier pair that is repeated, if any."""
 
     rule: RuleName
     explanation: str
     pair_id: str | None = None
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Words for an explanation: quoted and separated by commas."""
+    return ", ".join(map(repr, words))

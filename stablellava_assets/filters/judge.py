@@ -1,16 +1,16 @@
-"""Why a pair is kept or rejected: the verdicts on a partition's pairs."""
+"""Decides which pairs of a partition are kept or rejected, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
-from stablellava_assets.filters.near_duplicates.duplicates import KeptPairs
+from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.review.overrule import overrule
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
@@ -20,19 +20,19 @@ from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
 
 class Judged(NamedTuple):
-    """Verdict rows in the order of the candidates, complete but for ``run_id``, and how many needed no new look."""
+    """Verdict rows without ``run_id``, in the order of the candidates, and how many row-rule results were reused."""
 
     rows: list[Verdict]
     reused: int
 
     @property
     def kept(self) -> list[Verdict]:
-        """The pairs that no finding rejects."""
+        """Pairs without a rejecting finding."""
         return [row for row in self.rows if not is_rejected(row["findings"])]
 
     @property
     def rejected(self) -> list[Verdict]:
-        """The pairs that at least one finding rejects."""
+        """Pairs with at least one rejecting finding."""
         return [row for row in self.rows if is_rejected(row["findings"])]
 
 
@@ -40,7 +40,7 @@ class Judged(NamedTuple):
 def judge(
     candidates: Sequence[Candidate],
     earlier: Iterable[ComparedPair],
-    benchmark: BenchmarkPrints,
+    benchmark: BenchmarkFingerprints,
     settings: FilterSettings,
     previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
@@ -50,16 +50,17 @@ def judge(
     """Judge the pairs of one partition.
 
     Args:
-        candidates: the pairs, in order; of repeats, the first that nothing else is held against is kept.
-        earlier: what earlier batches kept, or as much of it as the candidates could repeat: ``filtered_pairs`` rows with
-            at least ``EARLIER_COLUMNS``, in their order.
-        benchmark: what no pair may repeat.
-        settings: thresholds, and which rules only take notes.
-        previous: the last verdicts on this partition, kept and rejected; unchanged pairs are not looked at again,
-            only compared anew.
+        candidates: the pairs, in order. Of repeated pairs, the first one that no other rule rejects is kept.
+        earlier: pairs kept by earlier batches, at least those that the candidates could repeat: ``filtered_pairs`` rows
+            with at least ``EARLIER_COLUMNS``, in their order.
+        benchmark: items that no pair may repeat.
+        settings: thresholds, and which rules only add notes.
+        previous: the last verdicts on this partition, kept and rejected. The row rules are not evaluated again for
+            unchanged pairs.
         report: receives progress lines.
-        embeddings: the vectors of the candidates and of ``earlier``; needed where the settings name an embedding model.
-        reviews: what people decided, by pair id: the last word. A pair they reject is no longer repeated by others.
+        embeddings: embeddings of the candidates and of ``earlier``; required if the settings name an embedding model.
+        reviews: human decisions by pair id, which override all rules. Others no longer count as repeats of a pair that was
+            rejected in review.
     """
     rows, reused = examine(candidates, settings, previous, report)
     earlier = list(earlier)
@@ -77,7 +78,7 @@ def judge(
     return Judged(rows, reused)
 
 
-def _contamination(row: Verdict, benchmark: BenchmarkPrints) -> Iterator[Finding]:
+def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[Finding]:
     if (item := benchmark.item_with_prompt(row["prompt"])) is not None:
         yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
     if (found := benchmark.item_with_picture(row["prompt"], row["image_sha256"], row["perceptual_hash"])) is not None:

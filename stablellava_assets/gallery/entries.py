@@ -1,11 +1,11 @@
-"""What the page shows of a pair."""
+"""Converts verdicts to the gallery's JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stablellava_assets.filters.review.borderline import Score, is_borderline
-from stablellava_assets.filters.review.overrule import Found, was_overruled, was_reviewed
+from stablellava_assets.filters.review.overrule import WithFindings, was_overruled, was_reviewed
 from stablellava_assets.tables.findings import REJECTS, StoredFinding, is_rejected, label_of
 from stablellava_assets.tables.pair_rows import Verdict
 
@@ -16,10 +16,10 @@ def entry(
     """A verdict as ``page/gallery.js`` reads it.
 
     Args:
-        verdict: on the pair.
-        pictures: file names, None for a picture that cannot be shown.
-        scores: what decides about the pair.
-        borderline: the share of its bound within which a score is close to it.
+        verdict: the verdict on the pair.
+        pictures: file names, None for an image that cannot be shown.
+        scores: the scores behind the verdict.
+        borderline: the fraction of its threshold within which a score counts as close.
     """
     return {
         "id": verdict["pair_id"],
@@ -41,8 +41,8 @@ def entry(
     }
 
 
-def names_of(verdict: Found) -> set[str]:
-    """Every rule that the verdict names, as a reason or in a note: what the page filters by."""
+def names_of(verdict: WithFindings) -> set[str]:
+    """All rules with a finding on the pair, by which the page filters."""
     return {label_of(found) for found in verdict["findings"]}
 
 

@@ -1,7 +1,7 @@
-"""The gallery on disk: a page that opens as a file, and beside it a folder a batch with its pairs and their pictures.
+"""The gallery on disk: a page that opens as a file, and one folder per batch with its pairs and images.
 
-A batch is written under a name of its own and the manifest then moves to it, so that whoever opens the page sees the old
-batch or the new one. The name holds a hash of what the batch was made from: an unchanged batch is not written again.
+A batch is written under a new name, and then the manifest is switched to it, so that a reader sees the old batch or
+the new one. The name contains a hash of the batch's inputs: an unchanged batch is not written again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from stablellava_assets.filters.review.borderline import Measured, ScoredClaim, is_borderline, scores_of
+from stablellava_assets.filters.review.borderline import MeasuredVerdict, ScoredStatement, is_borderline, scores_of
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.entries import entry, names_of
 from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.findings import StoredFinding, is_rejected
@@ -36,22 +36,22 @@ from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tables.whole_folders import whole_folder
 
 _VERSION = 4
-"""Raise it when batches are to be written anew because the page shows them otherwise."""
+"""Increase it to rewrite all batches after a change to the page."""
 
 _PAGE = Path(__file__).parent / "page"
 _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
 
 
-class _Light(Measured):
-    """What is read of every pair to choose those that are shown."""
+class _PairSummary(MeasuredVerdict):
+    """The columns needed to choose which pairs are shown."""
 
     pair_id: str
     findings: list[StoredFinding]
 
 
 class _Batch(TypedDict):
-    """What the manifest tells of a batch."""
+    """The manifest's entry of a batch."""
 
     ability: str
     batch: str
@@ -63,18 +63,18 @@ class _Batch(TypedDict):
 
 
 class GalleryError(ExplainedError, RuntimeError):
-    """The gallery could not be written; the message names the folder and what to do."""
+    """The gallery could not be written; the message names the folder and the remedy."""
 
 
 class Gallery:
-    """The page in one folder.
+    """The gallery in one folder.
 
     Args:
-        folder: where the page lies or will lie; it holds nothing else.
-        store: where pairs and pictures are read.
-        filters: the thresholds the scores are shown with.
+        folder: the folder, which must hold nothing else.
+        store: source of pairs and images.
+        filters: the thresholds shown with the scores.
         settings: how much is shown.
-        every_pair: show every pair instead of ``settings.pairs_per_batch`` a batch.
+        every_pair: show every pair instead of ``settings.pairs_per_batch`` per batch.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Gallery:
 
     @property
     def page(self) -> Path:
-        """The file to open."""
+        """Path of the page."""
         return self._folder / "index.html"
 
     def publish(self, partitions: Iterable[Partition] | None = None) -> int:
-        """Show these partitions of the store, all of them unless given, as they are now, and no others.
+        """Show the current rows of these partitions (all of them by default) and of no others.
 
-        Returns how many were written; the others had not changed.
+        Returns the number of batches written; the others had not changed.
 
         Raises:
             GalleryError: the folder cannot be written, or holds something else.
@@ -112,17 +112,17 @@ class Gallery:
                 return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or choose another folder; "
+                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or choose another folder; "
                 "the tables are published and untouched."
             ) from error
 
     def _refuse_foreign(self) -> None:
-        """Batches that are not shown any more are deleted, so the folder must be the gallery's own."""
+        """Batches that are no longer shown are deleted, so the folder must belong to the gallery."""
         try:
             names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or choose another "
+                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or choose another "
                 "folder."
             ) from error
         own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
@@ -138,8 +138,8 @@ class Gallery:
             name = f"{'-'.join(partition)}-{self._key(partition)}"
             known = before.get(name) if self._batch(name).exists() else None
             shown.append(known or self._write_batch(partition, name))
-        # Pairs of two projects may share their ids, so the browser keeps decisions by where the pairs lie. A hash of that, since
-        # pages are given to others.
+        # Two projects may have equal pair ids, so the browser stores decisions under the location of the pairs. It is hashed,
+        # because pages are passed on to others.
         project = content_key("gallery of", self._store.url)
         content = {"project": project, "pairs_per_batch": self._count, "batches": shown}
         publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
@@ -153,7 +153,7 @@ class Gallery:
         return self._folder / "batches" / name
 
     def _manifest(self) -> list[_Batch]:
-        """What the page shows now; nothing where there is no page yet, or one that cannot be read."""
+        """The current manifest; empty if there is none or it cannot be read."""
         path = self._folder / "manifest.js"
         try:
             content = json.loads(path.read_text(encoding="utf-8").strip().removeprefix(_CALL).removesuffix(");"))
@@ -170,10 +170,10 @@ class Gallery:
     def _write_batch(self, partition: Partition, name: str) -> _Batch:
         tables = [table for table in (self._store.read(table, partition) for table in _TABLES) if table is not None]
         verdicts = pa.concat_tables(tables)
-        light = rows_of(_Light, verdicts.select(columns_of(_Light)))
+        summaries = rows_of(_PairSummary, verdicts.select(columns_of(_PairSummary)))
         aligned, share = self._alignment_scores(partition), self._settings.borderline
-        scores = [scores_of(row, aligned, self._filters) for row in light]
-        chosen = sample(light, [is_borderline(found, share) for found in scores], self._count)
+        scores = [scores_of(row, aligned, self._filters) for row in summaries]
+        chosen = sample(summaries, [is_borderline(found, share) for found in scores], self._count)
         rows = FILTERED_PAIRS.rows(verdicts.take(pa.array(chosen, pa.int64())))
 
         with whole_folder(self._batch(name)) as unfinished:
@@ -185,29 +185,28 @@ class Gallery:
             (unfinished / "pairs.js").write_text(
                 f"gallery.batch({_script_json(name)}, {_script_json(pairs)});\n", encoding="utf-8"
             )
-        named = Counter(found for row in light for found in names_of(row))
+        named = Counter(found for row in summaries for found in names_of(row))
         named_here = Counter(found for row in rows for found in names_of(row))
-        rejected = sum(is_rejected(row["findings"]) for row in light)
+        rejected = sum(is_rejected(row["findings"]) for row in summaries)
         return {
             "ability": partition[0],
             "batch": partition[1],
             "folder": name,
             "shown": len(rows),
-            "kept": len(light) - rejected,
+            "kept": len(summaries) - rejected,
             "rejected": rejected,
             "reasons": [(found, named_here[found], count) for found, count in sorted(named.items())],
         }
 
-    def _alignment_scores(self, partition: Partition) -> dict[str, list[ScoredClaim]]:
-        """What each picture scored, by image id."""
-        data = self._store.read(ALIGNMENT_SCORES, partition, columns_of(ScoredClaim))
-        of_image: dict[str, list[ScoredClaim]] = {}
-        for row in rows_of(ScoredClaim, data) if data is not None else ():
+    def _alignment_scores(self, partition: Partition) -> dict[str, list[ScoredStatement]]:
+        data = self._store.read(ALIGNMENT_SCORES, partition, columns_of(ScoredStatement))
+        of_image: dict[str, list[ScoredStatement]] = {}
+        for row in rows_of(ScoredStatement, data) if data is not None else ():
             of_image.setdefault(row["image_id"], []).append(row)
         return of_image
 
     def _write_pictures(self, partition: Partition, wanted: set[str], folder: Path) -> dict[str, str]:
-        """Write the wanted pictures; returns the file name of each that could be shown."""
+        """Write the wanted images; returns the file name of each that can be shown."""
         images = self._store.read(IMAGES, partition, columns_of(ImageBytes))
         if images is None:
             return {}
@@ -222,7 +221,7 @@ class Gallery:
 
 
 def _script_json(content: object) -> str:
-    """JSON that is inert in a script, whatever it holds: nothing in it ends a script, a comment or a line."""
+    """JSON that is safe inside a script element: nothing in it ends a script, a comment or a line."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,41 +1,40 @@
-"""Which pairs of a batch people are shown where not all of them are: a fair share of everything that can be said of a pair."""
+"""Samples the pairs of a batch for the gallery so that every kind of verdict is represented."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from stablellava_assets.filters.review.overrule import Found, was_reviewed
+from stablellava_assets.filters.review.overrule import WithFindings, was_reviewed
 from stablellava_assets.gallery.entries import names_of
 from stablellava_assets.tables.findings import REJECTS, rules_with
 
 
-class Named(Found):
-    """A verdict, as far as which pair it is on and what was found."""
+class Named(WithFindings):
+    """The columns of a verdict that sampling needs."""
 
     pair_id: str
 
 
 def sample(pairs: Sequence[Named], borderline: Sequence[bool], count: int | None) -> list[int]:
-    """Positions of the pairs to show, in the order of their ids.
+    """Indices of the pairs to show, in the order of their ids.
 
-    First comes a pair of every rule that is named, as a reason or in a note, the rarest rule first and reasons before
-    notes; more rules than there is room for are left out. Then half of ``count`` are kept pairs, and the others are
-    rejected pairs by their first reason, taking turns with each other and with borderline ones. What either half does not
-    fill goes to the other. Pairs that a person decided about are always shown, on top. An id is a hash, so that taking the
-    first ids is a draw, and the same draw every time.
+    First comes one pair for every rule with a finding, rarest rule first and reasons before notes; rules for which there is no
+    room are left out. Then half of ``count`` are kept pairs. The other half are rejected pairs by their first reason,
+    alternating with each other and with borderline ones. Unused room of either half goes to the other. Reviewed pairs are
+    always shown in addition. Ids are hashes, so taking the first ones is a random but deterministic sample.
 
     Args:
         pairs: the verdicts.
         borderline: for each of them, whether a score is close to its threshold.
-        count: how many to show at most; all of them if None.
+        count: maximum number to show; None for all of them.
     """
     order = sorted(range(len(pairs)), key=lambda position: pairs[position]["pair_id"])
     if count is None or len(pairs) <= count:
         return order
     reviewed = [position for position in order if was_reviewed(pairs[position])]
     undecided = [position for position in order if not was_reviewed(pairs[position])]
-    telling = _one_of_every_rule(pairs, undecided, reviewed)[:count]
+    informative = _one_of_every_rule(pairs, undecided, reviewed)[:count]
     kept: list[int] = []
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for position in undecided:
@@ -47,18 +46,18 @@ def sample(pairs: Sequence[Named], borderline: Sequence[bool], count: int | None
         else:
             kept.append(position)
     is_kept = set(kept)
-    telling_kept = [position for position in telling if position in is_kept]
-    telling_others = [position for position in telling if position not in is_kept]
-    kept = list(dict.fromkeys([*telling_kept, *kept]))
-    others = list(dict.fromkeys([*telling_others, *_in_turns([groups[name] for name in sorted(groups)])]))
-    of_kept = max(count - count // 2, count - len(others), len(telling_kept))
-    of_kept = min(of_kept, count - len(telling_others), len(kept))
+    informative_kept = [position for position in informative if position in is_kept]
+    informative_others = [position for position in informative if position not in is_kept]
+    kept = list(dict.fromkeys([*informative_kept, *kept]))
+    others = list(dict.fromkeys([*informative_others, *_round_robin([groups[name] for name in sorted(groups)])]))
+    of_kept = max(count - count // 2, count - len(others), len(informative_kept))
+    of_kept = min(of_kept, count - len(informative_others), len(kept))
     chosen = {*reviewed, *kept[:of_kept], *others[: count - of_kept]}
     return [position for position in order if position in chosen]
 
 
 def _one_of_every_rule(pairs: Sequence[Named], undecided: Sequence[int], reviewed: Sequence[int]) -> list[int]:
-    """Undecided pairs that together name every rule; none for a rule that a reviewed pair names, which is shown anyway."""
+    """Unreviewed pairs that together cover every rule, except rules already covered by a reviewed pair."""
     naming: defaultdict[str, list[int]] = defaultdict(list)
     for position in undecided:
         for rule in names_of(pairs[position]):
@@ -73,7 +72,7 @@ def _one_of_every_rule(pairs: Sequence[Named], undecided: Sequence[int], reviewe
     return found
 
 
-def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
+def _round_robin(groups: Sequence[Sequence[int]]) -> list[int]:
     """One of every group, then the next of every group, and so on."""
     longest = max(map(len, groups), default=0)
     return [group[turn] for turn in range(longest) for group in groups if turn < len(group)]

@@ -1,19 +1,24 @@
-"""Pictures beside the page, small enough for it."""
+"""Images of the gallery page, reduced in size."""
 
 from __future__ import annotations
 
 import io
 
-from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, rendered_otherwise
+from stablellava_assets.pictures.decoding import (
+    UndecodablePictureError,
+    decoding,
+    orientation_in_header,
+    rendered_otherwise,
+)
 from stablellava_assets.pictures.thumbnails import small_picture
 
 _AS_THEY_ARE = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 
 
 def thumbnail(encoded: bytes | None, side: int) -> tuple[bytes, str] | None:
-    """A picture of at most ``side`` pixels and its file suffix; None where there is none or it cannot be decoded.
+    """An image of at most ``side`` pixels and its file suffix; None if there is none or it cannot be decoded.
 
-    A picture that is small enough already, and that browsers show as models see it, is not encoded again, nor even decoded.
+    An image that is small enough, and that browsers display as models see it, is neither decoded nor encoded again.
     """
     if not encoded:
         return None
@@ -27,14 +32,14 @@ def thumbnail(encoded: bytes | None, side: int) -> tuple[bytes, str] | None:
 
 
 def _as_it_is(encoded: bytes, side: int) -> str | None:
-    """The file suffix of a picture that browsers show and that is small enough; None of others."""
+    """The file suffix of a small image that browsers can display unchanged; None otherwise."""
     from PIL import Image
 
     try:
         with decoding(), Image.open(io.BytesIO(encoded)) as picture:
             suffix = _AS_THEY_ARE.get(picture.format or "") if max(picture.size) <= side else None
-            # Browsers turn a picture as its EXIF data say, and know nothing of its XMP.
-            if suffix is not None and "exif" not in picture.info and held_by_its_head(picture) != 1:
+            # Browsers apply the EXIF orientation, but not that in XMP.
+            if suffix is not None and "exif" not in picture.info and orientation_in_header(picture) != 1:
                 return None
     except UndecodablePictureError:
         return None

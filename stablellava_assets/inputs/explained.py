@@ -1,4 +1,4 @@
-"""Errors that a user can fix, and the operating system's errors in the same form."""
+"""Errors that a user can fix, including those of the operating system."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _REMEDIES = {
 
 
 class ExplainedError(Exception):
-    """What a user can fix: the message names the file or the setting at fault and says what to do.
+    """An error that the user can fix: the message names the file or setting at fault and the remedy.
 
-    Commands and stages show it without a stack trace; whatever is not one is a bug, and shown with one.
+    Commands and stages show it without a stack trace. All other exceptions are bugs and are shown with one.
     """
 
 
-def is_of_the_system(error: BaseException) -> bool:
-    """Whether an error tells of the machine (no permission, a full disk, a time-out) and not of what a file holds.
+def is_system_error(error: BaseException) -> bool:
+    """Whether an error is caused by the machine (no permission, full disk, time-out) and not by the contents of a file.
 
-    Libraries raise ``OSError`` itself, without a number, for files that are damaged.
+    Libraries raise plain ``OSError`` without a number for damaged files.
     """
     return isinstance(error, OSError) and (error.errno is not None or type(error) is not OSError)
 
 
-def said_by_the_system(error: OSError) -> str:
-    """What happened and to which file, on one line, as in ``data/x: Permission denied``."""
+def system_message(error: OSError) -> str:
+    """The problem and the file on one line, as in ``data/x: Permission denied``."""
     what = error.strerror or " ".join(str(error).split()) or type(error).__name__
     named = [str(name) for name in (error.filename, error.filename2) if name is not None and not isinstance(name, int)]
     return f"{' and '.join(named)}: {what}" if named else what
 
 
 def remedy_of(error: OSError) -> str:
-    """What to do about it."""
+    """The remedy for the error."""
     return _REMEDIES.get(error.errno or 0, "fix that, or name another place")

@@ -1,4 +1,4 @@
-"""What lies in folders that people fill, but for what other programs leave there."""
+"""Lists folders filled by people, ignoring the files that other programs leave there."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LEFT_BY_OTHERS = re.compile(
 
 
 def is_left_by_others(name: str) -> bool:
-    """Whether a file or a folder of this name is what an operating system, an editor or a sync program put there."""
+    """Whether a file or folder has the name of one created by an operating system, an editor or a sync program."""
     return _LEFT_BY_OTHERS.fullmatch(name) is not None
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name, but for what other programs left; nothing where there is none.
+    """The contents of a folder by name, without files left by other programs; empty if it does not exist.
 
     Raises:
         OSError: it cannot be read.
@@ -32,7 +32,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def files_of(folder: Path, suffix: str) -> list[Path]:
-    """The files of a folder with a suffix (``.yaml``), by name; none that are hidden.
+    """The files of a folder with a suffix (``.yaml``) by name, except hidden ones.
 
     Raises:
         OSError: it cannot be read.
@@ -45,7 +45,7 @@ def files_of(folder: Path, suffix: str) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file in a folder and in those below it, by path; links are followed to files. What is hidden is left out."""
+    """All files in a folder and its subfolders by path, except hidden ones; links to files are followed."""
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") or is_left_by_others(part) for part in path.relative_to(folder).parts)
         if not hidden and path.is_file():

@@ -1,4 +1,4 @@
-"""Text files that people bring: one way to read them, whatever program saved them."""
+"""Reads text files supplied by users, whatever program saved them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.inputs.explained import ExplainedError, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, system_message
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    # Before UTF-16, whose mark begins this one.
+    # Before UTF-16, whose byte order mark is a prefix of this one.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -34,48 +34,48 @@ _KINDS = (
     (b"ARROW1", "an Arrow table; save it as text"),
     (b"SQLite format 3", "an SQLite database; save its table as text"),
 )
-"""What files of other kinds begin with, and what is to be done with them."""
+"""Magic numbers of other file types, and the remedy for each."""
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _HEAD = 4096
 _LONGEST_CELL = 2**31 - 1
 
 
 class TextFileError(ExplainedError, ValueError):
-    """A file that cannot be read as text, or not as what it should hold; the message names file, line and remedy."""
+    """A file cannot be read as text, or lacks the expected contents; the message names file, line and remedy."""
 
     def __init__(self, name: str, reason: str, line: int | None = None) -> None:
         super().__init__(f"{name}:{line}: {reason}" if line is not None else f"{name}: {reason}")
         self.in_file = f"line {line}: {reason}" if line is not None else reason
-        """The message without the file's name, for errors that have named it."""
+        """The message without the file name, for errors that already name it."""
 
 
 def read_text(path: Path) -> str:
-    """A file's text: UTF-8 with or without a byte order mark, or what another mark says (UTF-16, UTF-32).
+    """The text of a file: UTF-8 with or without a byte order mark, or UTF-16 or UTF-32 with one.
 
-    Line ends stay as they are.
+    Line ends are unchanged.
 
     Raises:
-        TextFileError: it cannot be read, is no text, or is in an encoding that it does not name.
+        TextFileError: it cannot be read, is not text, or has an unknown encoding.
     """
     return decode_text(read_bytes(path), str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content.
+    """The content of a file.
 
     Raises:
-        TextFileError: it is not there, is a folder, or may not be read.
+        TextFileError: it does not exist, is a folder, or is not readable.
     """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TextFileError(str(path), f"cannot be read ({error.strerror or said_by_the_system(error)})") from error
+        raise TextFileError(str(path), f"cannot be read ({error.strerror or system_message(error)})") from error
     except ValueError as error:  # A byte of zero, or half of a character.
         raise TextFileError(repr(str(path)), "is no name of a file") from error
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """As :func:`read_text`, of bytes; ``name`` is what errors call them."""
+    """Like :func:`read_text`, for bytes; ``name`` is used in errors."""
     if kind := next((kind for mark, kind in _KINDS if content.startswith(mark)), None):
         raise TextFileError(name, f"is not text but {kind}", 1)
     if content.startswith(_POINTER):
@@ -103,13 +103,13 @@ def decode_text(content: bytes, name: str) -> str:
 
 
 def _could_be_latin(body: bytes) -> bool:
-    """Whether a text's bytes are those of letters and signs, as in old Western encodings."""
+    """Whether the bytes look like letters and symbols in an old Western encoding."""
     controls = sum(byte < 32 and byte not in (9, 10, 12, 13) for byte in body[:_HEAD])
     return controls == 0
 
 
 def can_be_written(text: str) -> bool:
-    """Whether a text is whole: half of a surrogate pair can be escaped in JSON, and written nowhere."""
+    """Whether a text can be encoded: JSON can escape half of a surrogate pair, but no encoding can represent it."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -119,7 +119,7 @@ def can_be_written(text: str) -> bool:
 
 @dataclass(frozen=True)
 class JsonEntry:
-    """A value of a file of JSON values and the line on which it begins; where it is no JSON, ``mistake`` says why."""
+    """A value of a file of JSON values, and its first line; ``mistake`` says why if it is not valid JSON."""
 
     line: int
     value: object = None
@@ -127,16 +127,16 @@ class JsonEntry:
 
 
 def json_value(path: Path) -> Any:
-    """The one JSON value that a file holds.
+    """The single JSON value in a file.
 
     Raises:
-        TextFileError: it cannot be read, or is no JSON; the line is named.
+        TextFileError: it cannot be read, or is not valid JSON; the line is named.
     """
     return json_value_of(read_text(path), str(path))
 
 
 def json_value_of(text: str, name: str) -> Any:
-    """As :func:`json_value`, of a text; ``name`` is what errors call it."""
+    """Like :func:`json_value`, for a text; ``name`` is used in errors."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -146,14 +146,14 @@ def json_value_of(text: str, name: str) -> Any:
 
 
 def unreadable_json(error: Exception) -> str:
-    """Why Python does not read what may well be JSON: what it raised but for ``JSONDecodeError``."""
+    """Why Python cannot parse text that may be valid JSON: any exception except ``JSONDecodeError``."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return f"a number has more than {sys.get_int_max_str_digits()} digits"
 
 
 def json_lines(text: str) -> Iterator[JsonEntry]:
-    """An entry a line that is not blank. U+2028 and the like end no line: they may stand in JSON's strings."""
+    """One entry per non-blank line. U+2028 and similar characters do not end a line, because they may occur in JSON strings."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
@@ -165,10 +165,10 @@ def json_lines(text: str) -> Iterator[JsonEntry]:
 
 
 def json_values(path: Path) -> list[JsonEntry]:
-    """The rows of a file: those of a JSON array, or a value a line; where a line is none, its entry says so.
+    """The rows of a file: a JSON array, or one value per line; the entry of an invalid line describes the mistake.
 
     Raises:
-        TextFileError: the file cannot be read, or is neither an array nor holds an object on any line.
+        TextFileError: the file cannot be read, or is neither an array nor has an object on any line.
     """
     text = read_text(path)
     if text.lstrip().startswith("["):
@@ -195,19 +195,19 @@ def _keys_of_one_object(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class CsvRow:
-    """A row's cells and the line on which it begins."""
+    """The cells of a row, and its first line."""
 
     line: int
     cells: list[str]
 
 
 def csv_rows(text: str, name: str, delimiter: str = ",") -> Iterator[CsvRow]:
-    """The rows of a table as text, header and blank ones included, read strictly.
+    """All rows of a table as text, including header and blank ones, parsed strictly.
 
     Raises:
-        TextFileError: a quote is never closed, or something follows a closed one; ``name`` and the line are named.
+        TextFileError: a quote is never closed, or is followed by text; ``name`` and the line are named.
     """
-    # The csv module keeps one limit for all, and a picture in base64 is a long cell.
+    # The csv module has one global limit, and a base64 image is a long cell.
     csv.field_size_limit(_LONGEST_CELL)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     begins = 1
@@ -217,17 +217,17 @@ def csv_rows(text: str, name: str, delimiter: str = ",") -> Iterator[CsvRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            said = "a quote is opened here and never closed" if "end of data" in str(error) else f"not CSV: {error}"
-            raise TextFileError(name, f"{said}; a quote within a cell is written twice", begins) from error
+            problem = "a quote is opened here and never closed" if "end of data" in str(error) else f"not CSV: {error}"
+            raise TextFileError(name, f"{problem}; a quote within a cell is written twice", begins) from error
         yield CsvRow(begins, cells)
         begins = rows.line_num + 1
 
 
 def header_of(cells: Sequence[str], name: str) -> list[str]:
-    """The names of columns, without blanks around them.
+    """The column names, stripped.
 
     Raises:
-        TextFileError: one stands twice.
+        TextFileError: a name is repeated.
     """
     names = [cell.strip() for cell in cells]
     if twice := next((column for column in names if column and names.count(column) > 1), None):

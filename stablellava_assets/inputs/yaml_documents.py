@@ -1,4 +1,4 @@
-"""Read YAML into pydantic models so that every mistake names its file, line, key and reason."""
+"""Reads YAML into pydantic models; every mistake is reported with file, line, key and reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KeyPath = tuple[str | int, ...]
 
 
 def expanded(path: Path) -> Path:
-    """A path with the home folder for a tilde in front; the one way in which this is done.
+    """A path with its tilde expanded; used everywhere.
 
     Raises:
         ValueError: there is no such home folder.
@@ -29,14 +29,14 @@ def expanded(path: Path) -> Path:
 
 
 UserPath = Annotated[Path, AfterValidator(expanded)]
-"""A path that a person wrote, in a profile or an environment variable: it may begin with a tilde."""
+"""A path in a profile or an environment variable, which may begin with a tilde."""
 
 _BOOL = "tag:yaml.org,2002:bool"
 
 
-# The C parser is ten times as fast, and the code location waits for it; PyYAML's wheels carry it.
+# The C parser is ten times as fast, and loading the code location depends on it. PyYAML's wheels include it.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads YAML as version 1.2 does: ``yes`` and ``no`` are words, not truth values."""
+    """Reads YAML 1.2: ``yes`` and ``no`` are strings, not booleans."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
@@ -48,17 +48,17 @@ _Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|
 
 
 class Document(BaseModel):
-    """Base of everything read from YAML: unknown keys are mistakes, values never change."""
+    """Base class of YAML documents: unknown keys are errors, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DocumentError(ExplainedError, ValueError):
-    """A YAML file that cannot be used; the message lists ``file:line: key: reason`` a line each."""
+    """A YAML file cannot be used; the message has one ``file:line: key: reason`` per line."""
 
 
 class MistakeAtKeyError(ValueError):
-    """What a validator of a whole document raises, so that the mistake's own key and line are named."""
+    """Raised by a validator of a whole document to report a particular key and its line."""
 
     def __init__(self, key: KeyPath, reason: str) -> None:
         super().__init__(reason)
@@ -93,7 +93,7 @@ def load_document(path: Path, model: type[ModelT]) -> ModelT:
 
 
 def _index_lines(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int]) -> list[tuple[KeyPath, int]]:
-    """Record the line of every key below ``node``; return the keys that occur twice."""
+    """Record the line of every key below ``node``; return the repeated keys."""
     lines.setdefault(at, node.start_mark.line + 1)
     repeated: list[tuple[KeyPath, int]] = []
     if isinstance(node, yaml.MappingNode):
@@ -123,7 +123,7 @@ def _describe(path: Path, lines: dict[KeyPath, int], problem: Any) -> str:
 
 
 def _as_written(loc: KeyPath, lines: dict[KeyPath, int]) -> KeyPath:
-    """``loc`` without the names of a union's members, which pydantic puts between keys and nobody wrote."""
+    """``loc`` without the names of union members, which pydantic inserts and the file does not contain."""
     key: KeyPath = ()
     for number, part in enumerate(loc):
         if (*key, part) in lines or not any((*key, later) in lines for later in loc[number + 1 :]):

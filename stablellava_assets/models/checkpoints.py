@@ -1,4 +1,4 @@
-"""Hugging Face checkpoint folders: read, and written so that they appear complete or not at all."""
+"""Reads and atomically writes Hugging Face checkpoint folders."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]:
     """Model and processor of a folder that the Auto classes read, or of ``name@revision`` on the hub.
 
-    On the GPU where there is one, in the precision it is stored in; on a processor, which computes few others fast, in
-    float32.
+    On a GPU, in the stored precision; on a CPU, where other precisions are slow, in float32.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     source = model_source(named)
     device = automatic_device()
-    # These folders take milliseconds to read; a bar a file would bury the log.
+    # These folders load in milliseconds; a progress bar per file would flood the log.
     with quiet("transformers", warnings=True):
         model = AutoModelForImageTextToText.from_pretrained(
             source.name, revision=source.revision, dtype="auto" if device == "cuda" else torch.float32
@@ -35,13 +34,13 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
 
 
 def chat_template_of(folder: Path) -> str | None:
-    """The chat template of a checkpoint that :func:`save_checkpoint` or a processor wrote; None where it has none of its own."""
+    """The chat template of a checkpoint saved by :func:`save_checkpoint` or a processor; None if it has none of its own."""
     path = folder / "chat_template.jinja"
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:
-    """Write ``folder``, which must not exist; what a killed run left of it before is removed."""
+    """Write ``folder``, which must not exist. Remains of an interrupted write are deleted first."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Models that a profile names: a folder or one of the Hugging Face hub, and why one of the hub could not be loaded."""
+"""Models named in a profile (a folder or a Hugging Face hub name), and explanations of hub errors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model's name is that of a folder, there or not: on the hub names have one slash at most, and no dot or tilde in front."""
+    """Whether a model's name means a folder, existing or not: hub names have at most one slash and do not begin with a dot or tilde."""
     path = Path(name).expanduser()
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
-def place_of(name: str) -> str:
-    """What ``from_pretrained`` takes: a model's name, with the home folder for a tilde where it is that of a folder."""
+def from_pretrained_name(name: str) -> str:
+    """The argument for ``from_pretrained``: a hub name, or a folder with its tilde expanded."""
     return str(Path(name).expanduser()) if is_folder(name) else name
 
 
 def folder_fingerprints(folder: Path) -> list[tuple[str, int, str]]:
-    """What tells a model's folder from another of that name: path, size and a hash of 64 samples of each of its files.
+    """Content fingerprint of a model's folder: path, size and a hash of 64 samples of each file; hidden files are skipped.
 
-    So it takes a moment, and still tells two trainings of one model apart; what is hidden does not count.
+    It is fast, and still distinguishes two trainings of one model.
 
     Raises:
         OSError: a file cannot be read.
@@ -45,36 +45,36 @@ def _sampled(path: Path) -> str:
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """An error and everything that led to it."""
+    """An exception and all of its causes."""
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
     return causes
 
 
-def kinds_of(error: BaseException) -> set[type]:
-    """The classes of an error and of everything that led to it, with those they derive from."""
+def exception_types(error: BaseException) -> set[type]:
+    """The classes of an exception and of all its causes, with their base classes."""
     return {kind for cause in causes_of(error) for kind in type(cause).__mro__}
 
 
 def summary_of(error: BaseException) -> str:
-    """What an error says, on one line of 300 characters at most."""
+    """The message of an exception, on one line of at most 300 characters."""
     return " ".join(str(error).split())[:300]
 
 
 def hub_fault(setting: str, name: str, revision: str | None, error: BaseException, *, on_hub: bool) -> str | None:
-    """What the hub held against loading a model; None where the hub is not at fault.
+    """Why the hub did not provide a model; None if the error has another cause.
 
     Args:
         setting: the section of the profile whose ``model`` and ``revision`` name it.
         name: the model.
         revision: its revision.
-        error: what the library raised.
-        on_hub: whether ``name`` is one of the hub; False for a folder.
+        error: the exception of the library.
+        on_hub: whether ``name`` is a hub name; False for a folder.
     """
     from huggingface_hub import errors
 
-    found = kinds_of(error)
+    found = exception_types(error)
     if errors.GatedRepoError in found:
         return (
             f"{setting}.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "

@@ -1,13 +1,13 @@
-"""Memory that runs out, told from other errors."""
+"""Detection of out-of-memory errors."""
 
 from __future__ import annotations
 
 _SIGNS = ("out of memory", "out_of_memory", "status_alloc_failed")
-"""What devices and their libraries say where it is not torch's own allocator that asks."""
+"""Messages of devices and libraries that do not use torch's allocator."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of the GPU, or of this machine, does not hold what was asked for."""
+    """Whether an error means that GPU or system memory ran out."""
     import torch
     from accelerate.utils.memory import should_reduce_batch_size
 

@@ -1,4 +1,4 @@
-"""How rows name models: a folder relative to the data folder, an absolute one, or ``name@revision`` on the hub."""
+"""Names of models in rows: a folder relative to the data folder, an absolute one, or ``name@revision`` on the hub."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class ModelSource(NamedTuple):
-    """What ``from_pretrained`` takes."""
+    """Arguments of ``from_pretrained``."""
 
     name: str
     revision: str | None
 
 
 def model_source(named: str | Path) -> ModelSource:
-    """A folder, or a name on the hub with its revision after ``@``."""
+    """Parse a folder, or a hub name with its revision after ``@``."""
     folder = Path(named).expanduser()
     if folder.is_dir():
         return ModelSource(str(folder), None)
@@ -23,15 +23,15 @@ def model_source(named: str | Path) -> ModelSource:
 
 
 def is_on_hub(named: str | Path) -> bool:
-    """Whether a row's name is one of the hub: ``owner/model@revision``."""
+    """Whether a model's name in a row is a hub name: ``owner/model@revision``."""
     return "@" in str(named) and not Path(named).is_absolute()
 
 
-def located(data: Path, named: str) -> str:
-    """A model of a row, as :func:`stablellava_assets.models.checkpoints.load_checkpoint` finds it."""
+def model_path_of(data: Path, named: str) -> str:
+    """The argument of :func:`stablellava_assets.models.checkpoints.load_checkpoint` for a model's name in a row."""
     return named if is_on_hub(named) else str(data / named)
 
 
-def is_there(data: Path, named: str) -> bool:
-    """Whether a model of a row can still be had; what is on the hub is taken to be."""
+def model_exists(data: Path, named: str) -> bool:
+    """Whether a model in a row still exists; hub models are assumed to."""
     return is_on_hub(named) or (data / named).exists()

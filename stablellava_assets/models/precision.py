@@ -1,4 +1,4 @@
-"""The device that computes, and its precision, where the profile leaves them open."""
+"""Default device and precision, if the profile leaves them open."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 def automatic_device() -> str:
-    """The GPU where there is one."""
+    """The GPU if there is one."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def automatic_dtype(device: str) -> torch.dtype:
-    """bfloat16 on a GPU that has units for it (NVIDIA's since Ampere, 2020), else float32.
+    """bfloat16 on a GPU with native support (NVIDIA since Ampere, 2020), else float32.
 
-    torch also calls bfloat16 supported where it emulates it, which is slower than float32.
+    torch also reports bfloat16 as supported when it emulates it, which is slower than float32.
     """
     import torch
 

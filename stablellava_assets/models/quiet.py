@@ -1,4 +1,4 @@
-"""Keep the terminal clean while libraries load and encode; what goes wrong is raised, and said in our words."""
+"""Silences libraries while they load and encode; failures are raised and reported in our own words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from importlib import import_module
 
 @contextmanager
 def quiet(*libraries: str, warnings: bool = False) -> Iterator[None]:
-    """No progress bars of ``libraries``, as transformers and diffusers, and without ``warnings`` only errors; afterwards as before."""
+    """Disable progress bars of ``libraries`` (such as transformers and diffusers) inside the block, and all logs but errors if
+    ``warnings`` is false.
+    """
     logs = [import_module(f"{library}.utils.logging") for library in libraries]
     before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
     for log in logs:

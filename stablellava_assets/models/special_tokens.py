@@ -1,4 +1,4 @@
-"""The tokens of a tokenizer that stand for no text."""
+"""Special tokens of a tokenizer, which represent no text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """Those with a name (the end token), and those without (Gemma's end of a turn)."""
+    """Named ones (such as the end token) and unnamed ones (such as Gemma's end of turn)."""
     unnamed = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     return {token for token in {*tokenizer.all_special_tokens, *unnamed} if token}
 
 
 def adds_special_tokens(processor: ProcessorMixin, text: str) -> bool:
-    """Whether the tokenizer is to put its first token before ``text``: not where the chat template has written it."""
+    """Whether the tokenizer should prepend its first token to ``text``: not if the chat template has written it."""
     first = processor.tokenizer.bos_token
     return first is None or not text.startswith(first)

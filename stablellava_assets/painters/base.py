@@ -1,4 +1,4 @@
-"""What a painter is: a text-to-image function of prompt, negative prompt and seed."""
+"""Interface of painters: text-to-image functions of prompt, negative prompt and seed."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from stablellava_assets.tables.rows import AnyPlanned
 
 
 class PainterError(ExplainedError, RuntimeError):
-    """A fault of the whole stage, found before the first row: the message names the setting and what to do."""
+    """A problem of the whole stage, found before the first row. The message names the setting and the remedy."""
 
 
 class Painter(Protocol):
-    """Paints ``images`` rows.
+    """Makes ``images`` rows.
 
-    A picture depends on the row's prompt and seed and on the painter's settings alone: painted by itself or in a batch,
-    it is the same picture on the same class of device.
+    An image depends only on the row's prompt and seed and on the painter's settings. Made alone or in a batch, it is
+    the same on the same class of device.
     """
 
     name: str
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
-        """One image a prompt."""
+        """Plan one image per prompt."""
         ...
 
     def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
-        """Paint ``images`` rows, in any order; what cannot be painted is a failed row with its reason."""
+        """Make ``images`` rows, in any order; a prompt that cannot be painted gives a failed row with the reason."""
         ...
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> Forecast | None:
-        """What painting these rows would cost, without asking anybody; None of a painter that costs nothing."""
+        """The expected cost of these rows, without sending anything; None if the painter is free."""
         ...
 
 
-class PaintsForFree:
+class FreePainter:
     """Mixin for painters that call no paid endpoint."""
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> None:
-        """Nothing."""
+        """Always None."""

@@ -1,4 +1,4 @@
-"""An ``images`` row of a painter that asks a model: what both the diffusion and the api painter write."""
+"""``images`` rows of painters that use a model: the diffusion and the api painter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Painted:
-    """An encoded picture, and the suffix of its format."""
+    """An encoded image, and the suffix of its format."""
 
     encoded: bytes
     suffix: str
@@ -30,7 +30,7 @@ class Painted:
 
 
 def finish(picture: Image.Image, provenance: Provenance, signer: PictureSigner | None = None) -> Painted:
-    """Encode a picture with its provenance, and sign it where there is a signer."""
+    """Encode an image with its provenance, and sign it if there is a signer."""
     png = encode_png(picture, xmp_packet(provenance))
     if signer is not None:
         png = signer.sign(png, provenance)
@@ -38,7 +38,7 @@ def finish(picture: Image.Image, provenance: Provenance, signer: PictureSigner |
 
 
 def as_sent(encoded: bytes, picture: Image.Image) -> Painted:
-    """A picture in the very file in which it came, which shows ``picture``."""
+    """The original file of an image, whose decoded form is ``picture``."""
     return Painted(encoded, picture_suffix(encoded), *picture.size, perceptual_hash(picture))
 
 
@@ -58,7 +58,7 @@ def image_row(
     reason: str | None = None,
     fault: str | None = None,
 ) -> ImageRow:
-    """The row of a picture, or of none, which is failed unless ``status`` says otherwise."""
+    """The row of an image. Without an image it is failed, unless ``status`` says otherwise."""
     return {
         "image_id": row.row_id,
         "spec_id": row.inputs["spec_id"],

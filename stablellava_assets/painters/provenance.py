@@ -1,7 +1,7 @@
-"""What a picture says of its own making: an XMP packet with IPTC's properties for synthetic media.
+"""Provenance in image files: an XMP packet with IPTC's properties for synthetic media.
 
-Properties of one value each, which every writer of XML writes; the libraries for XMP bring a C++ or Perl program along, and the
-maintained ones of them are under the GPL.
+All properties are single-valued, so any XML writer suffices. XMP libraries require a C++ or Perl program, and the
+maintained ones are under the GPL.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from xml.etree import ElementTree
 
 GENERATED = "trainedAlgorithmicMedia"
-"""IPTC digital source type of what a trained model painted (https://cv.iptc.org/newscodes/digitalsourcetype/)."""
+"""IPTC digital source type of images made by a trained model (https://cv.iptc.org/newscodes/digitalsourcetype/)."""
 COMPOSED = "compositeSynthetic"
-"""IPTC digital source type of a picture composed by a program."""
+"""IPTC digital source type of images composed by a program."""
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-"""Begins the address of a digital source type."""
+"""URL prefix of digital source types."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _DC = "http://purl.org/dc/elements/1.1/"
@@ -30,9 +30,9 @@ _PREFIXES = {"x": _META, "rdf": _RDF, "xmp": _XMP, "dc": _DC, "Iptc4xmpExt": _IP
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a picture: ``model`` from ``prompt``, which has the id ``prompt_id`` in this project.
+    """How an image was made: by ``model`` from ``prompt``, whose id in this project is ``prompt_id``.
 
-    ``parameters`` are what else it takes to paint it again elsewhere, such as ``Seed``; those without a value are left out.
+    ``parameters`` are further inputs needed to reproduce it, such as ``Seed``; those without a value are left out.
     """
 
     model: str
@@ -43,11 +43,11 @@ class Provenance:
 
 
 def xmp_packet(provenance: Provenance) -> bytes:
-    """The packet that goes into the file, UTF-8.
+    """The XMP packet for the file, in UTF-8.
 
     Properties: ``Iptc4xmpExt:DigitalSourceType``, ``AISystemUsed`` and ``AIPromptInformation`` (IPTC Photo Metadata Standard
-    2025.1), ``xmp:CreatorTool`` (this software and its version), ``dc:identifier`` (the prompt's id), and a ``painting`` property a
-    parameter.
+    2025.1), ``xmp:CreatorTool`` (this software and its version), ``dc:identifier`` (the prompt's id), and one ``painting``
+    property per parameter.
     """
     for prefix, namespace in _PREFIXES.items():
         ElementTree.register_namespace(prefix, namespace)
@@ -69,13 +69,13 @@ def xmp_packet(provenance: Provenance) -> bytes:
 
 
 def is_signed(encoded: bytes) -> bool:
-    """Whether a picture carries a C2PA manifest, which every format of file keeps in a JUMBF box of that name."""
+    """Whether an image has a C2PA manifest, which all file formats store in a JUMBF box of that name."""
     return b"jumb" in encoded and b"c2pa" in encoded
 
 
 @cache
 def software() -> str:
-    """This software and its version, which a checkout that is not installed does not know."""
+    """This software and its version, which is unknown in a checkout that is not installed."""
     try:
         return f"stablellava-assets {version('stablellava-assets')}"
     except PackageNotFoundError:
@@ -83,5 +83,5 @@ def software() -> str:
 
 
 def _printable(text: str) -> str:
-    """XML has no control characters, not even escaped."""
+    """XML allows no control characters, not even escaped."""
     return "".join(character if character.isprintable() else " " for character in text)

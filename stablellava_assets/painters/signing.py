@@ -1,4 +1,4 @@
-"""C2PA manifests (https://spec.c2pa.org): what made a picture, signed, in the picture's file. No network is needed."""
+"""Signed C2PA manifests (https://spec.c2pa.org) in image files, which record how an image was made. No network is needed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 class PictureSigner:
-    """Signs pictures with the profile's certificate.
+    """Signs images with the profile's certificate.
 
-    Signing the same picture twice gives two files: a manifest has an id and a signature of its own.
+    Signing the same image twice gives different files, because each manifest has its own id and signature.
 
     Raises:
-        PainterError: c2pa-python is not installed, a file cannot be read, or they cannot sign; found out by signing a
-            picture of one pixel and reading it back.
+        PainterError: c2pa-python is not installed, a file cannot be read, or signing fails. A one-pixel image is signed
+            and verified to find out.
     """
 
     def __init__(self, settings: C2paSettings) -> None:
@@ -48,7 +48,7 @@ class PictureSigner:
             )
 
     def sign(self, png: bytes, provenance: Provenance) -> bytes:
-        """The picture with a manifest in it."""
+        """The image with a manifest in it."""
         signed = io.BytesIO()
         builder = self._c2pa.Builder(json.dumps(_manifest(provenance)), self._context)
         builder.sign(self._signer, _PNG, io.BytesIO(png), signed)
@@ -56,7 +56,7 @@ class PictureSigner:
 
     @cached_property
     def _signer(self) -> Any:
-        # No time stamp authority: that is the one part of a signature for which a server would be asked.
+        # No time stamp authority: it would be the only part of a signature that needs a server.
         info = self._c2pa.C2paSignerInfo(
             _algorithm(self._settings, self._private_key), self._certificate, self._private_key, None
         )
@@ -64,13 +64,13 @@ class PictureSigner:
 
     @cached_property
     def _context(self) -> Any:
-        # A thumbnail would be a second copy of a picture that is small already.
+        # A thumbnail would only duplicate an image that is already small.
         settings = self._c2pa.Settings.from_dict({"builder": {"thumbnail": {"enabled": False}}})
         return self._c2pa.Context(settings=settings)
 
 
 def signer_of(settings: C2paSettings | None) -> PictureSigner | None:
-    """Who signs; None where the profile asks for no signatures.
+    """The signer; None if the profile asks for no signatures.
 
     Raises:
         PainterError: as :class:`PictureSigner`.
@@ -79,7 +79,7 @@ def signer_of(settings: C2paSettings | None) -> PictureSigner | None:
 
 
 def _manifest(provenance: Provenance) -> dict[str, Any]:
-    """That the model created the picture. The prompt is in the XMP packet, which the signature covers."""
+    """The manifest: the model created the image. The prompt is in the XMP packet, which the signature covers."""
     created = {
         "action": "c2pa.created",
         "digitalSourceType": SOURCE_TYPES + provenance.source_type,
@@ -94,16 +94,16 @@ def _manifest(provenance: Provenance) -> dict[str, Any]:
 
 
 def _faults(reader: Any) -> list[str]:
-    """What is wrong with a signed picture; whether its signer is trusted is for those to say who look at it."""
+    """What is wrong with a signed image. Whether its signer is trusted is up to the reader."""
     with reader:
-        said = json.loads(reader.json())
-    if said["validation_state"] in ("Valid", "Trusted"):
+        manifest_report = json.loads(reader.json())
+    if manifest_report["validation_state"] in ("Valid", "Trusted"):
         return []
-    return [f"{status['code']}: {status['explanation']}" for status in said["validation_status"]]
+    return [f"{status['code']}: {status['explanation']}" for status in manifest_report["validation_status"]]
 
 
 def _algorithm(settings: C2paSettings, private_key: bytes) -> str:
-    """The C2PA name of what a key of this kind signs with."""
+    """The C2PA name of the signature algorithm for a key of this type."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

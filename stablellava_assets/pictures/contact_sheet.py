@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures with captions in one, for people who would rather look than read."""
+"""Contact sheets: many small images with captions in one image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHARACTERS_A_LINE = 20
 
 
 def contact_sheet(cells: Sequence[tuple[bytes, str]], columns: int, caption_lines: int) -> bytes:
-    """A JPEG of encoded pictures, each above its caption, wrapped and cut to ``caption_lines`` lines."""
+    """A JPEG of encoded images with captions below, which are wrapped and cut to ``caption_lines`` lines."""
     from PIL import Image, ImageDraw, ImageFont
 
     width, height = _PICTURE + _GAP, _PICTURE + _GAP + caption_lines * _LINE
@@ -39,7 +39,7 @@ def contact_sheet(cells: Sequence[tuple[bytes, str]], columns: int, caption_line
 
 
 def _thumbnail(encoded: bytes) -> Image.Image:
-    """The picture, small and whole; a grey square where it cannot be decoded, so that a sheet of rejections can show it."""
+    """The whole image, reduced in size; a grey square if it cannot be decoded, so that rejected images can be shown."""
     from PIL import Image, ImageOps
 
     square = (_PICTURE, _PICTURE)

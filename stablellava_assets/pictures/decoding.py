@@ -1,6 +1,6 @@
-"""Pictures from their bytes, or why they are none: the one way in which the project makes RGB of whatever a file holds.
+"""Decodes images: the only conversion of file contents to RGB in the project.
 
-What a model is shown, what is hashed, and what people see are made here, so that all of them are the same picture.
+Models, hashes and previews all use it, so that they see the same image.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablellava_assets.inputs.explained import is_of_the_system, said_by_the_system
+from stablellava_assets.inputs.explained import is_system_error, system_message
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _GROUND = (255, 255, 255)
 _DEPTHS = (8, 12, 16)
-"""Bits in which whole grey values come: those of cameras, of X-rays and microscopes, of scanners."""
-_HELD_IN = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+"""Bit depths of integer grey values: those of cameras, of X-rays and microscopes, and of scanners."""
+_ORIENTATION_KEYS = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _FAULTS = (
     *(OSError, SyntaxError, TypeError, ValueError, EOFError, LookupError, ArithmeticError, NotImplementedError),
     *(struct.error, zlib.error),
@@ -29,15 +29,15 @@ _FAULTS = (
 
 
 class UndecodablePictureError(ValueError):
-    """Bytes that are no picture; the message says why."""
+    """Bytes that cannot be decoded as an image; the message says why."""
 
 
 @contextmanager
 def decoding() -> Iterator[None]:
-    """Around opening a picture and what is done with its pixels, or with what its camera stored beside them.
+    """Context for opening an image and reading its pixels or metadata.
 
     Raises:
-        UndecodablePictureError: whatever Pillow raised, since there is no picture, or a damaged one.
+        UndecodablePictureError: for any exception of Pillow, because the data is not an image or is damaged.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -46,21 +46,21 @@ def decoding() -> Iterator[None]:
     except UndecodablePictureError:
         raise
     except UnidentifiedImageError as error:
-        # Pillow's own words name the place of the buffer in memory, which is another in every run.
+        # Pillow's own message contains a memory address, which differs in every run.
         raise UndecodablePictureError("it is in no format that Pillow reads") from error
     except Image.DecompressionBombError as error:
         raise UndecodablePictureError(f"it is too large: {error}") from error
     except _FAULTS as error:
-        if isinstance(error, OSError) and is_of_the_system(error):
-            raise UndecodablePictureError(f"it cannot be read: {said_by_the_system(error)}") from error
+        if isinstance(error, OSError) and is_system_error(error):
+            raise UndecodablePictureError(f"it cannot be read: {system_message(error)}") from error
         raise UndecodablePictureError(str(error) or type(error).__name__) from error
 
 
 def upright(encoded: bytes | None) -> Image.Image:
-    """The whole picture in RGB, as :func:`in_rgb` makes it.
+    """The whole image in RGB, as returned by :func:`in_rgb`.
 
     Raises:
-        UndecodablePictureError: there are no bytes, or they are no picture, or a damaged one.
+        UndecodablePictureError: there are no bytes, or they are not an image, or damaged.
     """
     from PIL import Image
 
@@ -73,14 +73,14 @@ def upright(encoded: bytes | None) -> Image.Image:
 
 
 def in_rgb(picture: Image.Image) -> Image.Image:
-    """An opened picture in 8-bit RGB, turned as its camera was held; one that is that already comes back as it is.
+    """Convert an opened image to 8-bit RGB, rotated by its orientation tag; an image in this form is returned unchanged.
 
-    What is transparent lies on white. Grey values of more than 8 bits are scaled: whole ones from the fewest of 8, 12 and 16 bits
-    that hold them all, fractions from 0 to 1; what fits neither (negative ones, distances) from its least to its
-    greatest. Of an animation it is the first frame.
+    Transparent pixels are blended with white. Grey values of more than 8 bits are scaled: integers from the smallest of 8, 12
+    and 16 bits that holds them all, floats from 0 to 1, and values outside these ranges (negative ones, distances) from their
+    minimum to their maximum. Animations give their first frame.
 
     Raises:
-        UndecodablePictureError: the picture, or what is stored beside its pixels, is damaged.
+        UndecodablePictureError: the image or its metadata is damaged.
     """
     with decoding():
         picture.load()
@@ -95,17 +95,17 @@ def in_rgb(picture: Image.Image) -> Image.Image:
 
 
 def rendered_otherwise(source: bytes | Path) -> list[str]:
-    """In what a picture differs from what a plain ``convert("RGB")`` makes of its file, from the file's head alone.
+    """How the result of :func:`in_rgb` differs from that of ``convert("RGB")``, from the file header alone.
 
-    ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (by its camera); nothing for all others, and for
-    what is no picture. Whoever made rows of such pictures before must make them anew.
+    ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (orientation tag); empty for all other images
+    and for undecodable files. Rows of such images that used ``convert("RGB")`` must be made again.
     """
     from PIL import Image
 
     try:
         with decoding(), Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             deep = picture.mode in ("I", "F") or picture.mode.startswith("I;")
-            # Without EXIF data in its head a PNG would be decoded in search of some.
+            # Without EXIF data in its header, a PNG would be decoded to search for it.
             turned = "exif" in picture.info and _is_turned(picture)
             found = {
                 "deep": deep,
@@ -118,19 +118,19 @@ def rendered_otherwise(source: bytes | Path) -> list[str]:
         return []
 
 
-def held_by_its_head(picture: Image.Image) -> int:
-    """How an opened picture's camera was held, in EXIF's numbers (1: upright), from the file's head alone: its EXIF data, or its XMP.
+def orientation_in_header(picture: Image.Image) -> int:
+    """The orientation of an opened image in EXIF numbers (1: upright), from the EXIF data or XMP in its header.
 
     Raises:
-        Exception: what stands there is damaged; call it within :func:`decoding`.
+        Exception: the metadata is damaged; call it within :func:`decoding`.
     """
     from PIL import ExifTags
 
-    # Without such data in its head a PNG would be decoded in search of some.
-    if not any(key in picture.info for key in _HELD_IN):
+    # Without such data in its header, a PNG would be decoded to search for it.
+    if not any(key in picture.info for key in _ORIENTATION_KEYS):
         return 1
-    held = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    return held if held in range(1, 9) else 1
+    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _turned(picture: Image.Image) -> Image.Image:
@@ -139,7 +139,7 @@ def _turned(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture) if _is_turned(picture) else picture
     except (AttributeError, *_FAULTS) as error:
-        # Pillow writes all of it anew, and asks a value of the wrong kind for what it has not.
+        # Pillow rewrites all EXIF data and fails on values of the wrong type.
         raise UndecodablePictureError(f"what its camera stored beside it (EXIF) is damaged: {error}") from error
 
 
@@ -185,7 +185,7 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
 
 
 def _range_of(mode: str, least: float, greatest: float) -> tuple[float, float]:
-    """The values that become black and white."""
+    """The values that are mapped to black and white."""
     if least >= 0:
         for white in (1.0, 255.0) if mode == "F" else (2.0**bits - 1 for bits in _DEPTHS):
             if greatest <= white:

@@ -1,4 +1,4 @@
-"""What every painter does with a finished picture: encode it, and hash what it looks like."""
+"""Encoding and perceptual hashing of finished images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LOW = 8
 
 
 def encode_png(picture: Image.Image, xmp: bytes | None = None) -> bytes:
-    """PNG bytes. Run-length matching alone takes a third of the default's time and costs a tenth in size.
+    """Encode as PNG. Run-length matching takes a third of the default's time for a tenth more bytes.
 
-    ``xmp`` is a packet that says what made the picture (:func:`stablellava_assets.painters.provenance.xmp_packet`).
+    ``xmp`` is a provenance packet (:func:`stablellava_assets.painters.provenance.xmp_packet`).
     """
     from PIL.PngImagePlugin import PngInfo
 
@@ -33,7 +33,7 @@ def encode_png(picture: Image.Image, xmp: bytes | None = None) -> bytes:
 
 
 def picture_suffix(encoded: bytes) -> str:
-    """The file suffix of an encoded picture, by what it is and not by what it is called; ``bin`` if nothing reads it."""
+    """The file suffix of an encoded image, by its content and not its name; ``bin`` if it cannot be identified."""
     from PIL import Image
 
     try:
@@ -44,9 +44,9 @@ def picture_suffix(encoded: bytes) -> str:
 
 
 def perceptual_hash(picture: Image.Image) -> str:
-    """The 64-bit hash ``imagehash.phash`` gives, as 16 hex digits, at a tenth of its time.
+    """The 64-bit hash ``imagehash.phash`` as 16 hex digits, in a tenth of the time.
 
-    Bit by bit: is this one of the 8 x 8 lowest frequencies of the cosine transform above their median? (Zauner 2010).
+    Each bit tells whether one of the 8 x 8 lowest frequencies of the cosine transform is above their median (Zauner 2010).
     """
     from PIL import Image
 
@@ -58,6 +58,6 @@ def perceptual_hash(picture: Image.Image) -> str:
 
 @cache
 def _cosines() -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Rows of the type-II discrete cosine transform, as SciPy scales it: 2 cos(pi k (2 n + 1) / 2 N)."""
+    """Rows of the type-II discrete cosine transform, scaled as in SciPy: 2 cos(pi k (2 n + 1) / 2 N)."""
     frequency, sample = np.arange(_LOW)[:, None], np.arange(_SIDE)[None, :]
     return 2 * np.cos(np.pi * frequency * (2 * sample + 1) / (2 * _SIDE))

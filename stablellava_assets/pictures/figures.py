@@ -1,4 +1,4 @@
-"""Plots of matplotlib as PNG bytes small enough for a web page's metadata."""
+"""Renders matplotlib plots as PNG bytes small enough for asset metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def png_of(figure: Figure, dpi: int = 100) -> bytes:
-    """With a palette, as a few flat colours and their edges take a third of the bytes that way."""
+    """With a palette, which takes a third of the bytes for a few flat colours and their edges."""
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()

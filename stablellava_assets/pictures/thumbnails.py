@@ -1,4 +1,4 @@
-"""Pictures made small for people to look at."""
+"""Images reduced in size for display."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def small_picture(encoded: bytes | None, side: int) -> Image.Image | None:
-    """A picture of at most ``side`` pixels, as :func:`stablellava_assets.pictures.decoding.in_rgb` makes it.
+    """An image of at most ``side`` pixels, as returned by :func:`stablellava_assets.pictures.decoding.in_rgb`.
 
-    None where there is none or it cannot be decoded.
+    None if there is none or it cannot be decoded.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Shares a number of rows out by weight, within bounds."""
+"""Allocates a number of rows by weight, within bounds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from collections.abc import Mapping
 
 _HALVINGS = 200
-"""Enough to narrow any span of floats down to neighbors."""
+"""Enough to narrow any interval of floats to adjacent values."""
 
 
 def allocate(weights: Mapping[str, float], total: int, least: int, most: int) -> dict[str, int]:
-    """``total`` rows in proportion to ``weights``, ``least`` to ``most`` each; what a bound takes goes to the others.
+    """Allocate ``total`` rows in proportion to ``weights``, with ``least`` to ``most`` each.
 
-    The real-valued shares are ``clip(level * weight, least, most)`` for the one level at which they add up; they are rounded by
-    largest remainder, ties in alphabetical order. The same weights give the same rows.
+    The real-valued amounts are ``clip(level * weight, least, most)`` for the one level at which they add up to ``total``. They
+    are rounded by largest remainder, ties in alphabetical order. The same weights give the same rows.
 
     Raises:
-        ValueError: a weight is not positive and finite, or the bounds do not leave room for ``total``.
+        ValueError: a weight is not positive and finite, or the bounds do not allow ``total``.
     """
     if wrong := [name for name, weight in weights.items() if not (math.isfinite(weight) and weight > 0)]:
         raise ValueError(f"{wrong[0]}: the weight {weights[wrong[0]]} is not a positive number")

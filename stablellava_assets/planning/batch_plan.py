@@ -1,4 +1,4 @@
-"""How many prompts each ability gets in a batch: more where the model lacks more and the filters keep less."""
+"""Plans the number of prompts per ability in a batch: more for lower accuracy and for lower filter yield."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import BatchPlanColumns, PlannedBatch
 
 _LEAST_LACK = 0.001
-"""What an ability lacks at least, so that one without a mistake still has a weight."""
+"""Minimum error rate of an ability, so that one without errors still has a weight."""
 
 _NONE_BEGUN: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The plan of one batch, as it was recorded, for the ``rows_per_batch`` of now.
+    """The recorded plan of one batch, for the current ``rows_per_batch``.
 
-    ``rows`` are ``batch_plans`` rows, complete but for ``run_id`` until they are recorded. An ability without one has
+    ``rows`` are ``batch_plans`` rows, without ``run_id`` until they are recorded. An ability without a row has
     ``rows_per_batch`` prompts.
     """
 
@@ -32,17 +32,17 @@ class BatchPlan:
     rows_per_batch: int
 
     def rows_of(self, ability: str) -> int:
-        """Prompts of ``ability``: as planned, in proportion where ``rows_per_batch`` was changed since."""
+        """Prompts of ``ability``: as planned, scaled if ``rows_per_batch`` was changed since."""
         row = self.row_of(ability)
         return self.rows_per_batch if row is None else _scaled(row, self.rows_per_batch)
 
     def explanation_of(self, ability: str) -> str | None:
-        """Why so many; None where nothing is planned for ``ability``."""
+        """The reason for the number; None if nothing is planned for ``ability``."""
         row = self.row_of(ability)
         return None if row is None else _explanation(row, self.rows_per_batch)
 
     def row_of(self, ability: str) -> PlannedBatch | None:
-        """The row of ``ability``; None where nothing is planned for it."""
+        """The row of ``ability``; None if nothing is planned for it."""
         return next((row for row in self.rows if row["ability"] == ability), None)
 
 
@@ -54,19 +54,19 @@ def plan_batch(
     checkpoint_id: str | None = None,
     begun: Mapping[str, int] = _NONE_BEGUN,
 ) -> BatchPlan:
-    """Share the rows of a batch out.
+    """Plan a batch.
 
-    The weight of an ability is ``(1 - lower bound of its accuracy) / filter yield``: rows go where answers are wrong, and more of
-    them where fewer come through the filters. An ability that was filtered by nobody has the yield of all together.
+    The weight of an ability is ``(1 - lower bound of its accuracy) / filter yield``: abilities with more wrong answers get
+    more rows, and so do those of which fewer pairs pass the filters. An ability without filtered pairs has the overall yield.
 
     Args:
-        batch: whose plan it is.
-        evidence: what is known of every ability.
+        batch: the batch to plan.
+        evidence: scores and yields of every ability.
         settings: the bounds, and the benchmark of the evidence.
-        rows_per_batch: rows an ability, on average.
-        checkpoint_id: the model of the evidence; None where nothing was scored: every ability then gets the same.
-        begun: prompts of this batch that were there before it was planned, by ability. They keep their number; the others
-            get what they would get without them, so that an ability's rows do not depend on who asks with it.
+        rows_per_batch: mean number of rows per ability.
+        checkpoint_id: the model of the evidence; None if nothing was scored, in which case all abilities get the same.
+        begun: prompts of this batch that existed before it was planned, by ability. They keep their number. The others get
+            what they would get without them, so that an ability's rows do not depend on which others are planned with it.
     """
     least, most = _bounds(settings, rows_per_batch)
     weights: dict[str, float] = {}
@@ -102,7 +102,7 @@ def plan_batch(
 
 
 def was_begun(row: BatchPlanColumns) -> bool:
-    """Whether the prompts of a ``batch_plans`` row were there before it; of earlier versions' rows the weight tells."""
+    """Whether the prompts of a ``batch_plans`` row existed before it. In rows of earlier versions, the weight tells."""
     return bool(row["begun"]) or (row["weight"] is None and row["checkpoint_id"] is not None)
 
 
@@ -110,7 +110,7 @@ def _weights(evidence: Sequence[Evidence]) -> dict[str, float]:
     dialogues = sum(each.dialogues for each in evidence)
     usual = max(1, sum(each.kept for each in evidence)) / dialogues if dialogues else 1.0
     return {
-        # Where nothing was kept, the weight is that of one kept pair, and the bound decides.
+        # If nothing was kept, the weight is that of one kept pair, and the upper bound applies.
         each.ability: max(_LEAST_LACK, 1 - each.lower_bound)
         / (max(1, each.kept) / each.dialogues if each.dialogues else usual)
         for each in evidence
@@ -118,7 +118,7 @@ def _weights(evidence: Sequence[Evidence]) -> dict[str, float]:
 
 
 def _bounds(settings: PlanningSettings, rows_per_batch: int) -> tuple[int, int]:
-    # Rounded first: 0.7 of 10 rows are 7, not the 8 that 7.000000000000001 would be raised to.
+    # Rounded first, so that 0.7 of 10 rows is 7, and not 8 from 7.000000000000001.
     least = math.ceil(round(settings.min_factor * rows_per_batch, 6))
     most = math.floor(round(settings.max_factor * rows_per_batch, 6))
     return max(1, least), most
@@ -130,10 +130,10 @@ def _scaled(row: BatchPlanColumns, rows_per_batch: int) -> int:
 
 def _explanation(row: BatchPlanColumns, rows_per_batch: int) -> str:
     rows = _scaled(row, rows_per_batch)
-    told = _reason(row, rows, rows_per_batch)
+    reason = _reason(row, rows, rows_per_batch)
     if row["rows_per_batch"] == rows_per_batch:
-        return told
-    return f"{told} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
+        return reason
+    return f"{reason} Planned as {row['rows']} rows when rows_per_batch was {row['rows_per_batch']}."
 
 
 def _reason(row: BatchPlanColumns, rows: int, rows_per_batch: int) -> str:

@@ -1,4 +1,4 @@
-"""What is known of each ability when a batch is planned: how the newest scored model answers, what the filters keep."""
+"""Evidence for planning: the accuracy of the newest scored model and the filter yield, per ability."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stablellava_assets.tables.table import columns_of, rows_of
 
 
 class _Score(TypedDict):
-    """What planning reads of a row of ``ability_scores``."""
+    """The columns of ``ability_scores`` that planning uses."""
 
     model: str
     benchmark: str
@@ -27,7 +27,7 @@ class _Score(TypedDict):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One ability: benchmark questions asked of the tuned model and answered right, dialogues written and kept."""
+    """One ability: benchmark questions and right answers of the tuned model, dialogues written and kept."""
 
     ability: str
     n: int = 0
@@ -37,24 +37,24 @@ class Evidence:
 
     @property
     def accuracy(self) -> float | None:
-        """``correct / n``; None where nothing was asked."""
+        """``correct / n``; None without questions."""
         return self.correct / self.n if self.n else None
 
     @property
     def lower_bound(self) -> float:
-        """Lower bound of the accuracy's 95 % Wilson interval; 0 where nothing was asked, since nothing is known then."""
+        """Lower bound of the accuracy's 95 % Wilson interval; 0 without questions."""
         return wilson_interval(self.correct, self.n)[0] if self.n else 0.0
 
     @property
     def filter_yield(self) -> float | None:
-        """``kept / dialogues``; None where nothing was filtered."""
+        """``kept / dialogues``; None if nothing was filtered."""
         return self.kept / self.dialogues if self.dialogues else None
 
 
 def read_evidence(store: ParquetStore, abilities: Sequence[str], benchmark: str) -> tuple[str | None, list[Evidence]]:
-    """The newest checkpoint that ``benchmark`` scored, None where there is none, and what is known of each of ``abilities``.
+    """The newest checkpoint scored on ``benchmark`` (None if there is none), and the evidence on each of ``abilities``.
 
-    Other benchmarks do not count. The yield is that of all batches that went through the filters.
+    Other benchmarks are ignored. The yield is that of all filtered batches.
 
     Raises:
         StoreError: a table cannot be read.
@@ -78,7 +78,7 @@ def read_evidence(store: ParquetStore, abilities: Sequence[str], benchmark: str)
 
 
 def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dict[str, tuple[int, int]]]:
-    """The checkpoint, and of each ability how many questions it was asked and answered right."""
+    """The checkpoint, and per ability its number of questions and right answers."""
     checkpoints = texts_of(store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
     for checkpoint in reversed(checkpoints):
         rows = rows_of(_Score, store.read_all(ABILITY_SCORES, [(checkpoint,)], columns_of(_Score)))
@@ -93,7 +93,6 @@ def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dic
 
 
 def _counts(store: ParquetStore, partition: tuple[str, ...]) -> tuple[int, int]:
-    """Dialogues written and kept."""
     written = only_made(store.read_all(DIALOGUES, [partition], ["status"]))
     kept = store.read_all(FILTERED_PAIRS, [partition], ["pair_id"])
     return written.num_rows, kept.num_rows

@@ -1,28 +1,24 @@
-"""A batch's plan as a table for people."""
+"""A batch's plan as text."""
 
 from __future__ import annotations
 
 from stablellava_assets.planning.batch_plan import BatchPlan, was_begun
-from stablellava_assets.text.tables import table
+from stablellava_assets.text.tables import number_text, table
 
 _HEADER = ("ability", "accuracy", "at least", "kept", "weight", "rows")
 
 
 def plan_table(plan: BatchPlan, *, markdown: bool) -> str:
-    """An ability a row, in the order of the plan; ``markdown`` chooses between Markdown and aligned text for a terminal."""
+    """One row per ability, in the order of the plan; ``markdown`` selects Markdown instead of aligned text for a terminal."""
     rows = [
         (
             row["ability"],
-            _number(row["accuracy"]),
-            _number(row["lower_bound"] if row["n"] else None),
-            _number(row["filter_yield"]),
-            "begun" if was_begun(row) else _number(row["weight"]),
+            number_text(row["accuracy"]),
+            number_text(row["lower_bound"] if row["n"] else None),
+            number_text(row["filter_yield"]),
+            "begun" if was_begun(row) else number_text(row["weight"]),
             str(plan.rows_of(row["ability"])),
         )
         for row in plan.rows
     ]
     return table(_HEADER, rows, markdown=markdown)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

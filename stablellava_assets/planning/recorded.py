@@ -1,4 +1,4 @@
-"""Plans by batch: an ability's rows are planned once, recorded in a table, and read whenever the batch is made again."""
+"""Recorded batch plans: an ability's rows are planned once, stored in a table, and reused whenever the batch is made again."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from stablellava_assets.tables.store import ParquetStore
 class BatchPlans:
     """The plans of a profile.
 
-    An ability's rows of a batch are planned when they are first asked for, from the scores of then: its share of a batch that
-    all abilities would have now, whoever else asks. Later scores plan later batches: making a batch again finds the same
-    size, and so the same rows. Deleting the partition in ``batch_plans`` has a batch planned anew, but for abilities
-    that have prompts of it: those keep as many as they have.
+    An ability's rows of a batch are planned on first use from the current scores, as its share of a batch of all
+    abilities, whichever abilities are in the run. Later scores affect later batches: making a batch again gives the same
+    size, and so the same rows. Deleting the partition of ``batch_plans`` makes a batch planned anew, except for abilities
+    that have prompts of it, which keep their number.
 
     Args:
-        store: the tables; plans are in ``batch_plans``, a partition a batch.
-        locks: local folder of the lock that keeps the runs of one tick from writing a batch's plan at once.
-        settings: the bounds; None: what was planned is read, and nothing is planned.
-        abilities: those that batches are made of.
-        rows_per_batch: rows an ability, on average.
+        store: the tables; ``batch_plans`` has one partition per batch.
+        locks: local folder of a lock that serializes concurrent runs of one schedule tick.
+        settings: the bounds; None: existing plans are used, and nothing is planned.
+        abilities: all abilities of a batch.
+        rows_per_batch: mean number of rows per ability.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class BatchPlans:
     def recorded(
         self, batch: str, abilities: Sequence[str], run_id: str, foreseen: Sequence[PlannedBatch] = ()
     ) -> BatchPlan:
-        """The plan of ``batch``; rows of ``abilities`` that have none yet are planned and recorded under ``run_id``.
+        """The plan of ``batch``. Rows of ``abilities`` without a plan are planned and recorded under ``run_id``.
 
-        ``foreseen`` are rows that :meth:`foreseen` planned before: they are recorded as they are.
+        ``foreseen`` are rows that :meth:`foreseen` planned earlier; they are recorded unchanged.
 
         Raises:
-            StoreError: a table cannot be read, or the plan not be written.
+            StoreError: a table cannot be read, or the plan cannot be written.
         """
         if self._settings is None:
             return self._plan(batch, self._published(batch))
@@ -69,7 +69,7 @@ class BatchPlans:
         return self._plan(batch, rows)
 
     def foreseen(self, batch: str, abilities: Sequence[str]) -> BatchPlan:
-        """What :meth:`recorded` would return now; nothing is written.
+        """The result that :meth:`recorded` would have now; nothing is written.
 
         Raises:
             StoreError: a table cannot be read.
@@ -85,7 +85,7 @@ class BatchPlans:
         return [] if data is None else BATCH_PLANS.rows(data)
 
     def _missing(self, batch: str, abilities: Sequence[str], rows: Sequence[PlannedBatch]) -> list[PlannedBatch]:
-        """Rows of those ``abilities`` that are not among ``rows``, planned now."""
+        """Newly planned rows of the ``abilities`` that are not among ``rows``."""
         missing = set(abilities) - {row["ability"] for row in rows}
         if self._settings is None or not missing:
             return []
@@ -95,6 +95,5 @@ class BatchPlans:
         return [row for row in plan.rows if row["ability"] in missing]
 
     def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:
-        """Prompts of the batch that are there, by ability."""
         found = {ability: self._store.read(PROMPT_SPECS, (ability, batch), ["spec_id"]) for ability in abilities}
         return {ability: data.num_rows for ability, data in found.items() if data is not None}

@@ -1,6 +1,6 @@
-"""Which class writes and which class paints under a profile: a new author or painter is one case here.
+"""Creates the author and the painter of a profile: a new one is one case here.
 
-A class is imported when its profile asks for it, since some take seconds to load.
+Classes are imported on demand, because some take seconds to load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stablellava_assets.tables.store import ParquetStore
 
 
 def make_author(settings: AuthorSettings, store: ParquetStore, folder: DataFolder) -> Author:
-    """The author that ``settings`` describe; ``store`` is where it finds examples, ``folder`` where it keeps its ledger."""
+    """The author for ``settings``; ``store`` is the source of examples, ``folder`` holds its ledger."""
     match settings:
         case EmbeddedAuthorSettings():
             from stablellava_assets.authors.embedded.author import EmbeddedAuthor
@@ -42,7 +42,7 @@ def make_author(settings: AuthorSettings, store: ParquetStore, folder: DataFolde
 
 
 def make_painter(settings: PainterSettings, catalog: Catalog, folder: DataFolder) -> Painter:
-    """The painter that ``settings`` describe; ``catalog`` says what sprites depict, ``folder`` is where it keeps its ledger."""
+    """The painter for ``settings``; ``catalog`` defines the sprites, ``folder`` holds its ledger."""
     match settings:
         case EmbeddedPainterSettings():
             from stablellava_assets.painters.embedded.painter import EmbeddedPainter

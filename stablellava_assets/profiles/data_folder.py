@@ -1,4 +1,4 @@
-"""Where things lie in the local data folder of a profile."""
+"""Paths in the local data folder of a profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The local data folder; nothing in it is made before it is needed."""
+    """The local data folder; its contents are created on demand."""
 
     path: Path
 
@@ -29,35 +29,35 @@ class DataFolder:
 
     @property
     def index(self) -> Path:
-        """What filters look up in earlier batches and in benchmarks."""
+        """Indexes of earlier batches and benchmarks, used by the filters."""
         return self.path / "index"
 
     @property
     def models(self) -> Path:
-        """Checkpoints, a folder each."""
+        """Checkpoints, one folder each."""
         return self.path / "models"
 
     @property
     def gallery(self) -> Path:
-        """The page that shows pairs."""
+        """The gallery page."""
         return self.path / "gallery"
 
     @property
     def report(self) -> Path:
-        """The pages that report scores."""
+        """The report pages."""
         return self.path / "report"
 
     @property
     def chat_ledger(self) -> Path:
-        """What chat models were paid for."""
+        """The ledger of chat model requests."""
         return self.path / "chat_ledger.sqlite"
 
     @property
     def image_ledger(self) -> Path:
-        """What image models were paid for, with the images."""
+        """The ledger of image model requests, with the images."""
         return self.path / "image_ledger.sqlite"
 
     @property
     def batch_sizes(self) -> Path:
-        """How many images at once were too many for the GPU's memory."""
+        """The batch sizes that fit into GPU memory."""
         return self.path / "batch_sizes.json"

@@ -34,7 +34,7 @@ DATA_VARIABLE = "STABLELLAVA_DATA"
 
 
 def _expanded_folder(written: str) -> str:
-    """A URL as it is, a folder with the home folder for a tilde in front."""
+    """A folder with its tilde expanded; a URL unchanged."""
     return str(expanded(Path(written))) if written.startswith("~") else written
 
 
@@ -100,10 +100,10 @@ class Profile(Document):
         return self
 
     def measured(self, catalog: Catalog) -> list[str]:
-        """The abilities of ``catalog`` that are measured: all, or those that ``only`` names.
+        """The evaluated abilities of ``catalog``: all, or those in ``only``.
 
         Raises:
-            DocumentError: it names one that does not exist.
+            DocumentError: one of them does not exist.
         """
         if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
             raise DocumentError(f"only: {self.abilities} holds no ability {unknown[0]!r}")
@@ -116,17 +116,17 @@ class Profile(Document):
 
     @property
     def tables_root(self) -> str:
-        """Where the Parquet tables lie."""
+        """Root of the Parquet tables."""
         return self.storage.tables or str(self.storage.data / "tables")
 
 
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
-    """The profile that ``STABLELLAVA_PROFILE`` names (a built-in name or a path), ``embedded`` unless set.
+    """The profile named by ``STABLELLAVA_PROFILE`` (a built-in name or a path), by default ``embedded``.
 
-    ``STABLELLAVA_DATA`` moves the data folder without a new profile.
+    ``STABLELLAVA_DATA`` overrides the data folder.
 
     Raises:
-        DocumentError: there is no such profile, or it has a mistake; file, line, key and reason are named.
+        DocumentError: there is no such profile, or it is invalid; file, line, key and reason are named.
     """
     name = environment.get(PROFILE_VARIABLE) or "embedded"
     path = BUILT_IN_PROFILES / f"{name}.yaml"

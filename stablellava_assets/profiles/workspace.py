@@ -1,6 +1,6 @@
-"""What a profile makes of the project: catalog, author, painter, store and warehouse, each made when first used.
+"""The objects that a profile configures: catalog, author, painter, store and warehouse, each created on first use.
 
-The Dagster layer and the commands begin here, and hand on what each function needs.
+The Dagster layer and the commands start here, and pass on what each function needs.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Workspace:
 
     @cached_property
     def measured(self) -> list[str]:
-        """The abilities that are measured: all, or those the profile keeps to.
+        """The evaluated abilities: all, or those selected in the profile.
 
         Raises:
-            DocumentError: the profile keeps to one that does not exist.
+            DocumentError: the profile selects one that does not exist.
         """
         return self.profile.measured(self.catalog)
 
     @cached_property
-    def taught(self) -> list[str]:
-        """Those of them that the author can write for."""
+    def author_abilities(self) -> list[str]:
+        """The evaluated abilities that the author can write for."""
         return [name for name in self.author.abilities(self.catalog) if name in self.measured]
 
     @cached_property
@@ -71,11 +71,11 @@ class Workspace:
 
     @property
     def first_batch(self) -> str | None:
-        """The first batch of every ability, as Dagster's command line takes a range of partitions; None without an ability."""
+        """The first batch of every ability, as a partition range for Dagster's command line; None without abilities."""
         batch = self.profile.batch_keys[0]
-        if not self.taught:
+        if not self.author_abilities:
             return None
-        return f"{self.taught[0]}|{batch}...{self.taught[-1]}|{batch}"
+        return f"{self.author_abilities[0]}|{batch}...{self.author_abilities[-1]}|{batch}"
 
     @property
     def quarantine(self) -> Quarantine:
@@ -84,7 +84,7 @@ class Workspace:
 
     @property
     def gallery(self) -> Gallery:
-        """The page on which people look at pairs, in the data folder."""
+        """The gallery page, in the data folder."""
         return Gallery(self.folder.gallery, self.store, self.profile.filters, self.profile.gallery)
 
     @property
@@ -96,31 +96,33 @@ class Workspace:
 
     @cached_property
     def author(self) -> Author:
-        """Who writes prompts and dialogues."""
+        """The author of prompts and dialogues."""
         return make_author(self.profile.author, self.store, self.folder)
 
     @cached_property
     def painter(self) -> Painter:
-        """Who paints."""
+        """The painter of images."""
         return make_painter(self.profile.painter, self.catalog, self.folder)
 
     @cached_property
     def plans(self) -> BatchPlans | None:
-        """How many rows each ability gets in a batch; None where files are cut into batches of ``rows_per_batch``."""
+        """Batch sizes per ability; None if the author divides files into batches of ``rows_per_batch``."""
         profile = self.profile
         if profile.author.kind == "released":
             return None
-        return BatchPlans(self.store, self.folder.journal, profile.planning, self.taught, profile.rows_per_batch)
+        return BatchPlans(
+            self.store, self.folder.journal, profile.planning, self.author_abilities, profile.rows_per_batch
+        )
 
     def upcoming(self) -> dict[str, str]:
-        """The next batch of each ability that is taught; those whose batches are all done are left out."""
-        return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.taught)
+        """The next batch of each ability in ``author_abilities``; those whose batches are all done are left out."""
+        return next_batches(self.profile.batch_keys, self.store.partitions(FILTERED_PAIRS), self.author_abilities)
 
 
 def workspace_of_environment() -> Workspace:
-    """The workspace of the profile that ``STABLELLAVA_PROFILE`` names.
+    """The workspace of the profile in ``STABLELLAVA_PROFILE``.
 
     Raises:
-        DocumentError: there is no such profile, or it has a mistake.
+        DocumentError: there is no such profile, or it is invalid.
     """
     return Workspace(load_profile())

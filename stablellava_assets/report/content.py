@@ -1,4 +1,4 @@
-"""What stands on a checkpoint's page, gathered from the tables."""
+"""Gathers the content of a checkpoint's report from the tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
 from stablellava_assets.report.lineage import Lineage, lineage_of
 from stablellava_assets.report.outcomes import Outcomes, outcomes
-from stablellava_assets.report.paper import FIGURE_6, Reported, mean_note, reported
+from stablellava_assets.report.paper import FIGURE_6, PaperScores, mean_note, reported
 from stablellava_assets.report.pictures import inline_pictures
 from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 from stablellava_assets.report.settings import ReportSettings
@@ -27,63 +27,64 @@ _PACKAGES = ("stablellava-assets", "torch", "transformers")
 
 
 @dataclass(frozen=True)
-class Compared:
-    """The base and the tuned model on one ability or kind: their ``ability_scores`` rows, and the paper's figures if any."""
+class Comparison:
+    """Base and tuned model on one ability or kind: their ``ability_scores`` rows, and the paper's figures if any."""
 
     name: str
     base: AbilityScore
     tuned: AbilityScore
-    paper: Reported | None = None
+    paper: PaperScores | None = None
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Everything about one benchmark. ``cells`` are by ability and kind; ``judge`` says how far a judge agreed with the keywords,
-    and is empty where none graded."""
+class BenchmarkResults:
+    """The results on one benchmark. ``cells`` are by ability and kind; ``judge`` describes how far a judge agreed with the
+    keywords, and is empty without a judge.
+    """
 
     benchmark: str
-    total: Compared
-    abilities: Sequence[Compared]
-    kinds: Sequence[Compared]
-    cells: Mapping[tuple[str, str], Compared]
+    total: Comparison
+    abilities: Sequence[Comparison]
+    kinds: Sequence[Comparison]
+    cells: Mapping[tuple[str, str], Comparison]
     outcomes: Outcomes
     judge: str
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
-        """How many abilities there are of each verdict."""
+        """Number of abilities per verdict."""
         counts = Counter(row.tuned["verdict"] for row in self.abilities)
         return [(verdict, counts[verdict]) for verdict in (BETTER, WORSE, UNDECIDED)]
 
     @property
     def in_paper(self) -> int:
-        """Of how many abilities the paper has figures to hold these against; beside the total stands their mean."""
+        """Number of abilities for which the paper has comparable figures; their mean is beside the total."""
         return sum(row.paper is not None for row in self.abilities)
 
     @property
     def paper_note(self) -> str:
-        """What the paper's mean is of, where it lacks some of these abilities."""
+        """What the paper's mean covers, if it lacks some of these abilities."""
         return mean_note(self.in_paper, len(self.abilities))
 
     @property
     def radar(self) -> Radar | None:
-        """The radar of the abilities; None where they are too few or too many for one."""
+        """The radar chart of the abilities; None if there are too few or too many."""
         drawable = FEWEST_AXES <= len(self.abilities) <= MOST_AXES
         return Radar([row.name for row in self.abilities]) if drawable else None
 
     @property
     def unscored(self) -> int:
-        """Items that the judge has not answered for, by either model."""
+        """Items that the judge has not yet graded, for either model."""
         return max(row["unscored"] or 0 for row in (self.total.base, self.total.tuned))
 
     @property
-    def yes_no(self) -> Compared | None:
-        """The yes-no questions of all abilities, with POPE's figures; None where none were asked, or an earlier version scored."""
+    def yes_no(self) -> Comparison | None:
+        """The yes-no questions of all abilities, with POPE's figures; None if there are none, or an earlier version scored them."""
         found = self.cells.get((ALL, "yes_no"))
         return found if found is not None and found.tuned["yes_ratio"] is not None else None
 
     def values(self, model: str, column: str) -> list[float]:
-        """A column of one model's scores, an ability each."""
+        """A column of one model's scores, by ability."""
         return [getattr(row, model)[column] for row in self.abilities]
 
     @property
@@ -94,10 +95,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Content:
-    """A page's content. ``pictures`` are data URIs by benchmark item; of ``incomparable`` benchmarks only one model has scores."""
+    """The content of a report. ``pictures`` are data URIs by benchmark item; in ``incomparable`` benchmarks only one model has scores."""
 
     checkpoint: Checkpoint
-    measured: Sequence[Measured]
+    measured: Sequence[BenchmarkResults]
     incomparable: Sequence[str]
     pictures: Mapping[str, str]
     lineage: Lineage
@@ -109,9 +110,9 @@ class Content:
 def gather(
     store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str]
 ) -> Content | None:
-    """The content of a checkpoint's page; None where it has not been scored.
+    """The content of a checkpoint's report; None if it has not been scored.
 
-    ``judged_kinds`` are the kinds of questions for which a judge's verdict counts instead of the keywords.
+    ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords.
     """
     checkpoints = {row["checkpoint_id"]: row for row in LLAVA_CHECKPOINT.rows(store.read_all(LLAVA_CHECKPOINT))}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
@@ -135,7 +136,7 @@ def gather(
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
         costs=costs_of(store, checkpoint_id),
-        settings=list(_flat(json.loads(checkpoints[checkpoint_id]["settings"]))),
+        settings=list(_dotted_settings(json.loads(checkpoints[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
     )
 
@@ -146,8 +147,8 @@ def measured_by_benchmark(
     judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
     examples: int = 0,
-) -> list[Measured]:
-    """One checkpoint's scores and answers, a benchmark each, in the order of the scores; without those that only one model has."""
+) -> list[BenchmarkResults]:
+    """One checkpoint's scores and answers by benchmark, in the order of the scores, without benchmarks that only one model has."""
     by_benchmark: dict[str, list[AbilityAnswer]] = {}
     for answer in answers:
         by_benchmark.setdefault(answer["benchmark"], []).append(answer)
@@ -161,8 +162,10 @@ def measured_by_benchmark(
     return measured
 
 
-def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed: Outcomes, judge: str) -> Measured:
-    return Measured(
+def _measured(
+    benchmark: str, cells: Mapping[tuple[str, str], Comparison], changed: Outcomes, judge: str
+) -> BenchmarkResults:
+    return BenchmarkResults(
         benchmark=benchmark,
         total=cells[ALL, ALL],
         abilities=[row for (ability, kind), row in sorted(cells.items()) if kind == ALL and ability != ALL],
@@ -173,8 +176,8 @@ def _measured(benchmark: str, cells: Mapping[tuple[str, str], Compared], changed
     )
 
 
-def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, Reported]) -> dict[tuple[str, str], Compared]:
-    """What both models have a score for, by ability and kind."""
+def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, PaperScores]) -> dict[tuple[str, str], Comparison]:
+    """Comparisons by ability and kind, where both models have a score."""
     by_key = {(row["ability"], row["question_kind"], row["model"]): row for row in scores}
     both = [
         (ability, kind)
@@ -183,7 +186,7 @@ def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, Reported]) -> dic
     ]
     of_paper = reported(paper, [ability for ability, kind in both if kind == ALL])
     return {
-        (ability, kind): Compared(
+        (ability, kind): Comparison(
             ability if kind == ALL else kind,
             by_key[ability, kind, "base"],
             by_key[ability, kind, "tuned"],
@@ -193,10 +196,9 @@ def _cells(scores: Sequence[AbilityScore], paper: Mapping[str, Reported]) -> dic
     }
 
 
-def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Settings as a list of dotted names and values."""
+def _dotted_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _dotted_settings(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(value)

@@ -1,4 +1,4 @@
-"""What chat models were paid for the pairs: tokens and dollars, and what is not known."""
+"""The cost of the pairs in tokens and dollars, as far as it is known."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _COLUMNS = ["model", "prompt_tokens", "completion_tokens", "cost_usd"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What some rows came to. ``asked`` rows are those a model was asked for; of ``unknown`` of these the price is not known,
-    and they are not in ``dollars``."""
+    """The cost of some rows. ``asked`` rows used a model; the price of ``unknown`` of them is not known and not included in
+    ``dollars``.
+    """
 
     rows: int
     asked: int
@@ -29,7 +30,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Prompts and dialogues together: of the kept pairs, and of everything that was written; and judging the answers."""
+    """The costs of prompts and dialogues, for the kept pairs and for all rows, and of judging the answers."""
 
     used: Cost
     written: Cost
@@ -37,7 +38,7 @@ class Costs:
 
     @property
     def lines(self) -> list[tuple[str, Cost]]:
-        """Those for which a model was asked, with what they are called."""
+        """The costs that involve a model, with their labels."""
         named = (
             ("prompts and dialogues of kept pairs", self.used),
             ("all prompts and dialogues", self.written),
@@ -47,7 +48,7 @@ class Costs:
 
 
 def costs_of(store: ParquetStore, checkpoint_id: str) -> Costs:
-    """The costs of what the tables hold now; each prompt counts once, however many pairs are about its picture."""
+    """The costs of the current rows of the tables. Each prompt counts once, however many pairs use its image."""
     pairs = store.read_all(FILTERED_PAIRS, columns=["pair_id", "spec_ids"])
     used, written = [], []
     for table, ids in ((PROMPT_SPECS, pc.list_flatten(pairs["spec_ids"])), (DIALOGUES, pairs["pair_id"])):

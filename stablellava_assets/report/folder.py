@@ -1,4 +1,4 @@
-"""The reports on disk: a page a checkpoint, and an index of them; each opens as a file and needs nothing beside it."""
+"""The reports on disk: one self-contained page per checkpoint, and an index."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
@@ -18,17 +18,17 @@ from stablellava_assets.tables.store import ParquetStore
 
 
 class ReportError(ExplainedError, RuntimeError):
-    """The report could not be made; the message says why and what to do."""
+    """The report could not be made; the message names the problem and the remedy."""
 
 
 class Report:
     """The pages in one folder.
 
     Args:
-        folder: where the pages lie or will lie.
-        store: where scores, answers, pairs and pictures are read.
+        folder: the folder of the pages.
+        store: source of scores, answers, pairs and images.
         settings: how much is shown.
-        judged_kinds: kinds of questions for which a judge's verdict counts instead of the keywords.
+        judged_kinds: question kinds for which a judge's verdict replaces the keywords.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Report:
 
     @property
     def index(self) -> Path:
-        """The page that lists the others."""
+        """Path of the index."""
         return self._folder / "index.html"
 
     def page(self, checkpoint_id: str) -> Path:
-        """Where a checkpoint's page lies or would lie."""
+        """Path of a checkpoint's page, which may not exist yet."""
         return self._folder / f"{checkpoint_id}.html"
 
     def publish(self, checkpoint_id: str | None = None) -> Path:
-        """Make the page of a checkpoint, of the current one unless given, from what the tables hold now; returns its path.
+        """Write the page of a checkpoint (the current one by default) from the current tables; returns its path.
 
-        The pages of other checkpoints stay as they are, as what they were made from may be gone.
+        The pages of other checkpoints are unchanged, because the rows behind them may be gone.
 
         Raises:
             ReportError: there is no such checkpoint, it has not been scored, or the folder cannot be written.
@@ -74,7 +74,7 @@ class Report:
                 publish_file(self.index, self._index())
         except OSError as error:
             raise ReportError(
-                f"{self._folder}: the report cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, then run `stablellava report`; "
+                f"{self._folder}: the report cannot be written ({system_message(error)}); {remedy_of(error)}, then run `stablellava report`; "
                 "the tables are published and untouched."
             ) from error
         return self.page(chosen)

@@ -1,4 +1,4 @@
-"""What the checkpoint was made from, as the tables tell it: rows an ability, reasons of rejection, who made what."""
+"""What a checkpoint was made from: rows per ability, reasons for rejection, and producers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Counted(TypedDict):
 
 @dataclass(frozen=True)
 class AbilityRows:
-    """An ability's published rows; prompts, pictures and dialogues are those that were made."""
+    """An ability's published rows; prompts, images and dialogues count only if they were made."""
 
     ability: str
     batches: Sequence[str]
@@ -47,8 +47,8 @@ class AbilityRows:
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Who made rows of a table: an author or painter, and the model or artwork it used, if any."""
+class Producer:
+    """What made rows of a table: an author or painter, and its model or artwork, if any."""
 
     table: str
     name: str
@@ -58,23 +58,23 @@ class Maker:
 
 @dataclass(frozen=True)
 class Lineage:
-    """All that; ``unmade`` counts rows by table, status and reason, and ``pairs_key`` is that of the kept pairs."""
+    """The lineage of a checkpoint; ``unmade`` counts rows by table, status and reason, and ``pairs_key`` is that of the kept pairs."""
 
     abilities: Sequence[AbilityRows]
     reasons: Sequence[tuple[str, int]]
-    makers: Sequence[Maker]
+    makers: Sequence[Producer]
     unmade: Sequence[tuple[str, str, str, int]]
     pairs_key: str
 
     def is_of(self, checkpoint: Checkpoint) -> bool:
-        """Whether the kept pairs still are those of a ``llava_checkpoint`` row; of earlier versions' rows only their number is known."""
+        """Whether the kept pairs are still those of a ``llava_checkpoint`` row. Rows of earlier versions only record their number."""
         if checkpoint["pairs_key"] is None:
             return checkpoint["pairs"] == self.total.kept
         return checkpoint["pairs_key"] == self.pairs_key
 
     @property
     def total(self) -> AbilityRows:
-        """The sums; its batches are those of any ability."""
+        """The totals over abilities; the batches are those of any ability."""
         batches = sorted({batch for row in self.abilities for batch in row.batches})
         sums = {
             name: sum(getattr(row, name) for row in self.abilities)
@@ -84,7 +84,7 @@ class Lineage:
 
 
 def lineage_of(store: ParquetStore) -> Lineage:
-    """The lineage of what the tables hold now."""
+    """The lineage of the current rows of the tables."""
     counts: Counter[tuple[str, str]] = Counter()
     batches: dict[str, set[str]] = {}
     judged: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS)
@@ -114,7 +114,7 @@ def lineage_of(store: ParquetStore) -> Lineage:
             for ability in sorted(batches)
         ],
         reasons=_reasons(store.read_all(REJECTED_PAIRS, columns=["findings"])),
-        makers=[Maker(*key, count) for key, count in of_maker.items()],
+        makers=[Producer(*key, count) for key, count in of_maker.items()],
         unmade=[(*key, count) for key, count in unmade.most_common()],
         pairs_key=pairs_key(texts_of(store.read_all(FILTERED_PAIRS, columns=["row_key"]), "row_key")),
     )

@@ -1,4 +1,4 @@
-"""Which answers tuning fixed and which it broke, and some of both to look at."""
+"""Answers that tuning fixed or broke, and examples of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 FIXED, BROKEN, STILL_RIGHT, STILL_WRONG = "fixed", "broken", "still right", "still wrong"
 
 _LONGEST = 600
-"""Characters of a text that are shown. Models have been seen to run on to their token limit."""
+"""Maximum number of characters shown of a text, because models may run on to their token limit."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of the answers to one benchmark: how many of each outcome, and the chosen examples."""
+    """The answers to one benchmark: the number of each outcome, and examples."""
 
     counts: Mapping[str, int]
     shown: Mapping[str, Sequence[Change]]
 
 
-class _Asked:
-    """One model's answers to one item: several where the options of a choice were rotated, else one."""
+class _AnsweredItem:
+    """One model's answers to one item: several if the options of a choice were rotated, else one."""
 
     def __init__(self) -> None:
         self.rows: dict[int | None, AbilityAnswer] = {}
@@ -51,13 +51,13 @@ class _Asked:
 
     @property
     def correct(self) -> bool | None:
-        """As scores count it: right if every answer is; None where one has no verdict yet."""
+        """Right if every answer is, as in scores; None if one has no verdict yet."""
         verdicts = list(self.verdicts.values())
         return None if None in verdicts else all(verdicts)
 
     @property
     def telling(self) -> int | None:
-        """The rotation that decides: the first with a wrong answer, or the first."""
+        """The rotation that decides: the first with a wrong answer, or else the first."""
         return next((rotation for rotation, right in self.verdicts.items() if not right), next(iter(self.verdicts)))
 
 
@@ -67,29 +67,29 @@ def outcomes(
     judged_kinds: Sequence[str],
     examples: int,
 ) -> Outcomes:
-    """The outcomes of one checkpoint's ``ability_answers`` rows of one benchmark, right or wrong as scores count it.
+    """The outcomes of one checkpoint's ``ability_answers`` rows of one benchmark, judged as in scores.
 
-    At most ``examples`` of those fixed and of those broken are chosen, the abilities in turns, the same ones every time.
+    At most ``examples`` of the fixed and of the broken answers are chosen, round-robin over the abilities; the choice is deterministic.
     """
-    by_item: dict[str, dict[str, _Asked]] = {}
+    by_item: dict[str, dict[str, _AnsweredItem]] = {}
     for row, verdict in zip(answers, answer_verdicts(answers, judgements, judged_kinds), strict=True):
-        by_item.setdefault(row["item_id"], {}).setdefault(row["model"], _Asked()).add(row, verdict)
+        by_item.setdefault(row["item_id"], {}).setdefault(row["model"], _AnsweredItem()).add(row, verdict)
     both = [(item["base"], item["tuned"]) for item in by_item.values() if {"base", "tuned"} <= item.keys()]
     changes = [_change(base, tuned) for base, tuned in both if base.correct is not None and tuned.correct is not None]
     counts = Counter(change.outcome for change in changes)
     return Outcomes(
         {outcome: counts[outcome] for outcome in (FIXED, BROKEN, STILL_RIGHT, STILL_WRONG)},
-        {name: _in_turns([one for one in changes if one.outcome == name], examples) for name in (FIXED, BROKEN)},
+        {name: _round_robin([one for one in changes if one.outcome == name], examples) for name in (FIXED, BROKEN)},
     )
 
 
 def shortened(text: str) -> str:
-    """A text as it is shown: whole, or its beginning and how much is left out."""
+    """A text for display: whole, or its beginning and the number of characters left out."""
     left_out = len(text) - _LONGEST
     return text if left_out <= 0 else f"{text[:_LONGEST]} … ({left_out:,} more characters)"
 
 
-def _change(asked_base: _Asked, asked_tuned: _Asked) -> Change:
+def _change(asked_base: _AnsweredItem, asked_tuned: _AnsweredItem) -> Change:
     rotation = (asked_base if asked_tuned.correct else asked_tuned).telling
     base, tuned = asked_base.rows[rotation], asked_tuned.rows[rotation]
     outcome = {
@@ -110,8 +110,8 @@ def _change(asked_base: _Asked, asked_tuned: _Asked) -> Change:
     )
 
 
-def _in_turns(changes: Sequence[Change], count: int) -> list[Change]:
-    """At most ``count``, one an ability and round, then ordered by ability."""
+def _round_robin(changes: Sequence[Change], count: int) -> list[Change]:
+    """At most ``count``, round-robin over the abilities, then ordered by ability."""
     rounds: Counter[str] = Counter()
     placed = []
     for change in sorted(changes, key=lambda one: content_key("example", one.item_id)):

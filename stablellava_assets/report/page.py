@@ -1,4 +1,4 @@
-"""Content as HTML: one file without scripts, whose styles, charts and pictures are inside."""
+"""Renders content as one self-contained HTML file without scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stablellava_assets.evaluation.scoreboard import p_value_text
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report import radar
-from stablellava_assets.report.content import Content, Measured
+from stablellava_assets.report.content import BenchmarkResults, Content
 from stablellava_assets.report.outcomes import BROKEN, FIXED, shortened
 from stablellava_assets.report.paper import SOURCE
 from stablellava_assets.tables.score_rows import Checkpoint
@@ -23,19 +23,19 @@ _BENCHMARKS = {"ai": "synthesized images", "photos": "real photographs"}
 
 
 def report_html(content: Content) -> bytes:
-    """The page of one checkpoint. Whatever a model, a person or a file said stands in it as text, never as markup."""
+    """The page of one checkpoint. Text by models, people or files is escaped, never interpreted as markup."""
     names = {"content": content, "fixed": FIXED, "broken": BROKEN, "paper_source": SOURCE, "radar": radar}
     return _rendered("report.html", names)
 
 
-def index_html(listed: Sequence[tuple[Checkpoint, str, Sequence[Measured]]]) -> bytes:
+def index_html(listed: Sequence[tuple[Checkpoint, str, Sequence[BenchmarkResults]]]) -> bytes:
     """The list of pages: the row of each checkpoint, its page's name and its scores."""
     return _rendered("index.html", {"listed": listed})
 
 
 def _rendered(template: str, names: Mapping[str, object]) -> bytes:
     text = _environment().get_template(template).render(names)
-    # What no encoding can hold, a lone half of a character, is shown as its escape.
+    # Lone surrogates cannot be encoded and are shown as escapes.
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Pictures inside the page, as data URIs."""
+"""Images in the report as data URIs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import columns_of, rows_of
 
 _MOST_CHARACTERS = 2_000_000
-"""All pictures of a page together, so that a phone still opens it."""
+"""Maximum size of all images of a page, so that it opens on a phone."""
 
 
 class _Item(TypedDict):
@@ -27,10 +27,10 @@ class _Item(TypedDict):
 
 
 def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> dict[str, str]:
-    """The pictures of benchmark items as data URIs of WebP, at most ``side`` pixels; in the order of ``item_ids`` until the page
+    """The images of benchmark items as WebP data URIs of at most ``side`` pixels, in the order of ``item_ids`` until the page
     is full.
 
-    Those that are gone or cannot be decoded are missing too.
+    Images that no longer exist or cannot be decoded are left out.
     """
     small: dict[str, str] = {}
     for partition in store.partitions(ABILITY_BENCHMARK):

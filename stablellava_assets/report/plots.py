@@ -1,4 +1,4 @@
-"""Plots of scores and of training, as PNG bytes small enough for a web page's metadata."""
+"""Plots of scores and of training, as PNG bytes small enough for asset metadata."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PAPER = "StableLLaVA paper: another model"
 _CHARACTERS_A_LINE = 24
 _CHARACTERS_LISTED = 42
 _LISTED = 0.1
-"""Inches that a name in the list below a radar takes, two beside each other."""
+"""Height in inches per name in the list below a radar chart, which has two columns."""
 
 Reference = Mapping[str, tuple[float, float]]
 
 
 def scores_chart(scores: Sequence[JudgedScore], reference: Reference | None = None) -> bytes:
-    """Base against tuned accuracy, an ability a row and the total last, with 95 % intervals.
+    """Base and tuned accuracy with 95 % intervals, one row per ability and the total last.
 
-    ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark; those over all question kinds are drawn. ``reference``
-    holds the paper's figures before and after, by ability; beside the total stands their mean over the abilities drawn.
+    ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark, of which those over all question kinds are
+    drawn. ``reference`` holds the paper's figures before and after by ability; their mean is drawn beside the total.
     """
     from matplotlib.figure import Figure
 
@@ -63,7 +63,7 @@ def scores_chart(scores: Sequence[JudgedScore], reference: Reference | None = No
 
 
 def _draw_intervals(axes: Any, rows: Sequence[JudgedScore], places: Sequence[float]) -> None:
-    """Whiskers on white, so that they stand out from the bars too."""
+    """Whiskers on a white outline, so that they are visible on the bars."""
     accuracy = [row["accuracy"] for row in rows]
     below = [row["accuracy"] - row["interval_low"] for row in rows]
     above = [row["interval_high"] - row["accuracy"] for row in rows]
@@ -81,7 +81,7 @@ def _draw_intervals(axes: Any, rows: Sequence[JudgedScore], places: Sequence[flo
 
 
 def radar_chart(scores: Sequence[JudgedScore], reference: Reference | None = None) -> bytes | None:
-    """The same by ability as a radar; None of fewer than three abilities, of which none can be made, or of too many to be read."""
+    """The same scores as a radar chart; None for fewer than three abilities or too many to be legible."""
     from matplotlib.figure import Figure
 
     over_kinds, abilities = _over_kinds(scores)
@@ -115,7 +115,7 @@ def radar_chart(scores: Sequence[JudgedScore], reference: Reference | None = Non
 
 
 def _list_names(figure: Figure, abilities: Sequence[str]) -> None:
-    """What the numbers at the axes stand for, in two columns below them."""
+    """The names behind the numbers of the axes, in two columns below them."""
     from matplotlib.lines import Line2D
 
     names = [
@@ -132,9 +132,9 @@ def _words(ability: str) -> str:
 def _over_kinds(
     scores: Sequence[JudgedScore],
 ) -> tuple[dict[tuple[str, str], JudgedScore], list[str]]:
-    """The rows over all question kinds, by model and ability, and the abilities with the total last."""
+    """The rows over all question kinds by model and ability, and the abilities with the total last."""
     rows = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
-    # Answers that a judge has yet to grade leave a model without a score.
+    # A model has no score while its answers wait for a judge.
     both = {ability for model, ability in rows if (_OTHER[model], ability) in rows}
     return rows, [*sorted(both - {ALL}), *sorted(both & {ALL})]
 

@@ -1,4 +1,4 @@
-"""Where the lines and the labels of a radar chart go, for whoever draws it in colours of their own."""
+"""Geometry of a radar chart: positions of lines and labels, independent of the renderer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from unicodedata import east_asian_width
 
 FEWEST_AXES = 3
 MOST_AXES = 36
-"""With more, even their numbers would touch."""
+"""With more axes, even their numbers would touch."""
 
 LINE = 16.0
-"""From one line of a label to the next."""
+"""Line height of labels."""
 
 _RADIUS = 138.0
 _LABEL = 12.0
@@ -23,14 +23,14 @@ _RINGS = (0.25, 0.5, 0.75, 1.0)
 _FONT_SIZE = 14.0
 _CHARACTERS_A_LINE = 12
 _WIDEST = 8.0
-"""Of a line, in ems; wider labels would leave the chart small on a phone."""
+"""Maximum width of a label line in ems; wider labels would make the chart small on a phone."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A spoke: where it ends, the lines of its label, where the first of them stands, and the room they are given."""
+    """A spoke: its end, the lines of its label, the position of the first, and the space for them."""
 
     end: Point
     lines: Sequence[str]
@@ -41,13 +41,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Radar:
-    """The chart without its series, around the point 0,0. Where names would overlap or be cut, axes are numbered."""
+    """The chart without its series, around the point 0,0. If names would overlap or be cut off, axes are numbered."""
 
     names: Sequence[str]
 
     @property
     def numbered(self) -> bool:
-        """Whether numbers stand at the axes, so that the names have to be listed beside the chart."""
+        """Whether axes are numbered, so that the names must be listed beside the chart."""
         named = [self._axis(index, lines) for index, lines in enumerate(self._wrapped)]
         too_wide = any(_ems(line) > _WIDEST for axis in named for line in axis.lines)
         return too_wide or any(_overlap(one.box, other.box) for one, other in combinations(named, 2))
@@ -60,7 +60,7 @@ class Radar:
 
     @property
     def view_box(self) -> tuple[float, float, float, float]:
-        """The rectangle that holds everything: its left, top, width and height."""
+        """The bounding rectangle: left, top, width and height."""
         rim = (-_RADIUS, -_RADIUS, _RADIUS, _RADIUS)
         lefts, tops, rights, bottoms = zip(rim, *(axis.box for axis in self.axes), strict=True)
         left, top, right, bottom = (
@@ -80,15 +80,15 @@ class Radar:
         return [(value, self.polygon([value] * len(self.names))) for value in _RINGS]
 
     def polygon(self, values: Sequence[float]) -> str:
-        """The points of a polygon through one value, 0 to 1, an axis."""
+        """The points of a polygon with one value (0 to 1) per axis."""
         return " ".join(f"{x},{y}" for x, y in (self.point(index, value) for index, value in enumerate(values)))
 
     def band(self, low: Sequence[float], high: Sequence[float]) -> str:
-        """The path of the area between two polygons, to be filled evenodd."""
+        """The path of the area between two polygons, to be filled with the even-odd rule."""
         return "".join(f"M{self.polygon(values).replace(' ', 'L')}Z" for values in (high, low))
 
     def gapped(self, values: Mapping[str, float]) -> str:
-        """The path through the axes that have a value; those without are not jumped over."""
+        """The path through the axes with a value, interrupted at those without."""
         count = len(self.names)
         path = ""
         for index, name in enumerate(self.names):
@@ -102,7 +102,7 @@ class Radar:
         return path
 
     def point(self, index: int, value: float, beyond: float = 0.0) -> Point:
-        """Where a value lies on an axis, ``beyond`` so many units further out."""
+        """The position of a value on an axis, ``beyond`` units further out."""
         angle = 2 * math.pi * index / len(self.names) - math.pi / 2
         distance = _RADIUS * value + beyond
         return round(distance * math.cos(angle), 1), round(distance * math.sin(angle), 1)
@@ -114,7 +114,7 @@ class Radar:
         ]
 
     def _axis(self, index: int, lines: Sequence[str]) -> Axis:
-        """The label's block grows away from the chart: up at the top, down at the bottom, both ways at the sides."""
+        """The label grows away from the chart: up at the top, down at the bottom, both ways at the sides."""
         x, y = self.point(index, 1, _LABEL)
         width, height = _FONT_SIZE * max(map(_ems, lines), default=0.0), LINE * len(lines)
         top = y - height / 2 + height / 2 * y / (_RADIUS + _LABEL)
@@ -129,7 +129,7 @@ class Radar:
 
 
 def _ems(line: str) -> float:
-    """How wide a line is at most; nobody knows the reader's font."""
+    """Upper bound of a line's width, since the reader's font is unknown."""
     return sum(1.0 if east_asian_width(each) in "WF" or each in "mwMW@%" else 0.65 for each in line)
 
 

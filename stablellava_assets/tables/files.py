@@ -1,4 +1,4 @@
-"""Single files that readers see whole: the old content or the new."""
+"""Atomic writes of single files: readers see the old content or the new."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def publish_file(path: Path, content: bytes) -> bool:
-    """Replace a file in one move, or leave it alone if it is the same; returns whether it was replaced.
+    """Replace a file atomically, unless its content is the same; returns whether it was replaced.
 
     Raises:
-        OSError: it could not be written; what was there before stays.
+        OSError: it could not be written; the previous content is unchanged.
     """
     if path.exists() and path.read_bytes() == content:
         return False
@@ -23,7 +23,7 @@ def publish_file(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A file to write, which takes the place of ``path`` in one move once the block has ended well."""
+    """A file to write, which atomically replaces ``path`` when the block ends without an error."""
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield unfinished

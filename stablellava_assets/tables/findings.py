@@ -1,4 +1,4 @@
-"""The findings of a verdict as data: which rule, what it does to the pair, why, and the other pair it is about."""
+"""Findings as stored in verdict rows: the rule, its outcome, the explanation, and the other pair involved."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from stablellava_assets.tables.table import rows_of
 
 REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
 """Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not. ``overruled``: a person kept the pair."""
-
-OUTCOMES = (REJECTS, NOTES, OVERRULED)
 
 FINDINGS = pa.list_(
     pa.struct(
@@ -27,7 +25,7 @@ FINDINGS = pa.list_(
 
 
 class StoredFinding(TypedDict):
-    """A finding as a row stores it; ``pair_id`` is the pair that this one repeats, if that is the finding."""
+    """A finding as stored in a row; ``pair_id`` is the pair that this one repeats, if any."""
 
     rule: str
     outcome: str
@@ -36,7 +34,7 @@ class StoredFinding(TypedDict):
 
 
 EARLIER_COLUMNS = ("reasons", "explanations", "notes", "nearest_pair_id")
-"""Columns in which earlier versions kept findings."""
+"""Columns in which earlier versions stored findings."""
 
 
 class _EarlierRow(TypedDict):
@@ -47,12 +45,12 @@ class _EarlierRow(TypedDict):
 
 
 def finding(rule: str, outcome: str, explanation: str, pair_id: str | None = None) -> StoredFinding:
-    """One finding as a row stores it."""
+    """A finding as stored in a row."""
     return {"rule": rule, "outcome": outcome, "explanation": explanation, "pair_id": pair_id}
 
 
 def rules_with(outcome: str, findings: Iterable[StoredFinding]) -> list[str]:
-    """The rules whose finding has this outcome, in the order of the filters."""
+    """The rules with a finding of this outcome, in the order of the filters."""
     return [found["rule"] for found in findings if found["outcome"] == outcome]
 
 
@@ -62,12 +60,12 @@ def is_rejected(findings: Iterable[StoredFinding]) -> bool:
 
 
 def label_of(found: StoredFinding) -> str:
-    """The finding's rule as people see it listed: ``overruled RULE`` where a person decided otherwise."""
+    """The rule for display: ``overruled RULE`` if a person decided otherwise."""
     return f"{OVERRULED} {found['rule']}" if found["outcome"] == OVERRULED else found["rule"]
 
 
 def findings_of_earlier_columns(data: pa.Table) -> pa.Array[Any]:
-    """The findings of rows that an earlier version wrote; ``data`` has at least :data:`EARLIER_COLUMNS`.
+    """The findings of rows written by an earlier version; ``data`` has at least :data:`EARLIER_COLUMNS`.
 
     Such a row names one other pair, which belongs to the first finding that compares pairs.
     """

@@ -1,4 +1,4 @@
-"""Content hashes: row ids, row keys, seeds, and choices that stay put when options are added or removed."""
+"""Content hashes: row ids, row keys, seeds, and choices that are stable when options are added or removed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ OptionT = TypeVar("OptionT")
 
 
 def content_key(*parts: object) -> str:
-    """A 128-bit hex digest of JSON-able ``parts``; the same on every machine and Python version."""
+    """A 128-bit hex digest of JSON-serializable ``parts``, equal on every machine and Python version."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
     return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def pairs_key(row_keys: Iterable[str]) -> str:
-    """What a set of pairs is called, in whatever order their ``row_key`` come."""
+    """Id of a set of pairs, independent of the order of their ``row_key``."""
     return content_key("pairs", sorted(row_keys))
 
 
 def derive_seed(*parts: object) -> int:
-    """A seed in [0, 2**63), derived from ``parts`` alone, so that it never depends on a batch's other rows."""
+    """A seed in [0, 2**63) derived from ``parts``, which therefore does not depend on the other rows of a batch."""
     return int(content_key("seed", *parts)[:16], 16) >> 1
 
 
 def choose(options: Sequence[OptionT], *parts: object) -> OptionT:
-    """One of ``options``, by rendezvous hashing (Thaler and Ravishankar, 1996) of ``parts`` with each option.
+    """Choose one of ``options`` by rendezvous hashing (Thaler and Ravishankar, 1996) of ``parts`` with each option.
 
-    Editing one option moves only the choices that fell, or now fall, on it: the rest of a batch keeps its rows.
+    Editing one option changes only the choices of the old or the new one: the other rows of a batch stay the same.
     """
     return ranked(options, *parts)[0]
 
 
 def ranked(options: Sequence[OptionT], *parts: object) -> list[OptionT]:
-    """``options`` in the order in which :func:`choose` would take them; a stable shuffle."""
+    """``options`` in the order in which :func:`choose` would prefer them: a stable shuffle."""
     if not options:
         raise ValueError(f"nothing to choose from for {parts!r}")
     salt = content_key(*parts)

@@ -1,4 +1,4 @@
-"""Finished rows of an unfinished partition, kept on disk so that a killed run loses only the rows in flight."""
+"""Finished rows of an unfinished partition on disk, so that an interrupted run loses only the rows in progress."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stablellava_assets.tables.table import RowT, Table
 
 
 class RowJournal(Generic[RowT]):
-    """Rows appended as they finish, durable against the death of the process once :meth:`append` returns."""
+    """An append-only log of rows. They survive the death of the process once :meth:`append` returns."""
 
     def __init__(self, folder: Path, table: Table[RowT], partition: Partition) -> None:
         self._table = table
-        # Rows of another schema cannot be taken over, so they are kept apart.
+        # Rows of another schema cannot be reused, so they have another file.
         version = content_key(str(table.schema.remove_metadata()))[:8]
         self._path = folder / table.name / f"{'-'.join(partition) or 'whole'}.{version}.sqlite"
 
@@ -40,10 +40,10 @@ class RowJournal(Generic[RowT]):
         self._connection.close()
 
     def append(self, rows: Sequence[RowT]) -> pa.RecordBatch:
-        """Keep finished rows, all of them or none; returns them as Arrow data.
+        """Store finished rows, all of them or none; returns them as Arrow data.
 
         Raises:
-            StoreError: they could not be written, as on a full disk.
+            StoreError: they could not be written, for example because the disk is full.
         """
         batch = self._table.batch_from_rows(rows)
         try:
@@ -55,7 +55,7 @@ class RowJournal(Generic[RowT]):
         return batch
 
     def rows(self) -> pa.Table:
-        """Every row kept so far, in the order of its arrival."""
+        """All stored rows, in order."""
         schema = self._table.schema
         blobs = self._connection.execute("SELECT row_data FROM finished ORDER BY rowid")
         batches = [pa.ipc.read_record_batch(pa.py_buffer(blob), schema) for (blob,) in blobs]

@@ -1,4 +1,4 @@
-"""Something that is done now and then, as a line about how far a stage is."""
+"""Rate limiting of progress lines and similar periodic actions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 
 
 class Pace:
-    """Says when it is time again; the first time is ``seconds`` after it was made, or at once."""
+    """Timer for an action every ``seconds``; the first time is ``seconds`` after creation, or at once."""
 
     def __init__(self, seconds: float = 5.0, *, at_once: bool = False) -> None:
         self._seconds = seconds
         self._last = float("-inf") if at_once else time.monotonic()
 
     def is_due(self, *, last: bool = False) -> bool:
-        """Whether it is time, or the ``last`` chance; then the wait begins anew."""
+        """Whether the time is up, or this is the ``last`` chance; if so, the timer restarts."""
         if not last and time.monotonic() - self._last < self._seconds:
             return False
         self._last = time.monotonic()

@@ -1,7 +1,7 @@
-"""What a row of the tables about pairs is: prompts, images, dialogues, verdicts on them, and the plans of batches.
+"""Types of rows in the tables about pairs: prompts, images, dialogues, verdicts and batch plans.
 
-Each type names the columns of a table of ``schemas.py``; a test compares the two. A column whose description speaks of null is
-``| None``, one that may be left out until a row is complete is ``NotRequired``.
+Each type names columns of a table in ``schemas.py``; a test compares the two. A column whose description mentions null is
+``| None``, and one that is filled in later is ``NotRequired``.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from stablellava_assets.text.conversations import Turn
 
 
 class Fact(TypedDict):
-    """Something that an image must show."""
+    """A property that an image must show."""
 
     name: str
     value: str
 
 
 class EncodedImage(TypedDict):
-    """The bytes of an image's file, and its name."""
+    """The bytes of an image file, and its name."""
 
     bytes: bytes
     path: str | None
 
 
 class Keyed(TypedDict):
-    """What became of a row that was to be made."""
+    """The outcome of a planned row."""
 
     row_key: str
     status: str
@@ -35,20 +35,20 @@ class Keyed(TypedDict):
 
 
 class FilledIn(TypedDict):
-    """What ``refresh`` fills in, of every row."""
+    """The columns of every row that ``refresh`` fills in."""
 
     run_id: NotRequired[str]
 
 
 class Blamed(FilledIn):
-    """What ``refresh`` fills in of rows that say whose fault it is that they were not made; the maker may know better."""
+    """Columns that ``refresh`` fills in for rows that were not made, unless the maker sets the cause itself."""
 
     fault: NotRequired[str | None]
     settings_key: NotRequired[str | None]
 
 
 class Asked(Blamed):
-    """What was asked of a chat model for a row; null throughout if none was."""
+    """Chat model usage for a row; all null without a model."""
 
     model: str | None
     prompt_tokens: int | None
@@ -59,7 +59,7 @@ class Asked(Blamed):
 
 
 class SpecColumns(Asked):
-    """What an author writes into a prompt's row."""
+    """The columns of a prompt's row that an author writes."""
 
     ability: str
     batch: str
@@ -80,7 +80,7 @@ class PromptSpec(SpecColumns, Keyed):
 
 
 class PromptToPaint(TypedDict):
-    """What a painter reads of a prompt that was written."""
+    """The columns of a prompt that painters use."""
 
     spec_id: str
     ability: str
@@ -91,7 +91,7 @@ class PromptToPaint(TypedDict):
 
 
 class WrittenSpec(PromptToPaint):
-    """What an author reads of a prompt that was written."""
+    """The columns of a prompt that authors use."""
 
     subject: str
     keywords: list[str]
@@ -126,7 +126,7 @@ class ImageRow(Keyed, Blamed):
 
 
 class PaintedImage(TypedDict):
-    """What an author reads of an image that was made."""
+    """The columns of an image that authors use."""
 
     image_id: str
     spec_id: str
@@ -135,14 +135,14 @@ class PaintedImage(TypedDict):
 
 
 class ImageBytes(TypedDict):
-    """An image to look at; null if it was not made."""
+    """The bytes of an image; null if it was not made."""
 
     image_id: str
     image: EncodedImage | None
 
 
 class DialogueColumns(Asked):
-    """What an author writes into a dialogue's row."""
+    """The columns of a dialogue's row that an author writes."""
 
     ability: str
     batch: str
@@ -162,13 +162,13 @@ class Dialogue(DialogueColumns, Keyed):
 
 
 class SpecToJudge(WrittenSpec):
-    """What the filters read of a prompt that was written."""
+    """The columns of a prompt that filters use."""
 
     row_key: str
 
 
 class ImageToJudge(TypedDict):
-    """What the filters read of an image that was made."""
+    """The columns of an image that filters use."""
 
     image_id: str
     spec_id: str
@@ -181,7 +181,7 @@ class ImageToJudge(TypedDict):
 
 
 class DialogueToJudge(TypedDict):
-    """What the filters read of a dialogue that was written."""
+    """The columns of a dialogue that filters use."""
 
     pair_id: str
     ability: str
@@ -195,14 +195,14 @@ class DialogueToJudge(TypedDict):
 
 
 class Written(TypedDict):
-    """Who wrote a text, and with which model, if any."""
+    """The author of a text, and its model, if any."""
 
     author: str
     model: str | None
 
 
 class ComparedPair(TypedDict):
-    """What a kept pair is compared with later ones by."""
+    """The columns of a kept pair that later pairs are compared with."""
 
     pair_id: str
     spec_ids: list[str]
@@ -257,7 +257,7 @@ class AlignmentScore(Keyed, FilledIn):
 
 
 class BatchPlanColumns(TypedDict):
-    """What was planned for an ability, without a word on why."""
+    """The plan for an ability, without its explanation."""
 
     plan_id: str
     batch: str
@@ -280,7 +280,7 @@ class BatchPlanColumns(TypedDict):
 
 
 class PlannedBatch(BatchPlanColumns):
-    """A row of ``batch_plans`` that is not recorded yet."""
+    """A row of ``batch_plans`` before it is recorded."""
 
     explanation: str
 

@@ -1,4 +1,4 @@
-"""Arrow data of published tables as what stages ask of it."""
+"""Helpers for Arrow data of published tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stablellava_assets.tables.schemas import MADE
 
 
 def texts_of(data: pa.Table, column: str) -> list[str]:
-    """A column of texts, none of which is null."""
+    """The values of a text column without nulls."""
     return cast("list[str]", data[column].to_pylist())
 
 
@@ -22,7 +22,7 @@ def bytes_of(image: EncodedImage | None) -> bytes | None:
 
 
 def only_made(data: pa.Table) -> pa.Table:
-    """The rows that were made."""
+    """The rows with status made."""
     return only(data, "status", MADE)
 
 
@@ -32,10 +32,10 @@ def only(data: pa.Table, column: str, text: str) -> pa.Table:
 
 
 def is_same(data: pa.Table, published: pa.Table | None) -> bool:
-    """Whether the rows are those that were published."""
+    """Whether the rows equal the published ones."""
     return published is not None and bool(data.equals(published))
 
 
 def was_written(spec: PromptSpec) -> TypeGuard[WrittenSpec]:
-    """Whether a prompt was made, and so has everything to paint it and to write about it."""
+    """Whether a prompt was made, and thus has the columns that painters and authors need."""
     return spec["status"] == MADE

@@ -1,4 +1,4 @@
-"""Row-level incrementality: plan every row, take over what is unchanged, make only what is new."""
+"""Row-level incremental computation: plan every row, reuse unchanged ones, make the rest."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 InputsT = TypeVar("InputsT", covariant=True)
 GROUP = 256
-"""Rows that go to the journal together where none waits for anything, which takes a tenth of the time."""
+"""Number of fast rows that are journaled together, which takes a tenth of the time."""
 
 
 @dataclass(frozen=True)
 class PlannedRow(Generic[InputsT]):
-    """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` is what making it needs.
+    """A row that should exist. ``row_key`` hashes everything that determines it; ``inputs`` are needed to make it.
 
-    ``settings_key`` hashes what does not shape the row and may yet make it fail; None where there is no such thing.
+    ``settings_key`` hashes settings that do not affect the row's content but can make it fail; None if there are none.
     """
 
     row_id: str
@@ -38,18 +38,18 @@ class PlannedRow(Generic[InputsT]):
 
 
 AnyPlanned = PlannedRow[Any]
-"""A planned row of whichever author or painter; its inputs are read by the one that planned it."""
+"""A planned row of any author or painter; only the one that planned it reads its inputs."""
 
 Make = Callable[[Sequence[PlannedRow[InputsT]]], Iterable[RowT]]
-"""Makes the planned rows, in any order, each complete but for ``run_id``; yields a row as soon as it is finished.
+"""Makes the planned rows in any order, without ``run_id``, and yields each as soon as it is finished.
 
-A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` where that is not
-the first of its ``CAUSES``; an exception is a fault of the whole stage.
+A row that cannot be made is yielded as failed (or deferred) with its reason, and with its ``fault`` unless that is
+the first of its ``CAUSES``. An exception is a problem of the whole stage.
 """
 
 
 def is_settled(status: str, fault: str | None, settings_key: str | None, planned_settings_key: str | None) -> bool:
-    """Whether a row of the planned id and key stays as it is: made, or failed in a way that nothing has mended since."""
+    """Whether a row with the planned id and key is final: made, or failed for a reason that has not changed since."""
     if status == FAILED and fault == OF_SETTING:
         return settings_key == planned_settings_key
     return status in (MADE, FAILED)
@@ -57,11 +57,11 @@ def is_settled(status: str, fault: str | None, settings_key: str | None, planned
 
 @dataclass(frozen=True)
 class Refreshed:
-    """A partition brought up to date, and how.
+    """The up-to-date rows of a partition, with counts.
 
-    ``reused`` rows were published before, ``resumed`` ones were finished by a run that then died, ``computed`` ones
-    are new; ``failed`` and ``deferred`` count rows of any of these that could not be made. ``unchanged`` says that what is
-    published is just this.
+    ``reused`` rows were published before, ``resumed`` ones were finished by an interrupted run, ``computed`` ones
+    are new. ``failed`` and ``deferred`` count rows among all of these that could not be made. ``unchanged`` means that the
+    published rows are the same.
     """
 
     data: pa.Table
@@ -74,7 +74,7 @@ class Refreshed:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The numbers a person wants to see after a run."""
+        """The counts for reports."""
         return {
             "rows": self.data.num_rows,
             "reused": self.reused,
@@ -98,17 +98,17 @@ def refresh(
     """Bring a partition up to date with its plan.
 
     Args:
-        table: what is made.
+        table: the table.
         planned: every row that should exist, in order; rows that are no longer planned are dropped.
         previous: the published rows, if any.
-        journal: where finished rows are kept until the partition is published.
-        make: makes the rows that are missing.
-        run_id: recorded in the rows this call makes.
+        journal: stores finished rows until the partition is published.
+        make: makes the missing rows.
+        run_id: recorded in the rows that this call makes.
         report: receives a progress line every few seconds.
-        group: how many finished rows go to the journal at once; more than one only where none waits for anything (:data:`GROUP`).
+        group: how many finished rows are journaled at once; more than one only for fast rows (:data:`GROUP`).
 
     Raises:
-        ValueError: ``make`` left out a row, or made one that was not asked for.
+        ValueError: ``make`` omitted a row, or made one that was not requested.
     """
     published = previous if previous is not None else table.schema.empty_table()
     finished = journal.rows()
@@ -139,14 +139,14 @@ def refresh(
 
 
 class _Stored(Blamed):
-    """What tells whether a row need not be made again."""
+    """The columns that decide whether a row is made again."""
 
     row_key: str
     status: str
 
 
 def settled(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> dict[tuple[str, str], int]:
-    """Where the rows that need not be made again stand in ``data``, by (id, key)."""
+    """Indices in ``data`` of the rows that are final, by (id, key)."""
     settings = {(row.row_id, row.row_key): row.settings_key for row in planned}
     blame = ("fault", "settings_key") if table.tells_faults else ()
     rows = rows_of(_Stored, data.select(["row_key", "status", *blame]))
@@ -159,7 +159,7 @@ def settled(table: AnyTable, data: pa.Table, planned: Sequence[AnyPlanned]) -> d
 
 
 def _blame(table: AnyTable, row: dict[str, Any], settings_key: str | None) -> None:
-    """Fill in whose fault it is that a row is not made, and the settings to blame."""
+    """Fill in the cause of rows that were not made, and the settings key."""
     if table.tells_faults:
         causes = CAUSES.get(row["status"], (None,))
         row["fault"] = row.get("fault") if row.get("fault") in causes else causes[0]
@@ -181,7 +181,7 @@ def _make_missing(
     made: list[pa.RecordBatch] = []
     started, pace = time.monotonic(), Pace()
     for rows in _grouped(make(missing), group) if missing else ():
-        # Which columns tell these things is known of the table, not of the type of its rows.
+        # Whether the columns exist is known of the table, not of the row type.
         for row in cast("list[dict[str, Any]]", rows):
             asked_for = wanted.pop(row[table.row_id], None)
             if asked_for is None or asked_for.row_key != row["row_key"]:

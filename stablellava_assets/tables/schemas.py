@@ -1,4 +1,4 @@
-"""The schema of every table: the only definition of its columns, their types and what they mean."""
+"""The schemas of all tables: the only definition of their columns, types and meanings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
 
-STATUSES = (MADE, FAILED, DEFERRED)
-
 OF_ROW, OF_SETTING, OF_ENDPOINT, OF_BUDGET = "row", "setting", "endpoint", "budget"
 """Cause of a row that was not made. ``row``: it would fail again. ``setting``: it may succeed once a setting changes.
 ``endpoint``: it may succeed next time. ``budget``: it is retried once the budget allows it.
 """
 
 CAUSES = {FAILED: (OF_ROW, OF_SETTING), DEFERRED: (OF_ENDPOINT, OF_BUDGET)}
-"""The causes that a row of each status may have, first the one that it has unless it names another."""
+"""The possible causes for each status; the first is the default."""
 
 _ABILITY = column("ability", pa.string(), "Ability of the row; the catalog has one YAML file per ability.")
 _BATCH = column("batch", pa.string(), "Batch within the ability, four digits from 0001.")
@@ -55,7 +53,7 @@ _BLAME = (
         "Hash of the settings under which a row failed because of a setting; null otherwise.",
     ),
 )
-"""Why a request to an endpoint gave no row, for programs."""
+"""Machine-readable cause of a request that produced no row."""
 _BLAMED = frozenset(field.name for field in _BLAME)
 
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
@@ -81,7 +79,7 @@ _ASKED = (
         "model was called.",
     ),
 )
-"""Cost allocation of requests to a chat model. The shares of the rows of one request add up to its total."""
+"""Columns about requests to a chat model. The parts of the rows of one request add up to its total cost."""
 
 PROMPT_SPECS = Table(
     "prompt_specs",

@@ -1,4 +1,4 @@
-"""What a row of the tables about models is: benchmark items, checkpoints, answers and scores. See ``pair_rows.py``."""
+"""Types of rows in the tables about models: benchmark items, checkpoints, answers and scores. See ``pair_rows.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stablellava_assets.tables.pair_rows import Blamed, EncodedImage, FilledIn, 
 
 
 class ItemColumns(FilledIn):
-    """What a benchmark item asks, and what is right."""
+    """Question and right answers of a benchmark item."""
 
     benchmark: str
     ability: str
@@ -31,7 +31,7 @@ class BenchmarkItem(ItemColumns, Keyed):
 
 
 class ItemToAsk(TypedDict):
-    """What a model is asked about an item that was made; ``max_new_tokens`` where the item has a limit of its own."""
+    """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit."""
 
     item_id: str
     benchmark: str
@@ -71,7 +71,7 @@ class Checkpoint(TypedDict):
 
 
 class CheckpointFolders(TypedDict):
-    """Where a tuned model and its base lie."""
+    """Folders of a tuned model and its base."""
 
     checkpoint_id: str
     path: str
@@ -79,7 +79,7 @@ class CheckpointFolders(TypedDict):
 
 
 class AnswerColumns(FilledIn):
-    """What is known of an answer before the model is asked."""
+    """The columns of an answer that are known before the model is asked."""
 
     checkpoint_id: str
     model: str
@@ -126,7 +126,7 @@ class AnswerJudgement(Keyed, Blamed):
 
 
 class PairedDifference(TypedDict):
-    """How a tuned model's answers differ from its base's."""
+    """Paired comparison of a tuned model with its base."""
 
     difference: float | None
     difference_low: float | None
@@ -135,7 +135,7 @@ class PairedDifference(TypedDict):
 
 
 class ScoreFigures(TypedDict):
-    """What is reported beside accuracy."""
+    """Figures besides accuracy."""
 
     precision: float | None
     recall: float | None
@@ -146,7 +146,7 @@ class ScoreFigures(TypedDict):
 
 
 class ComparedScore(PairedDifference, ScoreFigures):
-    """A row of ``ability_scores`` as long as its p-value is its own."""
+    """A row of ``ability_scores`` before p-values are adjusted."""
 
     score_id: str
     checkpoint_id: str
@@ -163,7 +163,7 @@ class ComparedScore(PairedDifference, ScoreFigures):
 
 
 class JudgedScore(ComparedScore):
-    """A row of ``ability_scores`` that is not published yet."""
+    """A row of ``ability_scores`` before it is published."""
 
     p_holm: float | None
     verdict: str | None

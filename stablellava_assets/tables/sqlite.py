@@ -1,4 +1,4 @@
-"""SQLite files that several processes read and write while runs are killed."""
+"""SQLite files for concurrent processes that may be killed at any time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def open_sqlite(
     any_thread: bool = False,
     pragmas: Mapping[str, int] | None = None,
 ) -> sqlite3.Connection:
-    """Open a file, made with its folder if it is not there, with a write-ahead log: a torn write is rolled back on the next opening.
+    """Open a file (created if needed, with its folder) with a write-ahead log, which rolls back incomplete writes on the next opening.
 
     Args:
         path: the file.
-        schema: statements that make what is not there.
-        wait_s: seconds to wait for another process that writes.
-        any_thread: whether threads share the connection; they take turns by a lock of their own.
-        pragmas: others, set before the log is begun, as ``page_size`` must be.
+        schema: statements that create missing tables.
+        wait_s: how long to wait for another writer, in seconds.
+        any_thread: whether threads share the connection; they must use a lock.
+        pragmas: further settings, applied before the write-ahead log is enabled, as ``page_size`` requires.
 
     Raises:
-        sqlite3.Error: it is no SQLite file, or somebody writes it all the while.
-        OSError: the folder cannot be made.
+        sqlite3.Error: it is not a SQLite file, or another process kept it locked.
+        OSError: the folder cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=not any_thread)

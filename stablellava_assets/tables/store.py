@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.inputs.explained import ExplainedError, is_of_the_system, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, is_system_error, system_message
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.table import AnyTable
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Partition = tuple[str, ...]
-"""Values of a table's ``partitioned_by`` columns, in their order, as in ``("animal", "0001")``."""
+"""Values of a table's ``partitioned_by`` columns, in order, as in ``("animal", "0001")``."""
 
 _FILE = "part-0.parquet"
 _VALUES = {
@@ -33,15 +33,15 @@ _VALUES = {
     "batch": re.compile(r"\d{4}"),
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
 }
-"""What a partition may be called. Names of other folders ("batch=0001 (1)") come from sync programs and copies by hand."""
+"""Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
-"""Stores without folders, where making one would make the bucket: a mistyped name must not."""
+"""Stores without folders. Creating one would create the bucket, which a mistyped name must not."""
 _READ_AGAIN = 3
 _LOG = logging.getLogger(__name__)
 
 
 class StoreError(ExplainedError, RuntimeError):
-    """A partition that cannot be read or written; the message names the file and what to do about it."""
+    """A partition cannot be read or written; the message names the file and the remedy."""
 
 
 class ParquetStore:
@@ -63,15 +63,15 @@ class ParquetStore:
 
     @property
     def url(self) -> str:
-        """Where the tables lie, from whatever folder it is asked."""
+        """Absolute location of the tables."""
         return str(self._fs.unstrip_protocol(self._root))
 
     def path(self, table: AnyTable, partition: Partition) -> str:
-        """Where a partition lies or would lie."""
+        """Path of a partition, which may not exist yet."""
         return "/".join([self._root, table.name, *_folders(table, partition), _FILE])
 
     def glob(self, table: AnyTable) -> str:
-        """A pattern that matches the published files of a table and nothing unfinished."""
+        """A pattern that matches the published files of a table, but no unfinished ones."""
         columns = (f"{column}=*" for column in table.partitioned_by)
         return "/".join([glob.escape(self._root), table.name, *columns, _FILE])
 
@@ -84,7 +84,7 @@ class ParquetStore:
         return [self.path(table, partition) for partition in self.partitions(table)]
 
     def partitions(self, table: AnyTable) -> list[Partition]:
-        """The published partitions, sorted; what else lies in the table's folder is left out, with a warning.
+        """The published partitions, sorted. Unexpected folders are skipped with a warning.
 
         Raises:
             StoreError: a folder cannot be listed.
@@ -101,7 +101,7 @@ class ParquetStore:
 
     @contextmanager
     def _reaching(self, path: str) -> Iterator[None]:
-        """Say of a remote store that it cannot be used, whatever its library raises: some errors are none of the system's."""
+        """Raise a ``StoreError`` for errors of a remote store's library that are not system errors."""
         try:
             yield
         except (OSError, pa.ArrowException):
@@ -114,7 +114,7 @@ class ParquetStore:
             ) from error
 
     def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
-        """The names of the folders below a table's that hold rows."""
+        """The names of a table's subfolders that hold rows."""
         top = f"{self._root}/{table.name}"
         try:
             with self._reaching(top):
@@ -123,7 +123,7 @@ class ParquetStore:
             return []
         except OSError as error:
             raise StoreError(
-                f"{top}: cannot be listed ({said_by_the_system(error)}); it may hold good rows, so fix that and try again"
+                f"{top}: cannot be listed ({system_message(error)}); it may hold good rows, so fix that and try again"
             ) from error
         below = [path.split("/") for path in paths]
         parts = [each for each in below if len(each) == len(table.partitioned_by) + 1 and each[-1].endswith(".parquet")]
@@ -133,7 +133,7 @@ class ParquetStore:
         return [tuple(each[:-1]) for each in parts if each[-1] == _FILE]
 
     def _remote_files(self, top: str) -> list[str]:
-        # One listing, where a folder at a time would take a request each.
+        # A single listing; one per folder would take one request each.
         self._fs.invalidate_cache()
         return [path.removeprefix(f"{top}/") for path in self._fs.find(top)]
 
@@ -156,7 +156,7 @@ class ParquetStore:
             _LOG.warning("%s is left out: it is a copy that a sync program or somebody made, %s; delete it", path, why)
 
     def let_duckdb_read(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Have views over :meth:`readable_name` work in ``connection``, also where the tables are remote."""
+        """Make :meth:`readable_name` readable in ``connection``, also for remote tables."""
         if not self._is_local:
             connection.register_filesystem(self._fs)
 
@@ -166,18 +166,18 @@ class ParquetStore:
         return path if self._is_local else str(self._fs.unstrip_protocol(path))
 
     def holds(self, table: AnyTable, partition: Partition) -> bool:
-        """Whether the partition was published."""
+        """Whether the partition is published."""
         return bool(self._fs.exists(self.path(table, partition)))
 
     def version(self, table: AnyTable, partition: Partition) -> str:
-        """A token that changes whenever the partition is published anew."""
+        """A token that changes whenever the partition is published."""
         return str(self._fs.ukey(self.path(table, partition)))
 
     def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """The rows of a partition; None where it was never published.
+        """The rows of a partition; None if it is not published.
 
         Raises:
-            StoreError: the file is there but cannot be read, is damaged, or was written with another schema.
+            StoreError: the file exists but cannot be read, is damaged, or has another schema.
         """
         path = self.path(table, partition)
         names = list(columns) if columns is not None else table.schema.names
@@ -187,9 +187,9 @@ class ParquetStore:
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, OSError) and is_of_the_system(error):
+            if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
-                    f"{path}: cannot be read ({error.strerror or said_by_the_system(error)}). Its rows may be good, so fix that "
+                    f"{path}: cannot be read ({error.strerror or system_message(error)}). Its rows may be good, so fix that "
                     "and try again."
                 ) from error
             raise StoreError(
@@ -202,12 +202,12 @@ class ParquetStore:
         return data
 
     def _read_columns(self, path: str, columns: Sequence[str]) -> pa.Table:
-        """Read a file; one that is published anew meanwhile is read again."""
+        """Read a file, again if it is republished meanwhile."""
         for last in [*[False] * _READ_AGAIN, True]:
             try:
                 with self._fs.open(path, "rb") as file:
-                    # Arrow's threads must not hold what was read of a Python file when the interpreter ends: letting go of it
-                    # then aborts the process. So neither columns nor their bytes are read by threads.
+                    # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because releasing
+                    # them then aborts the process. So neither columns nor bytes are read by threads.
                     return pq.ParquetFile(file, pre_buffer=False).read(columns=list(columns), use_threads=False)
             except OSError as error:
                 # s3fs reads one version of an object, and says so once there is another.
@@ -226,10 +226,10 @@ class ParquetStore:
         return pa.concat_tables(read) if read else schema.empty_table()
 
     def publish(self, table: AnyTable, partition: Partition, data: pa.Table) -> str:
-        """Write a partition in one move; readers see the old rows or the new ones, never a part. Returns the path.
+        """Write a partition atomically; readers see the old rows or the new ones. Returns the path.
 
         Raises:
-            StoreError: the rows could not be written (a full disk, no permission); what was published stays.
+            StoreError: the rows could not be written (full disk, no permission); the published rows are unchanged.
         """
         path, rows = self.path(table, partition), data.cast(table.schema)
         try:

@@ -1,4 +1,4 @@
-"""What a table is: columns that say what they mean, and how rows become Arrow data of them and come of it."""
+"""Tables: columns with descriptions, and conversion between typed rows and Arrow data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RowT = TypeVar("RowT", bound=Mapping[str, object])
 
 
 class Upgrade(NamedTuple):
-    """A column that earlier versions kept otherwise: the columns they had instead, and what makes it of them."""
+    """A column that earlier versions stored differently: their columns, and the conversion."""
 
     column: str
     earlier: tuple[str, ...]
@@ -28,7 +28,7 @@ class Upgrade(NamedTuple):
 
 @dataclass(frozen=True)
 class Table(Generic[RowT]):
-    """A table: its columns, the column that identifies a row, and the columns whose values name a partition.
+    """A table: its columns, its id column, and the columns by which it is partitioned.
 
     ``row_type`` is a TypedDict of the same columns.
     """
@@ -40,22 +40,22 @@ class Table(Generic[RowT]):
     partitioned_by: tuple[str, ...]
     columns: tuple[pa.Field[Any], ...]
     added: frozenset[str] = frozenset()
-    """Columns that files of earlier versions lack; they are read as null there."""
+    """Columns that files of earlier versions lack; they are read as null."""
     optional: frozenset[str] = frozenset()
-    """Columns that a row may leave out; they are null then."""
+    """Columns that a row may omit; they are stored as null."""
     upgrades: tuple[Upgrade, ...] = ()
-    """Columns that are made of others in files of earlier versions."""
+    """Columns that are computed from others in files of earlier versions."""
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The Arrow schema, with the metadata by which Hugging Face datasets decodes the pictures."""
+        """The Arrow schema, with the metadata with which Hugging Face datasets decodes images."""
         return pa.schema(
             self.columns, metadata={"huggingface": json.dumps({"info": {"features": dict(self._features())}})}
         )
 
     @property
     def tells_faults(self) -> bool:
-        """Whether its rows say whose fault it is that they were not made."""
+        """Whether its rows record the cause of not being made."""
         return "fault" in self.schema.names
 
     def _features(self) -> Iterator[tuple[str, Any]]:
@@ -63,19 +63,19 @@ class Table(Generic[RowT]):
             yield column.name, _feature(column.type)
 
     def description_of(self, column: str) -> str:
-        """What ``column`` means."""
+        """Description of ``column``."""
         metadata: Mapping[bytes, bytes] = self.schema.field(column).metadata or {}
         return metadata[b"description"].decode()
 
     def names_in_file(self, names: Sequence[str]) -> list[str]:
-        """What to read of a file, whichever version wrote it, to have the columns ``names``."""
+        """The columns to read from a file, of any version, to obtain the columns ``names``."""
         return [
             *names,
             *(earlier for upgrade in self.upgrades if upgrade.column in names for earlier in upgrade.earlier),
         ]
 
     def upgraded(self, data: pa.Table, names: Sequence[str]) -> pa.Table:
-        """The columns ``names`` of what was read of a file; those that no upgrade knows how to make are left out."""
+        """The columns ``names``, from the columns read from a file; those that no upgrade can compute are left out."""
         for upgrade in self.upgrades:
             if upgrade.column not in data.column_names and set(upgrade.earlier) <= set(data.column_names):
                 data = data.append_column(self.schema.field(upgrade.column), upgrade.convert(data))
@@ -84,20 +84,20 @@ class Table(Generic[RowT]):
         return data.select([name for name in names if name in data.column_names])
 
     def rows(self, data: pa.Table) -> list[RowT]:
-        """The rows of an Arrow table that has every column of this one."""
+        """The typed rows of an Arrow table that has every column of this one."""
         return rows_of(self.row_type, data)
 
     def from_rows(self, rows: Sequence[RowT]) -> pa.Table:
-        """Rows as an Arrow table of this schema.
+        """Rows as an Arrow table with this schema.
 
         Raises:
-            ValueError: a row lacks a column or has one the table does not know.
+            ValueError: a row lacks a column, or has an unknown one.
         """
         self._check(rows)
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def batch_from_rows(self, rows: Sequence[RowT]) -> pa.RecordBatch:
-        """A few rows as one record batch, in less than half of a table's time. Raises as :meth:`from_rows` does."""
+        """A few rows as one record batch, in less than half the time of a table. Raises the errors of :meth:`from_rows`."""
         self._check(rows)
         return pa.RecordBatch.from_pylist(rows, schema=self.schema)
 
@@ -113,7 +113,7 @@ class Table(Generic[RowT]):
 
 
 AnyTable = Table[Any]
-"""Any table, where its rows are of no account."""
+"""A table with unspecified row type."""
 
 
 def rows_of(kind: type[RowT], data: pa.Table) -> list[RowT]:
@@ -122,12 +122,11 @@ def rows_of(kind: type[RowT], data: pa.Table) -> list[RowT]:
 
 
 def columns_of(kind: type[Mapping[str, object]]) -> list[str]:
-    """The columns that ``kind``, a TypedDict, is a row of."""
+    """The columns of ``kind``, a TypedDict."""
     return list(kind.__annotations__)
 
 
 def _feature(kind: pa.DataType) -> Any:
-    """The Hugging Face ``datasets`` feature of an Arrow type."""
     if kind == IMAGE:
         return {"_type": "Image"}
     if pa.types.is_list(kind):
@@ -139,5 +138,5 @@ def _feature(kind: pa.DataType) -> Any:
 
 
 def column(name: str, kind: pa.DataType, description: str) -> pa.Field[Any]:
-    """A column and what it means."""
+    """A column with its description."""
     return pa.field(name, kind, metadata={"description": description})

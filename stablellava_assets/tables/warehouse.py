@@ -1,4 +1,4 @@
-"""The DuckDB warehouse: what people query. A copy of the Parquet store that can always be rebuilt from it."""
+"""The DuckDB warehouse for queries: a copy of the Parquet store that can always be rebuilt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from filelock import FileLock
 
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import IMAGE, AnyTable
@@ -38,18 +38,18 @@ _NOT_IN_ARROW = re.compile(r"\b(?:UHUGEINT|BIGNUM|VARINT|BIT)\b")
 
 
 class WarehouseError(ExplainedError, RuntimeError):
-    """The warehouse cannot be read or written now; the message says why and what to do. The tables are untouched."""
+    """The warehouse cannot be read or written at the moment; the message names the reason and the remedy. The tables are unaffected."""
 
 
 class QueryError(ExplainedError, ValueError):
-    """SQL that DuckDB does not run; the message is DuckDB's."""
+    """SQL that DuckDB rejects; the message is DuckDB's."""
 
 
 class Warehouse:
-    """One DuckDB file kept in step with a store.
+    """One DuckDB file that is kept in sync with a store.
 
-    DuckDB lets one process at a time write to the file, so every change holds a lock file for one short transaction.
-    Encoded pictures stay in Parquet: views named ``<table>_pictures`` show them.
+    DuckDB allows one writing process at a time, so every change holds a lock file for one short transaction.
+    Encoded images stay in Parquet; views named ``<table>_pictures`` show them.
     """
 
     def __init__(self, path: Path, store: ParquetStore) -> None:
@@ -60,17 +60,17 @@ class Warehouse:
 
     @property
     def path(self) -> Path:
-        """Where the file lies or will lie."""
+        """Path of the file, which may not exist yet."""
         return self._path
 
     def sync(self, tables: Sequence[AnyTable] = TABLES) -> dict[str, int]:
-        """Copy every partition that is newer in the store, and forget those that are gone.
+        """Copy every partition that is newer in the store, and drop those that no longer exist.
 
-        Whatever an interrupted run left out is made good by the next call, and so is what could not be copied since somebody
-        held the file. A table of which nothing has been made is there, empty. Returns partitions changed, by table.
+        The next call completes an interrupted one, and copies what could not be copied while another process used
+        the file. Tables without published rows exist, but are empty. Returns the number of changed partitions by table.
 
         Raises:
-            WarehouseError: somebody has the file open, it is damaged, or it may not be written.
+            WarehouseError: another process has the file open, it is damaged, or it is not writable.
             StoreError: a table's file cannot be read.
         """
         try:
@@ -88,10 +88,10 @@ class Warehouse:
         return {table.name: changed[table.name] for table in tables}
 
     def rebuild(self) -> dict[str, int]:
-        """Make the warehouse anew from the store. Returns partitions copied, by table.
+        """Rebuild the warehouse from the store. Returns the number of copied partitions by table.
 
         Raises:
-            WarehouseError: it may not be written.
+            WarehouseError: it is not writable.
             StoreError: a table's file cannot be read.
         """
         with self._explained():
@@ -102,11 +102,11 @@ class Warehouse:
                 return self.sync()
 
     def query(self, sql: str) -> pa.Table:
-        """Run a query, reading alone, while no other process of this project writes.
+        """Run a read-only query while no other process of this project writes.
 
         Raises:
-            WarehouseError: there is no warehouse yet, somebody writes to it, it is damaged, or it may not be read.
-            QueryError: the SQL is no query, or one that DuckDB refuses.
+            WarehouseError: there is no warehouse yet, another process writes to it, it is damaged, or it is not readable.
+            QueryError: the SQL is not a query, or DuckDB rejects it.
         """
         import duckdb
 
@@ -130,16 +130,16 @@ class Warehouse:
                 return result
 
     def _remember(self) -> None:
-        """Have the next call copy whatever is missing of any table."""
+        """Make the next call copy the missing partitions of all tables."""
         try:
             self._behind.touch()
         except OSError:
-            # A folder that cannot be written: its own stages will say so, and `rebuild-warehouse` copies everything.
+            # An unwritable folder: its own stages report it, and `rebuild-warehouse` copies everything.
             return
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Until no process of this project writes; a folder in which nothing may be written has none."""
+        """Wait until no process of this project writes. A folder without write permission has no writers."""
         try:
             self._lock.acquire()
         except OSError:
@@ -160,21 +160,21 @@ class Warehouse:
             raise WarehouseError(self._reason(str(error))) from error
         except OSError as error:
             raise WarehouseError(
-                f"{self._path}: cannot be opened ({said_by_the_system(error)}); {remedy_of(error)}"
+                f"{self._path}: cannot be opened ({system_message(error)}); {remedy_of(error)}"
             ) from error
 
-    def _reason(self, said: str) -> str:
-        said = " ".join(said.split())
-        if "could not set lock" in said.casefold():
-            holder = found[1] if (found := _HOLDER.search(said)) else "another program"
+    def _reason(self, message: str) -> str:
+        message = " ".join(message.split())
+        if "could not set lock" in message.casefold():
+            holder = found[1] if (found := _HOLDER.search(message)) else "another program"
             return (
                 f"{self._path}: is open elsewhere, in {holder}; close it there, or open it read-only and only while you look. "
                 "It is a copy of the tables, and what it lacks is copied by the next stage or by `stablellava rebuild-warehouse`"
             )
-        if _OF_THE_SYSTEM.search(said) and not _OF_THE_FILE.search(said):
-            return f"{self._path}: cannot be opened ({said}); make room, or see to its permissions"
+        if _OF_THE_SYSTEM.search(message) and not _OF_THE_FILE.search(message):
+            return f"{self._path}: cannot be opened ({message}); make room, or see to its permissions"
         return (
-            f"{self._path}: is damaged or of another version of DuckDB ({said}); it is a copy of the tables, which "
+            f"{self._path}: is damaged or of another version of DuckDB ({message}); it is a copy of the tables, which "
             "`stablellava rebuild-warehouse` rebuilds"
         )
 
@@ -228,7 +228,7 @@ class Warehouse:
     def _show_pictures(
         self, connection: duckdb.DuckDBPyConnection, table: AnyTable, partitions: Iterable[Partition]
     ) -> None:
-        # Each file by its name: a pattern would find copies as well. DuckDB takes a name for a pattern all the same.
+        # Each file by name, because a pattern would also match copies. DuckDB treats names as patterns, so they are escaped.
         names = (
             glob.escape(self._store.readable_name(table, partition)).replace("'", "''") for partition in partitions
         )
@@ -240,7 +240,7 @@ class Warehouse:
 
 
 def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
-    """A result as a table; of types that Arrow has not, or that DuckDB writes otherwise into it, their text."""
+    """A result as a table; types that Arrow lacks, or that DuckDB converts differently, become text."""
     texts = [number for number, kind in enumerate(found.types, 1) if _NOT_IN_ARROW.search(str(kind))]
     names = found.columns
     if texts:
@@ -256,7 +256,7 @@ def _make_table(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> None:
     connection.register("incoming", table.schema.empty_table().select(plain))
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
     if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
-        # Another version of this program made it.
+        # The table was created by another version of this program.
         connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
         connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
 

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, also where their place is a link or a mounted volume."""
+"""Atomic replacement of folders, including links and mounted volumes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pathlib import Path
 from stablellava_assets.inputs.folders import entries
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_HELD = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM}
-"""Errors of a folder that cannot be moved, as the root of a volume."""
+_IMMOVABLE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM}
+"""Errors for a folder that cannot be moved, such as the root of a volume."""
 
 
 @contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of ``place`` and of all that lies there, once the block has ended well.
+    """A folder to write into, which replaces ``place`` and its contents when the block ends without an error.
 
-    Where ``place`` is a link, it is what the link leads to. A mounted volume, and a folder in a folder that may not be
-    written, stay where they are, and what lies in them is replaced; then readers may see a part of both for a moment. A
-    killed process leaves a hidden folder ``.NAME.unfinished-...`` beside the place, or in it, which may be deleted.
+    If ``place`` is a link, its target is replaced. For a mounted volume, or a folder inside an unwritable one, the
+    contents are replaced instead; readers may then briefly see parts of both. A
+    killed process leaves a hidden folder ``.NAME.unfinished-...`` beside or in ``place``, which can be deleted.
 
     Raises:
-        OSError: it cannot be written; what was there before is untouched.
+        OSError: it cannot be written; the previous contents are unchanged.
     """
     try:
         place = place.resolve()
@@ -47,7 +47,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
 
 
 def _is_mounted(place: Path) -> bool:
-    """Whether a volume is mounted there; one that is bound from the same disk is told by the kernel's list alone."""
+    """Whether a volume is mounted there. Bind mounts from the same disk are only in the kernel's list."""
     if place.is_mount():
         return True
     try:
@@ -62,34 +62,33 @@ def _take_place(place: Path, unfinished: Path) -> None:
     if not place.exists():
         unfinished.rename(place)
         return
-    # A folder cannot be moved over one that holds files: the old one steps aside for the moment that takes.
-    aside = place.with_name(f".{place.name}.replaced-{uuid.uuid4().hex[:12]}")
+    # A folder cannot replace a non-empty one, so the old one is renamed for a moment.
+    old_folder = place.with_name(f".{place.name}.replaced-{uuid.uuid4().hex[:12]}")
     try:
-        place.rename(aside)
+        place.rename(old_folder)
     except OSError as error:
-        if error.errno not in _HELD:
+        if error.errno not in _IMMOVABLE:
             raise
         _fill(place, unfinished)
         return
     try:
         unfinished.rename(place)
     except OSError:
-        aside.rename(place)
+        old_folder.rename(place)
         raise
-    # The new folder is in its place: what cannot be deleted of the old one lies beside it.
-    shutil.rmtree(aside, ignore_errors=True)
+    # The new folder is in place: remains of the old one that cannot be deleted stay beside it.
+    shutil.rmtree(old_folder, ignore_errors=True)
 
 
 def _fill(place: Path, unfinished: Path) -> None:
-    """Put what lies in ``unfinished`` in the place of what lies in ``place``."""
-    aside = place / f".replaced-{uuid.uuid4().hex[:12]}"
-    aside.mkdir()
-    old = [path for path in entries(place) if path not in (aside, unfinished)]
+    old_folder = place / f".replaced-{uuid.uuid4().hex[:12]}"
+    old_folder.mkdir()
+    old = [path for path in entries(place) if path not in (old_folder, unfinished)]
     new = list(unfinished.iterdir())
     moved: list[tuple[Path, Path]] = []
     try:
         for path, target in [
-            *((path, aside / path.name) for path in old),
+            *((path, old_folder / path.name) for path in old),
             *((path, place / path.name) for path in new),
         ]:
             shutil.move(path, target)
@@ -97,6 +96,6 @@ def _fill(place: Path, unfinished: Path) -> None:
     except OSError:
         for path, target in reversed(moved):
             shutil.move(target, path)
-        aside.rmdir()
+        old_folder.rmdir()
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(old_folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""LLaVA's conversations: turns of ``human`` and ``gpt``, with an ``<image>`` mark where each picture stands."""
+"""LLaVA's conversations: turns of ``human`` and ``gpt``, with an ``<image>`` mark per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHAT_ROLES = {HUMAN: "user", GPT: "assistant"}
 """The roles of chat templates, by LLaVA's speakers."""
 
 Turn = TypedDict("Turn", {"from": str, "value": str})
-"""One message as rows hold it; ``from`` is human or gpt."""
+"""One message in a row; ``from`` is human or gpt."""
 
 
 def exchange(question: str, answer: str) -> list[Turn]:
@@ -20,30 +20,30 @@ def exchange(question: str, answer: str) -> list[Turn]:
 
 
 def with_mark(question: str, first: bool) -> str:
-    """A question with the mark of one picture before or after it, on a line of its own."""
+    """A question with one image mark before or after it, on its own line."""
     return f"{IMAGE_MARK}\n{question}" if first else f"{question}\n{IMAGE_MARK}"
 
 
 def without_marks(text: str) -> str:
-    """A turn's text alone."""
+    """The text of a turn."""
     return text.replace(IMAGE_MARK, "").strip()
 
 
 def speakers_of(turns: Sequence[Turn]) -> list[str]:
-    """Who speaks, turn by turn."""
+    """The speaker of each turn."""
     return [turn["from"] for turn in turns]
 
 
 def alternate(turns: Sequence[Turn]) -> bool:
-    """Whether there are turns, the human begins, and every question has its answer."""
+    """Whether there are turns, the human begins, and every question has an answer."""
     return bool(turns) and speakers_of(turns) == [HUMAN, GPT] * (len(turns) // 2)
 
 
 def marks_of(turns: Sequence[Turn]) -> list[int]:
-    """The number of image marks in every turn."""
+    """The number of image marks in each turn."""
     return [turn["value"].count(IMAGE_MARK) for turn in turns]
 
 
 def said_by(speaker: str, turns: Sequence[Turn]) -> list[str]:
-    """What one speaker says, turn by turn."""
+    """The turns of one speaker."""
     return [turn["value"] for turn in turns if turn["from"] == speaker]

@@ -1,4 +1,4 @@
-"""Keywords in answers: whole words, in any inflection, those of a longer keyword side by side, however Unicode writes them."""
+"""Finds keywords in answers: whole words in any inflection, adjacent for longer keywords, in any Unicode form."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from stablellava_assets.text.word_forms import is_function_word, lemma, written_
 
 Span = tuple[int, int]
 ALL_OF = "<AND>"
-"""Between keywords that are wanted together, as MM-Vet writes it."""
+"""Separates keywords that must all occur, as in MM-Vet."""
 
 _ARTICLE = re.compile(r"\A\s*(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 # "Isn't" is one word, and so are 3.14 and 1,400.
-# Where words are written without blanks between them, every sign is one.
+# In scripts without spaces between words, every character is a word.
 _SIGN = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _LETTER = rf"[^\W_{_SIGN}]"
 _WORD = re.compile(
@@ -33,42 +33,42 @@ _REACH_OF_NEGATION = 3
 
 
 def is_negation(word: str) -> bool:
-    """Whether a case-folded word negates what follows."""
+    """Whether a case-folded word negates the words after it."""
     return word in _NEGATIONS or word.endswith("n't")
 
 
 def words_of(text: str) -> list[str]:
-    """The case-folded words of ``text``, in order; numbers and contractions with "not" are whole."""
+    """The case-folded words of ``text``, in order; numbers and contractions with "not" are single words."""
     return list(_read(text).words)
 
 
 def holds_words(keyword: str) -> bool:
-    """Whether an answer could hold ``keyword``: each of its parts has a word."""
+    """Whether ``keyword`` can be found at all: each of its parts has a word."""
     return all(words_of(part) for part in keyword.split(ALL_OF))
 
 
 def same_keyword(one: str, other: str) -> bool:
-    """Whether two keywords are found in the same answers."""
+    """Whether two keywords match the same answers."""
     return bool(find_keyword(one, other) and find_keyword(other, one))
 
 
 def find_keyword(keyword: str, answer: str) -> list[Span]:
-    """Where ``keyword``, but for a leading article, stands among the words of ``answer``, as (first, one after the last)."""
-    wanted, said = _read(_ARTICLE.sub("", keyword)), _read(answer)
-    ends = ((at, _end(wanted, said, at)) for at in range(len(said.words)) if wanted.words)
+    """Positions of ``keyword`` (without a leading article) in the words of ``answer``, as (first, last + 1)."""
+    wanted, answer_words = _read(_ARTICLE.sub("", keyword)), _read(answer)
+    ends = ((at, _end(wanted, answer_words, at)) for at in range(len(answer_words.words)) if wanted.words)
     return [(at, end) for at, end in ends if end is not None]
 
 
 def find_affirmed(keyword: str, answer: str) -> list[Span]:
-    """As :func:`find_keyword`, but for mentions right behind a negation, as that of a dog in "There is no big dog"."""
+    """Like :func:`find_keyword`, without mentions right after a negation, such as "dog" in "There is no big dog"."""
     denied = _read(answer).denied
     return [span for span in find_keyword(keyword, answer) if not denied[span[0]]]
 
 
 def holds_keyword(answer: str, accepted: Sequence[str], refused: Sequence[str]) -> bool:
-    """Whether an accepted keyword is affirmed and no refused one is there, unless it is part of an accepted one.
+    """Whether an accepted keyword occurs without negation, and no refused one occurs unless it is part of an accepted one.
 
-    So hat is of top hat. A refused keyword counts behind a negation as well.
+    For example, hat is part of top hat. A refused keyword also counts after a negation.
     """
     answer = final_answer(answer)
     right = [span for keyword in accepted for span in _find_all(keyword, answer)]
@@ -82,7 +82,7 @@ def _find_all(keyword: str, answer: str) -> list[Span]:
 
 
 class _Words(NamedTuple):
-    """The words of a text; of each its lemma, and whether it is negated and could be one with the word that follows."""
+    """The words of a text, with the lemma of each, whether it is negated, and whether it may form a compound with the next word."""
 
     words: tuple[str, ...]
     lemmas: tuple[str, ...]
@@ -99,13 +99,13 @@ def _read(text: str) -> _Words:
     return _Words(
         tuple(words),
         tuple(word if is_negation(word) else lemma(word) for word in words),
-        tuple(_denied(words, gaps)),
-        tuple(_joins(gap, *pair) for gap, pair in zip(gaps, pairwise(words), strict=True)),
+        tuple(_negated(words, gaps)),
+        tuple(_may_form_compound(gap, *pair) for gap, pair in zip(gaps, pairwise(words), strict=True)),
     )
 
 
-def _denied(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
-    """Of each word whether a negation stands among the few words before it in its clause."""
+def _negated(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
+    """For each word, whether a negation is among the few words before it in its clause."""
     denied: list[bool] = []
     reach = 0
     for word, gap in zip(words, ("", *gaps), strict=False):
@@ -116,21 +116,25 @@ def _denied(words: Sequence[str], gaps: Sequence[str]) -> list[bool]:
     return denied
 
 
-def _joins(gap: str, first: str, second: str) -> bool:
-    """Whether an answer's two words may be a compound: T-shirt and fire truck, but not "is land"."""
+def _may_form_compound(gap: str, first: str, second: str) -> bool:
+    """Whether two adjacent words of an answer may form a compound: T-shirt and fire truck, but not "is land"."""
     return gap == "-" or (gap == " " and not is_function_word(first) and not is_function_word(second))
 
 
-def _end(wanted: _Words, said: _Words, at: int) -> int | None:
-    """Where the words ``wanted`` end that begin at word ``at`` of what was ``said``; None where they do not stand there."""
+def _end(wanted: _Words, answer_words: _Words, at: int) -> int | None:
+    """The end of the words ``wanted`` if they begin at index ``at`` of ``answer_words``; None if they do not."""
     place = 0
     while place < len(wanted.words):
-        if at >= len(said.words):
+        if at >= len(answer_words.words):
             return None
-        word, other = wanted.words[place], said.words[at]
-        if wanted.lemmas[place] == said.lemmas[at]:
+        word, other = wanted.words[place], answer_words.words[at]
+        if wanted.lemmas[place] == answer_words.lemmas[at]:
             place, at = place + 1, at + 1
-        elif at + 1 < len(said.words) and said.joins_next[at] and written_as_one(word, other, said.words[at + 1]):
+        elif (
+            at + 1 < len(answer_words.words)
+            and answer_words.joins_next[at]
+            and written_as_one(word, other, answer_words.words[at + 1])
+        ):
             place, at = place + 1, at + 2
         elif place + 1 < len(wanted.words) and written_as_one(other, word, wanted.words[place + 1]):
             place, at = place + 2, at + 1

@@ -1,4 +1,4 @@
-"""Text as it is compared."""
+"""Text normalization for comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of text, for people: as Markdown, or aligned for a terminal."""
+"""Tables as text: Markdown, or aligned for a terminal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Line = Sequence[str]
 
 
 def table(header: Line, rows: Sequence[Line], *, markdown: bool, rules: Collection[int] = ()) -> str:
-    """The first column to the left, numbers to the right; ``rules`` as of :func:`aligned_table`, in a terminal."""
+    """First column left-aligned, numbers right-aligned; ``rules`` as in :func:`aligned_table`, for terminals only."""
     return markdown_table(header, rows) if markdown else aligned_table(header, rows, rules=rules)
 
 
 def markdown_table(header: Line, rows: Sequence[Line]) -> str:
-    """The first column to the left, the others to the right."""
+    """First column left-aligned, the others right-aligned."""
     lines = [header, ("---", *("---:" for _ in header[1:])), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -31,9 +31,9 @@ def aligned_table(
     Args:
         header: the names of the columns.
         rows: their cells.
-        left: the columns that stand to the left.
-        rules: the rows that have a rule above them.
-        rule_gap: what a rule has between two columns.
+        left: the left-aligned columns.
+        rules: the rows with a horizontal rule above them.
+        rule_gap: the text of a rule between two columns.
     """
     widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
 
@@ -45,3 +45,8 @@ def aligned_table(
     for number, row in enumerate(rows):
         lines += [rule, text(row)] if number in rules else [text(row)]
     return "\n".join(lines)
+
+
+def number_text(value: float | None) -> str:
+    """A number with three decimals; empty for None."""
+    return "" if value is None else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""What one step sees: which pictures, moved by how much, as the floats and tokens the model reads."""
+"""Batches of packed rows: which images they contain, how these are shifted, and their tensors."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _STEPS_SORTED_TOGETHER = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Indices of packs, and offsets (packs, 2) in pixels by which their pictures are moved, from 0 to twice the setting.
+    """Indices of packs, and offsets (packs, 2) in pixels by which their images are shifted, from 0 to twice the setting.
 
-    ``learned`` counts the labelled tokens of the whole step, also in a share of it.
+    ``learned`` counts the labelled tokens of the whole step, even if this batch is only part of it.
     """
 
     packs: torch.Tensor
     offsets: torch.Tensor
     learned: int
 
-    def shares(self, count: int) -> list[Batch]:
-        """At most ``count`` parts that hold every ``count``-th pack, none of them empty."""
+    def micro_batches(self, count: int) -> list[Batch]:
+        """At most ``count`` non-empty parts, each with every ``count``-th pack."""
         parts = [slice(first, None, count) for first in range(min(count, len(self.packs)))]
         return [Batch(self.packs[part], self.offsets[part], self.learned) for part in parts]
 
 
 def batches(packs: Sequence[PackedRows], per_step: int, steps: int, shift: int, seed: int) -> Iterator[Batch]:
-    """The batches of ``steps`` steps: every pass goes through all packs, in an order of its own."""
+    """Batches for ``steps`` steps. Each pass goes through all packs in a new random order."""
     import torch
 
     generator = torch.Generator().manual_seed(derive_seed("batches", seed))
@@ -49,9 +49,9 @@ def batches(packs: Sequence[PackedRows], per_step: int, steps: int, shift: int, 
 def drawn_by_length(
     lengths: torch.Tensor, per_step: int, steps: int, steps_at_once: int, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Indices of one step after another, drawn as :func:`drawn` does.
+    """Indices for one step after another, drawn as by :func:`drawn`.
 
-    Those of a few steps at a time are dealt out by length, so that less of a batch is padding; which step comes first is drawn.
+    The indices of a few consecutive steps are sorted by length, which reduces padding; the order of those steps is random.
     """
     import torch
 
@@ -64,7 +64,7 @@ def drawn_by_length(
 def drawn(
     count: int, per_step: int, steps: int, steps_at_once: int, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Indices below ``count`` for ``steps`` steps, some steps at once; each is drawn again only when all have been."""
+    """Indices below ``count`` for ``steps`` steps of equal size. An index is drawn again only after all others."""
     import torch
 
     waiting = torch.empty(0, dtype=torch.int64)
@@ -77,7 +77,7 @@ def drawn(
 
 
 def shifted(pixels: torch.Tensor, most: int, offsets: torch.Tensor) -> torch.Tensor:
-    """``pixels`` (pictures, 3, height, width), each moved by its offset less ``most``; edges are repeated."""
+    """``pixels`` (images, 3, height, width), each shifted by its offset minus ``most``; edges are repeated."""
     import torch
 
     height, width = pixels.shape[-2:]
@@ -87,7 +87,7 @@ def shifted(pixels: torch.Tensor, most: int, offsets: torch.Tensor) -> torch.Ten
 
 
 def normalized(pixels: torch.Tensor, processor: LlavaProcessor) -> torch.Tensor:
-    """Bytes (pictures, 3, height, width) as the floats that the checkpoint's own preprocessing makes of them."""
+    """Bytes (images, 3, height, width) as floats, normalized as by the checkpoint's own preprocessing."""
     import torch
 
     settings = processor.image_processor

@@ -1,4 +1,4 @@
-"""Conversations in LLaVA's layout as tokens and labels, through the checkpoint's own chat template."""
+"""Tokens and labels of conversations in LLaVA's layout, through the checkpoint's own chat template."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from stablellava_assets.text.conversations import (
 )
 
 IGNORED = -100
-"""The label of a token that is not learned, as in transformers."""
+"""Label of tokens without a loss, as in transformers."""
 
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 
-class Part(TypedDict):
-    """A part of a chat message: a picture, or a text."""
+class ContentPart(TypedDict):
+    """Content of a chat message: an image or a text."""
 
     type: str
     text: NotRequired[str]
 
 
 class ChatMessage(TypedDict):
-    """A message as chat templates take it."""
+    """A message in the form that chat templates take."""
 
     role: str
-    content: list[Part]
+    content: list[ContentPart]
 
 
 @dataclass(frozen=True)
 class TokenizedRow:
-    """One conversation; the picture is spelled out as one token a vision token. Labels are -100 where nothing is learned."""
+    """One conversation. The image is expanded to one token per vision token. Labels are -100 for tokens without a loss."""
 
     tokens: list[int]
     labels: list[int]
 
 
 def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
-    """LLaVA's turns as chat messages; the picture goes before the first question, as LLaVA's own training does it.
+    """LLaVA's turns as chat messages. The image goes before the first question, as in LLaVA's own training.
 
     Raises:
-        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there is not exactly one mark.
+        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there is not exactly one image mark.
     """
     if not alternate(conversation):
         raise ValueError(f"turns must alternate human, gpt; they are {speakers_of(conversation)}")
@@ -70,7 +70,7 @@ def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
 def tokenize(
     dialogues: Sequence[list[ChatMessage]], processor: ProcessorMixin, vision_tokens: int
 ) -> list[TokenizedRow]:
-    """Tokens and labels of each dialogue (see :func:`messages_of`); learned are the answers with their end token."""
+    """Tokens and labels of each dialogue (see :func:`messages_of`). Answers and their end tokens are labelled."""
     rendered = list(_render(dialogues, processor))
     encoded = processor.tokenizer([text for text, _ in rendered], return_offsets_mapping=True)
     image_token = processor.image_token_id
@@ -90,12 +90,12 @@ def tokenize(
 def _render(
     dialogues: Sequence[list[ChatMessage]], processor: ProcessorMixin
 ) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Each conversation's text, and where in it the answers stand: from after the generation prompt to the turn's end."""
+    """Each conversation's text, and the ranges of its answers, from after the generation prompt to the end of the turn."""
     asked = [messages[:turn] for messages in dialogues for turn in range(1, len(messages), 2)]
-    answered = [messages[: turn + 1] for messages in dialogues for turn in range(1, len(messages), 2)]
-    # One call for all: the library takes as long to begin one as to render a conversation.
+    prefixes = [messages[: turn + 1] for messages in dialogues for turn in range(1, len(messages), 2)]
+    # One call for all, because its overhead is as large as the time to render a conversation.
     starts = map(len, processor.apply_chat_template(asked, add_generation_prompt=True))
-    texts = iter(processor.apply_chat_template(answered))
+    texts = iter(processor.apply_chat_template(prefixes))
     for messages in dialogues:
         answers = []
         text = ""

@@ -1,8 +1,8 @@
-"""All rows about one picture in one sequence: the picture is looked at once, and every row is trained as if alone.
+"""Packs all rows about one image into one sequence: the image is encoded once, and each row is trained independently.
 
-A sequence is ``[USER: picture][row 1][row 2]...``. A row sees the picture and itself, never another row, and its positions
-continue from the picture's end, so that hidden states, loss and gradient are those of one sequence a row.
-This is the prefix sharing of tree attention (Cai et al., Medusa, 2024), used for training.
+A sequence is ``[USER: image][row 1][row 2]...``. A row attends to the image and to itself, never to another row, and its
+positions continue from the end of the image. Hidden states, loss and gradient therefore equal those of one sequence per row.
+This is the prefix sharing of tree attention (Cai et al., Medusa, 2024), applied to training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackedRows:
-    """The rows about one picture; lists of one value a token. Row 0 is the shared beginning."""
+    """The rows about one image, as lists with one value per token. Row 0 is the shared prefix."""
 
     tokens: list[int]
     labels: list[int]
@@ -32,7 +32,7 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Padded sequences: four of (pictures, tokens), and ``visible`` of (pictures, 1, tokens, tokens)."""
+    """Padded sequences: four tensors (images, tokens), and ``visible`` (images, 1, tokens, tokens)."""
 
     tokens: torch.Tensor
     labels: torch.Tensor
@@ -47,10 +47,10 @@ class PackedBatch:
 
 
 def pack(rows: Sequence[TokenizedRow], image_token: int) -> PackedRows:
-    """Pack rows that begin alike up to the end of the picture; rows without a picture share nothing.
+    """Pack rows that share a prefix up to the end of the image; rows without an image share nothing.
 
     Raises:
-        ValueError: the rows do not share their beginning.
+        ValueError: the rows do not share a prefix.
     """
     first = rows[0].tokens
     shared = len(first) - first[::-1].index(image_token) if image_token in first else 0
@@ -66,7 +66,7 @@ def pack(rows: Sequence[TokenizedRow], image_token: int) -> PackedRows:
 
 
 def collate(pictures: Sequence[PackedRows], pad_token: int) -> PackedBatch:
-    """Pad to the longest sequence; padding is seen by no token of a row."""
+    """Pad to the longest sequence; no token of a row attends to padding."""
     import torch
 
     def padded(name: str, value: int) -> torch.Tensor:
@@ -86,7 +86,7 @@ def collate(pictures: Sequence[PackedRows], pad_token: int) -> PackedBatch:
 
 
 def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None) -> torch.Tensor:
-    """Cross-entropy summed over the labelled tokens; the vocabulary is computed only where a label waits for it."""
+    """Cross-entropy summed over the labelled tokens; logits are computed only where a label needs them."""
     import torch
 
     hidden = model.model(
@@ -96,14 +96,13 @@ def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state
-    # A learned token follows the question, so that its predecessor in the pack is its predecessor in the row.
+    # A labelled token is never the first of its row, so its predecessor in the pack is its predecessor in the row.
     learned = batch.labels[:, 1:] != IGNORED
     logits = model.lm_head(hidden[:, :-1][learned])
     return torch.nn.functional.cross_entropy(logits.float(), batch.labels[:, 1:][learned], reduction="sum")
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A mask that eager attention adds to its scores."""
     import torch
 
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, torch.finfo(dtype).min)

@@ -35,7 +35,7 @@ class StageSettings(Document):
     shift: int = Field(0, ge=0, le=64, description="Maximum random shift of the images in pixels, drawn for each pass.")
 
     def steps_over(self, count: int) -> tuple[int, int]:
-        """Optimizer steps, and looks a step, over ``count`` different looks."""
+        """Number of optimizer steps, and of samples per step, for ``count`` samples."""
         per_step = min(self.batch_size, count)
         return max(1, round(self.passes * count / per_step)), per_step
 

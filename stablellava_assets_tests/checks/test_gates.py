@@ -245,14 +245,16 @@ def test_so_many_rows_a_gate_needs_to_tell(
 ) -> None:
     """What docs/filters.md says of small batches."""
 
-    def untold(suite: Suite, data: list[Row]) -> set[str]:
+    def unmeasured_gates(suite: Suite, data: list[Row]) -> set[str]:
         results = validate(suite, suite.table.from_rows(data), GateSettings())
         return {result.gate for result in results if result.observed == "too few rows to tell"}
 
-    assert untold(prompt_specs.SUITE, [{**row, "run_id": "run"} for row in specs(rows)]) == specs_untold
-    assert untold(dialogues.SUITE, asked("w" * rows)) == dialogues_untold
+    assert unmeasured_gates(prompt_specs.SUITE, [{**row, "run_id": "run"} for row in specs(rows)]) == specs_untold
+    assert unmeasured_gates(dialogues.SUITE, asked("w" * rows)) == dialogues_untold
     rejected = [verdict(index, rejected=True) for index in range(rows, rows + 60)]
-    assert untold(filtered_pairs.SUITE, [*(verdict(index) for index in range(rows)), *rejected]) == pairs_untold
+    assert (
+        unmeasured_gates(filtered_pairs.SUITE, [*(verdict(index) for index in range(rows)), *rejected]) == pairs_untold
+    )
 
 
 def test_a_gate_that_cannot_be_evaluated_is_an_error_and_not_a_verdict() -> None:
@@ -280,12 +282,12 @@ def test_rows_that_a_gate_refuses_are_named_with_what_is_wrong_in_them() -> None
     assert found["image_marks_match"].observed == (
         "3 of 4 rows, for example 1 (surplus_marks -1), 2 (surplus_marks -1)"
     )
-    assert found["image_marks_match"].told.endswith("(A conversation has one <image> mark per image)")
+    assert found["image_marks_match"].message.endswith("(A conversation has one <image> mark per image)")
 
 
 def test_what_a_gate_asks_names_its_setting() -> None:
     data = PROMPT_SPECS.from_rows([but(spec(index), run_id="run") for index in range(20)])
-    found = {result.gate: result.told for result in validate(prompt_specs.SUITE, data, GateSettings())}
+    found = {result.gate: result.message for result in validate(prompt_specs.SUITE, data, GateSettings())}
     assert "and should be at most 0.5 (" in found["no_subject_dominates"]
     assert "gates.max_top_subject_share" in found["no_subject_dominates"]
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stablellava_assets.evaluation.answers.asking import ask_model, plan_answers
+from stablellava_assets.evaluation.answers.answer_rows import ask_model, plan_answers
 from stablellava_assets.evaluation.suites.items import suite_item
 from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import GenerationMixin, LlavaProcessor
 
-from stablellava_assets.evaluation.answers.answering import Asked, answer, answers_of
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer, answers_of
 from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.tuning.tiny import model_and_processor, picture
@@ -25,9 +25,9 @@ def _checkpoint(tmp_path: Path) -> Path:
 
 def test_a_batch_of_unequal_questions_answers_as_each_alone(checkpoint: Path) -> None:
     questions = [
-        Asked(picture("red"), "What color is it?"),
-        Asked(picture("blue"), "Is it red or blue, and if it is neither, what is it?"),
-        Asked(picture("lime"), "Is it?"),
+        ImageQuestion(picture("red"), "What color is it?"),
+        ImageQuestion(picture("blue"), "Is it red or blue, and if it is neither, what is it?"),
+        ImageQuestion(picture("lime"), "Is it?"),
     ]
     together = answer(checkpoint, questions, batch_size=3, max_new_tokens=6, progress=lambda line: None)
     alone = [answer(checkpoint, [asked], 1, 6, lambda line: None)[0] for asked in questions]
@@ -36,7 +36,7 @@ def test_a_batch_of_unequal_questions_answers_as_each_alone(checkpoint: Path) ->
 
 
 def test_an_undecodable_picture_is_named(checkpoint: Path) -> None:
-    questions = [Asked(picture("red"), "What is it?"), Asked(b"nothing", "What is it, then?")]
+    questions = [ImageQuestion(picture("red"), "What is it?"), ImageQuestion(b"nothing", "What is it, then?")]
     with pytest.raises(ValueError, match="picture of question 1 cannot be decoded"):
         answer(checkpoint, questions, batch_size=2, max_new_tokens=4, progress=lambda line: None)
 
@@ -50,7 +50,7 @@ def test_a_first_token_that_the_template_writes_is_not_put_twice(tmp_path: Path)
     writing = shutil.copytree(plain, tmp_path / "writing")
     template = writing / "chat_template.jinja"
     template.write_text("<s>" + template.read_text())
-    questions = [Asked(picture(color), "What color is it?") for color in ("red", "blue")]
+    questions = [ImageQuestion(picture(color), "What color is it?") for color in ("red", "blue")]
     answers = [answer(folder, questions, 2, 12, lambda line: None) for folder in (plain, writing)]
     assert answers[0] == answers[1]
     assert all(answers[0])
@@ -62,7 +62,7 @@ def test_it_is_greedy_whatever_the_checkpoint_says_of_generation(tmp_path: Path)
     settings = json.loads((own / "generation_config.json").read_text())
     changed = {**settings, "num_beams": 3, "no_repeat_ngram_size": 1, "repetition_penalty": 4.0, "min_new_tokens": 9}
     (own / "generation_config.json").write_text(json.dumps(changed))
-    questions = [Asked(picture(color), "What color is it?") for color in ("red", "blue")]
+    questions = [ImageQuestion(picture(color), "What color is it?") for color in ("red", "blue")]
     answers = [answer(folder, questions, 2, 12, lambda line: None) for folder in (plain, own)]
     assert answers[0] == answers[1]
 
@@ -77,7 +77,11 @@ def test_another_template_is_asked_in_where_it_is_given(checkpoint: Path, monkey
     monkeypatch.setattr(LlavaProcessor, "__call__", noted)
     own = (checkpoint / "chat_template.jinja").read_text()
     for template in (None, "It is polite." + own):
-        list(answers_of(checkpoint, [Asked(picture("red"), "Is it?")], 1, 2, lambda line: None, chat_template=template))
+        list(
+            answers_of(
+                checkpoint, [ImageQuestion(picture("red"), "Is it?")], 1, 2, lambda line: None, chat_template=template
+            )
+        )
     assert texts[1] == f"It is polite.{texts[0]}"
 
 
@@ -90,7 +94,7 @@ def test_a_batch_that_memory_does_not_hold_is_halved(checkpoint: Path, monkeypat
             raise torch.OutOfMemoryError("CUDA out of memory")
         return generate(self, **inputs)
 
-    questions = [Asked(picture("red"), f"What color is it? {'Is it? ' * number}") for number in range(7)]
+    questions = [ImageQuestion(picture("red"), f"What color is it? {'Is it? ' * number}") for number in range(7)]
     undisturbed = answer(checkpoint, questions, 5, 4, lambda line: None)
     monkeypatch.setattr(GenerationMixin, "generate", in_little_memory)
     lines: list[str] = []

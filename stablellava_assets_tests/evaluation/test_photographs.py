@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.cli.main import main
 from stablellava_assets.evaluation.photographs.items import make_photographs, plan_photographs
-from stablellava_assets.evaluation.photographs.records import Listed, read_photographs
+from stablellava_assets.evaluation.photographs.records import PhotographRecord, read_photographs
 from stablellava_assets.evaluation.photographs.writing import write_folder
 from stablellava_assets.evaluation.scores.scoring import is_correct
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets_tests.evaluation.suite_files import damaged_pictures
 from stablellava_assets_tests.tables.made_up import Row
@@ -182,7 +182,7 @@ def test_keys_follow_content_and_not_place(tmp_path: Path) -> None:
 
 def test_a_training_picture_that_repeats_a_photograph_is_contamination(tmp_path: Path) -> None:
     (row,) = _rows(write_list(tmp_path / "photos", LINE))
-    prints = BenchmarkPrints([row], 2)
+    prints = BenchmarkFingerprints([row], 2)
     near = f"{int(row['perceptual_hash'], 16) ^ 0b11:016x}"
     far = f"{int(row['perceptual_hash'], 16) ^ 0b111:016x}"
     assert prints.item_with_picture("((koala)), meadow", "", near) == (row["item_id"], 2)
@@ -302,7 +302,7 @@ def _open_images(folder: Path, *verified: tuple[str, str, str], hierarchy: dict[
     return CliRunner().invoke(main, ["photographs", "open-images", *given, *options])
 
 
-def _asked(folder: Path) -> dict[str, Listed]:
+def _asked(folder: Path) -> dict[str, PhotographRecord]:
     return {one.photograph.kind: one for one in read_photographs(folder / "out", load_catalog())}
 
 

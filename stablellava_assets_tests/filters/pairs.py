@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
@@ -18,7 +18,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import notes, reasons
 
-NO_BENCHMARK = BenchmarkPrints([], 2)
+NO_BENCHMARK = BenchmarkFingerprints([], 2)
 
 
 @cache

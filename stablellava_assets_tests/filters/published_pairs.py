@@ -8,7 +8,7 @@ from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
-from stablellava_assets.filters.near_duplicates.earlier import EarlierPairs
+from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition

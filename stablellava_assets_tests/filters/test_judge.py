@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
@@ -36,7 +36,7 @@ def test_verdicts_have_the_columns_of_both_tables() -> None:
 @pytest.mark.parametrize("prompt", ["((Koala)), eucalyptus grove, at dawn, 8k", "koala, 8k, at dawn, eucalyptus grove"])
 def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
     (row,) = judge(
-        [candidate(prompt=prompt)], [], BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2), SETTINGS
+        [candidate(prompt=prompt)], [], BenchmarkFingerprints([item(prompt=candidate().spec["prompt"])], 2), SETTINGS
     ).rows
     assert reasons(row) == ["contaminated_prompt"]
     assert explanations(row) == ["The prompt is that of benchmark item item."]
@@ -51,7 +51,7 @@ def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
 )
 def test_a_benchmark_picture_is_contamination(values: dict[str, Any]) -> None:
     pair = candidate("first", looks="00000000000000fc")
-    (row,) = judge([pair], [], BenchmarkPrints([item(**values)], 2), SETTINGS).rows
+    (row,) = judge([pair], [], BenchmarkFingerprints([item(**values)], 2), SETTINGS).rows
     assert reasons(row) == ["contaminated_image"]
 
 
@@ -101,7 +101,7 @@ def test_what_a_pair_repeated_is_forgotten_when_the_other_is_gone() -> None:
 
 def test_contamination_is_noticed_though_nothing_else_changed() -> None:
     before = judge([candidate()], [], NO_BENCHMARK, SETTINGS)
-    prints = BenchmarkPrints([item(prompt=candidate().spec["prompt"])], 2)
+    prints = BenchmarkFingerprints([item(prompt=candidate().spec["prompt"])], 2)
     after = judge([candidate()], [], prints, SETTINGS, stored(before.rows))
     assert after.reused == 1
     assert reasons(after.rows[0]) == ["contaminated_prompt"]

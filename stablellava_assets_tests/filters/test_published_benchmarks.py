@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from stablellava_assets.evaluation.settings import MMBenchSettings, PopeSettings, SuiteSettings
-from stablellava_assets.evaluation.suites.prints import suite_prints
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints, Print
+from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint, BenchmarkFingerprints
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
@@ -23,14 +23,16 @@ from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import explanations, notes, reasons
 
 
-def verdict(question: str, *published: Print, name: str = "pair") -> Row:
-    prints = BenchmarkPrints([], 2, published)
+def verdict(question: str, *published: BenchmarkFingerprint, name: str = "pair") -> Row:
+    prints = BenchmarkFingerprints([], 2, published)
     (row,) = judge([candidate(name, question=f"<image>\n{question}")], [], prints, FilterSettings()).rows
     return row
 
 
 def test_a_question_of_a_published_benchmark_is_noted_and_keeps_the_pair() -> None:
-    item = Print("pope (random) 'Is there a dog in the image?'", "Is there a dog in the image?", "0" * 64, "0" * 16)
+    item = BenchmarkFingerprint(
+        "pope (random) 'Is there a dog in the image?'", "Is there a dog in the image?", "0" * 64, "0" * 16
+    )
     for asked in ("Is there a  DOG in the image?", "Is there a dog in the image??"):
         row = verdict(asked, item)
         assert reasons(row) == []
@@ -39,13 +41,15 @@ def test_a_question_of_a_published_benchmark_is_noted_and_keeps_the_pair() -> No
 
 
 def test_questions_that_only_pairs_ask_are_no_benchmarks(tmp_path: Path) -> None:
-    prints = BenchmarkPrints([], 2, [Print("an item", "Is there a dog in the image?", "0" * 64, "0" * 16)])
+    prints = BenchmarkFingerprints(
+        [], 2, [BenchmarkFingerprint("an item", "Is there a dog in the image?", "0" * 64, "0" * 16)]
+    )
     pairs = [candidate(name, question=f"<image>\nWhat is going on here{name}?") for name in ("", " now")]
     assert [notes(row) for row in judge(pairs, [], prints, FilterSettings()).rows] == [[], []]
 
 
 def test_a_picture_of_a_published_benchmark_is_contamination_whatever_its_subject() -> None:
-    same = Print("pope (random) 'Is it?'", "Is it?", candidate("pair").image["sha256"], "f" * 16)
+    same = BenchmarkFingerprint("pope (random) 'Is it?'", "Is it?", candidate("pair").image["sha256"], "f" * 16)
     row = verdict("What is going on here?", same)
     assert reasons(row) == ["contaminated_image"]
     assert "benchmark item pope (random) 'Is it?'" in explanations(row)[0]
@@ -58,15 +62,15 @@ def test_prints_cover_every_item_and_are_made_once(tmp_path: Path) -> None:
         MMBenchSettings(suite="mmbench", file=write_mmbench(tmp_path)),
     ]
     kept = tmp_path / "kept"
-    prints = suite_prints(suites, kept)
+    prints = suite_fingerprints(suites, kept)
     assert [each.question for each in prints[:2]] == ["Is there a red thing in the image?"] * 2
     assert len(prints) == 4
     before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
-    assert suite_prints(suites, kept) == prints
+    assert suite_fingerprints(suites, kept) == prints
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
     row = {"question_id": 3, "image": "red.png", "text": "Is it dark?", "label": "no"}
     file.write_text(file.read_text() + json.dumps(row) + "\n")
-    assert [each.question for each in suite_prints(suites, kept)][2] == "Is it dark?"
+    assert [each.question for each in suite_fingerprints(suites, kept)][2] == "Is it dark?"
 
 
 def published(project: Project, table: AnyTable) -> list[Row]:

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from stablellava_assets.defs.pretrained_checkpoint import KeptPair
-from stablellava_assets.evaluation.answers.asking import EarlierAnswer
+from stablellava_assets.evaluation.answers.answer_rows import EarlierAnswer
 from stablellava_assets.exports.huggingface import DATASET
-from stablellava_assets.filters.benchmark_prints import ItemToAvoid
-from stablellava_assets.filters.review.borderline import Measured, ScoredClaim
+from stablellava_assets.filters.benchmark_fingerprints import ItemToAvoid
+from stablellava_assets.filters.review.borderline import MeasuredVerdict, ScoredStatement
 from stablellava_assets.tables.pair_rows import (
     ComparedPair,
     DialogueToJudge,
@@ -107,11 +107,11 @@ def test_only_what_is_filled_in_may_be_left_out(table: AnyTable) -> None:
         *((few, PROMPT_SPECS) for few in (PromptToPaint, WrittenSpec, SpecToJudge, Written)),
         *((few, IMAGES) for few in (PaintedImage, ImageBytes, ImageToJudge)),
         *((few, DIALOGUES) for few in (DialogueToJudge, Written)),
-        *((few, FILTERED_PAIRS) for few in (ComparedPair, Measured, KeptPair)),
+        *((few, FILTERED_PAIRS) for few in (ComparedPair, MeasuredVerdict, KeptPair)),
         (ItemToAvoid, ABILITY_BENCHMARK),
         (CheckpointFolders, LLAVA_CHECKPOINT),
         (EarlierAnswer, ABILITY_ANSWERS),
-        (ScoredClaim, ALIGNMENT_SCORES),
+        (ScoredStatement, ALIGNMENT_SCORES),
     ],
 )
 def test_a_type_of_few_columns_is_that_of_the_table_less_what_a_made_row_fills(few: Any, table: AnyTable) -> None:

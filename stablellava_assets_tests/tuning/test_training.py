@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stablellava_assets.evaluation.answers.answering import Asked, answer
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.tuning.batches import batches, shifted
 from stablellava_assets.tuning.embedded.training import TrainingExample, tune
@@ -20,17 +20,17 @@ from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, mod
 
 _KILLED = """
 import os, pathlib, signal, sys
-from stablellava_assets.tuning.embedded import resuming
+from stablellava_assets.tuning.embedded import saved_state
 from stablellava_assets.tuning.embedded.training import tune
 from stablellava_assets_tests.tuning.tiny import SETTINGS, examples
 
-class Killed(resuming.SavedState):
+class Killed(saved_state.SavedState):
     def save(self, step, optimizer, report):
         super().save(step, optimizer, report)
         if step == 7:
             os.kill(os.getpid(), signal.SIGKILL)
 
-resuming._SECONDS_BETWEEN_SAVES = 0.0
+saved_state._SECONDS_BETWEEN_SAVES = 0.0
 import stablellava_assets.tuning.embedded.training as training
 training.SavedState = Killed
 tune(pathlib.Path(sys.argv[1]), examples(), SETTINGS, pathlib.Path(sys.argv[2]), print)
@@ -48,7 +48,7 @@ def test_a_tuned_model_answers_through_the_auto_classes(base: Path, tmp_path: Pa
     lines: list[str] = []
     long_enough = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"passes": 240})})
     result = tune(base, examples(), long_enough, tmp_path / "tuned", lines.append)
-    asked = [Asked(picture(color), "What color is it?") for color in COLORS]
+    asked = [ImageQuestion(picture(color), "What color is it?") for color in COLORS]
     said = answer(result.path, asked, batch_size=3, max_new_tokens=8, progress=lines.append)
     assert said == [f"It is {color}." for color in COLORS]
     assert (result.pictures, result.rows) == (4, 8)

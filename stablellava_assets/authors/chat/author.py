@@ -11,17 +11,17 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
-from stablellava_assets.authors.chat.asking import Answered, ask
 from stablellava_assets.authors.chat.cleaning import UnusableTextError
-from stablellava_assets.authors.chat.dialogue_kinds import Part, parts_of
+from stablellava_assets.authors.chat.dialogue_kinds import DialogueSlot, parts_of
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest, Picture, part_key, picture_of
 from stablellava_assets.authors.chat.dialogue_rows import UNWRITTEN, dialogue_columns
-from stablellava_assets.authors.chat.examples import known_dialogues, known_prompts
+from stablellava_assets.authors.chat.examples import dialogue_examples_of, prompt_examples
 from stablellava_assets.authors.chat.forecast import BundledRequest, forecast
 from stablellava_assets.authors.chat.pictures import Pictures
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest, guidance_key
 from stablellava_assets.authors.chat.prompt_rows import prompt_columns, unwritten_columns
 from stablellava_assets.authors.chat.rotation import Slot, drawn_slots, guided_slots
+from stablellava_assets.authors.chat.row_answers import AnsweredRow, ask
 from stablellava_assets.authors.chat.row_keys import KeyOf, key_rows
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
@@ -38,54 +38,53 @@ ColumnsT = TypeVar("ColumnsT")
 
 
 @dataclass(frozen=True)
-class _Prompt:
-    """What a prompt is written from; ``request`` is None where it is there already."""
+class _PromptInputs:
+    """Inputs of a prompt; ``request`` is None if the row is published."""
 
     ability: Ability
     batch: str
     slot: Slot
-    told: str
+    guidance_hash: str
     example_ids: tuple[str, ...]
     request: PromptRequest | None
 
 
 @dataclass(frozen=True)
-class _Talk:
-    """What a dialogue is written from; ``request`` is None where it is there already."""
+class _DialogueInputs:
+    """Inputs of a dialogue; ``request`` is None if the row is published."""
 
     ability: Ability
     batch: str
     picture: Picture
-    part: Part
+    part: DialogueSlot
     example_ids: tuple[str, ...]
     request: DialogueRequest | None
 
 
-_Planned = PlannedRow[_Prompt] | PlannedRow[_Talk]
+_Planned = PlannedRow[_PromptInputs] | PlannedRow[_DialogueInputs]
 
 
 class _Result(Blamed):
-    """What became of a row."""
-
     status: str
     reason: str | None
 
 
 class ChatAuthor:
-    """Asks for prompts by the block and for all dialogues about a picture at once.
+    """Requests prompts in blocks, and all dialogues about an image at once.
 
-    A row's key covers its own subject or picture, what the model was told, the examples it saw, model and sampling. It
-    covers neither the endpoint's address nor which rows were asked for together, since neither makes it another row. What
-    does not shape a row and may yet make it fail is in its settings key: mended, the row is asked for again.
+    A row's key covers its subject or image, the instructions, the examples in the request, the model and the sampling
+    parameters. It covers neither the endpoint's address nor the grouping of rows into requests, because these do not change a
+    row. Settings that do not affect a row's content but can make it fail are in its settings key: after a change, failed
+    rows are requested again.
 
     Args:
         settings: the profile's.
-        store: the published tables, from which examples and pictures come.
+        store: the published tables, the source of examples and images.
         ledger_path: the ledger of paid answers.
     """
 
     name = "chat"
-    waits = True
+    is_slow = True
 
     def __init__(self, settings: ChatAuthorSettings, store: ParquetStore, ledger_path: Path) -> None:
         self._settings = settings
@@ -94,28 +93,28 @@ class ChatAuthor:
         self._usage = Usage()
 
     def abilities(self, catalog: Catalog) -> list[str]:
-        """All of them.
+        """All abilities of the catalog.
 
         Raises:
-            DocumentError: the profile sets quotas for an ability that there is not.
+            DocumentError: the profile sets quotas for an unknown ability.
         """
         if unknown := sorted(set(self._settings.ability_dialogues) - set(catalog)):
             known = ", ".join(catalog)
             raise DocumentError(f"author.ability_dialogues: no ability {unknown[0]!r}; the catalog has {known}")
         return list(catalog)
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_Prompt]]:
-        """``count`` prompts about subjects in turn; more of them only append."""
+    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_PromptInputs]]:
+        """Plan ``count`` prompts, cycling through the subjects. A larger ``count`` only appends rows."""
         settings, partition = self._settings, (ability.ability, batch)
         slots = {
             content_key("spec", self.name, *partition, slot.index): slot for slot in self._slots(ability, batch, count)
         }
-        told = content_key(guidance_key(settings, ability))
+        guidance_hash = content_key(guidance_key(settings, ability))
         key_of = {
-            spec_id: self._key_of(spec_id, told, asdict(slot), ability.negative_prompt)
+            spec_id: self._key_of(spec_id, guidance_hash, asdict(slot), ability.negative_prompt)
             for spec_id, slot in slots.items()
         }
-        known = cache(partial(known_prompts, self._store, ability, batch))
+        known = cache(partial(prompt_examples, self._store, ability, batch))
         failing = failing_key(settings.endpoint, settings.tokens_per_prompt)
         keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples, failing)
         requests: dict[str, PromptRequest] = {}
@@ -127,25 +126,25 @@ class ChatAuthor:
             PlannedRow(
                 spec_id,
                 keyed.keys[spec_id],
-                _Prompt(ability, batch, slot, told, keyed.example_ids[spec_id], requests.get(spec_id)),
+                _PromptInputs(ability, batch, slot, guidance_hash, keyed.example_ids[spec_id], requests.get(spec_id)),
                 failing,
             )
             for spec_id, slot in slots.items()
         ]
 
-    def write_prompts(self, planned: Sequence[PlannedRow[_Prompt]]) -> Iterable[PromptSpec]:
-        """Ask for the prompts, many in a request.
+    def write_prompts(self, planned: Sequence[PlannedRow[_PromptInputs]]) -> Iterable[PromptSpec]:
+        """Request the prompts, several per request.
 
         Raises:
-            EndpointError: no request can be answered with these settings; the message names the one to mend.
+            EndpointError: no request can succeed with these settings; the message names the one to change.
         """
         rows = {row.row_id: row for row in planned}
         return (_spec(rows[answered.row_id], answered) for answered in self._ask(rows))
 
     def plan_dialogues(
         self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
-    ) -> list[PlannedRow[_Talk]]:
-        """What the quotas ask for about every picture."""
+    ) -> list[PlannedRow[_DialogueInputs]]:
+        """Plan the dialogues that the quotas require for every image."""
         if not painted:
             return []
         settings, partition = self._settings, (ability.ability, painted[0][0]["batch"])
@@ -160,7 +159,7 @@ class ChatAuthor:
             pair_id: self._key_of(pair_id, part_key(settings, ability, picture, part))
             for pair_id, (picture, part) in parts.items()
         }
-        known = cache(partial(known_dialogues, self._store, ability, partition[1]))
+        known = cache(partial(dialogue_examples_of, self._store, ability, partition[1]))
         failing = failing_key(settings.endpoint, settings.tokens_per_answer)
         keyed = key_rows(self._store, DIALOGUES, partition, key_of, known, settings.examples, failing)
         encoded = Pictures(self._store, partition).encoded
@@ -168,34 +167,36 @@ class ChatAuthor:
         for row_ids, examples in keyed.blocks(lambda pair_id: parts[pair_id][0].spec_id):
             picture = parts[row_ids[0]][0]
             asked = {row_id: parts[row_id][1] for row_id in row_ids}
-            talk = DialogueRequest(settings, ability, picture, asked, examples, encoded, keyed.failed)
-            requests |= dict.fromkeys(row_ids, talk)
+            dialogue_request = DialogueRequest(settings, ability, picture, asked, examples, encoded, keyed.failed)
+            requests |= dict.fromkeys(row_ids, dialogue_request)
         return [
             PlannedRow(
                 pair_id,
                 keyed.keys[pair_id],
-                _Talk(ability, partition[1], picture, part, keyed.example_ids[pair_id], requests.get(pair_id)),
+                _DialogueInputs(
+                    ability, partition[1], picture, part, keyed.example_ids[pair_id], requests.get(pair_id)
+                ),
                 failing,
             )
             for pair_id, (picture, part) in parts.items()
         ]
 
-    def write_dialogues(self, planned: Sequence[PlannedRow[_Talk]]) -> Iterable[Dialogue]:
-        """Ask for the dialogues, all about a picture in one request.
+    def write_dialogues(self, planned: Sequence[PlannedRow[_DialogueInputs]]) -> Iterable[Dialogue]:
+        """Request the dialogues, one request per image.
 
         Raises:
-            EndpointError: no request can be answered with these settings; the message names the one to mend.
+            EndpointError: no request can succeed with these settings; the message names the one to change.
         """
         rows = {row.row_id: row for row in planned}
         sees = self._settings.sees_pictures
         return (_dialogue(rows[answered.row_id], answered, sees) for answered in self._ask(rows))
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
-        """What writing these rows would take; nothing is sent."""
+        """The expected cost of writing these rows; nothing is sent."""
         return forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
 
     def take_usage(self) -> Usage:
-        """What was paid since this was last called."""
+        """The usage since the last call."""
         taken, self._usage = self._usage, Usage()
         return taken
 
@@ -212,17 +213,17 @@ class ChatAuthor:
         base = content_key(row_id, *parts, endpoint.model, endpoint.temperature, endpoint.extra_body)
         return lambda example_ids: content_key("chat row", base, list(example_ids))
 
-    def _ask(self, rows: Mapping[str, _Planned]) -> Iterator[Answered]:
+    def _ask(self, rows: Mapping[str, _Planned]) -> Iterator[AnsweredRow]:
         return ask(self._endpoint, _requests(list(rows.values())), rows, self._usage)
 
 
 def _requests(planned: Sequence[_Planned]) -> list[BundledRequest]:
-    """The different requests of planned rows, in order."""
+    """The distinct requests of planned rows, in order."""
     found = {id(request): request for row in planned if (request := row.inputs.request) is not None}
     return list(found.values())
 
 
-def _spec(row: PlannedRow[_Prompt], answered: Answered) -> PromptSpec:
+def _spec(row: PlannedRow[_PromptInputs], answered: AnsweredRow) -> PromptSpec:
     ability, slot = row.inputs.ability, row.inputs.slot
     columns, result = _result(answered, lambda written: prompt_columns(ability, slot, written), unwritten_columns(slot))
     return {
@@ -232,15 +233,15 @@ def _spec(row: PlannedRow[_Prompt], answered: Answered) -> PromptSpec:
         "negative_prompt": ability.negative_prompt,
         "seed": derive_seed(row.row_id),
         "author": ChatAuthor.name,
-        "template_version": row.inputs.told,
-        **_asked(row, answered),
+        "template_version": row.inputs.guidance_hash,
+        **_request_columns(row, answered),
         **columns,
         "row_key": row.row_key,
         **result,
     }
 
 
-def _dialogue(row: PlannedRow[_Talk], answered: Answered, sees_picture: bool) -> Dialogue:
+def _dialogue(row: PlannedRow[_DialogueInputs], answered: AnsweredRow, sees_picture: bool) -> Dialogue:
     picture, part = row.inputs.picture, row.inputs.part
     columns, result = _result(answered, lambda written: dialogue_columns(row.row_id, picture, part, written), UNWRITTEN)
     return {
@@ -252,29 +253,29 @@ def _dialogue(row: PlannedRow[_Talk], answered: Answered, sees_picture: bool) ->
         "question_kind": part.kind,
         "author": ChatAuthor.name,
         "sees_picture": sees_picture,
-        **_asked(row, answered),
+        **_request_columns(row, answered),
         **columns,
         "row_key": row.row_key,
         **result,
     }
 
 
-def _asked(row: _Planned, answered: Answered) -> Asked:
-    share = answered.share
+def _request_columns(row: _Planned, answered: AnsweredRow) -> Asked:
+    row_cost = answered.row_cost
     return {
         "model": answered.outcome.model,
-        "prompt_tokens": share.prompt_tokens,
-        "completion_tokens": share.completion_tokens,
-        "cost_usd": None if share.cost_usd is None else float(share.cost_usd),
+        "prompt_tokens": row_cost.prompt_tokens,
+        "completion_tokens": row_cost.completion_tokens,
+        "cost_usd": None if row_cost.cost_usd is None else float(row_cost.cost_usd),
         "request_id": answered.outcome.request_id,
         "example_ids": list(row.inputs.example_ids),
     }
 
 
 def _result(
-    answered: Answered, columns: Callable[[BaseModel], ColumnsT], unwritten: ColumnsT
+    answered: AnsweredRow, columns: Callable[[BaseModel], ColumnsT], unwritten: ColumnsT
 ) -> tuple[ColumnsT, _Result]:
-    """The columns that hold what was written if it can be used, else ``unwritten``; and what became of the row."""
+    """The content columns of the answer, or ``unwritten`` if it cannot be used; and the outcome columns."""
     outcome = answered.outcome
     if answered.written is None:
         return unwritten, {"status": outcome.status, "reason": outcome.reason, "fault": outcome.fault}

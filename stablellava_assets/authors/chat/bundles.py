@@ -1,4 +1,4 @@
-"""What one request asks for, and how the ledger can answer the most of it."""
+"""Bundles of rows that are written in one request, and their reuse from the ledger."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from stablellava_assets.endpoint.resolution import resolve
 from stablellava_assets.tables.schemas import MADE
 
 
-class Bundle(Protocol):
-    """What one request asks for: pieces, each of them a row, known by the row's id."""
+class RowBundle(Protocol):
+    """Several rows that are written in one request, identified by their ids."""
 
     @property
     def row_ids(self) -> Sequence[str]:
-        """The rows that are asked for, in order."""
+        """The ids of the rows, in order."""
         ...
 
     @property
     def failed_before(self) -> Container[str]:
-        """Rows, of these and others, that were asked for and failed, each perhaps by itself."""
+        """Ids of rows (of this bundle and others) that were requested before and failed, possibly in requests of their own."""
         ...
 
     def chat_request(self) -> ChatRequest:
-        """The request as it is sent; made when it is needed, since it may hold a picture."""
+        """The request to send. Created lazily, since it may hold an image."""
         ...
 
     def only(self, row_ids: Sequence[str]) -> Self:
-        """The request for some of the rows."""
+        """A request for some of the rows."""
         ...
 
     def written(self, answer: BaseModel, row_id: str) -> BaseModel:
-        """What an answer says for a row."""
+        """The part of an answer that belongs to a row."""
         ...
 
 
-B = TypeVar("B", bound=Bundle)
+B = TypeVar("B", bound=RowBundle)
 
 
-def as_paid(bundle: B, ledger: Ledger | None, request_of: Callable[[B], ChatRequest]) -> Iterator[B]:
-    """The bundle; or, by themselves, the rows whose own answers the ledger has and can be read now, and the rest together.
+def split_as_paid(bundle: B, ledger: Ledger | None, request_of: Callable[[B], ChatRequest]) -> Iterator[B]:
+    """The bundle; or one request for each row whose own answer is in the ledger and readable, and one for the remaining rows.
 
-    Rows of a bundle that could not be read were asked for one by one. Those that failed even so are another bundle than
-    before, whose answer would be paid anew.
+    Rows of an unreadable bundle answer are requested one by one. If some of them fail again, the failed rows would form a
+    new bundle, and its answer would be paid for again.
     """
     failed = [row_id for row_id in bundle.row_ids if row_id in bundle.failed_before]
     if ledger is None or not failed or len(bundle.row_ids) == 1 or _has_answered(ledger, request_of(bundle)):

@@ -1,7 +1,7 @@
-"""Make text that a model wrote harmless: it is data, whatever it says, and must stay data wherever it is shown or sent.
+"""Sanitizes text written by a model: it must remain plain data wherever it is displayed or sent.
 
-A prompt is made of plain words, so everything else is taken out. A sentence keeps its punctuation; markup, control
-characters, role marks and the ``<image>`` mark are taken out, and what cannot be put right is refused with a reason.
+A prompt consists of plain words, so everything else is removed. A sentence keeps its punctuation; markup, control
+characters, role markers and the ``<image>`` mark are removed, and text that cannot be repaired is rejected with a reason.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NOT_SEEN = re.compile(r"\b(?:(?:the|this|your|given) prompt|bracketed|image pro
 
 
 class UnusableTextError(ValueError):
-    """The model wrote something that no row can be made of; the message is the row's reason."""
+    """The model wrote text that cannot be used; the message is the row's reason."""
 
 
 def clean_words(text: str, *, max_words: int, max_characters: int = 80) -> str:
-    """A subject or keyword: words of letters and digits, hyphens and apostrophes, single-spaced.
+    """Clean a subject or keyword: words of letters, digits, hyphens and apostrophes, separated by single spaces.
 
     Raises:
-        UnusableTextError: no word is left, or it is a sentence rather than a keyword.
+        UnusableTextError: no word is left, or the text is a sentence.
     """
     plain = _NOT_IN_WORDS.sub(" ", _WEIGHT.sub(" ", _TAG.sub(" ", _visible(text))))
     words = [word for part in plain.split() if any(map(str.isalnum, word := part.strip(_EDGES)))]
@@ -40,11 +40,11 @@ def clean_words(text: str, *, max_words: int, max_characters: int = 80) -> str:
 
 
 def clean_sentence(text: str, *, what: str, max_characters: int) -> str:
-    """A question or an answer as one line of plain text.
+    """Clean a question or an answer to one line of plain text.
 
     Raises:
-        UnusableTextError: nothing is left, it is too long, it holds an address, or it speaks of the prompt that a reader
-            of the pair never sees. ``what`` names the text in the message.
+        UnusableTextError: nothing is left, or the text is too long, contains an address, or refers to the prompt, which
+            a reader of the pair never sees. ``what`` names the text in the message.
     """
     plain = _MARKUP.sub(" ", _TAG.sub(" ", _visible(text)))
     cleaned = " ".join(plain.split())
@@ -63,7 +63,7 @@ def clean_sentence(text: str, *, what: str, max_characters: int) -> str:
 
 
 def _visible(text: str) -> str:
-    """``text`` without control and format characters (such as those that turn the writing direction), composed."""
+    """``text`` in composed form, without control and format characters (such as those that change the writing direction)."""
     composed = unicodedata.normalize("NFC", text)
     return "".join(
         " " if character.isspace() else character
@@ -73,6 +73,6 @@ def _visible(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A few plain words of a text, for a reason."""
+    """The first plain words of a text, to quote in a reason."""
     plain = " ".join(re.sub(r"[^\w ]", " ", _visible(text)).split())
     return f"{plain[:40]!r}"

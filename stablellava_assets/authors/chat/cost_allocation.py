@@ -1,4 +1,4 @@
-"""What a row took of a request that several rows were written in. Shares are exact: they add up to the request."""
+"""Allocates the cost of a request to its rows. The parts are exact: they add up to the cost of the request."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from stablellava_assets.endpoint.prices import PICO
 from stablellava_assets.endpoint.requests import ChatOutcome
 
 
-class CostShare(NamedTuple):
-    """Tokens and US dollars; None is unknown."""
+class RowCost(NamedTuple):
+    """Tokens and US dollars of a row; None if unknown."""
 
     prompt_tokens: int | None
     completion_tokens: int | None
     cost_usd: Decimal | None
 
-    def plus(self, other: CostShare) -> CostShare:
-        """Both together; unknown where either is."""
+    def plus(self, other: RowCost) -> RowCost:
+        """The sum; unknown if either is."""
         prompt = _sum(self.prompt_tokens, other.prompt_tokens)
         completion = _sum(self.completion_tokens, other.completion_tokens)
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
-        return CostShare(prompt, completion, cost)
+        return RowCost(prompt, completion, cost)
 
 
-def allocated(outcome: ChatOutcome, count: int) -> list[CostShare]:
-    """What each of ``count`` rows took; the first rows take what does not divide."""
+def allocated(outcome: ChatOutcome, count: int) -> list[RowCost]:
+    """Divide the cost of a request between ``count`` rows; the remainder goes to the first rows."""
     picodollars = None if outcome.cost_usd is None else int(outcome.cost_usd / PICO)
     parts = zip(
         _split(outcome.prompt_tokens, count),
@@ -33,7 +33,7 @@ def allocated(outcome: ChatOutcome, count: int) -> list[CostShare]:
         _split(picodollars, count),
         strict=True,
     )
-    return [CostShare(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
+    return [RowCost(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
 
 
 def _split(amount: int | None, count: int) -> list[int | None]:

@@ -1,4 +1,4 @@
-"""The kinds of questions about a picture, and which of them its quotas ask for."""
+"""Kinds of questions about an image, and how many dialogues of each kind the quotas require."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ DialogueKind = Literal["describe", "what", "yes_no", "either_or", "misleading", 
 DIALOGUE_KINDS: tuple[DialogueKind, ...] = get_args(DialogueKind)
 
 NAMES_ABSENT_THINGS = frozenset({"yes_no_absent", "either_or", "misleading", "negative_presupposition"})
-"""Forms of question that need something which is not in the picture."""
+"""Forms of question that need something absent from the image."""
 
 _SPAN = 2**63
 
 
 @dataclass(frozen=True)
-class Part:
-    """One conversation to write about a picture. ``key`` names it among those about the same picture."""
+class DialogueSlot:
+    """One conversation to write about an image. ``key`` is unique among those about the same image."""
 
     key: str
     kind: DialogueKind
     form: str
-    """The kind, and for yes_no whether the thing asked about is there: how the request calls what it wants."""
+    """The kind, and for yes_no whether the thing in question is present: the name used in the request."""
 
     @property
     def expected_word(self) -> str | None:
-        """The answer that the form alone decides."""
+        """The answer if the form alone determines it."""
         return {"yes_no_present": "yes", "yes_no_absent": "no", "negative_presupposition": "no"}.get(self.form)
 
 
-def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> list[Part]:
-    """What is written about one picture, in an order that is the same for all pictures.
+def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> list[DialogueSlot]:
+    """The conversations to write about one image, in the same order for all images.
 
-    A quota's whole part is written about every picture, its fraction about that share of them, which a hash of the
-    prompt picks. Of two yes-no questions one is about what is there and one about what is not; of a single one, a
-    hash decides, so that as many are right as wrong.
+    The integer part of a quota applies to every image. Its fraction applies to that fraction of the images, selected by a
+    hash of the prompt. Of two yes-no questions, one is about something present and one about something absent. For a
+    single one a hash decides, so that the answers are balanced.
     """
     first_is_present = derive_seed("yes or no", spec_id) % 2 == 0
     parts = []
@@ -49,7 +49,7 @@ def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> list[Part]:
             present = (number % 2 == 0) == first_is_present
             form = kind if kind != "yes_no" else "yes_no_present" if present else "yes_no_absent"
             repeat = number // 2 if kind == "yes_no" else number
-            parts.append(Part(form if not repeat else f"{form}_{repeat + 1}", kind, form))
+            parts.append(DialogueSlot(form if not repeat else f"{form}_{repeat + 1}", kind, form))
     return sorted(parts, key=lambda part: (DIALOGUE_KINDS.index(part.kind), part.form != "yes_no_present"))
 
 

@@ -1,4 +1,4 @@
-"""What a chat model is asked when it writes dialogues: everything about one picture in one request."""
+"""Chat requests for dialogues: all conversations about one image in one request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, create_model
 from stablellava_assets.abilities.catalog import Ability
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.abilities.questions import absent_subjects
-from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, Part, forms_of
+from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, DialogueSlot, forms_of
 from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.requests import ChatRequest, chat_request
@@ -71,7 +71,7 @@ _FORMS: Mapping[str, str] = {
 }
 
 
-# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they keep small models from rambling.
 Question = Annotated[str, Field(json_schema_extra={"maxLength": MOST_QUESTION_CHARACTERS})]
 Answer = Annotated[str, Field(json_schema_extra={"maxLength": MOST_ANSWER_CHARACTERS})]
 RightWords = Annotated[str, Field(json_schema_extra={"maxLength": 60})]
@@ -132,7 +132,7 @@ _DESCRIBE = (
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known of a painted picture: its prompt less what the painter left out, and its ``answer`` if that is certain."""
+    """What is known about an image: its prompt without the parts that the painter ignored, and its ``answer`` if certain."""
 
     spec_id: str
     image_id: str
@@ -140,41 +140,41 @@ class Picture:
     prompt: str
     answer: str | None
     absent: tuple[str, ...]
-    """Things that are not in it: what other pictures of the ability show."""
+    """Things that it does not show: the subjects of other images of the ability."""
 
     @property
     def right_option(self) -> str:
-        """Which of two options is to be the right one, since a model left alone would nearly always put it first."""
+        """Which of two options is to be right. Left to itself, a model nearly always puts the right one first."""
         return choose(("first", "second"), self.spec_id, "right option")
 
     @property
     def describe_question(self) -> str:
-        """The open request about it, in one of a fixed set of wordings."""
+        """The open request about the image, in one of a fixed set of wordings."""
         return choose(_DESCRIBE, self.spec_id, "describe")
 
 
 @dataclass(frozen=True)
 class DialogueRequest:
-    """A request for some of the conversations about one picture."""
+    """A request for some of the conversations about one image."""
 
     settings: ChatAuthorSettings
     ability: Ability
     picture: Picture
-    parts: Mapping[str, Part]
-    """By the id of the row that a part becomes."""
+    parts: Mapping[str, DialogueSlot]
+    """The slots by row id."""
     examples: tuple[Example, ...]
     encoded: Callable[[str], tuple[bytes, str]]
-    """Bytes and file name of the picture with an image id; called when the model is to see it."""
+    """Returns the bytes and file name of an image by its id. Called if the model is to see the image."""
     failed_before: Container[str] = frozenset()
 
     @property
     def row_ids(self) -> Sequence[str]:
-        """The rows that are asked for."""
+        """The ids of the rows."""
         return list(self.parts)
 
     @property
     def likely_completion_tokens(self) -> int:
-        """A guess of how long the answer is."""
+        """An estimate of the length of the answer."""
         return _LIKELY_TOKENS * self._questions
 
     def only(self, row_ids: Sequence[str]) -> DialogueRequest:
@@ -182,12 +182,12 @@ class DialogueRequest:
         return replace(self, parts={row_id: self.parts[row_id] for row_id in row_ids})
 
     def written(self, answer: BaseModel, row_id: str) -> BaseModel:
-        """What an answer says for a row."""
+        """The part of an answer that belongs to a row."""
         written: BaseModel = getattr(answer, self.parts[row_id].key)
         return written
 
     def chat_request(self) -> ChatRequest:
-        """The request as it is sent; made when it is needed, since it may hold the picture."""
+        """The request to send. Created lazily, since it may hold the image."""
         parts = tuple(self.parts.values())
         constant = [
             guidance(self.settings, self.ability),
@@ -214,7 +214,7 @@ class DialogueRequest:
 
 
 def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Picture:
-    """What a request says of a painted picture, from its prompt and its image."""
+    """What a request says about an image, from its prompt and its ``images`` row."""
     ignored = set(image["ignored_keywords"])
     shown = [keyword for keyword in spec["keywords"] if keyword not in ignored]
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
@@ -229,7 +229,7 @@ def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Pict
 
 
 def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
-    """What the request says of the ability and of the form of a dialogue: all but kinds, examples and the picture."""
+    """What the request says about the ability and the form of a dialogue: everything except kinds, examples and the image."""
     task = [
         f"# Task: {ability.title}",
         f"What the pictures teach: {ability.teaches}",
@@ -239,8 +239,10 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     return "\n".join([*task, source, "", "# Rules", *_RULES])
 
 
-def part_key(settings: ChatAuthorSettings, ability: Ability, picture: Picture, part: Part) -> Mapping[str, object]:
-    """What of a request determines one of its conversations, but for the examples: content for a row's key."""
+def part_key(
+    settings: ChatAuthorSettings, ability: Ability, picture: Picture, part: DialogueSlot
+) -> Mapping[str, object]:
+    """The contents of a request that determine one of its conversations, except the examples, for the row's key."""
     return {
         "system": _SYSTEM,
         "guidance": guidance(settings, ability),
@@ -256,7 +258,7 @@ def part_key(settings: ChatAuthorSettings, ability: Ability, picture: Picture, p
 
 
 def _absent(ability: Ability, spec_id: str, facts: Mapping[str, str]) -> tuple[str, ...]:
-    """What other pictures of the ability are about: drawn subjects if this is one, else what its prompts rotate through."""
+    """The subjects of other images of the ability: drawn subjects if this is one, else the keywords of its prompts."""
     shown = facts.get("keyword")
     options = [keyword for keyword in ability.chat.keywords if keyword != shown]
     if "answer" in facts:
@@ -282,7 +284,7 @@ def _examples(examples: Sequence[Example]) -> str:
     return "\n\n".join(["# Examples of good answers", *(example.text for example in examples)])
 
 
-def _about(picture: Picture, parts: Sequence[Part]) -> str:
+def _about(picture: Picture, parts: Sequence[DialogueSlot]) -> str:
     lines = [f"Prompt: {picture.prompt}"]
     if picture.answer is not None:
         lines.append(f"What the ability asks for is here: {picture.answer}")
@@ -292,12 +294,12 @@ def _about(picture: Picture, parts: Sequence[Part]) -> str:
         )
     wanted = [f"{part.key}{_detail(picture, part)}" for part in parts]
     asked = f"Write a JSON object with the keys {', '.join(wanted)}."
-    # The number keeps apart the requests about two pictures of one prompt.
+    # The id distinguishes the requests about two images of one prompt.
     return "\n".join([f"# Picture {picture.spec_id[:8]}", *lines, asked])
 
 
-def _detail(picture: Picture, part: Part) -> str:
-    """What is asked of a part for this picture in particular."""
+def _detail(picture: Picture, part: DialogueSlot) -> str:
+    """The instructions for a slot that are specific to this image."""
     if part.kind == "describe":
         return f' (request: "{picture.describe_question}")'
     return f" (right option: {picture.right_option})" if part.kind == "either_or" else ""
@@ -309,7 +311,7 @@ def _data_url(encoded: bytes, name: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _answer_model(parts: tuple[Part, ...]) -> type[BaseModel]:
-    # A key a conversation: an object whose keys the schema requires can leave out none.
+def _answer_model(parts: tuple[DialogueSlot, ...]) -> type[BaseModel]:
+    # One key per conversation: a model cannot omit the required keys of an object.
     fields: dict[str, Any] = {part.key: (_WRITTEN[part.form], ...) for part in parts}
     return create_model("Dialogues", **fields)

@@ -1,4 +1,4 @@
-"""Dialogues that a model wrote, as they go into rows: plain text with one ``<image>`` mark, or the reason why not."""
+"""Converts dialogues written by a model to row columns: plain text with one ``<image>`` mark, or the reason for rejecting them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypedDict
 from pydantic import BaseModel
 
 from stablellava_assets.authors.chat.cleaning import UnusableTextError, clean_sentence, clean_words
-from stablellava_assets.authors.chat.dialogue_kinds import Part
+from stablellava_assets.authors.chat.dialogue_kinds import DialogueSlot
 from stablellava_assets.authors.chat.dialogue_requests import (
     MOST_ANSWER_CHARACTERS,
     MOST_QUESTION_CHARACTERS,
@@ -32,14 +32,14 @@ class Conversation(TypedDict):
 
 
 UNWRITTEN: Conversation = {"conversations": [], "expected": None}
-"""Those of a row that was not written."""
+"""The same columns of a row without a conversation."""
 
 
-def dialogue_columns(pair_id: str, picture: Picture, part: Part, written: BaseModel) -> Conversation:
+def dialogue_columns(pair_id: str, picture: Picture, part: DialogueSlot, written: BaseModel) -> Conversation:
     """The columns of a ``dialogues`` row that hold the conversation and what a right answer contains.
 
     Raises:
-        UnusableTextError: what was written makes no conversation; the message is the row's reason.
+        UnusableTextError: the text is no valid conversation; the message is the row's reason.
     """
     turns = _turns(picture, written)
     mark_first = choose(("first", "last"), pair_id, "mark") == "first"
@@ -65,7 +65,7 @@ def _turns(picture: Picture, written: BaseModel) -> list[tuple[str, str]]:
     raise TypeError(f"{type(written).__name__} is no dialogue")
 
 
-def _expected(picture: Picture, part: Part, written: BaseModel) -> str | None:
+def _expected(picture: Picture, part: DialogueSlot, written: BaseModel) -> str | None:
     if isinstance(written, WrittenClosedPair):
         return picture.answer or clean_words(written.right_words, max_words=_RIGHT_WORDS)
     return part.expected_word
@@ -77,5 +77,5 @@ def _question(text: str) -> str:
 
 def _answer(text: str) -> str:
     answer = clean_sentence(text, what="answer", max_characters=MOST_ANSWER_CHARACTERS)
-    # A full stop left off is no reason to buy the answer again.
+    # A missing full stop does not justify paying for the answer again.
     return answer if answer.endswith((".", "!", "?", "…", '"', "'", "”", "’")) else f"{answer}."

@@ -1,4 +1,4 @@
-"""In-context examples: the ability's own, and with every batch more of what the filters kept of earlier ones."""
+"""In-context examples: the ability's own, and a growing number of kept texts from earlier batches."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 from stablellava_assets.text.conversations import Turn, without_marks
 
-_LOOKED_AT = 2000
-"""Kept texts among which examples are chosen; of more, a stable sample is taken, so that planning stays quick."""
+_MAX_CANDIDATES = 2000
+"""Maximum number of kept texts to choose from, a stable sample, which keeps planning fast."""
 
 _WORD = re.compile(r"\w+")
 
@@ -39,56 +39,56 @@ class Example:
 
     @cached_property
     def example_id(self) -> str:
-        """The first 16 hex digits of the text's SHA-256, by which rows name it: ``left(sha256(prompt), 16)`` in SQL."""
+        """The first 16 hex digits of the text's SHA-256, by which rows refer to it: ``left(sha256(prompt), 16)`` in SQL."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Its different words, in lower case."""
+        """The distinct words, in lower case."""
         return frozenset(_WORD.findall(self.text.casefold()))
 
 
 @dataclass(frozen=True)
-class Known:
-    """The texts of an ability that may serve: its ``own``, those that the filters ``kept``, and all there are ``by_id``."""
+class ExamplePool:
+    """Candidate examples of an ability: its ``own``, those that the filters ``kept``, and all existing texts ``by_id``."""
 
     own: tuple[Example, ...]
     kept: tuple[Example, ...]
     by_id: Mapping[str, Example]
 
     def choose(self, most: int) -> tuple[Example, ...]:
-        """The ability's own, then kept ones, each as unlike those before it as can be, up to ``most``."""
-        return (*self.own[:most], *_farthest(self.own, self.kept, most - len(self.own)))
+        """The ability's own examples and then kept ones, selected for diversity, up to ``most``."""
+        return (*self.own[:most], *_most_diverse(self.own, self.kept, most - len(self.own)))
 
-    def has(self, ids: Iterable[str]) -> bool:
-        """Whether all of these texts are still there."""
+    def contains_all(self, ids: Iterable[str]) -> bool:
+        """Whether all of these examples still exist."""
         return all(example_id in self.by_id for example_id in ids)
 
 
-def known_prompts(store: ParquetStore, ability: Ability, batch: str) -> Known:
-    """Prompts of the batches before ``batch``. Good is one of which every pair was kept without as much as a note."""
+def prompt_examples(store: ParquetStore, ability: Ability, batch: str) -> ExamplePool:
+    """Prompts of the batches before ``batch``. A prompt is good if all of its pairs were kept without any finding."""
     kept, rejected = _verdicts(store, ability, batch)
-    doubted = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["findings"]}
-    good = [Example(row["prompt"]) for row in kept if row["spec_ids"][0] not in doubted]
+    with_findings = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["findings"]}
+    good = [Example(row["prompt"]) for row in kept if row["spec_ids"][0] not in with_findings]
     others = [Example(row["prompt"]) for row in [*kept, *rejected]]
-    return _known([Example(text) for text in ability.chat.examples], good, others)
+    return _pool([Example(text) for text in ability.chat.examples], good, others)
 
 
-def known_dialogues(store: ParquetStore, ability: Ability, batch: str) -> Known:
-    """Conversations of the batches before ``batch``. Good is one that was kept without as much as a note."""
+def dialogue_examples_of(store: ParquetStore, ability: Ability, batch: str) -> ExamplePool:
+    """Conversations of the batches before ``batch``. A conversation is good if it was kept without any finding."""
     kept, rejected = _verdicts(store, ability, batch)
     own = [Example(shown(given.prompt, [(given.question, given.answer)])) for given in ability.chat.dialogue_examples]
     good = [_conversation(row) for row in kept if not row["findings"]]
-    return _known(own, good, [_conversation(row) for row in [*kept, *rejected]])
+    return _pool(own, good, [_conversation(row) for row in [*kept, *rejected]])
 
 
 def shown(prompt: str, turns: Sequence[tuple[str, str]]) -> str:
-    """A conversation as an example shows it."""
+    """A conversation in the format of an example."""
     return "\n".join([f"Prompt: {prompt}", *(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)])
 
 
 def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[_Judged], list[_Judged]]:
-    """Kept and rejected pairs about prompts that a chat model wrote, of the ability's earlier batches."""
+    """Kept and rejected pairs of the ability's earlier batches whose prompts a chat model wrote."""
     earlier = [found for found in store.partitions(PROMPT_SPECS) if found[0] == ability.ability and found[1] < batch]
     written = set(
         texts_of(only(store.read_all(PROMPT_SPECS, earlier, ["spec_id", "author"]), "author", "chat"), "spec_id")
@@ -106,28 +106,27 @@ def _conversation(row: _Judged) -> Example:
     return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
 
 
-def _known(own: Sequence[Example], good: Iterable[Example], others: Iterable[Example]) -> Known:
+def _pool(own: Sequence[Example], good: Iterable[Example], others: Iterable[Example]) -> ExamplePool:
     by_id = {example.example_id: example for example in [*others, *own]}
     different = {example.example_id: example for example in good}
     for example in own:
         different.pop(example.example_id, None)
-    sample = ranked(sorted(different), "examples looked at")[:_LOOKED_AT] if different else []
-    return Known(tuple(own), tuple(different[example_id] for example_id in sample), by_id)
+    sample = ranked(sorted(different), "examples looked at")[:_MAX_CANDIDATES] if different else []
+    return ExamplePool(tuple(own), tuple(different[example_id] for example_id in sample), by_id)
 
 
-def _farthest(shown_before: Sequence[Example], options: Sequence[Example], count: int) -> list[Example]:
-    """Up to ``count`` of ``options``, each the one least like the nearest of those before it (greedy max-min)."""
-    nearest = {option: max((_likeness(option, given) for given in shown_before), default=0.0) for option in options}
+def _most_diverse(shown_before: Sequence[Example], options: Sequence[Example], count: int) -> list[Example]:
+    """Up to ``count`` of ``options``: each is the one least similar to the examples before it (greedy max-min)."""
+    nearest = {option: max((_jaccard(option, given) for given in shown_before), default=0.0) for option in options}
     chosen: list[Example] = []
     while nearest and len(chosen) < count:
         best = min(nearest, key=lambda option: (nearest[option], option.example_id))
         del nearest[best]
         chosen.append(best)
-        for option, likeness in nearest.items():
-            nearest[option] = max(likeness, _likeness(option, best))
+        for option, similarity in nearest.items():
+            nearest[option] = max(similarity, _jaccard(option, best))
     return chosen
 
 
-def _likeness(one: Example, other: Example) -> float:
-    """The Jaccard index of their words."""
+def _jaccard(one: Example, other: Example) -> float:
     return len(one.words & other.words) / len(one.words | other.words)

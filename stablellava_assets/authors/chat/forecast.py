@@ -1,4 +1,4 @@
-"""What requests would take, before any is sent."""
+"""Estimates the cost of requests before any is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from stablellava_assets.authors.chat.bundles import as_paid
+from stablellava_assets.authors.chat.bundles import split_as_paid
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
 from stablellava_assets.authors.chat.pictures import MissingPictureError
 from stablellava_assets.authors.chat.prompt_requests import PromptRequest
@@ -22,17 +22,17 @@ BundledRequest = PromptRequest | DialogueRequest
 
 
 def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[BundledRequest]) -> Forecast:
-    """What asking would take. Answers that the ledger has cost nothing.
+    """The expected cost. Answers in the ledger are free.
 
-    Tokens are the ledger's averages of the stage with this model; where it has none, a guess from the length of each
-    request. Dollars are these tokens at today's price, with no rebate for input that the endpoint has cached.
+    Token counts are the ledger's averages for the stage and model, or else an estimate from the length of each
+    request. Dollars are computed at today's price, without discounts for cached input.
     """
     ledger = Ledger(ledger_path) if ledger_path.exists() else None
     try:
         unanswered = [
             (part, request)
             for bundle in bundles
-            for part in as_paid(bundle, ledger, _chat_request)
+            for part in split_as_paid(bundle, ledger, _chat_request)
             if not _is_answered(ledger, request := _chat_request(part))
         ]
         averages = ledger.usage(unanswered[0][1].stage, settings.model) if ledger and unanswered else None
@@ -61,6 +61,6 @@ def _chat_request(bundle: BundledRequest) -> ChatRequest:
     try:
         return bundle.chat_request()
     except MissingPictureError:
-        # It is yet to be painted; for the length of a request any picture will do.
+        # The image does not exist yet; any image gives the same request length.
         assert isinstance(bundle, DialogueRequest)
         return replace(bundle, encoded=lambda image_id: (b"", "picture.png")).chat_request()

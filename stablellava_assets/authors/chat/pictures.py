@@ -1,4 +1,4 @@
-"""The painted pictures of a partition, for a model that is to see them."""
+"""The images of a partition, for a model that sees them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from stablellava_assets.tables.store import ParquetStore, Partition
 
 
 class MissingPictureError(KeyError):
-    """There is no such picture."""
+    """There is no such image."""
 
 
 class Pictures:
-    """Read when the first is asked for, and kept encoded."""
+    """Encoded images, read on first use."""
 
     def __init__(self, store: ParquetStore, partition: Partition) -> None:
         self._store = store
         self._partition = partition
 
     def encoded(self, image_id: str) -> tuple[bytes, str]:
-        """Bytes and file name of a picture.
+        """Bytes and file name of an image.
 
         Raises:
             MissingPictureError: it is not published.

@@ -1,4 +1,4 @@
-"""What a chat model is asked when it writes prompts: the same beginning for a whole batch, so that endpoints cache it."""
+"""Chat requests for prompts. All requests of a batch have the same prefix, which endpoints can cache."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _DRAWN_FORM = (
 )
 
 
-# Bounds that the schema tells and nobody checks: endpoints that follow it to the letter keep small models from running on.
+# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they keep small models from rambling.
 _MOST_CHARACTERS = 80
 Keyword = Annotated[str, Field(json_schema_extra={"maxLength": _MOST_CHARACTERS})]
 
@@ -62,7 +62,7 @@ class WrittenPrompt(BaseModel):
 
 
 class WrittenKeywords(BaseModel):
-    """What follows a given subject."""
+    """The keywords that follow a given subject."""
 
     keywords: list[Keyword] = Field(
         description="Three to six keywords, the most telling first.", json_schema_extra={"maxItems": MOST_KEYWORDS}
@@ -77,18 +77,18 @@ class PromptRequest:
     ability: Ability
     batch: str
     slots: Mapping[str, Slot]
-    """By the id of the row that a slot becomes."""
+    """The slots by row id."""
     examples: tuple[Example, ...]
     failed_before: Container[str] = frozenset()
 
     @property
     def row_ids(self) -> Sequence[str]:
-        """The rows that are asked for."""
+        """The ids of the rows."""
         return list(self.slots)
 
     @property
     def likely_completion_tokens(self) -> int:
-        """A guess of how long the answer is."""
+        """An estimate of the length of the answer."""
         return _LIKELY_TOKENS * len(self.slots)
 
     def only(self, row_ids: Sequence[str]) -> PromptRequest:
@@ -96,12 +96,12 @@ class PromptRequest:
         return replace(self, slots={row_id: self.slots[row_id] for row_id in row_ids})
 
     def written(self, answer: BaseModel, row_id: str) -> BaseModel:
-        """What an answer says for a row."""
+        """The part of an answer that belongs to a row."""
         written: BaseModel = getattr(answer, f"prompt_{self.row_ids.index(row_id) + 1}")
         return written
 
     def chat_request(self) -> ChatRequest:
-        """The request as it is sent."""
+        """The request to send."""
         slots = list(self.slots.values())
         numbers = ", ".join(str(slot.index + 1) for slot in slots)
         asked = "\n".join([f"Batch {self.batch}, prompts {numbers}:", *map(_line, slots, range(1, len(slots) + 1))])
@@ -124,7 +124,7 @@ class PromptRequest:
 
 
 def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
-    """What the request says of the ability and of the form of a prompt: all but examples and slots."""
+    """What the request says about the ability and the form of a prompt: everything except examples and slots."""
     chat = ability.chat
     drawn = settings.subjects == "drawn"
     rules = [*(f"- {caution}" for caution in chat.cautions), *(_DRAWN_FORM if drawn else _GUIDED_FORM), *_FORM]
@@ -133,7 +133,7 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
 
 
 def guidance_key(settings: ChatAuthorSettings, ability: Ability) -> Mapping[str, object]:
-    """What of a request determines its prompts, but for slot and examples: content for a row's key."""
+    """The contents of a request that determine its prompts, except slots and examples, for the row's key."""
     return {"system": _SYSTEM, "guidance": guidance(settings, ability), "answer": _answer(settings)}
 
 
@@ -184,7 +184,7 @@ def _line(slot: Slot, number: int) -> str:
 
 @lru_cache(maxsize=128)
 def _answer_model(count: int, subjects: str) -> type[BaseModel]:
-    # A key a prompt: unlike a list, an object whose keys the schema requires can be neither too short nor too long.
+    # One key per prompt: an object with required keys, unlike a list, cannot be too short or too long.
     written = WrittenKeywords if subjects == "drawn" else WrittenPrompt
     fields: dict[str, Any] = {f"prompt_{number}": (written, ...) for number in range(1, count + 1)}
     return create_model("Prompts", **fields)

@@ -1,4 +1,4 @@
-"""Prompts that a model wrote, as they go into rows: plain words in the paper's form, or the reason why not."""
+"""Converts prompts written by a model to row columns: plain words in the paper's form, or the reason for rejecting them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> PromptCo
     """The columns of a ``prompt_specs`` row that hold the prompt.
 
     Raises:
-        UnusableTextError: what was written makes no prompt; the message is the row's reason.
+        UnusableTextError: the text is no valid prompt; the message is the row's reason.
     """
     if isinstance(written, WrittenPrompt):
         subject = clean_words(written.subject, max_words=_SUBJECT_WORDS)
@@ -60,12 +60,12 @@ def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> PromptCo
 
 
 def unwritten_columns(slot: Slot) -> PromptColumns:
-    """The same columns of a row that was not written."""
+    """The same columns of a row without a prompt."""
     return {"prompt": None, "subject": None, "keywords": [], "facts": [{"name": "keyword", "value": slot.subject}]}
 
 
 def _keywords(subject: str, needed: Sequence[str], written: Sequence[str]) -> list[str]:
-    """The needed keywords and then the usable ones of those written, each once, as far as a painter reads."""
+    """The required keywords, and then the usable ones of the model, without repeats, up to the length that a painter reads."""
     keywords: list[str] = []
     seen = {subject.casefold()}
     room = _PROMPT_CHARACTERS - len(subject) - 4

@@ -1,4 +1,4 @@
-"""Which subject each prompt is about: all in turn, so that none dominates whatever a model would rather write about."""
+"""Assigns subjects to prompts in rotation, so that none dominates whatever the model would prefer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = ("where one would expect it", "indoors", "outdoors", "in a place one
 
 @dataclass(frozen=True)
 class Slot:
-    """A prompt to write: its place in the batch, what it is about, and what else it must say, by name."""
+    """A prompt to write: its index in the batch, its subject, and other required content by name."""
 
     index: int
     subject: str
@@ -30,19 +30,19 @@ class Slot:
 
 
 def guided_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
-    """Slots about the ability's ``chat.keywords``; a hint to each, since a model left alone repeats itself."""
+    """Slots about the ability's ``chat.keywords``. Each has a hint, because a model left to itself repeats itself."""
     subjects = rotation(list(dict.fromkeys(ability.chat.keywords)), count, ability.ability, batch)
     return [Slot(index, subject, _hint(ability, batch, index)) for index, subject in enumerate(subjects)]
 
 
 def drawn_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
-    """Slots about what the embedded painter draws for the ability, with the scene or content that its pictures need."""
+    """Slots about subjects that the embedded painter draws, with the scene or content that their images need."""
     names = rotation([subject.name for subject in ability.drawn_subjects], count, ability.ability, batch)
     return [Slot(index, name, words=_words(ability, name, batch, index)) for index, name in enumerate(names)]
 
 
 def rotation(options: Sequence[str], count: int, *parts: str) -> list[str]:
-    """``count`` of ``options`` in rounds: a round holds each of them once, in an order of its own."""
+    """``count`` of ``options`` in rounds. Each round contains every option once, in a random order."""
     rounds = -(-count // len(options))
     return [option for number in range(rounds) for option in ranked(options, "rotation", *parts, number)][:count]
 

@@ -1,6 +1,6 @@
-"""The keys of planned rows, which examples each has seen or will see, and which rows have yet to be asked for.
+"""Keys of planned rows, the examples each was or will be written with, and the rows still to be requested.
 
-A row that is published keeps the examples it was written with, so that a changed filter never makes anybody pay again.
+A published row keeps the examples it was written with, so that a change of the filters never costs anything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from stablellava_assets.authors.chat.examples import Example, Known
+from stablellava_assets.authors.chat.examples import Example, ExamplePool
 from stablellava_assets.tables.rows import is_settled
 from stablellava_assets.tables.schemas import FAILED
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -21,14 +21,14 @@ KeyOf = Callable[[Sequence[str]], str]
 """The key of a row that saw the examples with these ids."""
 
 _Row = tuple[str, str, list[str] | None, str, str | None, str | None]
-"""Id, key, ids of examples, status, fault and settings key of a published row."""
+"""Id, key, example ids, status, fault and settings key of a published row."""
 
 
 @dataclass(frozen=True)
 class KeyedRows:
-    """Keys and example ids by row id, in the order of the plan; ``shown`` holds the examples of the rows that are open.
+    """Keys and example ids by row id, in the order of the plan; ``shown`` holds the examples of the open rows.
 
-    ``failed`` are those open ones that were asked for before, in vain.
+    ``failed`` are the open rows that were requested before and failed.
     """
 
     keys: Mapping[str, str]
@@ -38,10 +38,9 @@ class KeyedRows:
     failed: frozenset[str]
 
     def blocks(self, block_of: Callable[[str], Hashable]) -> Iterator[tuple[list[str], tuple[Example, ...]]]:
-        """The open rows that share block and examples, with those examples.
+        """The open rows grouped by block and examples, with these examples.
 
-        Blocks do not depend on how many rows there are, so that the same rows make the same request whenever they are
-        asked for together.
+        Blocks do not depend on the number of rows, so the same rows give the same request whenever they are requested together.
         """
         blocks: dict[tuple[Hashable, tuple[str, ...]], list[str]] = {}
         for row_id in self.open_rows:
@@ -55,21 +54,20 @@ def key_rows(
     table: AnyTable,
     partition: Partition,
     key_of: Mapping[str, KeyOf],
-    known: Callable[[], Known],
+    known: Callable[[], ExamplePool],
     most_examples: int,
     settings_key: str,
 ) -> KeyedRows:
-    """Key the planned rows of a partition.
+    """Compute the keys of the planned rows of a partition.
 
-    A published row keeps its examples. Others take those of the published rows around them; where there are none, those
-    that are good now.
+    A published row keeps its examples. Other rows use those of the neighbouring published rows, or else currently good ones.
 
     Args:
         store: where the partition may be published.
-        table: what is planned.
-        partition: of which partition.
-        key_of: the planned rows, by id.
-        known: reads the texts that may serve as examples; not called when every row is published.
+        table: the table of the planned rows.
+        partition: their partition.
+        key_of: computes the key of each planned row, by id.
+        known: reads the candidate examples; not called if every row is published.
         most_examples: how many to choose.
         settings_key: that of the planned rows, see PlannedRow.
     """
@@ -87,10 +85,10 @@ def key_rows(
     if open_rows:
         texts = known()
         shown = texts.by_id
-        around = next((ids for ids in seen.values() if texts.has(ids)), None)
+        around = next((ids for ids in seen.values() if texts.contains_all(ids)), None)
         chosen = around or tuple(example.example_id for example in texts.choose(most_examples))
         for row_id in open_rows:
-            if row_id not in seen or not texts.has(seen[row_id]):
+            if row_id not in seen or not texts.contains_all(seen[row_id]):
                 seen[row_id] = chosen
     keys = {row_id: of(seen[row_id]) for row_id, of in key_of.items()}
     failed = frozenset(row_id for row_id, status in unsettled.items() if status == FAILED)

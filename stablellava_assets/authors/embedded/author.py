@@ -1,4 +1,4 @@
-"""The embedded author: draws prompts and dialogues from an ability's YAML, with no model and no network."""
+"""The embedded author: draws prompts and dialogues from an ability's YAML file, without a model or a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
-from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
+from stablellava_assets.authors.base import NOT_ASKED, NoChatModel
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.pair_rows import (
     Dialogue,
@@ -27,25 +27,25 @@ _ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
     ("yes_no", False),
     ("either_or", None),
 )
-"""Question kind, and for yes_no whether the thing asked about is there: as many yes as no."""
+"""Question kind, and for yes_no whether the thing in question is present: as many yes as no."""
 
 
-class EmbeddedAuthor(AsksNoModel):
-    """Draws everything by rendezvous hashing, so that editing one line of a YAML moves only the rows that used it."""
+class EmbeddedAuthor(NoChatModel):
+    """Draws everything by rendezvous hashing, so that editing one line of a YAML file affects only the rows that used it."""
 
     name = "embedded"
 
     def abilities(self, catalog: Catalog) -> list[str]:
-        """All of them."""
+        """All abilities of the catalog."""
         return list(catalog)
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[SpecColumns]]:
-        """``count`` prompts in the paper's keyword form; more of them only append."""
+        """Plan ``count`` prompts in the paper's keyword form. A larger ``count`` only appends rows."""
         vocabulary = _vocabulary_key(ability)
         return [self._plan_prompt(ability, batch, index, vocabulary) for index in range(count)]
 
     def write_prompts(self, planned: Sequence[PlannedRow[SpecColumns]]) -> list[PromptSpec]:
-        """The planned rows as they are: planning has already drawn everything."""
+        """The planned rows unchanged: planning has already drawn everything."""
         return [
             {"spec_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
             for row in planned
@@ -54,7 +54,7 @@ class EmbeddedAuthor(AsksNoModel):
     def plan_dialogues(
         self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
-        """What, yes-no (once true, once not) and either-or about every picture."""
+        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or."""
         return [
             self._plan_dialogue(ability, spec, image, kind, present)
             for spec, image in painted
@@ -62,7 +62,7 @@ class EmbeddedAuthor(AsksNoModel):
         ]
 
     def write_dialogues(self, planned: Sequence[PlannedRow[DialogueColumns]]) -> list[Dialogue]:
-        """The planned rows as they are: planning has already filled every template."""
+        """The planned rows unchanged: planning has already filled every template."""
         return [
             {"pair_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
             for row in planned
@@ -80,7 +80,7 @@ class EmbeddedAuthor(AsksNoModel):
             "template_version": content_key(prompt),
             **NOT_ASKED,
         }
-        # The key goes by what was drawn: another line of the vocabulary moves only the rows that it falls on.
+        # The key covers what was drawn, so another line of the vocabulary affects only the rows that draw it.
         row_key = content_key("spec row", spec_id, content)
         return PlannedRow(spec_id, row_key, {**content, "template_version": vocabulary})
 
@@ -107,6 +107,6 @@ class EmbeddedAuthor(AsksNoModel):
 
 
 def _vocabulary_key(ability: Ability) -> str:
-    """A hash of all that an ability's prompts are drawn from."""
+    """A hash of everything that an ability's prompts are drawn from."""
     subjects = [(subject.name, subject.answer, subject.scene) for subject in ability.drawn_subjects]
     return content_key("vocabulary", ability.prompts, ability.negative_prompt, subjects)

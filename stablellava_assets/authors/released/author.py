@@ -7,7 +7,7 @@ from typing import Any
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.abilities.prompt_format import parse_prompt
-from stablellava_assets.authors.base import NOT_ASKED, AsksNoModel
+from stablellava_assets.authors.base import NOT_ASKED, NoChatModel
 from stablellava_assets.authors.released.rows import ReleasedDataError, problem_of, read_released, released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
 from stablellava_assets.tables.identity import content_key, derive_seed
@@ -28,16 +28,16 @@ _SOURCE_ROW = "source_row"
 
 
 class _Spec(SpecColumns):
-    """Of a source row that cannot be used, the reason."""
+    """The prompt columns; ``reason`` says why the source row cannot be used, if so."""
 
     reason: str | None
 
 
-class ReleasedAuthor(AsksNoModel):
+class ReleasedAuthor(NoChatModel):
     """Ingests ``<ability>.json`` in the order of the file: batch 0001 is its first ``count`` rows, 0002 the next, and so on.
 
-    Every row becomes a spec. One that lacks a field, or whose question has no place for its picture, becomes a failed
-    spec with the reason, so that no picture is painted for it.
+    Every row becomes a spec. A row that lacks a field, or whose question has no place for its image, becomes a failed
+    spec with the reason, so that no image is made for it.
     """
 
     name = "released"
@@ -51,10 +51,10 @@ class ReleasedAuthor(AsksNoModel):
         released_files(self._folder)
 
     def abilities(self, catalog: Catalog) -> list[str]:
-        """Those that have a file.
+        """The abilities that have a file.
 
         Raises:
-            ReleasedDataError: a file is named after no ability of the catalog, so its rows would be left out.
+            ReleasedDataError: a file is named after an unknown ability, so its rows would be ignored.
         """
         names = [path.stem for path in released_files(self._folder)]
         if unknown := [name for name in names if name not in catalog]:
@@ -65,7 +65,7 @@ class ReleasedAuthor(AsksNoModel):
         return names
 
     def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_Spec]]:
-        """The specs of a batch; fewer than ``count`` at the end of the file, none beyond it.
+        """The specs of a batch; fewer than ``count`` at the end of the file, and none after it.
 
         Raises:
             ReleasedDataError: the ability has no file, or it is not a JSON list.
@@ -78,7 +78,7 @@ class ReleasedAuthor(AsksNoModel):
         ]
 
     def write_prompts(self, planned: Sequence[PlannedRow[_Spec]]) -> list[PromptSpec]:
-        """The planned rows: made, or failed with what is wrong with the source row."""
+        """The planned rows: made, or failed with the problem of the source row."""
         return [
             {
                 "spec_id": row.row_id,
@@ -92,7 +92,7 @@ class ReleasedAuthor(AsksNoModel):
     def plan_dialogues(
         self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
-        """The released question and answer about every painted picture, word for word.
+        """The released question and answer about every image, verbatim.
 
         Raises:
             ReleasedDataError: the file is no longer the one the prompts came from.
@@ -101,7 +101,7 @@ class ReleasedAuthor(AsksNoModel):
         return [self._plan_dialogue(self._source(ability.ability, rows, spec), spec, image) for spec, image in painted]
 
     def write_dialogues(self, planned: Sequence[PlannedRow[DialogueColumns]]) -> list[Dialogue]:
-        """The planned rows as they are: the file holds everything."""
+        """The planned rows unchanged: the file holds everything."""
         return [
             {"pair_id": row.row_id, **row.inputs, "row_key": row.row_key, "status": MADE, "reason": None}
             for row in planned
@@ -146,7 +146,7 @@ class ReleasedAuthor(AsksNoModel):
         return PlannedRow(spec_id, content_key("spec row", spec_id, content), content)
 
     def _source(self, ability: str, rows: Sequence[Any], spec: WrittenSpec) -> dict[str, str]:
-        """The source row a spec was made from, by the position its facts record."""
+        """The source row of a spec, by the position recorded in its facts."""
         position = next((int(fact["value"]) for fact in spec["facts"] if fact["name"] == _SOURCE_ROW), None)
         if position is None:
             raise ReleasedDataError(

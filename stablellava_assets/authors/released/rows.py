@@ -1,4 +1,4 @@
-"""Reads StableLLaVA's published JSON files: a list of rows ``{"id", "image", "prompt", "question", "answer"}`` an ability."""
+"""Reads StableLLaVA's published JSON files: one list of rows ``{"id", "image", "prompt", "question", "answer"}`` per ability."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FILES_IN_MEMORY = 4
 
 
 class ReleasedDataError(ExplainedError, ValueError):
-    """A published file cannot be used; the message names it and says what to do."""
+    """A published file cannot be used; the message names it and the remedy."""
 
 
 def released_files(folder: Path) -> list[Path]:
     """The JSON files of ``folder``, by name.
 
     Raises:
-        ReleasedDataError: there is no such folder, or it holds none.
+        ReleasedDataError: the folder does not exist or holds no such file.
     """
     try:
         if not folder.is_dir():
@@ -39,7 +39,7 @@ def released_files(folder: Path) -> list[Path]:
 
 
 def read_released(path: Path) -> Sequence[Any]:
-    """The rows of a file, in its order, unchecked; the last few files stay in memory until they change on disk.
+    """The rows of a file, in its order, unchecked. The most recent files stay in memory until they change on disk.
 
     Raises:
         ReleasedDataError: the file is missing, is not UTF-8 JSON, or is not a list.
@@ -72,12 +72,12 @@ def _read(path: Path, modified_ns: int, size: int) -> Sequence[Any]:
 
 
 def is_written_out(row: object) -> bool:
-    """Whether a row has every field, and text in it."""
+    """Whether a row has every field, with text in it."""
     return isinstance(row, dict) and all(isinstance(row.get(field), str) for field in FIELDS)
 
 
 def problem_of(row: object) -> str | None:
-    """Why a row cannot become a pair; None when it can. What is merely badly written is the filters' business."""
+    """Why a row cannot become a pair; None if it can. Quality is left to the filters."""
     if not isinstance(row, dict):
         return f"the row is a {type(row).__name__}, not an object with {', '.join(FIELDS)}"
     for field in FIELDS:

@@ -1,4 +1,4 @@
-"""Which batch comes next, and the schedule that asks for it."""
+"""The schedule of the next batch."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ BATCH_JOB = dg.define_asset_job(
 )
 
 PLANNED_ROWS = "stablellava/planned_rows"
-"""Tag of a scheduled run: the prompts that its batch was planned to have."""
+"""Tag of a scheduled run: the planned number of prompts of its batch."""
 
 MEASURE_JOB = dg.define_asset_job(
     "tune_and_score",
@@ -30,13 +30,13 @@ MEASURE_JOB = dg.define_asset_job(
     description="Make the next batch of every ability; tuning and scoring follow by automation.",
 )
 def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run an ability, keyed by its partition, so that a tick that is evaluated twice asks for nothing twice."""
+    """One run per ability, keyed by its partition, so that evaluating a tick twice requests nothing twice."""
     upcoming = WORKSPACE.upcoming()
     if not upcoming:
         yield dg.SkipReason(
             f"all {WORKSPACE.profile.batches} batches of every ability are done; raise `batches` in the profile"
         )
-    # Planned here, so that the scores of one moment give the sizes of all runs; each run records its own.
+    # Planned here, so that all runs use the scores of one moment; each run records its own plan.
     planned = _planned(upcoming)
     for ability, batch in upcoming.items():
         key = dg.MultiPartitionKey({"ability": ability, "batch": batch})
@@ -48,7 +48,7 @@ def next_batch_of_every_ability(context: dg.ScheduleEvaluationContext) -> Iterat
 
 
 def _planned(upcoming: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The tags that say what is planned for each ability's coming batch; nothing is written."""
+    """Tags with the plan of each ability's next batch; nothing is written."""
     plans, tags = WORKSPACE.plans, dict[str, dict[str, str]]()
     if plans is None:
         return tags

@@ -1,4 +1,4 @@
-"""The sensor that tunes and scores by itself."""
+"""The sensor that tunes and scores automatically."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""What a run prints: one short line an event that a person follows, warnings and errors in full."""
+"""Console output of a run: one short line per relevant event, warnings and errors in full."""
 
 import logging
 from typing import Any
@@ -14,12 +14,12 @@ class _Readable(logging.Formatter):
         message = meta.get("orig_message") or record.getMessage()
         line = f"{self.formatTime(record, '%H:%M:%S')}  {step:<17} {message}"
         event = meta.get("dagster_event")
-        told = getattr(event, "event_specific_data", None)
-        failed = getattr(told, "first_step_failure_event", None)
+        event_data = getattr(event, "event_specific_data", None)
+        failed = getattr(event_data, "first_step_failure_event", None)
         if failed is not None:
-            # What a step prints goes through a file, of which a busy machine may lose the end; this line does not.
+            # A step's own output goes through a file whose end may be lost on a busy machine; this line is not.
             return f"{line}\n{failed.step_key}: {_reason(failed.step_failure_data.error)}"
-        error = getattr(told, "error", None)
+        error = getattr(event_data, "error", None)
         if error is None:
             return line
         if not meta.get("step_key"):
@@ -28,7 +28,7 @@ class _Readable(logging.Formatter):
 
 
 def _reason(error: Any) -> str:
-    """What was raised at first, without where."""
+    """The root cause without its traceback."""
     if error is None:
         return "no reason given"
     while error.cause is not None:
@@ -37,7 +37,7 @@ def _reason(error: Any) -> str:
 
 
 def _to_standard_error(context: dg.InitLoggerContext) -> logging.Logger:
-    """At INFO: Dagster's own bookkeeping events are DEBUG and stay out."""
+    """At INFO, because Dagster's own bookkeeping events are DEBUG."""
     logger = logging.Logger("stablellava_assets", logging.INFO)
     handler = logging.StreamHandler()
     handler.setFormatter(_Readable())

@@ -11,15 +11,15 @@ from stablellava_assets.text.keywords import find_affirmed, find_keyword
 
 MOST_OPTIONS = len(ascii_uppercase)
 _INSTRUCTION = "Answer with the option's letter from the given choices directly."
-"""As LLaVA-1.5 asks MMBench (Liu et al., 2023, "Improved Baselines with Visual Instruction Tuning")."""
+"""The instruction with which LLaVA-1.5 evaluates MMBench (Liu et al., 2023, "Improved Baselines with Visual Instruction Tuning")."""
 
 _DETERMINER = re.compile(r"\A\s*(?:an?|the|its|his|her|their|my|your|our)\s+(?=\S)", re.IGNORECASE)
 _OPENING = r"""[(\[*"“'‘]*"""
 _LETTER = rf"{_OPENING}([A-Za-z])\b(?![’'-]\w)"
 _CAPITAL = rf"{_OPENING}((?-i:[A-Z]))\b(?![’'-]\w)"
-# What follows a letter that stands for itself; "i.e." and "a dog" begin with none.
+# What follows a stand-alone letter; excludes the beginnings of "i.e." and "a dog".
 _ENDS = r"""(?=[)\],:;!?*"”\n]|\.(?!(?-i:[a-z]))|[’'](?!\w)|\s*\Z|[ \t]+(?:\n|[-–—]|(?:is|because|since|as)\b))"""
-# A and I are words as well, so before most words they are no letters.
+# A and I are also words, so before most words they do not count as letters.
 _NO_WORD = rf"(?:(?<![AI])|(?<=(?:option|choice) (?-i:A))|{_ENDS}|(?=[ \t]+(?:and|or)\b))"
 _NOT_RULED_OUT = (
     r"(?![ \t]+(?:\w+n[’']t|cannot"
@@ -37,14 +37,14 @@ _ANSWER = (
 )
 _SOME_WORDS = rf"(?:[ \t]+{_NOT_A_NEGATION}(?:[^\W\d_]{{2,}}|[éèàáa]\b)){{0,4}}?"
 _LINK = r"(?:[ \t]*[:=\-–—][ \t]*|[ \t]+)(?:(?:la|l[’']|el|die|de|o|a|der)[ \t]*)?"
-# "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; after Chinese signs a blank has been put.
+# "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; a space has been inserted after Chinese characters.
 _CHINESE = r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?[ \t]*:?[ \t]*"
 _CHINESE_ENDS = r"(?=[ \t]*(?:[項项]|가|이|是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
 _SIGN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _CHOOSING = r"I(?:[’'](?:d|ll)|[ \t]+would|[ \t]+will)?[ \t]+(?:choose|pick|select|say|take|go[ \t]+with)"
 _RULED_OUT = r"(?-i:[A-Z])\b(?![’'-]\w)"
 _SURELY = r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)|(?:it[ \t]+)?looks[ \t]+like"
-# The clearest first: the first that reads a letter decides. Their letters have the same forms as those of answers.
+# In order of clarity: the first pattern that matches decides. Letters take the same forms as in answers.
 _READINGS = [
     re.compile(normalized(reading), re.IGNORECASE)
     for reading in (
@@ -80,14 +80,14 @@ _READINGS = [
         # "I believe B"
         rf"\bI[ \t]+(?:believe|think|guess|vote[ \t]+for)(?:[ \t]+that)?(?:[ \t]+it(?:[’']s|{_IS}))?[ \t]+{_CAPITAL}{_ENDS}",
         r"\(((?-i:[A-Z]))\)",
-        # "Based on the picture, B.", and a last line or sentence of a letter alone.
+        # "Based on the picture, B.", and a final line or sentence with only a letter.
         rf"(?:[,:;.!?][ \t]+|(?<=[{_SIGN}])[,:;.!?]|\n\s*){_CAPITAL}[)\].!\"”’']*\s*\Z",
     )
 ]
 _MARKUP = re.compile(r"[*`$#]+|(?<![^\W_])_+(?=[A-Za-z]\b|[A-Za-z]_)|(?<=[A-Za-z])_+(?![^\W_])|\\[()\[\]]")
 _FRAMED = re.compile(r"\A\s*[{<]\s*([A-Z])\s*[}>]\W*\Z")
 _ARROW = re.compile(r"[-=]+>|[→⇒➜➡]")
-# What begins a list or decorates a line, signs of feeling included.
+# Bullets and decorations at the start of a line, including emoji.
 _BULLET = re.compile(r"\A(?:[\s\-–—•·▪●>:]|[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])+(?=\S)")
 _STOPS = str.maketrans(
     {"。": ".", "、": ",", **dict.fromkeys("【「『《〈〔", "("), **dict.fromkeys("】」』》〉〕", ")")}
@@ -101,22 +101,23 @@ _ANOTHER = re.compile(
 
 
 def rotated(options: Sequence[str], rotation: int) -> list[str]:
-    """The options, the first ``rotation`` of them moved to the end."""
+    """The options, with the first ``rotation`` of them moved to the end."""
     return [*options[rotation:], *options[:rotation]]
 
 
 def choice_question(question: str, options: Sequence[str]) -> str:
-    """The question with its lettered options, a line each."""
+    """The question followed by its lettered options, one per line."""
     lines = [f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)]
     return "\n".join([question, *lines, _INSTRUCTION])
 
 
 def chosen_option(answer: str, options: Sequence[str]) -> str | None:
-    """The option an answer chooses: by its letter, or by being the only one whose words it holds. None: it chooses none.
+    """The option that an answer chooses, by its letter or by containing the words of only one option; None if it chooses none.
 
-    A letter counts where it begins the answer and stands alone, where the answer says that it is the answer, option or
-    choice (in English and the languages that MMBench and its translations are asked in), in brackets, and alone at the end; A and I before another word are words. Two different letters choose none. Among words, those
-    right behind a negation do not count, nor do articles and possessives that begin an option.
+    A letter counts at the start of the answer if it stands alone, where the answer states that it is the answer, option or
+    choice (in English and the languages of MMBench and its translations), in brackets, and alone at the end. A and I before
+    another word are words. Two different letters choose none. Among words, those directly after a negation do not count,
+    nor do articles and possessives at the start of an option.
     """
     answer = final_answer(answer)
     letters = _letters(answer, len(options))
@@ -126,7 +127,7 @@ def chosen_option(answer: str, options: Sequence[str]) -> str | None:
 
 
 def _letters(answer: str, count: int) -> set[str]:
-    """Which of the first ``count`` letters an answer names, in the clearest way in which it names any."""
+    """The letters (among the first ``count``) that an answer names, by the clearest pattern that matches."""
     offered, answer = ascii_uppercase[:count], _plain(answer)
     for reading in _READINGS:
         found = list(reading.finditer(answer))
@@ -138,7 +139,7 @@ def _letters(answer: str, count: int) -> set[str]:
 
 
 def _plain(answer: str) -> str:
-    """An answer without what makes letters bold or mathematics, and with Chinese stops as English ones, blanks around letters."""
+    """An answer without bold or math markup, with Chinese punctuation as English and with spaces around letters."""
     plain = _FRAMED.sub(r"\1", _MARKUP.sub("", answer)).translate(_STOPS)
     plain = _BULLET.sub("", _ARROW.sub(":", plain))
     return _BETWEEN_SCRIPTS.sub(" ", plain)
@@ -146,10 +147,10 @@ def _plain(answer: str) -> str:
 
 def _named(answer: str, options: Sequence[str]) -> str | None:
     bare = [_DETERMINER.sub("", option) for option in options]
-    # "His hat" and "her hat" differ in nothing else.
+    # "His hat" and "her hat" would become equal.
     names = dict(zip(bare if len(set(bare)) == len(bare) else options, options, strict=True))
     found = {name: find_keyword(name, answer) for name in names}
-    # "cat" also stands in "cat tree": an option whose every mention is part of another's is not what was meant.
+    # "cat" also occurs in "cat tree": an option that occurs only as part of another does not count.
     meant = [
         option
         for name, option in names.items()

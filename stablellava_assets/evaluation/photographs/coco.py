@@ -1,4 +1,4 @@
-"""Photographs labelled by COCO (Lin et al., 2014): every object of its 80 categories is marked in every picture."""
+"""Photographs annotated by COCO (Lin et al., 2014): every object of its 80 categories is annotated in every image."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
+from stablellava_assets.evaluation.photographs.labels import LabelledPhotograph, LabelledPhotographs
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
 from stablellava_assets.inputs.text_files import TextFileError, json_value
 
 
-def read_coco(annotations: Path, images: Path) -> Labels:
-    """The labelled pictures of an ``instances_*.json`` file, as COCO has them and as other tools write them.
+def read_coco(annotations: Path, images: Path) -> LabelledPhotographs:
+    """The annotated images of an ``instances_*.json`` file, by COCO or by other tools.
 
     The file is one JSON object of lists: ``images`` (``id``, ``file_name``, ``coco_url``, ``license``), ``annotations``
     (``image_id``, ``category_id``), ``categories`` (``id``, ``name``, ``supercategory``), ``licenses`` (``id``, ``url`` or
-    ``name``). Ids are numbers or text, and the same in either. A ``file_name`` with folders of the tool's own, or of another
-    machine, is looked for by its end. Those without a label, without a usable name, or whose file is not there, are counted.
+    ``name``). Ids may be numbers or strings. A ``file_name`` with leading folders from another machine is matched by its
+    longest existing suffix. Images without a label, without a usable name, or without a file are counted.
 
     Raises:
-        PhotographsError: the file cannot be read, or is no such object.
+        PhotographsError: the file cannot be read, or has another structure.
     """
     try:
         content = json_value(annotations)
     except TextFileError as error:
         raise PhotographsError(f"{annotations}: not a COCO instances file: {error.in_file}") from error
     listed, marks, kinds = (_rows(annotations, content, key) for key in ("images", "annotations", "categories"))
-    names, sorts = _categories(annotations, kinds)
+    names, supercategories = _categories(annotations, kinds)
     licences = {_id(row.get("id")): row.get("url") or row.get("name") for row in _optional_rows(content, "licenses")}
     present: dict[str | None, set[str]] = {}
     left_out: Counter[str] = Counter()
@@ -39,8 +39,8 @@ def read_coco(annotations: Path, images: Path) -> Labels:
             left_out["annotations without a picture or a category that the file lists"] += 1
         else:
             present.setdefault(_id(row["image_id"]), set()).add(name)
-    everything, alike = frozenset(names.values()), _alike(sorts)
-    found: dict[str, Labelled] = {}
+    everything, alike = frozenset(names.values()), _alike(supercategories)
+    found: dict[str, LabelledPhotograph] = {}
     for row in listed:
         path = _file(row.get("file_name"), images)
         shown = frozenset(present.get(_id(row.get("id")), ()))
@@ -55,20 +55,20 @@ def read_coco(annotations: Path, images: Path) -> Labels:
                 if isinstance(part, str) and part
             )
             name = path.relative_to(images).as_posix()
-            found[name] = Labelled(path, shown, everything - shown, credit or None, alike, name)
-    return Labels(list(found.values()), len(listed), left_out)
+            found[name] = LabelledPhotograph(path, shown, everything - shown, credit or None, alike, name)
+    return LabelledPhotographs(list(found.values()), len(listed), left_out)
 
 
 def _rows(annotations: Path, content: object, key: str) -> list[Mapping[str, Any]]:
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        held = (
+        contents = (
             f"its keys are {', '.join(map(repr, content)) or 'none'}"
             if isinstance(content, dict)
             else "it is no JSON object"
         )
         raise PhotographsError(
-            f"{annotations}: not a COCO instances file: it has no list of objects in {key!r}; {held}"
+            f"{annotations}: not a COCO instances file: it has no list of objects in {key!r}; {contents}"
         )
     return rows
 
@@ -82,9 +82,9 @@ def _categories(
     annotations: Path, rows: list[Mapping[str, object]]
 ) -> tuple[dict[str | None, str], dict[str, str | None]]:
     names: dict[str | None, str] = {}
-    sorts: dict[str, str | None] = {}
+    supercategories: dict[str, str | None] = {}
     for row in rows:
-        name, sort = row.get("name"), row.get("supercategory")
+        name, supercategory = row.get("name"), row.get("supercategory")
         if not isinstance(name, str) or not name.strip() or _id(row.get("id")) is None:
             raise PhotographsError(f"{annotations}: categories: {dict(row)!r} lacks an id or a name")
         if names.get(_id(row["id"]), name.strip().casefold()) != name.strip().casefold():
@@ -93,13 +93,15 @@ def _categories(
                 "an id of its own"
             )
         names[_id(row["id"])] = name.strip().casefold()
-        # What tools without such a tree write for it.
-        sorts[name.strip().casefold()] = sort if isinstance(sort, str) and sort.casefold() not in ("", "none") else None
-    return names, sorts
+        # Tools without such a hierarchy write a placeholder.
+        supercategories[name.strip().casefold()] = (
+            supercategory if isinstance(supercategory, str) and supercategory.casefold() not in ("", "none") else None
+        )
+    return names, supercategories
 
 
 def _id(value: object) -> str | None:
-    """An id as text: 7, 7.0 and "7" are one."""
+    """An id as text: 7, 7.0 and "7" are equal."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -108,7 +110,7 @@ def _id(value: object) -> str | None:
 
 
 def _file(named: object, images: Path) -> Path | None:
-    """The picture below ``images`` that a ``file_name`` means: the longest end of it that leads to a file."""
+    """The file below ``images`` that matches the longest suffix of ``file_name``."""
     if not isinstance(named, str) or "\0" in named:
         return None
     for written in dict.fromkeys(
@@ -132,10 +134,10 @@ def _file(named: object, images: Path) -> Path | None:
     return None
 
 
-def _alike(sorts: Mapping[str, str | None]) -> dict[str, frozenset[str]]:
-    """The other names of each name's supercategory; a file of one's own may have none."""
+def _alike(supercategories: Mapping[str, str | None]) -> dict[str, frozenset[str]]:
+    """The other names of each name's supercategory. Files by other tools may have none."""
     return {
-        name: frozenset(other for other, its in sorts.items() if its == sort and other != name)
-        for name, sort in sorts.items()
-        if sort is not None
+        name: frozenset(other for other, its in supercategories.items() if its == supercategory and other != name)
+        for name, supercategory in supercategories.items()
+        if supercategory is not None
     }

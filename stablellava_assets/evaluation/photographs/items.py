@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stablellava_assets.evaluation.photographs.records import Listed
+from stablellava_assets.evaluation.photographs.records import PhotographRecord
 from stablellava_assets.pictures.decoding import rendered_otherwise, upright
 from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
@@ -21,17 +21,17 @@ PHOTOGRAPHS = "photos"
 
 @dataclass(frozen=True)
 class PhotographedItem:
-    """What an item is made of: the file of its picture, and what is asked."""
+    """Inputs of an item: the file of its image, and its question."""
 
     path: Path
     question: ItemColumns
 
 
-def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow[PhotographedItem]]:
-    """The items of an ability. An item is known by its picture's bytes and its question, wherever the file lies.
+def plan_photographs(listed: Sequence[PhotographRecord], ability: str) -> list[PlannedRow[PhotographedItem]]:
+    """The items of an ability. An item is identified by its image's bytes and its question, not by the file's path.
 
     Raises:
-        OSError: a picture cannot be read.
+        OSError: an image cannot be read.
     """
     planned: dict[str, PlannedRow[PhotographedItem]] = {}
     for one in listed:
@@ -51,26 +51,26 @@ def plan_photographs(listed: Sequence[Listed], ability: str) -> list[PlannedRow[
             "refused": list(photograph.all_refused),
         }
         row_key = content_key("benchmark row", question, sha256, *rendered_otherwise(encoded))
-        # A copy of a picture under another name, asked the same, is the same item.
+        # A copy of an image under another name with the same question is the same item.
         planned.setdefault(item_id, PlannedRow(item_id, row_key, PhotographedItem(one.path, question)))
     return list(planned.values())
 
 
 def make_photographs(planned: Sequence[PlannedRow[PhotographedItem]]) -> Iterable[BenchmarkItem]:
-    """``ability_benchmark`` rows; a picture is kept as it is encoded."""
+    """Yield ``ability_benchmark`` rows; images keep their encoding."""
     for row in planned:
         encoded, reason = row.inputs.path.read_bytes(), None
         try:
-            looks = perceptual_hash(upright(encoded))
+            hash_of_picture = perceptual_hash(upright(encoded))
         except ValueError as error:
-            looks, reason = None, f"{row.inputs.path} cannot be decoded: {error}"
+            hash_of_picture, reason = None, f"{row.inputs.path} cannot be decoded: {error}"
         yield {
             "item_id": row.row_id,
             **row.inputs.question,
             "prompt": None,
             "seed": None,
             "image": {"bytes": encoded, "path": row.inputs.path.name},
-            "perceptual_hash": looks,
+            "perceptual_hash": hash_of_picture,
             "row_key": row.row_key,
             "status": MADE if reason is None else FAILED,
             "reason": reason,

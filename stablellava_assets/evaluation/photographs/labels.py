@@ -1,4 +1,4 @@
-"""Benchmark questions about photographs that people have labelled, in the wordings of the abilities' own benchmark."""
+"""Benchmark questions about labelled photographs, in the wordings of the abilities' own benchmark."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate",
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A photograph, what is in it, and what is known not to be; names in lower case.
+class LabelledPhotograph:
+    """A photograph, the names of things in it, and of things known to be absent; in lower case.
 
-    ``alike`` holds, for a name, those of all other things of its sort, as far as the labels tell. ``name`` is what the picture
-    is called among the others: its path below their folder, its file's name unless given.
+    ``alike`` maps a name to those of all other things of its category, as far as the labels tell. ``name`` identifies the
+    image among the others: its path below their folder, or its file name unless given.
     """
 
     path: Path
@@ -33,41 +33,41 @@ class Labelled:
 
     @property
     def called(self) -> str:
-        """The name by which it is known among the others."""
+        """The name that identifies the image."""
         return self.name or self.path.name
 
 
 @dataclass(frozen=True)
-class Labels:
-    """The labelled pictures that a file of labels lists, and how many of those it lists are no use, by reason."""
+class LabelledPhotographs:
+    """The labelled images of a label file, and counts by reason of those that cannot be used."""
 
-    pictures: Sequence[Labelled]
+    pictures: Sequence[LabelledPhotograph]
     listed: int
     left_out: Mapping[str, int] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Labelled]:
+    def __iter__(self) -> Iterator[LabelledPhotograph]:
         return iter(self.pictures)
 
     @property
     def summary(self) -> str:
-        """How much of what is listed can be asked about, on one line."""
+        """How many of the listed images can be used, on one line."""
         reasons = "".join(f"; {count:,} {reason}" for reason, count in self.left_out.items() if count)
         return f"{self.listed:,} pictures listed, {len(self.pictures):,} found and labelled{reasons}"
 
 
 def questions_about(
-    labelled: Iterable[Labelled],
+    labelled: Iterable[LabelledPhotograph],
     abilities: Sequence[Ability],
     per_kind: int,
     broken: dict[str, str] | None = None,
 ) -> Iterator[tuple[Photograph, Path]]:
-    """Up to ``per_kind`` questions an ability and kind, every one about a photograph of its own; every second yes-no is a no.
+    """Up to ``per_kind`` questions per ability and kind, each about its own photograph. The answers to yes-no questions alternate.
 
-    A photograph is asked about where it shows exactly one subject of an ability; which one it is, only where no label is of
-    another thing of that sort, even if that is no subject: a zebra beside a dog is an animal among others. What it is said not to show, in a yes-no
-    question or as the wrong option, is labelled as absent; where nothing of that kind is, nothing is asked.
+    A photograph is used if it shows exactly one subject of an ability. Which one it is, is asked only if no label names another
+    thing of its category, even one that is no subject: a zebra beside a dog is another animal. Things in question that it
+    does not show, in a yes-no question or as the wrong option, are labelled as absent; without such labels nothing is asked.
 
-    A picture that cannot be decoded is passed over; ``broken`` gets the reason by its name.
+    Images that cannot be decoded are skipped; ``broken`` gets the reason by name.
     """
     pictures = {one.called: one for one in labelled}
     used: set[str] = set()
@@ -91,22 +91,22 @@ def questions_about(
                     yield _photograph(ability, question, pictures[name]), pictures[name].path
 
 
-def _is_whole(one: Labelled, broken: dict[str, str]) -> bool:
+def _is_whole(one: LabelledPhotograph, broken: dict[str, str]) -> bool:
     reason = undecodable(one.path)
     if reason is not None:
         broken[one.called] = reason
     return reason is None
 
 
-def _only_subject(ability: Ability, one: Labelled) -> Subject | None:
+def _only_subject(ability: Ability, one: LabelledPhotograph) -> Subject | None:
     subjects = {subject.answer: subject for subject in ability.drawn_subjects if one.present & set(_names(subject))}
     return next(iter(subjects.values())) if len(subjects) == 1 else None
 
 
-def _stands_alone(ability: Ability, subject: Subject, one: Labelled) -> bool:
-    """Whether no label is of another thing of the subject's sort: by what is alike, or by a word that the ability knows.
+def _stands_alone(ability: Ability, subject: Subject, one: LabelledPhotograph) -> bool:
+    """Whether no label names another thing of the subject's category, by ``alike`` or by a word that the ability knows.
 
-    A label is of what its last words name, as a racing bicycle is a bicycle.
+    The last words of a label name its category: a racing bicycle is a bicycle.
     """
     own = set(_names(subject))
     alike = {other for name in own & one.present for other in one.alike.get(name, ())}
@@ -123,19 +123,19 @@ def _endings(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _ended(name: str) -> str:
-    """A name's lemmas, so that names that end in whole words of another end in its text."""
+    """A name's lemmas, so that names that end with the same whole words have texts with the same suffix."""
     return f" {' '.join(lemmas(name))}"
 
 
 def _question(
-    ability: Ability, subject: Subject, kind: QuestionKind, one: Labelled, present: bool | None
+    ability: Ability, subject: Subject, kind: QuestionKind, one: LabelledPhotograph, present: bool | None
 ) -> Question | None:
-    """A question all of whose words the labels bear out; None where none is drawn."""
+    """A question whose words are all supported by the labels; None if there is none."""
     known_absent = [other for other in absent_subjects(ability, subject) if one.absent & set(_names(other))]
     if (kind == "either_or" or present is False) and not known_absent:
         return None
     if known_absent:
-        # A copy made by model_copy would keep the subjects that are cached.
+        # A copy made by model_copy would keep the cached subjects.
         fields = {name: getattr(ability, name) for name in Ability.model_fields}
         ability = Ability.model_construct(**{**fields, "subjects": [subject, *known_absent], "tinted": None})
     return benchmark_question(ability, subject, kind, "photograph", one.called, present=present)
@@ -146,14 +146,14 @@ def _names(subject: Subject) -> list[str]:
 
 
 def _plain_wordings(ability: Ability, kind: QuestionKind) -> bool:
-    """Whether every wording asks about the subject alone; details, as what is red, are in no label."""
+    """Whether all wordings ask only about the subject; no label has details such as colours."""
     slots = {
         slot for wording in getattr(ability.benchmark, kind) for _, slot, _, _ in Formatter().parse(wording) if slot
     }
     return slots <= _SLOTS
 
 
-def _photograph(ability: Ability, question: Question, one: Labelled) -> Photograph:
+def _photograph(ability: Ability, question: Question, one: LabelledPhotograph) -> Photograph:
     return Photograph(
         image=f"images/{one.called}",
         ability=ability.ability,

@@ -1,4 +1,4 @@
-"""Photographs labelled in Open Images (Kuznetsova et al., 2020): people said of each label whether it is there."""
+"""Photographs labelled in Open Images (Kuznetsova et al., 2020): people verified whether each label is present."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.evaluation.photographs.labels import Labelled, Labels
+from stablellava_assets.evaluation.photographs.labels import LabelledPhotograph, LabelledPhotographs
 from stablellava_assets.evaluation.photographs.writing import PhotographsError
 from stablellava_assets.inputs.text_files import TextFileError, csv_rows, header_of, json_value, read_text
 
 
-def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path | None = None) -> Labels:
-    """The pictures that people looked at and whose file, ``<ImageID>.jpg``, is there; the others are counted.
+def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path | None = None) -> LabelledPhotographs:
+    """The human-verified images whose file, ``<ImageID>.jpg``, exists; the others are counted.
 
     Args:
-        labels: as in ``validation-annotations-human-imagelabels.csv``: ``ImageID``, ``Source``, ``LabelName``, ``Confidence``
-            (1: it is there, 0: it is not; what machines guess lies between, and says neither).
-        classes: as in ``oidv7-class-descriptions.csv``: ``LabelName``, ``DisplayName``; older files have no header.
-        images: folder of the pictures.
-        hierarchy: as in ``bbox_labels_600_hierarchy.json``, a tree of ``LabelName`` and ``Subcategory``: which labels are of
-            one sort. None: no label is known to be.
+        labels: such as ``validation-annotations-human-imagelabels.csv``: ``ImageID``, ``Source``, ``LabelName``, ``Confidence``
+            (1: present, 0: absent; machine-generated values in between are ignored).
+        classes: such as ``oidv7-class-descriptions.csv``: ``LabelName``, ``DisplayName``; older files have no header.
+        images: folder of the images.
+        hierarchy: such as ``bbox_labels_600_hierarchy.json``, a tree of ``LabelName`` and ``Subcategory``, which defines the
+            category of each label. None: categories are unknown.
 
     Raises:
-        PhotographsError: a file cannot be read, has other columns, or a row is at fault.
+        PhotographsError: a file cannot be read, has other columns, or contains an invalid row.
     """
     names = {
         row["LabelName"]: row["DisplayName"].casefold() for _, row in _rows(classes, ("LabelName", "DisplayName"), True)
@@ -39,13 +39,13 @@ def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path 
         if verified is not None:
             verified.setdefault(row["ImageID"], set()).add(names.get(row["LabelName"], row["LabelName"]))
     found = [
-        Labelled(
+        LabelledPhotograph(
             path, frozenset(shown), frozenset(absent.get(image_id, ())), f"Open Images {image_id}, CC BY 2.0", alike
         )
         for image_id, shown in sorted(present.items())
         if (path := _file(images, image_id)) is not None
     ]
-    return Labels(found, len(present), {f"whose file is not in {images}": len(present) - len(found)})
+    return LabelledPhotographs(found, len(present), {f"whose file is not in {images}": len(present) - len(found)})
 
 
 def _file(images: Path, image_id: str) -> Path | None:
@@ -59,7 +59,7 @@ def _file(images: Path, image_id: str) -> Path | None:
 
 
 def _rows(path: Path, columns: tuple[str, ...], headless: bool) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Every row, with its line."""
+    """Every row, with its line number."""
     try:
         names: list[str] | None = None
         for row in csv_rows(read_text(path), str(path)):
@@ -83,7 +83,7 @@ def _rows(path: Path, columns: tuple[str, ...], headless: bool) -> Iterator[tupl
 
 
 def _alike(hierarchy: Path, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """For each label, those below the same child of the root that are neither wider nor narrower."""
+    """For each label, those below the same child of the root that are neither its ancestors nor its descendants."""
     try:
         root = json_value(hierarchy)
         lineages = [lineage for sort in root["Subcategory"] for lineage in _lineages(sort, ())]
@@ -105,7 +105,7 @@ def _alike(hierarchy: Path, names: Mapping[str, str]) -> dict[str, frozenset[str
 
 
 def _lineages(node: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Each label from ``node`` down, after those that are wider."""
+    """Each label below and including ``node``, with its ancestors."""
     lineage = (*above, node["LabelName"])
     yield lineage
     for below in node.get("Subcategory", ()):

@@ -1,4 +1,4 @@
-"""The file in which people list photographs and what is asked about them: JSON lines, checked line by line."""
+"""The user's list of photographs and questions about them: JSON lines, validated line by line."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Photograph(Document):
 
     @model_validator(mode="after")
     def _can_be_answered(self) -> Self:
-        # A choice is answered by letter, so its options may be signs.
+        # A choice is answered by letter, so its options may be symbols.
         if self.kind == "choice":
             return self
         for key in ("accepted", "options", "refused"):
@@ -86,21 +86,21 @@ class Photograph(Document):
 
     @property
     def all_refused(self) -> tuple[str, ...]:
-        """``refused``, and of either_or the option that is not accepted: an answer that repeats both decides nothing."""
+        """``refused``, and for either_or the option that is not accepted: an answer that repeats both is wrong."""
         if self.kind != "either_or":
             return self.refused
         right = self._accepted_options()
         return tuple(dict.fromkeys([*self.refused, *(option for option in self.options if option not in right)]))
 
     def _accepted_options(self) -> list[str]:
-        """The options that an accepted keyword is, or else is part of: hat is part of top hat, but may be the other option."""
+        """The options that equal an accepted keyword or else contain one: hat is part of top hat, but may be the other option."""
         same = [option for option in self.options if any(same_keyword(option, word) for word in self.accepted)]
         return same or [option for option in self.options if any(find_keyword(word, option) for word in self.accepted)]
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A photograph, the line that lists it, and its encoded bytes' place."""
+class PhotographRecord:
+    """A photograph, the line that lists it, and the path of its file."""
 
     line: int
     photograph: Photograph
@@ -108,7 +108,7 @@ class Listed:
 
 
 def list_file(given: Path) -> Path:
-    """The list of photographs: ``given`` itself, or the only ``.jsonl`` of that folder.
+    """The list of photographs: ``given`` itself, or the only ``.jsonl`` file in that folder.
 
     Raises:
         DocumentError: there is none, or more than one.
@@ -126,33 +126,33 @@ def list_file(given: Path) -> Path:
     return found[0]
 
 
-def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
-    """Every line of the list, in order; blank lines are nothing.
+def read_photographs(given: Path, abilities: Iterable[str]) -> list[PhotographRecord]:
+    """Every line of the list, in order; blank lines are ignored.
 
     Args:
         given: the list or its folder.
         abilities: those of the catalog.
 
     Raises:
-        DocumentError: the mistakes, a line each: file, line, key and reason.
+        DocumentError: all mistakes, one per line: file, line, key and reason.
     """
     path = list_file(given)
     try:
-        # Not splitlines: some of what it takes for the end of a line may stand in JSON's strings.
+        # Not splitlines, which also splits at characters that may occur in JSON strings.
         lines = read_text(path).split("\n")
     except TextFileError as error:
         raise DocumentError(str(error)) from error
     known = list(abilities)
-    listed: list[Listed] = []
+    listed: list[PhotographRecord] = []
     mistakes: list[str] = []
     first: dict[tuple[str, ...], int] = {}
-    why_not = cache(undecodable)
+    problem = cache(undecodable)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         one = _parse(path, number, line)
-        if isinstance(one, Listed):
-            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, why_not)]
+        if isinstance(one, PhotographRecord):
+            mistakes += [f"{path}:{number}: {problem}" for problem in _problems(one, known, first, problem)]
             listed.append(one)
         else:
             mistakes += one
@@ -164,7 +164,7 @@ def read_photographs(given: Path, abilities: Iterable[str]) -> list[Listed]:
     return listed
 
 
-def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
+def _parse(path: Path, number: int, line: str) -> PhotographRecord | list[str]:
     try:
         photograph = Photograph.model_validate(json.loads(line, object_pairs_hook=_fields))
     except json.JSONDecodeError as error:
@@ -175,11 +175,11 @@ def _parse(path: Path, number: int, line: str) -> Listed | list[str]:
         return [f"{path}:{number}: {_describe(problem)}" for problem in error.errors()]
     except (RecursionError, ValueError) as error:
         return [f"{path}:{number}: not JSON: {unreadable_json(error)}"]
-    return Listed(number, photograph, path.parent / photograph.image)
+    return PhotographRecord(number, photograph, path.parent / photograph.image)
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, of which Python would silently keep the last value of a repeated key."""
+    """Parse a JSON object and reject repeated keys, of which Python would silently keep the last value."""
     fields: dict[str, object] = {}
     for key, value in pairs:
         if key in fields:
@@ -196,15 +196,15 @@ def _describe(problem: Any) -> str:
 
 
 def _problems(
-    one: Listed,
+    one: PhotographRecord,
     abilities: list[str],
     first: dict[tuple[str, ...], int],
-    why_not: Callable[[Path], str | None],
+    problem: Callable[[Path], str | None],
 ) -> Iterator[str]:
     photograph = one.photograph
     if photograph.ability not in abilities:
         yield f"ability: there is no {photograph.ability!r}; the catalog has {', '.join(abilities)}"
-    if (reason := why_not(one.path)) is not None:
+    if (reason := problem(one.path)) is not None:
         yield f"image: {reason}"
     asked = (photograph.image, photograph.ability, photograph.kind, photograph.question)
     if (before := first.setdefault(asked, one.line)) != one.line:
@@ -212,7 +212,7 @@ def _problems(
 
 
 def undecodable(path: Path) -> str | None:
-    """Why a file is no picture that can be asked about; None if it is one."""
+    """Why a file cannot be decoded as an image; None if it can."""
     try:
         encoded = path.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A tiny set of real photographs that are free to use, from the installed scikit-image and scikit-learn."""
+"""A tiny set of freely usable photographs, from the installed scikit-image and scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
 def sample_photographs() -> Iterator[tuple[Photograph, Path]]:
-    """The photographs, with the files of the packages that carry them.
+    """The photographs, with the paths of their files.
 
     Raises:
         PhotographsError: a package is not installed.
@@ -28,7 +28,7 @@ def sample_photographs() -> Iterator[tuple[Photograph, Path]]:
 
 
 def _package_folder(package: str) -> Path:
-    # The packages are found and not imported: their pictures lie there as files, and importing takes seconds.
+    # Packages are located and not imported: their images are plain files, and importing takes seconds.
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise PhotographsError(

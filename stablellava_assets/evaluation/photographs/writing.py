@@ -1,4 +1,4 @@
-"""Writes a folder of photographs with their list, as :mod:`records` reads it."""
+"""Writes a folder of photographs with their list, in the format that :mod:`records` reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stablellava_assets.evaluation.photographs.records import Photograph, read_photographs
-from stablellava_assets.inputs.explained import ExplainedError, remedy_of, said_by_the_system
+from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.whole_folders import whole_folder
 
@@ -16,17 +16,17 @@ LIST = "photographs.jsonl"
 
 
 class PhotographsError(ExplainedError, ValueError):
-    """A folder of photographs that cannot be written; the message says why."""
+    """A folder of photographs cannot be written; the message says why."""
 
 
 def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], abilities: Iterable[str]) -> int:
-    """Copy each picture to ``folder``, under the name its line gives it, and write the list; returns its length.
+    """Copy each image to ``folder`` under the name in its line, and write the list; returns its length.
 
-    The folder appears whole or not at all.
+    The folder appears atomically.
 
     Raises:
-        PhotographsError: the folder is not empty, there is nothing to write, or a picture is missing.
-        DocumentError: what was written would be refused, as where a picture cannot be decoded.
+        PhotographsError: the folder is not empty, there is nothing to write, or an image is missing.
+        DocumentError: the written list is invalid, for example because an image cannot be decoded.
     """
     try:
         if (folder / LIST).is_file():
@@ -40,7 +40,7 @@ def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], a
             return _fill(unfinished, photographs, abilities, folder)
     except OSError as error:
         raise PhotographsError(
-            f"{folder}: cannot be written ({said_by_the_system(error)}); {remedy_of(error)}, or name another folder"
+            f"{folder}: cannot be written ({system_message(error)}); {remedy_of(error)}, or name another folder"
         ) from error
 
 
@@ -55,7 +55,7 @@ def _fill(
             try:
                 shutil.copyfile(picture, target)
             except OSError as error:
-                raise PhotographsError(f"{picture}: cannot be copied ({said_by_the_system(error)})") from error
+                raise PhotographsError(f"{picture}: cannot be copied ({system_message(error)})") from error
         lines.append(json.dumps(photograph.model_dump(exclude_defaults=True), ensure_ascii=False))
     if not lines:
         raise PhotographsError(f"{destination}: no picture fits an ability, so nothing was written")

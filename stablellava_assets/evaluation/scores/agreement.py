@@ -1,4 +1,4 @@
-"""How often a judge and the keywords say the same of an answer."""
+"""Agreement between judge and keywords."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from stablellava_assets.tables.score_rows import AnswerJudgement
 
 
 class Agreement(NamedTuple):
-    """``raw`` is the share of the ``n`` answers on which both say the same; ``kappa`` corrects it for chance.
+    """``raw`` is the fraction of the ``n`` answers on which both agree; ``kappa`` corrects it for chance.
 
-    ``kappa`` is Cohen's (1960), and None where both say the same of every answer whatever it is, since then chance
-    explains everything.
+    ``kappa`` is Cohen's (1960). It is None if both give every answer the same verdict, because chance then explains everything.
     """
 
     n: int
@@ -21,12 +20,12 @@ class Agreement(NamedTuple):
 
 
 def agreement(judgements: Iterable[AnswerJudgement]) -> Agreement | None:
-    """Of the ``answer_judgements`` rows that have a verdict; None where none has."""
+    """Agreement on the ``answer_judgements`` rows with a verdict; None if there are none."""
     pairs = [(correct, row["by_keywords"]) for row in judgements if (correct := row["correct"]) is not None]
     if not pairs:
         return None
     n = len(pairs)
     raw = sum(judge == keywords for judge, keywords in pairs) / n
-    judged, held = (sum(pair[place] for pair in pairs) / n for place in (0, 1))
-    by_chance = judged * held + (1 - judged) * (1 - held)
+    by_judge, by_keywords = (sum(pair[place] for pair in pairs) / n for place in (0, 1))
+    by_chance = by_judge * by_keywords + (1 - by_judge) * (1 - by_keywords)
     return Agreement(n, raw, (raw - by_chance) / (1 - by_chance) if by_chance < 1 else None)

@@ -1,4 +1,4 @@
-"""Whether an answer is right, and what that makes of an ability: the paper's 0/1 keyword score."""
+"""Scores answers and aggregates them by ability: the paper's 0/1 keyword score."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stablellava_assets.text.keywords import holds_keyword
 __all__ = ["ALL", "answer_verdicts", "is_correct", "score_answers"]
 
 CAPABILITIES = "+"
-"""Joins the abilities of an item that takes several, as ``ocr+math``; it counts for each of them."""
+"""Separates the abilities of an item that requires several, as in ``ocr+math``; it counts for each of them."""
 
 
 def is_correct(
@@ -37,18 +37,18 @@ def is_correct(
 ) -> bool:
     """Score one answer 0/1 by keywords.
 
-    Case, hyphens, punctuation and an article that begins a keyword do not count, inflections are the same word (cactus and
-    cacti, ski and skiing), compounds may be written as one or apart (email and e-mail), and only whole words and numbers
-    match, those of a longer keyword side by side. A yes-no answer is its first yes or no, an answer to a choice the option
-    that it chooses. Any other answer must hold an accepted keyword that no word such as "not" denies, and no refused one,
-    unless that is part of an accepted one, as hat is of top hat.
+    Case, hyphens, punctuation and an article before a keyword are ignored. Inflections count as the same word (cactus and
+    cacti, ski and skiing), and compounds may be written as one word or two (email and e-mail). Only whole words and numbers
+    match, and those of a longer keyword must be adjacent. A yes-no answer is scored by its first yes or no, an answer to a
+    choice by the option that it chooses. Any other answer must contain an accepted keyword that is not negated, and no
+    refused one unless it is part of an accepted one, as hat is of top hat.
 
     Args:
-        answer: what the model said.
-        accepted: keywords of which one is wanted.
+        answer: the model's answer.
+        accepted: keywords, one of which must occur.
         refused: keywords that make an answer wrong.
         kind: one of ``ASKED_KINDS``.
-        options: those of a choice, in the order in which they were offered.
+        options: the options of a choice, in the order in which they were offered.
     """
     if kind == "yes_no":
         return verdict_of(answer) in accepted
@@ -62,13 +62,13 @@ def score_answers(
     judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
 ) -> list[JudgedScore]:
-    """``ability_scores`` rows, but for ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
+    """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
-    A row for each model, ability and question kind that was asked, with ``all`` for the sums. Accuracies over
-    ``all`` count every item alike; as the painted benchmark asks every ability equally often, they are macro means there.
-    An item that was asked in several rotations is right if every answer is. Difference, p-values and verdict compare base
-    and tuned over the items both answered, and stand in both models' rows; they are null where there are none. Items about one
-    picture are not independent: intervals count them for fewer, and the test compares pictures.
+    There is one row per model, ability and question kind, with ``all`` for the totals. Accuracies over ``all`` weight items
+    equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An item asked
+    in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned model on the
+    items that both answered, and are in both models' rows; they are null if there are none. Items about one image are not
+    independent: intervals use the effective sample size, and the test compares images.
 
     Args:
         answers: the answers.
@@ -77,7 +77,7 @@ def score_answers(
     """
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
-    # Rows of earlier versions do not say which picture it was; then it counts as one of its own.
+    # Rows of earlier versions have no image id; each then counts as its own image.
     pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
     for row in answers:
         scored = _scored(row, grades, judged_kinds)
@@ -91,25 +91,25 @@ def score_answers(
 def answer_verdicts(
     answers: Sequence[AbilityAnswer], judgements: Sequence[AnswerJudgement], judged_kinds: Sequence[str]
 ) -> list[bool | None]:
-    """Of each answer whether it counts as right, None where a judge has yet to say; arguments as of :func:`score_answers`."""
+    """Whether each answer is right, or None if a judge has yet to grade it; arguments as for :func:`score_answers`."""
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
     return [_scored(row, grades, judged_kinds).correct for row in answers]
 
 
 class _Scored(NamedTuple):
-    """One answer: right, wrong or not known (None); its grade, and what it says of which truth, where these are asked."""
+    """One answer: right, wrong or unknown (None); its grade; and (said, true) for yes-no questions."""
 
     correct: bool | None
     grade: float | None
-    said: tuple[Verdict | None, str] | None
+    said_and_true: tuple[Verdict | None, str] | None
 
 
 def _scored(row: AbilityAnswer, grades: Mapping[str, AnswerJudgement], judged_kinds: Sequence[str]) -> _Scored:
     if row["question_kind"] in judged_kinds:
         grade = grades.get(row["answer_id"])
         return _Scored(None, None, None) if grade is None else _Scored(grade["correct"], grade["grade"], None)
-    said = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
-    return _Scored(row["correct"], None, said)
+    said_and_true = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
+    return _Scored(row["correct"], None, said_and_true)
 
 
 def _order(key: tuple[str, str, str, str]) -> tuple[str, str, bool, str, int]:
@@ -123,7 +123,7 @@ def _scores(
     pictures: Mapping[str, str],
 ) -> Iterator[ComparedScore]:
     checkpoint, benchmark, ability, kind = key
-    # What a judge has yet to grade of one model is left out of both, so that both are scored on the same items.
+    # Items that a judge has yet to grade for one model are left out for both, so that both are scored on the same items.
     waiting = {
         item
         for items in by_model.values()
@@ -163,7 +163,7 @@ def _scores(
 
 
 def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Collection[list[int]]:
-    """The values of items, a list a picture."""
+    """The values of items, one list per image."""
     grouped: dict[str, list[int]] = {}
     for item, value in values.items():
         grouped.setdefault(pictures[item], []).append(value)
@@ -186,10 +186,12 @@ def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapp
 
 
 def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> ScoreFigures:
-    """What is reported beside accuracy: POPE's figures of yes-no questions, the mean grade of judged ones."""
+    """Figures besides accuracy: POPE's figures of yes-no questions, and the mean grade of judged ones."""
     answers = [answer for of_item in items.values() for answer in of_item]
-    said = [answer.said for answer in answers if answer.said is not None] if kind == "yes_no" else []
-    figures = yes_no_figures(said) if said else None
+    said_and_true = (
+        [answer.said_and_true for answer in answers if answer.said_and_true is not None] if kind == "yes_no" else []
+    )
+    figures = yes_no_figures(said_and_true) if said_and_true else None
     grades = [answer.grade for answer in answers if answer.grade is not None]
     return {
         "precision": figures.precision if figures else None,

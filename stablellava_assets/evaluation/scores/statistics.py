@@ -1,4 +1,4 @@
-"""Intervals and tests for 0/1 scores, and what may be said of them."""
+"""Confidence intervals and tests for 0/1 scores."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 BETTER, WORSE, UNDECIDED = "better", "worse", "no difference shown"
 
 SIGNIFICANCE = 0.05
-"""How often, at most, "better" or "worse" is said of any of a family of abilities none of which changed."""
+"""Family-wise error rate of the verdicts "better" and "worse"."""
 
 _Z = 1.959963984540054
-"""The normal distribution's 97.5 % quantile: 95 % lie within it on both sides."""
+"""The 97.5 % quantile of the normal distribution, for two-sided 95 % intervals."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Difference:
 
 
 def wilson_interval(correct: float, n: float) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, 1927), as (low, high).
+    """The 95 % score interval of a proportion (Wilson, 1927), as (low, high).
 
     Args:
-        correct: items answered right.
-        n: items; fewer than there are, and not a whole number, where pictures were asked about more than once (see
+        correct: number of items answered right.
+        n: number of items, or the smaller effective number (possibly fractional) if several are about one image (see
             :func:`design_effect`).
 
     Raises:
@@ -44,14 +44,14 @@ def wilson_interval(correct: float, n: float) -> tuple[float, float]:
 
 
 def design_effect(by_picture: Iterable[Sequence[float]]) -> float:
-    """How many items about shared pictures tell as much as one about a picture of its own (Kish, 1965).
+    """How many items about shared images carry as much information as one independent item (Kish, 1965).
 
-    The variance of a mean over items that come in pictures, by the sums of each picture, to that of as many independent
-    ones; never below 1, and 1 where every picture was asked about once. Where all items are alike, which leaves no
-    variance to compare, it is the number of items a picture: each picture counts once.
+    The ratio of the variance of the mean, estimated from the sums per image, to that of as many independent items. It is at
+    least 1, and exactly 1 if every image has one item. If all items are equal, so that there is no variance to compare, it
+    is the number of items per image: each image counts once.
 
     Args:
-        by_picture: the values of the items, a sequence a picture.
+        by_picture: the values of the items, one sequence per image.
     """
     pictures = [list(values) for values in by_picture]
     values = [value for of_picture in pictures for value in of_picture]
@@ -66,17 +66,18 @@ def design_effect(by_picture: Iterable[Sequence[float]]) -> float:
 
 
 def paired_p_value(gained: Iterable[int]) -> float:
-    """The two-sided exact test that neither of two models answers more: were every sign of these numbers drawn by a coin,
-    how often would their sum be as far from 0?
+    """The two-sided exact test of the hypothesis that neither model is more accurate: the probability that the sum of these
+    numbers is at least as far from 0 if each sign is random.
 
-    With one item a picture this is the exact McNemar test. With more it is Fisher's randomization test over pictures, which
-    takes only pictures for independent.
+    With one item per image this is the exact McNemar test. With more it is Fisher's randomization test over images, which
+    assumes only that images are independent.
 
     Args:
-        gained: for each picture, the items that only the second model answers right less those that only the first does.
+        gained: for each image, the number of items that only the second model answers right minus those that only the
+            first does.
 
     Returns:
-        The p-value; 1 where the models never disagree, as then nothing speaks against their being equal.
+        The p-value; 1 if the models never disagree.
     """
     sizes = [number for number in gained if number]
     if all(abs(number) == 1 for number in sizes):
@@ -86,7 +87,7 @@ def paired_p_value(gained: Iterable[int]) -> float:
     import numpy as np
 
     reach = sum(map(abs, sizes))
-    # chances[reach + s]: how likely the numbers so far have the sum s.
+    # chances[reach + s]: probability that the numbers so far sum to s.
     chances = np.zeros(2 * reach + 1)
     chances[reach] = 1.0
     for size in map(abs, sizes):
@@ -96,12 +97,11 @@ def paired_p_value(gained: Iterable[int]) -> float:
 
 
 def paired_difference(only_first: float, only_second: float, n: float) -> Difference:
-    """How much more often the second model is right over ``n`` items that both answered.
+    """The difference in accuracy over ``n`` items that both models answered.
 
     The interval is Bonett and Price's adjusted Wald interval for paired proportions (2012, Journal of Educational and
-    Behavioral Statistics 37), one of the three that Fagerland, Lydersen and Laake recommend (2014, Statistics in
-    Medicine 33); it is wider than the sample alone would make it, and never empty. As in :func:`wilson_interval`, items about
-    shared pictures count as fewer.
+    Behavioral Statistics 37), one of three recommended by Fagerland, Lydersen and Laake (2014, Statistics in
+    Medicine 33). It is never empty. As in :func:`wilson_interval`, items about shared images count as fewer.
 
     Raises:
         ValueError: there are fewer items than disagreements, or none.
@@ -115,9 +115,9 @@ def paired_difference(only_first: float, only_second: float, n: float) -> Differ
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of one family of tests, each raised so that the least of them still keeps its promise (Holm, 1979).
+    """Adjust the p-values of one family of tests for multiple comparisons (Holm, 1979).
 
-    Whoever calls those below 0.05 significant is wrong about any of the family in at most one of twenty families.
+    Calling those below 0.05 significant keeps the family-wise error rate at 5 %.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
@@ -129,7 +129,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(difference: float, p_holm: float) -> str:
-    """``better`` or ``worse`` where the adjusted p-value is below 0.05, else ``no difference shown``."""
+    """``better`` or ``worse`` if the adjusted p-value is below 0.05, else ``no difference shown``."""
     if p_holm >= SIGNIFICANCE:
         return UNDECIDED
     return BETTER if difference > 0 else WORSE

@@ -1,4 +1,4 @@
-"""What may be said of an ability, given that a dozen of them are tested at once."""
+"""Verdicts on abilities, adjusted for testing a dozen of them at once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from stablellava_assets.evaluation.scores.statistics import holm, verdict
 from stablellava_assets.tables.score_rows import ComparedScore, JudgedScore
 
 ALL = "all"
-"""The ability, or the question kind, of a row that sums up all of them."""
+"""Ability or question kind of rows with totals."""
 
 _Family = tuple[str, str, str, bool]
 
 
 def with_verdicts(scores: Sequence[ComparedScore]) -> list[JudgedScore]:
-    """``ability_scores`` rows with ``p_holm`` and ``verdict``, which are null where ``p_value`` is.
+    """``ability_scores`` rows with ``p_holm`` and ``verdict``, which are null if ``p_value`` is.
 
-    A family is what stands in one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The
-    sum over abilities is a question of its own, and its p-value stays as it is.
+    A family is one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The total over
+    abilities is a single hypothesis, and its p-value is not adjusted.
     """
     families: dict[_Family, dict[str, float]] = {}
     for row in scores:
@@ -35,5 +35,5 @@ def _family(row: ComparedScore) -> _Family:
 
 def _judged(row: ComparedScore, p_holm: float | None) -> JudgedScore:
     difference = row["difference"]
-    said = None if p_holm is None or difference is None else verdict(difference, p_holm)
-    return {**row, "p_holm": p_holm, "verdict": said}
+    verdict_text = None if p_holm is None or difference is None else verdict(difference, p_holm)
+    return {**row, "p_holm": p_holm, "verdict": verdict_text}

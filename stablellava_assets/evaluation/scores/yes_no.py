@@ -1,4 +1,4 @@
-"""What an answer to a yes-no question says, and the five figures that POPE (Li et al., 2023) reports."""
+"""The verdict of an answer to a yes-no question, and the five figures that POPE (Li et al., 2023) reports."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _EVASION = re.compile(
 
 
 def verdict_of(answer: str) -> Verdict | None:
-    """The first yes or no; where there is neither, no if something is negated. None: the answer does not say.
+    """The first yes or no; without either, no if something is negated. None: the answer takes no side.
 
-    Yeah, yep and yup are yes, nope and nah no, and so are true and false as the first word. An answer that only evades the
-    question ("I don't know", "not sure", "cannot tell", "unclear") does not say, for all its negations.
+    Yeah, yep and yup count as yes, nope and nah as no, and so do true and false as the first word. An answer that only
+    evades the question ("I don't know", "not sure", "cannot tell", "unclear") takes no side, despite its negations.
 
-    POPE's own script takes whatever holds neither "no" nor "not" for a yes, so that a model which evades the question
-    agrees with everything. Here such an answer is wrong, whatever is true.
+    POPE's own script treats every answer without "no" or "not" as a yes, so that a model that evades a question
+    agrees with it. Here such an answer is always wrong.
     """
     text = final_answer(answer).casefold()
     rest = _EVASION.sub(" ", text)
@@ -39,16 +39,16 @@ def verdict_of(answer: str) -> Verdict | None:
     for word in words:
         if word in _VERDICTS:
             return _VERDICTS[word]
-    # "A stool without a back" tells what the stool is like.
+    # "A stool without a back" describes the stool.
     denies = any(is_negation(word) for word in words if word != "without")
     return "no" if rest == text and denies else None
 
 
 @dataclass(frozen=True)
 class YesNoFigures:
-    """Yes is the positive class. A figure whose denominator is 0 is None.
+    """Yes is the positive class. A figure with a denominator of 0 is None.
 
-    ``yes_ratio`` is the share of all answers that say yes; ``undecided`` counts those that say neither.
+    ``yes_ratio`` is the fraction of answers that say yes; ``undecided`` counts those that say neither.
     """
 
     precision: float | None
@@ -62,18 +62,18 @@ def yes_no_figures(answers: Iterable[tuple[Verdict | None, str]]) -> YesNoFigure
     """The figures of (said, true) pairs.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no pairs.
     """
     pairs = list(answers)
     if not pairs:
         raise ValueError("no answers, so no figures")
     hits = pairs.count(("yes", "yes"))
-    said = sum(verdict == "yes" for verdict, _ in pairs)
-    true = sum(truth == "yes" for _, truth in pairs)
+    predicted_yes = sum(verdict == "yes" for verdict, _ in pairs)
+    true_yes = sum(truth == "yes" for _, truth in pairs)
     return YesNoFigures(
-        precision=hits / said if said else None,
-        recall=hits / true if true else None,
-        f1=2 * hits / (said + true) if said + true else None,
-        yes_ratio=said / len(pairs),
+        precision=hits / predicted_yes if predicted_yes else None,
+        recall=hits / true_yes if true_yes else None,
+        f1=2 * hits / (predicted_yes + true_yes) if predicted_yes + true_yes else None,
+        yes_ratio=predicted_yes / len(pairs),
         undecided=sum(verdict is None for verdict, _ in pairs),
     )

@@ -1,4 +1,4 @@
-"""Items of published benchmarks: what all of their loaders make."""
+"""Items of published benchmarks, shared by all loaders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SuiteItem(ItemToAsk):
-    """An item of a published benchmark; ``row_key`` is a hash of all that it asks."""
+    """An item of a published benchmark; ``row_key`` hashes its content."""
 
     row_key: str
 
@@ -36,12 +36,12 @@ def suite_item(
     refused: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> SuiteItem:
-    """An item with the columns of ``ability_benchmark`` that answering and scoring take.
+    """An item with the columns of ``ability_benchmark`` that answering and scoring use.
 
-    ``number`` is how the benchmark's file calls the item.
+    ``number`` identifies the item in the benchmark's file.
 
     Raises:
-        SuiteError: the question holds a mark of a picture.
+        SuiteError: the question contains an image mark.
     """
     if IMAGE_MARK in question:
         raise SuiteError(
@@ -63,10 +63,10 @@ def suite_item(
 
 
 def values_at(keys: Sequence[str], row: object, where: str) -> list[Any]:
-    """What a row of JSON holds at each of ``keys``.
+    """The values of a JSON row at ``keys``.
 
     Raises:
-        SuiteError: the row is no object, or lacks one of them; ``where`` names it.
+        SuiteError: the row is no object, or lacks a key; ``where`` names it.
     """
     if not isinstance(row, dict):
         raise SuiteError(f"{where}: must be a JSON object")
@@ -76,10 +76,10 @@ def values_at(keys: Sequence[str], row: object, where: str) -> list[Any]:
 
 
 def text_at(key: str, value: object, where: str) -> str:
-    """``value``, which a row holds at ``key``.
+    """Check that ``value``, at ``key`` of a row, is text.
 
     Raises:
-        SuiteError: it is no text, or blank; ``where`` names the row.
+        SuiteError: it is not text, or blank; ``where`` names the row.
     """
     if not isinstance(value, str) or not value.strip():
         raise SuiteError(f"{where}: {key}: must be text, not {value!r}")
@@ -89,7 +89,7 @@ def text_at(key: str, value: object, where: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A benchmark's file.
+    """Read a benchmark's file.
 
     Raises:
         SuiteError: it cannot be read.

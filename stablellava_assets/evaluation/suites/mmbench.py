@@ -19,14 +19,14 @@ _LONGEST_REFERENCE = 64
 def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[SuiteItem]:
     """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
 
-    The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty where there
+    The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty if there
     are fewer), ``answer`` (a letter), ``category``, ``l2-category`` (its group; not read), ``image`` (base64, or the index
-    of the row that has the picture), and more. What pandas writes for an empty cell, ``nan``, is one. Early files repeat each question with its options rotated, under an index of 1,000,000 and
-    more: these rows are left out, since every rotation is asked anyway.
-    ``pictures`` are shared with other files.
+    of the row that has the image), and more. ``nan``, as pandas writes it, counts as an empty cell. Early files repeat each
+    question with rotated options, under indices of 1,000,000 and more. These rows are skipped, since every rotation is
+    asked anyway. ``pictures`` is shared with other files.
 
     Raises:
-        SuiteError: a row is at fault, or the file has no answers.
+        SuiteError: a row is invalid, or the file has no answers.
     """
     rows = _rows(file)
     pictures = Pictures() if pictures is None else pictures
@@ -49,7 +49,7 @@ def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> lis
                 row["index"],
                 kind="choice",
                 question=f"{hint}\n{row['question']}" if hint else row["question"],
-                picture=pictures.in_base64(_followed(row["image"], images, where), where),
+                picture=pictures.in_base64(_resolved_image(row["image"], images, where), where),
                 accepted=[_right(row["answer"], options, where)],
                 options=list(options.values()),
             )
@@ -79,7 +79,6 @@ def _cell(value: str) -> str:
 
 
 def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
-    """The options by letter."""
     options = {letter: option for letter in _LETTERS if (option := row.get(letter, "").strip())}
     for letter, option in options.items():
         first = next(other for other, same in options.items() if same == option)
@@ -91,7 +90,6 @@ def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
 
 
 def _right(answer: str, options: Mapping[str, str], where: str) -> str:
-    """The option that is right."""
     letter = answer.strip().upper()
     if not letter:
         raise SuiteError(f"{where}: answer: is missing, which other rows have; take a whole file, or leave the row out")
@@ -100,8 +98,8 @@ def _right(answer: str, options: Mapping[str, str], where: str) -> str:
     return options[letter]
 
 
-def _followed(image: str, images: Mapping[str, str], where: str) -> str:
-    """A picture in base64: ``image`` itself, or what stands in the row whose index it is; that may name a row as well."""
+def _resolved_image(image: str, images: Mapping[str, str], where: str) -> str:
+    """An image in base64: ``image`` itself, or that of the row whose index it is, which may refer to another row in turn."""
     passed: set[str] = set()
     while len(image) <= _LONGEST_REFERENCE:
         if image in passed or image not in images:

@@ -14,14 +14,14 @@ _ALTERNATIVES = "<OR>"
 
 
 def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = None) -> list[SuiteItem]:
-    """Items of ``mm-vet.json``; the ability holds every capability the item takes, as ``ocr+math``.
+    """Items of ``mm-vet.json``; the ability joins the capabilities that an item requires, as in ``ocr+math``.
 
     The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
-    ``<OR>``, parts that are all wanted by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more. ``pictures``
-    are shared with other files.
+    ``<OR>``, required parts by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more. ``pictures``
+    is shared with other files.
 
     Raises:
-        SuiteError: an item or a picture is at fault.
+        SuiteError: an item or an image is invalid.
     """
     pictures = Pictures() if pictures is None else pictures
     try:
@@ -34,7 +34,7 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
     for number, row in content.items():
         where = f"{file}: item {number}"
         image, question, answer, capabilities = values_at(_NEEDED, row, where)
-        # A number is as good an answer as its digits.
+        # A numeric answer is accepted as its digits.
         is_number = isinstance(answer, int | float) and not isinstance(answer, bool) and answer == answer
         answers = [
             part.strip() for part in text_at("answer", str(answer) if is_number else answer, where).split(_ALTERNATIVES)

@@ -1,4 +1,4 @@
-"""The pictures that published benchmarks ask about: each is read, decoded and hashed once, however many rows name it."""
+"""Images of published benchmarks: each is read, decoded and hashed once, however many rows refer to it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from stablellava_assets.pictures.decoding import UndecodablePictureError, uprigh
 
 
 class SuiteError(ExplainedError, ValueError):
-    """A benchmark's file that cannot be used; the message names file, row and reason."""
+    """A benchmark's file cannot be used; the message names file, row and reason."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture."""
+    """An encoded image."""
 
     encoded: bytes
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of its bytes."""
+        """SHA-256 of its bytes."""
         return hashlib.sha256(self.encoded).hexdigest()
 
 
 class Pictures:
-    """What was read so far, by where it stands; all rows about a picture share its bytes."""
+    """The images read so far, by location; all rows about an image share its bytes."""
 
     def __init__(self) -> None:
         self._known: dict[Path | str, Picture] = {}
 
     def in_file(self, path: Path, where: str) -> Picture:
-        """The picture that a file holds.
+        """The image in a file.
 
         Raises:
-            SuiteError: it is not there, or cannot be decoded; ``where`` names the row that wants it.
+            SuiteError: it does not exist, or cannot be decoded; ``where`` names the row that refers to it.
         """
         if path not in self._known:
             try:
@@ -51,7 +51,7 @@ class Pictures:
         return self._known[path]
 
     def in_base64(self, text: str, where: str) -> Picture:
-        """The picture that a row holds.
+        """The image in a base64 cell.
 
         Raises:
             SuiteError: it cannot be decoded; ``where`` names the row.

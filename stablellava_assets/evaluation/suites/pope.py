@@ -19,11 +19,11 @@ def read_pope(
     """Items of a POPE file, one of ``coco_pope_{random,popular,adversarial}.json``; the ability is the split.
 
     The files are JSON lines: ``question_id`` (int), ``image`` (a file name of COCO val2014), ``text`` (the question),
-    ``label`` (yes or no). Questions are asked as they stand, with ``instruction`` below if there is one. ``pictures`` are
+    ``label`` (yes or no). Questions are asked verbatim, followed by ``instruction`` if there is one. ``pictures`` is
     shared with other files, such as the other splits.
 
     Raises:
-        SuiteError: a line or a picture is at fault.
+        SuiteError: a line or an image is invalid.
     """
     pictures = Pictures() if pictures is None else pictures
     split = pope_split(file)

@@ -1,4 +1,4 @@
-"""The published benchmarks that a profile names."""
+"""The published benchmarks in a profile."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stablellava_assets.evaluation.suites.pope import read_pope
 
 
 def read_suites(suites: Sequence[SuiteSettings]) -> list[SuiteItem]:
-    """The items of every named file; each holds ``max_new_tokens`` as well.
+    """The items of every configured file, each with its ``max_new_tokens``.
 
     Raises:
-        SuiteError: a file, a row or a picture is at fault, a file holds nothing, or an item twice.
+        SuiteError: a file, a row or an image is invalid, a file is empty, or an item is repeated.
     """
     items: dict[str, SuiteItem] = {}
     pictures = Pictures()
@@ -33,10 +33,10 @@ def read_suites(suites: Sequence[SuiteSettings]) -> list[SuiteItem]:
 
 
 def read_suite(settings: SuiteSettings, pictures: Pictures | None = None) -> list[SuiteItem]:
-    """The items of one file. ``pictures`` are shared with other files.
+    """The items of one file. ``pictures`` is shared with other files.
 
     Raises:
-        SuiteError: the file, a row or a picture is at fault.
+        SuiteError: the file, a row or an image is invalid.
     """
     if isinstance(settings, PopeSettings):
         return read_pope(settings.file, settings.images, settings.name, settings.instruction, pictures)

@@ -1,4 +1,4 @@
-"""Scores pictures against their prompts, a row a picture, scorer and claim; and keeps what was scored before."""
+"""Text-image alignment: one score per image, scorer and statement. Scores of unchanged rows are reused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.filters.alignment.claims import Claim
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, claimed
+from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, fact_and_text
+from stablellava_assets.filters.alignment.statements import Statement
 from stablellava_assets.filters.candidates import AlignmentVerdict
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _VERSION = 1
-"""Part of every score's key: raise it when the same model and claim give another score than before."""
+"""Part of every score's row key. Increase it when the same model and statement would get a different score."""
 
 _NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is empty"
 
 
 @dataclass(frozen=True)
-class _ClaimAbout:
-    """What is scored: ``problem`` says why it cannot be."""
+class _ScoreInputs:
+    """The inputs of a score. ``problem`` says why it cannot be computed."""
 
     spec: SpecToJudge
     image: ImageToJudge
     scorer: str
-    claim: Claim
+    statement: Statement
     model: str | None
     problem: str | None
 
 
-_Planned = PlannedRow[_ClaimAbout]
+_Planned = PlannedRow[_ScoreInputs]
 
 
 class Alignment:
-    """The scorers of a profile.
+    """The alignment scorers of a profile.
 
     Args:
-        settings: which scorers, with which models and thresholds.
-        catalog: whose wordings are asked.
-        checkpoint: what ``previous`` means: the newest row of ``llava_checkpoint``; None where nothing was tuned yet.
+        settings: scorers, models and thresholds.
+        catalog: abilities whose question wordings are used.
+        checkpoint: the newest row of ``llava_checkpoint``, which the setting ``previous`` refers to; None before the first tuning.
     """
 
     def __init__(self, settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
@@ -68,25 +68,25 @@ class Alignment:
     def plan(
         self, painted: Collection[tuple[SpecToJudge, ImageToJudge]], published: Iterable[AlignmentScore]
     ) -> list[_Planned]:
-        """A score for every claim about every picture.
+        """Plan a score for every statement about every image.
 
-        A score whose picture and claim are unchanged keeps the model that made it if it is one of the project's own
-        checkpoints, unless the settings ask for judging again.
+        A published score keeps its model if that is one of the project's own checkpoints and neither image nor statement
+        changed, unless the settings ask for scoring again.
 
         Args:
-            painted: prompts with their pictures.
+            painted: prompts with their images.
             published: the ``alignment_scores`` rows of the partition.
         """
         known = {row["score_id"]: row for row in published}
         return [
-            _planned(scorer, claim, spec, image, {} if self._rejudge else known)
+            _planned(scorer, statement, spec, image, {} if self._rejudge else known)
             for scorer in self._scorers.values()
             for spec, image in painted
-            for claim in scorer.claims(spec)
+            for statement in scorer.statements(spec)
         ]
 
     def score(self, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
-        """``alignment_scores`` rows, complete but for ``run_id``, a batch at a time.
+        """Yield ``alignment_scores`` rows without ``run_id``, batch by batch.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.
@@ -100,19 +100,19 @@ class Alignment:
                     askable.append(row)
                 else:
                     yield _row(row, None, problem)
-            askable.sort(key=_together)
+            askable.sort(key=_batching_order)
             for start in range(0, len(askable), scorer.batch_size):
                 yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
 
     def verdicts(self, scores: Iterable[AlignmentScore]) -> dict[str, AlignmentVerdict]:
-        """What ``alignment_scores`` rows of this plan hold against each picture, by image id."""
+        """The verdict on each image by image id, from ``alignment_scores`` rows of this plan."""
         of_image: dict[str, list[AlignmentScore]] = {}
         for score in scores:
             of_image.setdefault(score["image_id"], []).append(score)
         return {image_id: self._verdict(found) for image_id, found in of_image.items()}
 
     def _verdict(self, scores: Sequence[AlignmentScore]) -> AlignmentVerdict:
-        """A finding a scorer, about its weakest claim; the key hashes models, claims and thresholds."""
+        """At most one finding per scorer, about its weakest statement. The key hashes scores and thresholds."""
         judged = [(score["row_key"], _threshold(self._scorers[score["scorer"]], score)) for score in scores]
         findings = [
             finding
@@ -123,28 +123,28 @@ class Alignment:
 
 
 def _planned(
-    scorer: Scorer, claim: Claim, spec: SpecToJudge, image: ImageToJudge, known: Mapping[str, AlignmentScore]
+    scorer: Scorer, statement: Statement, spec: SpecToJudge, image: ImageToJudge, known: Mapping[str, AlignmentScore]
 ) -> _Planned:
-    score_id = content_key("alignment score", scorer.name, image["image_id"], claim.fact)
+    score_id = content_key("alignment score", scorer.name, image["image_id"], statement.fact)
 
-    fingerprint = scorer.fingerprint_of(claim.fact)
+    fingerprint = scorer.fingerprint_of(statement.fact)
 
     def key(model: str | None) -> str:
-        held = [fingerprint] if fingerprint is not None else []
-        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(claim), *held)
+        folder_hash = [fingerprint] if fingerprint is not None else []
+        return content_key("alignment", _VERSION, scorer.name, model, image["sha256"], vars(statement), *folder_hash)
 
-    model = scorer.model_of(claim.fact)
+    model = scorer.model_of(statement.fact)
     earlier = known.get(score_id)
-    if earlier is not None and scorer.is_own(claim.fact) and earlier["row_key"] == key(earlier["model"]):
+    if earlier is not None and scorer.is_own(statement.fact) and earlier["row_key"] == key(earlier["model"]):
         model = earlier["model"]
-    problem = claim.problem or (None if model else _NO_CHECKPOINT)
-    return PlannedRow(score_id, key(model), _ClaimAbout(spec, image, scorer.name, claim, model, problem))
+    problem = statement.problem or (None if model else _NO_CHECKPOINT)
+    return PlannedRow(score_id, key(model), _ScoreInputs(spec, image, scorer.name, statement, model, problem))
 
 
-def _together(row: _Planned) -> tuple[str, int]:
-    """Claims that share a batch with little padding have one model and texts of one length."""
-    claim = row.inputs.claim
-    return row.inputs.model or "", len(claim.text) + len(claim.question or "") + len(claim.answer or "")
+def _batching_order(row: _Planned) -> tuple[str, int]:
+    """Sort key: statements of one model with texts of similar length share a batch with little padding."""
+    statement = row.inputs.statement
+    return row.inputs.model or "", len(statement.text) + len(statement.question or "") + len(statement.answer or "")
 
 
 def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[AlignmentScore]:
@@ -161,14 +161,14 @@ def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[Alignmen
         else:
             pictures.append(known[image_id])
             readable.append(row)
-    scores = scorer.score(pictures, [row.inputs.claim for row in readable]) if readable else []
+    scores = scorer.score(pictures, [row.inputs.statement for row in readable]) if readable else []
     for row, score in zip(readable, scores, strict=True):
         yield _row(row, score, None)
 
 
 def _row(planned: _Planned, score: float | None, reason: str | None) -> AlignmentScore:
     inputs = planned.inputs
-    claim = inputs.claim
+    statement = inputs.statement
     return {
         "score_id": planned.row_id,
         "ability": inputs.spec["ability"],
@@ -176,10 +176,10 @@ def _row(planned: _Planned, score: float | None, reason: str | None) -> Alignmen
         "spec_id": inputs.spec["spec_id"],
         "image_id": inputs.image["image_id"],
         "scorer": inputs.scorer,
-        "fact": claim.fact,
-        "claim": claim.text,
-        "question": claim.question,
-        "answer": claim.answer,
+        "fact": statement.fact,
+        "claim": statement.text,
+        "question": statement.question,
+        "answer": statement.answer,
         "model": inputs.model,
         "score": score,
         "row_key": planned.row_key,
@@ -192,7 +192,9 @@ def _findings(scorer: Scorer, scores: Sequence[AlignmentScore]) -> Iterator[Find
     scored = [score for score in scores if score["score"] is not None]
     for score in scores:
         if score["score"] is None:
-            yield Finding("alignment_unscored", f"{claimed(score)} was not scored by {scorer.name}: {score['reason']}.")
+            yield Finding(
+                "alignment_unscored", f"{fact_and_text(score)} was not scored by {scorer.name}: {score['reason']}."
+            )
     if not scored:
         return
     weakest = min(scored, key=lambda score: _strength(scorer, score))
@@ -202,7 +204,7 @@ def _findings(scorer: Scorer, scores: Sequence[AlignmentScore]) -> Iterator[Find
 
 
 def _strength(scorer: Scorer, score: AlignmentScore) -> float:
-    """A score as a multiple of its threshold, for facts have thresholds of different sizes."""
+    """A score as a multiple of its threshold, because thresholds differ between facts."""
     threshold = _threshold(scorer, score)
     return (score["score"] or 0.0) / threshold if threshold > 0 else math.inf
 

@@ -1,4 +1,4 @@
-"""How probable an answer is to a question about a picture: the probability a vision-language model gives its words."""
+"""The probability that a vision-language model assigns to a given answer to a question about an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Exchange(NamedTuple):
-    """A question about a picture, an answer, and which characters of it are asked for, given those before them."""
+    """A question about an image, an answer, and the character range of the answer that is scored given what precedes it."""
 
     picture: Image.Image
     question: str
@@ -24,10 +24,10 @@ class Exchange(NamedTuple):
 def answer_probabilities(
     model: PreTrainedModel, processor: ProcessorMixin, exchanges: Sequence[Exchange]
 ) -> list[float]:
-    """The probability, 0 to 1, of each answer's part word for word, in order, from one forward pass over all of them.
+    """The probability (0 to 1) of the scored part of each answer, in order, from one forward pass over all exchanges.
 
-    Any model that ``AutoModelForImageTextToText`` loads will do. Questions and answers are put through its own chat
-    template; that the turn ends after the answer is not part of the probability, so that "Yes" counts every longer yes.
+    Works with any model that ``AutoModelForImageTextToText`` loads. Questions and answers go through the model's own chat
+    template. The end-of-turn token is not scored, so that "Yes" also covers longer answers that begin with it.
     """
     import torch
 
@@ -35,9 +35,9 @@ def answer_probabilities(
 
     texts, answers = zip(*_rendered(processor, exchanges), strict=True)
     tokenizer = processor.tokenizer
-    # Padding goes after the text, so that every token keeps the position it has alone.
+    # Pad on the right, so that every token keeps the position it has on its own.
     tokenizer.padding_side = "right"
-    # A list a text: how the processors of models that take several pictures tell whose is whose.
+    # One list per text: processors of multi-image models use the nesting to assign images to texts.
     pictures = [[exchange.picture] for exchange in exchanges]
     special = adds_special_tokens(processor, texts[0])
     inputs: Any = processor(
@@ -52,22 +52,22 @@ def answer_probabilities(
 
 
 def _log_probability(logits: torch.Tensor, tokens: torch.Tensor, span: tuple[int, int]) -> float:
-    """Summed over the tokens of ``span``, each predicted at the one before it."""
+    """Sum of log probabilities of the tokens in ``span``; each is predicted at the position before it."""
     start, end = span
     predicted = logits[start - 1 : end - 1].float().log_softmax(-1)
     return float(predicted.gather(-1, tokens[start:end, None]).sum())
 
 
 def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The conversation's text, and where in it the answer's part stands."""
-    asked = [
+    """Each conversation's text, and the character range of the answer's scored part."""
+    questions = [
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": exchange.question}]}]
         for exchange in batch
     ]
-    said = [[{"role": "assistant", "content": [{"type": "text", "text": exchange.answer}]}] for exchange in batch]
-    texts = processor.apply_chat_template([one + other for one, other in zip(asked, said, strict=True)])
+    replies = [[{"role": "assistant", "content": [{"type": "text", "text": exchange.answer}]}] for exchange in batch]
+    texts = processor.apply_chat_template([one + other for one, other in zip(questions, replies, strict=True)])
     for exchange, text in zip(batch, texts, strict=True):
-        # The answer is the last thing said, whatever the question quoted.
+        # The answer is the last occurrence, in case the question quotes it.
         answer = text.rindex(exchange.answer)
         first, last = exchange.part
         yield text, (answer + first, answer + last)
@@ -76,13 +76,13 @@ def _rendered(processor: ProcessorMixin, batch: Sequence[Exchange]) -> Iterator[
 def _answer_spans(
     encoded: Sequence[Sequence[tuple[int, int]]], answers: Sequence[tuple[int, int]], lengths: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Where the answers' tokens stand in the model's input, which spells the picture out as many tokens before them.
+    """Token ranges of the answers in the model's input, where the image takes many tokens before them.
 
-    ``encoded`` has the characters (start, end) of every token of the text alone.
+    ``encoded`` has the character range (start, end) of every token of the text alone.
     """
     spans = []
     for offsets, (start, end), length in zip(encoded, answers, lengths, strict=True):
         inside = [at for at, (first, last) in enumerate(offsets) if first < end and last > start]
-        # Counted from the end: only what comes before the answer is longer in the model's input.
+        # Counted from the end, because only the part before the answer is longer in the model's input.
         spans.append((length - len(offsets) + inside[0], length - len(offsets) + inside[-1] + 1))
     return spans

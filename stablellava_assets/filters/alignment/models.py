@@ -1,4 +1,4 @@
-"""The models that score pictures: what a profile calls them, and how they are loaded."""
+"""The models that score images: their names in the profile, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.explained import system_message
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
-from stablellava_assets.models.names import located
+from stablellava_assets.models.names import model_path_of
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
 PREVIOUS, PREVIOUS_BASE = "previous", "previous_base"
-"""What a profile calls the newest model that the project tuned, and the one that it was tuned from."""
+"""Names in the profile for the most recently tuned model, and for its base model."""
 
 
 class OwnCheckpoint(NamedTuple):
-    """A row of ``llava_checkpoint``: its id, and the folders of the tuned model and of its base."""
+    """A row of ``llava_checkpoint``: its id and the folders of the tuned model and of its base."""
 
     checkpoint_id: str
     tuned: Path
@@ -34,23 +34,27 @@ class OwnCheckpoint(NamedTuple):
 
 
 def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
-    """The checkpoint that was tuned last; None before the first.
+    """The most recently tuned checkpoint; None before the first.
 
-    It is read from the store, not taken as an input of the stage: a checkpoint is made from the pairs that it helps to choose.
+    It is read from the store and is not an upstream of the stage, because checkpoints are made from the pairs it helps to select.
     """
     rows = rows_of(CheckpointFolders, store.read_all(LLAVA_CHECKPOINT, columns=columns_of(CheckpointFolders)))
     if not rows:
         return None
     newest = rows[-1]
-    tuned, base = (Path(located(data, named)) for named in (newest["path"], newest["base_path"]))
+    tuned, base = (Path(model_path_of(data, named)) for named in (newest["path"], newest["base_path"]))
     return OwnCheckpoint(newest["checkpoint_id"], tuned, base)
 
 
-class Judge:
-    """A vision-language model by its name in the profile, loaded when it is first asked."""
+class ScorerModel:
+    """A vision-language model, given by its name in the profile and loaded on first use."""
 
     def __init__(self, setting: str, name: str, checkpoint: OwnCheckpoint | None) -> None:
-        """``setting`` is named in errors; ``checkpoint`` is what ``previous`` means, if there is one."""
+        """Args:
+        setting: name of the setting, for error messages.
+        name: a model name, a folder, ``previous`` or ``previous_base``.
+        checkpoint: the checkpoint that ``previous`` refers to, if any.
+        """
         self.is_own = name in (PREVIOUS, PREVIOUS_BASE)
         self._setting = setting
         self._name = name
@@ -58,18 +62,18 @@ class Judge:
 
     @property
     def identity(self) -> str | None:
-        """Which model this is: part of the key of what it scores. None where there is none yet."""
+        """Identity of the model, part of the row key of its scores; None if there is no such checkpoint yet."""
         if not self.is_own:
             return self._name
         if self._checkpoint is None:
             return None
         tuned = self._name == PREVIOUS
-        # The base's folder carries the hash of what made it; it is the same base while that stays the same.
+        # The name of the base's folder contains a hash of everything it was made from.
         return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else self._checkpoint.base.name
 
     @cached_property
     def fingerprint(self) -> str | None:
-        """A hash of what a named folder's files hold; None of models of the hub, and of the project's own.
+        """Content hash of the model's folder; None for models of the hub and for the project's own.
 
         Raises:
             PretrainedModelError: a file of the folder cannot be read.
@@ -77,7 +81,7 @@ class Judge:
         return None if self.is_own else fingerprint_of_named(self._setting, self._name)
 
     def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
-        """Model and processor, ready to score.
+        """The model and its processor, in evaluation mode.
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
@@ -100,7 +104,7 @@ class Judge:
 
 
 def fingerprint_of_named(setting: str, name: str) -> str | None:
-    """A hash of what the files of a folder that a profile names hold; None of a model of the hub.
+    """Content hash of the folder that a profile names; None for a model of the hub.
 
     Raises:
         PretrainedModelError: a file of the folder cannot be read.
@@ -111,15 +115,13 @@ def fingerprint_of_named(setting: str, name: str) -> str | None:
     try:
         return content_key(folder_fingerprints(folder))
     except OSError as error:
-        raise PretrainedModelError(
-            f"{setting}: {said_by_the_system(error)}; see to the permissions of {folder}"
-        ) from error
+        raise PretrainedModelError(f"{setting}: {system_message(error)}; see to the permissions of {folder}") from error
 
 
 def load_named(setting: str, name: str, kind: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Model of an Auto class and its processor: a folder, or a model of the Hugging Face hub.
+    """Load a model with an Auto class, and its processor, from a folder or the Hugging Face hub.
 
-    In the checkpoint's own precision on a GPU, in float32 on a processor, which computes few others fast.
+    The model is in the checkpoint's own precision on a GPU, and in float32 on a CPU, where other precisions are slow.
 
     Raises:
         PretrainedModelError: it cannot be loaded.

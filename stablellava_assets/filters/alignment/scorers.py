@@ -1,4 +1,4 @@
-"""The three scorers of alignment behind one interface: CLIPScore, VQAScore and questions a fact."""
+"""The three alignment scorers behind one interface: CLIPScore, VQAScore and fact questions."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.filters.alignment.claims import (
-    WHOLE_PROMPT,
-    Answers,
-    Claim,
-    FactQuestions,
-    caption_of,
-    whole_answer,
-)
 from stablellava_assets.filters.alignment.likelihoods import Exchange, answer_probabilities
 from stablellava_assets.filters.alignment.models import (
     PREVIOUS,
     PREVIOUS_BASE,
-    Judge,
     OwnCheckpoint,
+    ScorerModel,
     fingerprint_of_named,
     load_named,
+)
+from stablellava_assets.filters.alignment.statements import (
+    WHOLE_PROMPT,
+    Answers,
+    FactQuestions,
+    Statement,
+    caption_of,
+    whole_answer_statement,
 )
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, FactSettings, VqaScoreSettings
@@ -38,48 +38,48 @@ _CLIP_SCORE_WEIGHT = 2.5
 
 
 class Scorer(Protocol):
-    """Says how well pictures show what is claimed of them."""
+    """Scores how well images match statements."""
 
     name: ScorerName
     batch_size: int
 
     def model_of(self, fact: str) -> str | None:
-        """Which model scores claims about ``fact``: part of every score's key. None where there is none yet."""
+        """Identity of the model that scores ``fact``, part of every score's row key; None if there is no model yet."""
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """A hash of what the model's folder holds, part of the key as well; None where the name says which model it is."""
+        """Content hash of the model's folder, also part of the row key; None if the name alone identifies the model."""
 
     def is_own(self, fact: str) -> bool:
-        """Whether that model is the project's own, which changes with every round of tuning."""
+        """Whether the model is one of the project's own checkpoints, which change with every round of tuning."""
 
     def threshold(self, fact: str, ability: str) -> float:
-        """The score of ``fact`` below which a picture of ``ability`` is rejected."""
+        """The score of ``fact`` below which an image of ``ability`` is rejected."""
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """What is scored about a picture of a ``prompt_specs`` row."""
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
+        """The statements to score for an image of a ``prompt_specs`` row."""
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """The score of each picture under its claim, which has no problem.
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
+        """One score per image and statement; the statements must have no ``problem``.
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
         """
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
-        """What an ``alignment_scores`` row whose score is below ``threshold`` says against the picture."""
+        """The finding for an ``alignment_scores`` row whose score is below ``threshold``."""
 
 
-def claimed(score: AlignmentScore) -> str:
+def fact_and_text(score: AlignmentScore) -> str:
     """What an ``alignment_scores`` row is about, as the beginning of a sentence."""
     return f"The {score['fact']} {score['claim']!r}"
 
 
-def _reached(score: AlignmentScore, threshold: float) -> str:
+def _score_and_threshold(score: AlignmentScore, threshold: float) -> str:
     return f"{score['score']:.3f}; at least {threshold:g} is asked ({score['model']})."
 
 
 class ClipScorer:
-    """CLIPScore (Hessel et al., 2021) of the picture and the prompt's caption, with any CLIP or SigLIP of transformers."""
+    """CLIPScore (Hessel et al., 2021) of image and caption, with any CLIP or SigLIP model of transformers."""
 
     name: ScorerName = "clip"
 
@@ -88,35 +88,35 @@ class ClipScorer:
         self.batch_size = settings.batch_size
 
     def model_of(self, fact: str) -> str | None:
-        """The name in the profile."""
+        """The model's name in the profile."""
         return self._settings.model
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """Of the folder, where the profile names one."""
+        """Content hash of the folder, if the profile names one."""
         return self._fingerprint
 
     def is_own(self, fact: str) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
     def threshold(self, fact: str, ability: str) -> float:
-        """One for all."""
+        """The same threshold for every fact and ability."""
         return self._settings.min_score
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """The caption, after the setting's prefix."""
-        return [Claim(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
+        """The caption, preceded by the prefix from the settings."""
+        return [Statement(WHOLE_PROMPT, self._settings.prefix + caption_of(spec))]
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """2.5 times the cosine of picture and caption, at least 0."""
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
+        """2.5 times the cosine similarity of image and caption, at least 0."""
         import torch
 
         model, processor = self._loaded
-        # SigLIP was trained on texts padded to its full length; CLIP looks no further than the end of the text.
+        # SigLIP was trained on texts padded to its full length; CLIP ignores everything after the end token.
         padding = "max_length" if "siglip" in model.config.model_type else True
         inputs = processor(
             images=list(pictures),
-            text=[claim.text for claim in claims],
+            text=[statement.text for statement in statements],
             padding=padding,
             truncation=True,
             return_tensors="pt",
@@ -139,90 +139,96 @@ class ClipScorer:
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
-        return Finding("low_clip_score", f"The CLIPScore of {score['claim']!r} is {_reached(score, threshold)}")
+        return Finding(
+            "low_clip_score", f"The CLIPScore of {score['claim']!r} is {_score_and_threshold(score, threshold)}"
+        )
 
 
-class _Asks:
-    """A scorer that asks vision-language models and goes by the probability of the answers that say yes."""
+class _AnswerScorer:
+    """Scorer that uses the probability of an answer by a vision-language model."""
 
-    def __init__(self, judges: Mapping[str, Judge]) -> None:
-        """``judges`` has the model of each fact."""
-        self._judges = judges
+    def __init__(self, models: Mapping[str, ScorerModel]) -> None:
+        self._models = models
 
     def model_of(self, fact: str) -> str | None:
-        """The name in the profile, or which checkpoint that now is."""
-        return self._judges[fact].identity
+        """The model's name in the profile, or the id of the project's checkpoint."""
+        return self._models[fact].identity
 
     def fingerprint_of(self, fact: str) -> str | None:
-        """Of the folder, where the profile names one."""
-        return self._judges[fact].fingerprint
+        """Content hash of the folder, if the profile names one."""
+        return self._models[fact].fingerprint
 
     def is_own(self, fact: str) -> bool:
-        """Whether the profile says previous or previous_base."""
-        return self._judges[fact].is_own
+        """Whether the profile says ``previous`` or ``previous_base``."""
+        return self._models[fact].is_own
 
-    def score(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[float]:
-        """The probability of each claim's answer to its question."""
-        scores = [0.0] * len(claims)
-        for identity in dict.fromkeys(self.model_of(claim.fact) for claim in claims):
-            chosen = [at for at, claim in enumerate(claims) if self.model_of(claim.fact) == identity]
-            model, processor = self._load(self._judges[claims[chosen[0]].fact])
-            asked = [_exchange(pictures[at], claims[at]) for at in chosen]
+    def score(self, pictures: Sequence[Image.Image], statements: Sequence[Statement]) -> list[float]:
+        """The probability of each statement's answer to its question."""
+        scores = [0.0] * len(statements)
+        for identity in dict.fromkeys(self.model_of(statement.fact) for statement in statements):
+            chosen = [at for at, statement in enumerate(statements) if self.model_of(statement.fact) == identity]
+            model, processor = self._load(self._models[statements[chosen[0]].fact])
+            asked = [_exchange(pictures[at], statements[at]) for at in chosen]
             for at, score in zip(chosen, answer_probabilities(model, processor, asked), strict=True):
                 scores[at] = score
         return scores
 
-    def _load(self, judge: Judge) -> tuple[Any, Any]:
-        if judge.identity not in self._loaded:
-            self._loaded[judge.identity] = judge.load()
-        return self._loaded[judge.identity]
+    def _load(self, model: ScorerModel) -> tuple[Any, Any]:
+        if model.identity not in self._loaded:
+            self._loaded[model.identity] = model.load()
+        return self._loaded[model.identity]
 
     @cached_property
     def _loaded(self) -> dict[str | None, tuple[Any, Any]]:
         return {}
 
 
-def _exchange(picture: Image.Image, claim: Claim) -> Exchange:
-    if claim.question is None or claim.answer is None or claim.part is None:
-        raise ValueError(f"{claim} is no question, so it cannot be asked")
-    return Exchange(picture, claim.question, claim.answer, claim.part)
+def _exchange(picture: Image.Image, statement: Statement) -> Exchange:
+    if statement.question is None or statement.answer is None or statement.part is None:
+        raise ValueError(f"{statement} is no question, so it cannot be asked")
+    return Exchange(picture, statement.question, statement.answer, statement.part)
 
 
-class VqaScorer(_Asks):
+class VqaScorer(_AnswerScorer):
     """VQAScore (Lin et al., 2024): one question about the whole caption."""
 
     name: ScorerName = "vqa"
 
     def __init__(self, settings: VqaScoreSettings, checkpoint: OwnCheckpoint | None) -> None:
-        super().__init__({WHOLE_PROMPT: Judge("filters.alignment.vqa.model", settings.model, checkpoint)})
+        super().__init__({WHOLE_PROMPT: ScorerModel("filters.alignment.vqa.model", settings.model, checkpoint)})
         self._settings = settings
         self.batch_size = settings.batch_size
 
     def threshold(self, fact: str, ability: str) -> float:
-        """One for all."""
+        """The same threshold for every fact and ability."""
         return self._settings.min_score
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """The caption, in the settings' wording."""
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
+        """One statement: the caption, in the settings' wording."""
         caption = caption_of(spec)
         question, answer = (text.format(caption=caption) for text in (self._settings.question, self._settings.answer))
-        return [whole_answer(WHOLE_PROMPT, caption, question, answer)]
+        return [whole_answer_statement(WHOLE_PROMPT, caption, question, answer)]
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the caption."""
-        return Finding("low_vqa_score", f"The VQAScore of {score['claim']!r} is {_reached(score, threshold)}")
+        return Finding(
+            "low_vqa_score", f"The VQAScore of {score['claim']!r} is {_score_and_threshold(score, threshold)}"
+        )
 
 
-class FactScorer(_Asks):
-    """A question a fact, so that a picture of the right subject in the wrong place is told from a good one."""
+class FactScorer(_AnswerScorer):
+    """One question per fact, which tells an image with the right subject in the wrong place from a good one."""
 
     name: ScorerName = "facts"
 
     def __init__(self, settings: FactSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
-        """Raises :class:`ValueError` where the settings name an ability that ``catalog`` does not have."""
+        """Raises :class:`ValueError` if the settings name an ability that ``catalog`` does not have."""
         asked = settings.ask.items()
         super().__init__(
-            {fact: Judge(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint) for fact, ask in asked},
+            {
+                fact: ScorerModel(f"filters.alignment.facts.ask.{fact}.model", ask.model, checkpoint)
+                for fact, ask in asked
+            },
         )
         self._ask: Mapping[str, FactQuestionSettings] = dict(asked)
         for fact, ask in asked:
@@ -235,17 +241,17 @@ class FactScorer(_Asks):
         self._questions = FactQuestions(catalog, {fact: _answers(ask) for fact, ask in asked})
 
     def threshold(self, fact: str, ability: str) -> float:
-        """That of the fact, and of the ability where it has one of its own."""
+        """The fact's threshold, or the ability's own if it has one."""
         return self._ask[fact].min_score_of(ability)
 
-    def claims(self, spec: WrittenSpec) -> list[Claim]:
-        """A claim a fact that the settings name and the prompt has."""
+    def statements(self, spec: WrittenSpec) -> list[Statement]:
+        """One statement per fact that the settings name and the prompt has."""
         return list(self._questions.about(spec))
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the fact, the question and the answer."""
-        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_reached(score, threshold)}"
-        return Finding("fact_not_shown", f"{claimed(score)} is not shown: {asked}")
+        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_score_and_threshold(score, threshold)}"
+        return Finding("fact_not_shown", f"{fact_and_text(score)} is not shown: {asked}")
 
 
 def _answers(ask: FactQuestionSettings) -> Answers:

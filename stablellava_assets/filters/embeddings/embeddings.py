@@ -1,4 +1,4 @@
-"""What pairs say and show, as vectors: the profile's embedding models over prompts, open answers and pictures."""
+"""Embeddings of prompts, open answers and images, by the models that the profile names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answered
+from stablellava_assets.filters.candidates import answer_text
 from stablellava_assets.filters.embeddings.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.embeddings.vector_cache import VectorCache
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
@@ -17,15 +17,15 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ComparedPair
 
 Pictures = Callable[[], Mapping[str, bytes]]
-"""Reads encoded pictures by image id; only called when one is needed."""
+"""Returns encoded images by image id. Called only if at least one is needed."""
 
 
 class Embeddings:
-    """Vectors of the pairs that were looked at. What the settings do not name a model for has none.
+    """Embeddings of the pairs passed to :meth:`load`. Kinds of content without a model in the settings have none.
 
     Args:
         settings: the models.
-        folder: where vectors are kept between runs, a file a model.
+        folder: where embeddings are cached between runs, one file per model.
     """
 
     def __init__(self, settings: DuplicateSettings, folder: Path) -> None:
@@ -44,10 +44,10 @@ class Embeddings:
             keys.append(image_encoder.key)
             self._image_cache = VectorCache(folder / f"pictures-{image_encoder.key}.sqlite", image_encoder.encode)
         self.key = content_key(keys)
-        """Changes when a model does."""
+        """Hash of the models."""
 
-    def look_at(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
-        """Fetch or compute the vectors of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
+    def load(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
+        """Compute the embeddings of ``pairs`` (rows with at least ``EARLIER_COLUMNS``) or read them from the cache.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.
@@ -68,15 +68,15 @@ class Embeddings:
             )
 
     def prompt(self, pair: ComparedPair) -> Vector | None:
-        """Of the prompt; None where prompts are not compared."""
+        """Embedding of the prompt; None if prompts are not compared."""
         return self._texts.get(content_key(text)) if (text := self._prompt(pair)) else None
 
     def answer(self, pair: ComparedPair) -> Vector | None:
-        """Of the answers to an open question; None where they are not compared, or the question is closed."""
+        """Embedding of the answers to an open question; None for closed questions and if answers are not compared."""
         return self._texts.get(content_key(text)) if (text := self._answer(pair)) else None
 
     def image(self, pair: ComparedPair) -> Vector | None:
-        """Of the first picture; None for one that cannot be decoded."""
+        """Embedding of the first image; None if it cannot be decoded."""
         return self._images.get(pair["image_sha256"])
 
     def _prompt(self, pair: ComparedPair) -> str | None:
@@ -85,7 +85,7 @@ class Embeddings:
 
     def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
-        return answered(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+        return answer_text(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
 
 
 def _can_be_decoded(encoded: bytes | None) -> bool:

@@ -1,4 +1,4 @@
-"""Embedding models of the user's choice, through transformers: sentences and pictures become vectors of unit length."""
+"""Embedding models from transformers: texts and images become vectors of unit length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stablellava_assets.filters.alignment.models import fingerprint_of_named
 from stablellava_assets.filters.settings import EmbeddedImageSettings, SemanticTextSettings
-from stablellava_assets.models.hub import place_of
+from stablellava_assets.models.hub import from_pretrained_name
 from stablellava_assets.models.loading import load_pretrained
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.pictures.decoding import upright
@@ -21,7 +21,7 @@ from stablellava_assets.tables.identity import content_key
 
 
 class TextEncoder:
-    """A sentence-embedding model, as sentence-transformers uses it: tokens pooled as the model's folder says, else their mean."""
+    """A sentence-embedding model with the pooling of sentence-transformers: as configured in the model's folder, else the mean."""
 
     setting = "filters.duplicates.semantic_text.model"
 
@@ -30,7 +30,7 @@ class TextEncoder:
 
     @cached_property
     def key(self) -> str:
-        """Changes when the model does."""
+        """Hash of the model."""
         return _model_key(self.setting, self._settings.model)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -71,13 +71,15 @@ class TextEncoder:
         from transformers.utils import cached_file
 
         path = cached_file(
-            place_of(self._settings.model), "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False
+            from_pretrained_name(self._settings.model),
+            "1_Pooling/config.json",
+            _raise_exceptions_for_missing_entries=False,
         )
         return path is not None and bool(json.loads(Path(path).read_text()).get("pooling_mode_cls_token"))
 
 
 class ImageEncoder:
-    """The vision tower of a model: the image features of a CLIP-like model, the pooled output of others."""
+    """The vision tower of a model: image features of CLIP-like models, the pooled output of others."""
 
     setting = "filters.duplicates.embedded_images.model"
 
@@ -86,15 +88,15 @@ class ImageEncoder:
 
     @cached_property
     def key(self) -> str:
-        """Changes when the model does."""
+        """Hash of the model."""
         return _model_key(self.setting, self._settings.model)
 
     def encode(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
-        """Unit vectors of encoded pictures that can be decoded, shape (pictures, width).
+        """Unit vectors of encoded images, shape (images, width).
 
         Raises:
             PretrainedModelError: the model cannot be loaded.
-            UndecodablePictureError: one is no picture.
+            UndecodablePictureError: an image cannot be decoded.
         """
         processor, model = self._loaded
         vectors = []

@@ -1,4 +1,4 @@
-"""Embeddings on disk, so that each text and each picture goes through its model once."""
+"""On-disk cache of embeddings, so that each text and image is encoded once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB
 
 
 class VectorCache(Generic[ItemT]):
-    """Vectors of one model by the content hash of what was encoded. It can be deleted at any time.
+    """Embeddings of one model by the content hash of the input. The file can be deleted at any time.
 
     Args:
-        path: the SQLite file; made when first written.
-        encode: what makes vectors, shape (items, width).
+        path: the SQLite file, created on first use.
+        encode: computes vectors, shape (items, width).
     """
 
     def __init__(self, path: Path, encode: Callable[[Sequence[ItemT]], NDArray[np.float32]]) -> None:
@@ -33,11 +33,11 @@ class VectorCache(Generic[ItemT]):
         self._encode = encode
 
     def vectors(self, keys: Iterable[str], read: Callable[[list[str]], Mapping[str, ItemT]]) -> dict[str, Vector]:
-        """A vector a key. What was never encoded is encoded and kept, some hundred at a time.
+        """One vector per key. Missing ones are encoded and stored in batches of a few hundred.
 
         Args:
             keys: content hashes.
-            read: gives the items of the keys that are missing; those it leaves out get no vector.
+            read: returns the items for missing keys; keys that it omits get no vector.
         """
         with closing(open_sqlite(self._path, _SCHEMA, wait_s=_WAIT)) as connection:
             wanted = list(dict.fromkeys(keys))

@@ -1,4 +1,4 @@
-"""Cyclic garbage collection, disabled while rows are judged."""
+"""Disables cyclic garbage collection while pairs are judged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_cyclic_gc() -> Iterator[None]:
-    """Disable cyclic garbage collection inside the block; also a decorator.
+    """Disable cyclic garbage collection inside the block. Can also be used as a decorator.
 
-    The rows, texts and keys of a batch have none, and looking through them again and again takes a quarter of the time.
+    Rows, texts and keys contain no reference cycles, and scanning them repeatedly takes a quarter of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,7 +1,7 @@
-"""An index on disk of what was kept, so that a new batch reads only what it might repeat.
+"""On-disk index of kept pairs, so that a new batch reads only the pairs it could repeat.
 
-It lies beside the tables and follows them: a partition that was published anew is read anew, all others are left
-alone. It can be deleted at any time and is then built from the Parquet files again.
+It is derived from the tables: partitions that were published again are indexed again. The file can be deleted at
+any time and is then rebuilt from the Parquet files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stablellava_assets.tables.store import Partition
 from stablellava_assets.text.normalized import normalized_text
 
 _VERSION = 4
-"""Raise it when keys are made or stored otherwise: the file then has another name, and older ones are deleted."""
+"""Increase it when keys are computed or stored differently. The file name changes, and older files are deleted."""
 
 _WAIT = 600.0
 _PRAGMAS = {"page_size": 16 * 1024, "mmap_size": 16 * 1024**3, "cache_size": -64 * 1024}
@@ -46,21 +46,21 @@ CREATE TABLE IF NOT EXISTS vectors (
 """
 
 ReadKept = Callable[[Partition], Sequence[ComparedPair]]
-"""Reads what a partition kept: in order."""
+"""Reads the kept pairs of a partition, in order."""
 
 
 class KeptIndexError(ExplainedError, RuntimeError):
-    """An index that cannot be read or written; the message names the file and what to do."""
+    """The index cannot be read or written. The message names the file and the remedy."""
 
 
 class KeptIndex:
-    """What partitions of ``filtered_pairs`` kept, by what a pair could repeat. Several processes may use one file.
+    """Kept pairs of ``filtered_pairs`` partitions by their lookup keys. Several processes may use one file.
 
     Args:
-        folder: where the SQLite file lies; settings that lead to other keys, and other models, have a file of their own.
-        name: of the file, as an ability.
+        folder: folder of the SQLite file. Settings that lead to other keys, and other models, use separate files.
+        name: first part of the file name, such as an ability.
         settings: what counts as a repeat.
-        embeddings: vectors, where the settings compare by embeddings.
+        embeddings: required if the settings compare by embeddings.
     """
 
     def __init__(
@@ -77,40 +77,40 @@ class KeptIndex:
         self._embeddings = embeddings
 
     @without_cyclic_gc()
-    def follow(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
+    def sync(self, versions: Mapping[Partition, str], read: ReadKept) -> list[Partition]:
         """Bring the index up to date with these partitions; returns those that had to be read.
 
         Args:
-            versions: a token of each partition that changes whenever it is published.
-            read: called for partitions whose token is new, in their order.
+            versions: a version token per partition, which changes whenever it is published.
+            read: called for partitions with a new token, in their order.
         """
         if not versions:
             return []
         with self._open() as connection:
             known = dict(connection.execute("SELECT name, version FROM partitions"))
             stale = [partition for partition, version in versions.items() if known.get(_name(partition)) != version]
-            # What takes long is done before the file is locked.
+            # The slow part is done before the file is locked.
             for partition in stale:
                 pairs = read(partition)
                 keys = lookup_keys(pairs, self._settings)
                 with _writing(connection):
-                    _forget(connection, partition)
-                    self._remember(connection, partition, versions[partition], pairs, keys)
+                    _delete_partition(connection, partition)
+                    self._insert_partition(connection, partition, versions[partition], pairs, keys)
         return stale
 
     @without_cyclic_gc()
     def repeatable_by(self, pairs: Sequence[ComparedPair], among: Sequence[Partition]) -> list[ComparedPair]:
-        """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, partition by partition, in their order.
+        """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, in the order of partitions and rows.
 
-        The pairs returned are a few too many, never too few: what they are compared by decides.
+        The result is a superset: it may contain pairs that are no repeats, but misses none.
         """
         if not among:
             return []
         with self._open() as connection:
-            # One view of the file from here on, whatever other processes write.
+            # A read transaction gives one consistent view, whatever other processes write.
             connection.execute("BEGIN")
             alike = KeyRuns(connection).owners(lookup_keys(pairs, self._settings)[:, 0])
-            found = np.union1d(alike, np.array(self._near_in_meaning(connection, pairs), alike.dtype))
+            found = np.union1d(alike, np.array(self._near_by_embedding(connection, pairs), alike.dtype))
             rows = []
             for partition in among:
                 query = "SELECT first, beyond FROM partitions WHERE name = ?"
@@ -119,7 +119,7 @@ class KeptIndex:
                 rows += connection.execute(query, (json.dumps(found[first:beyond].tolist()),)).fetchall()
         return [json.loads(pair) for (pair,) in rows]
 
-    def _remember(
+    def _insert_partition(
         self,
         connection: sqlite3.Connection,
         partition: Partition,
@@ -127,7 +127,7 @@ class KeptIndex:
         pairs: Sequence[ComparedPair],
         keys: Keys,
     ) -> None:
-        # A number is never given twice: keys of pairs that are gone may still name theirs.
+        # Numbers are never reused, because keys of deleted pairs may still refer to theirs.
         query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'pairs'"
         (first,) = connection.execute(query).fetchone()
         row = _name(partition), version, first, first + len(pairs)
@@ -147,7 +147,7 @@ class KeptIndex:
                     yield kind, normalized_text(pair["subject"]), first + at, vector.tobytes()
 
     def _compared(self, pair: ComparedPair) -> dict[str, tuple[Vector | None, float]]:
-        """The vectors of a pair, and from which cosine they are near."""
+        """The embeddings of a pair, and the cosine similarity from which each counts as near."""
         if self._embeddings is None:
             return {}
         compared: dict[str, tuple[Vector | None, float]] = {}
@@ -158,15 +158,15 @@ class KeptIndex:
             compared["image"] = self._embeddings.image(pair), images.near_image
         return compared
 
-    def _near_in_meaning(self, connection: sqlite3.Connection, pairs: Sequence[ComparedPair]) -> list[int]:
-        """The kept pairs near one of ``pairs``: of the subjects that these have, each is compared with each."""
-        asking: dict[tuple[str, str], tuple[list[Vector], float]] = {}
+    def _near_by_embedding(self, connection: sqlite3.Connection, pairs: Sequence[ComparedPair]) -> list[int]:
+        """Numbers of the kept pairs near one of ``pairs``, by exhaustive comparison within each subject."""
+        queries: dict[tuple[str, str], tuple[list[Vector], float]] = {}
         for pair in pairs:
             for kind, (vector, near) in self._compared(pair).items():
                 if vector is not None:
-                    asking.setdefault((kind, normalized_text(pair["subject"])), ([], near))[0].append(vector)
+                    queries.setdefault((kind, normalized_text(pair["subject"])), ([], near))[0].append(vector)
         found: set[int] = set()
-        for group, (vectors, near) in asking.items():
+        for group, (vectors, near) in queries.items():
             rows = connection.execute(
                 "SELECT pair, vector FROM vectors WHERE kind = ? AND subject = ?", group
             ).fetchall()
@@ -200,7 +200,7 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _forget(connection: sqlite3.Connection, partition: Partition) -> None:
+def _delete_partition(connection: sqlite3.Connection, partition: Partition) -> None:
     name = (_name(partition),)
     numbers = connection.execute("SELECT first, beyond FROM partitions WHERE name = ?", name).fetchone()
     if numbers is None:

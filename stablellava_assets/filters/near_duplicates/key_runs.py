@@ -1,8 +1,8 @@
-"""Lookup keys on disk, to which many are added at once: sorted runs that are merged as they grow.
+"""Lookup keys on disk in sorted runs, which are merged as they grow.
 
-A log-structured merge tree (O'Neil et al., 1996). A B-tree writes nearly every page of itself for each batch of random
-keys; here a batch is one more run, and a run is written again only when it is merged with others of about its size. Runs
-lie in blocks, and the first key of each says which are read.
+This is a log-structured merge tree (O'Neil et al., 1996). A B-tree would rewrite nearly all of its pages for each
+batch of random keys. Here a batch becomes one more run, which is rewritten only when it is merged with others of
+similar size. Runs are stored in blocks, and the first key of each block tells which blocks to read.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ CREATE TABLE IF NOT EXISTS blocks (
 
 _KEY, _OWNER = np.dtype("<i8"), np.dtype("<u4")
 _BLOCK = 4096
-"""Keys a block, 48 kB: of smaller ones there are so many that batches of thousands take longer to fetch them than to read on."""
+"""Keys per block (48 kB). With smaller blocks, fetching thousands of them takes longer than reading on."""
 _LARGEST = 1 << 26
-"""Keys a run at most, since those that are merged are in memory together: 0.8 GB."""
+"""Maximum number of keys per run. Merging holds them in memory: 0.8 GB."""
 
 Numbers = NDArray[Any]
 
 
 class KeyRuns:
-    """The tables of :data:`SCHEMA` in an open SQLite file: which owners have which 64-bit keys.
+    """The tables of :data:`SCHEMA` in an open SQLite file, which map 64-bit keys to owners.
 
-    Owners that are gone are left in their runs until these are merged; who looks them up does not find them.
+    Keys of deleted owners stay in their runs until these are merged.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -45,9 +45,8 @@ class KeyRuns:
 
         Args:
             keys: 64-bit integers.
-            owners: of each key, below 2^32.
-            alive: first and beyond the last of every stretch of owners that there are, in order; keys of others are
-                dropped where runs are merged.
+            owners: owner of each key, below 2^32.
+            alive: half-open ranges of existing owners, sorted. Keys of other owners are dropped when runs are merged.
         """
         if not len(keys):
             return
@@ -55,7 +54,7 @@ class KeyRuns:
         size = len(keys)
         query = "SELECT number, size FROM runs ORDER BY size, number"
         for number, other_size in self._connection.execute(query).fetchall():
-            # Runs at least double from one to the next, so that there are few and a key is seldom written again.
+            # Each run is at least twice as large as the next smaller one: there are few, and keys are rarely rewritten.
             if other_size >= 2 * size or size + other_size > _LARGEST:
                 break
             merged.append(_alive(*self._all_of(number), alive))
@@ -63,17 +62,17 @@ class KeyRuns:
             self._connection.execute("DELETE FROM blocks WHERE run = ?", (number,))
             size += len(merged[-1][0])
         all_keys, all_owners = (np.concatenate(parts) for parts in zip(*merged, strict=True))
-        # A stable sort merges what is sorted already.
+        # A stable sort merges presorted input efficiently.
         order = np.argsort(all_keys, kind="stable")
         self._write(all_keys[order], all_owners[order])
 
     def owners(self, wanted: Numbers) -> Numbers:
-        """The owners of one or more of the ``wanted`` keys, each once, sorted."""
-        # In order, neighbours in a run are looked up one after the other.
+        """The distinct owners of the ``wanted`` keys, sorted."""
+        # Sorted keys are looked up in neighbouring blocks.
         wanted = np.sort(wanted)
         found = [np.empty(0, _OWNER)]
         for number, firsts in self._connection.execute("SELECT number, firsts FROM runs").fetchall():
-            keys, owners = self._blocks(number, _holding(wanted, np.frombuffer(firsts, _KEY)))
+            keys, owners = self._blocks(number, _blocks_with(wanted, np.frombuffer(firsts, _KEY)))
             if not len(keys):
                 continue
             first = np.searchsorted(keys, wanted)
@@ -98,16 +97,15 @@ class KeyRuns:
         return _joined(self._connection.execute(query, (run,)).fetchall())
 
     def _blocks(self, run: int, numbers: Numbers) -> tuple[Numbers, Numbers]:
-        """These blocks of a run, in order, one behind the other."""
         query = """
             SELECT keys, owners FROM blocks WHERE run = ? AND number IN (SELECT value FROM json_each(?)) ORDER BY number
         """
         return _joined(self._connection.execute(query, (run, json.dumps(numbers.tolist()))).fetchall())
 
 
-def _holding(wanted: Numbers, firsts: Numbers) -> Numbers:
-    """The blocks, by the first key of each, that may hold one of the ``wanted`` keys; both are sorted."""
-    # Keys like a block's first one may begin in the block before it.
+def _blocks_with(wanted: Numbers, firsts: Numbers) -> Numbers:
+    """Numbers of the blocks that may hold one of the ``wanted`` keys, by their first keys; both arrays are sorted."""
+    # Keys equal to a block's first key may begin in the block before it.
     first = np.maximum(np.searchsorted(firsts, wanted, side="left") - 1, 0)
     last = np.searchsorted(firsts, wanted, side="right") - 1
     first, last = first[last >= 0], last[last >= 0]

@@ -1,4 +1,4 @@
-"""Numbers by which pairs that may repeat each other find each other: two pairs that could, share one."""
+"""Blocking keys: two pairs that could repeat each other share at least one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answered, asked
+from stablellava_assets.filters.candidates import answer_text, question_key
 from stablellava_assets.filters.near_duplicates.minhash import MinHashBands
 from stablellava_assets.filters.near_duplicates.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
@@ -17,13 +17,13 @@ from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.text.normalized import normalized_text
 
 Keys = NDArray[np.int64]
-"""Keys of several pairs, shape (keys, 2): the key, and the position of its pair."""
+"""Keys of several pairs, shape (keys, 2): the key and the position of its pair."""
 
 
 def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> Keys:
     """The keys of ``pairs``, rows with at least ``EARLIER_COLUMNS``.
 
-    A prompt and its picture have their keys with the first pair of their spec, as ``KeptPairs`` has them.
+    The keys of a prompt and its image belong to the first pair of their spec, as in ``KeptPairs``.
     """
     first_of_spec: dict[str, int] = {}
     for position, pair in enumerate(pairs):
@@ -35,9 +35,9 @@ def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> K
         _texts(
             "prompt", specs, subjects, [normalized_prompt(pairs[at]["prompt"]) for at in specs], settings.near_prompt
         ),
-        _texts("answer", open_pairs, subjects, [answered(pairs[at]) for at in open_pairs], settings.near_answer),
+        _texts("answer", open_pairs, subjects, [answer_text(pairs[at]) for at in open_pairs], settings.near_answer),
         _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
-        _hashed([("asked", "\0".join(asked(pair)), at) for at, pair in enumerate(pairs)]),
+        _hashed([("asked", "\0".join(question_key(pair)), at) for at, pair in enumerate(pairs)]),
         _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
         _hashed(
             [

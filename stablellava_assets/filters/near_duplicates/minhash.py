@@ -1,7 +1,7 @@
-"""MinHash (Broder, 1997) band keys of many short texts at once: texts that share a key are worth comparing.
+"""MinHash (Broder, 1997) band keys of many short texts: only texts that share a key need to be compared.
 
-A text is the set of its 5-byte shingles. Signatures come from rensa; what is done to them here (shingling, folding a
-band into one number) is array arithmetic.
+A text is the set of its 5-byte shingles. rensa computes the signatures; shingling and folding bands into numbers
+are array operations.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHINGLE = 5
-"""Bytes a shingle; a shorter text is one shingle."""
+"""Bytes per shingle; a shorter text is a single shingle."""
 
 PERMUTATIONS = 128
 _SEED = 42
 _RECALL = 0.999
 _CHUNK = 10_000
-_REMEMBERED = 2 * _CHUNK
-_latest: dict[str, NDArray[np.uint64]] = {}
-"""Signatures of the latest texts: a batch needs its own to look up, to compare, and to remember what it kept."""
+_CACHED = 2 * _CHUNK
+_signature_cache: dict[str, NDArray[np.uint64]] = {}
+"""Signatures of the most recent texts, because a batch needs its own three times: to look up, to compare and to store."""
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -37,12 +37,12 @@ class MinHashBands:
     """
 
     def __init__(self, threshold: float) -> None:
-        self._rows = _rows_a_band(threshold)
+        self._rows = _rows_per_band(threshold)
         self.count = _bands(self._rows)
-        """Keys a text."""
+        """Keys per text."""
 
     def keys(self, groups: Sequence[str], texts: Sequence[str]) -> NDArray[np.uint64]:
-        """The keys, shape (texts, :attr:`count`); those of different groups do not meet."""
+        """The keys, shape (texts, :attr:`count`). Texts of different groups share no keys."""
         if not texts:
             return np.empty((0, self.count), np.uint64)
         chunks = [self._keys(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
@@ -59,12 +59,12 @@ class MinHashBands:
 
 
 def _signatures(texts: Sequence[str]) -> NDArray[np.uint64]:
-    new = [text for text in dict.fromkeys(texts) if text not in _latest]
+    new = [text for text in dict.fromkeys(texts) if text not in _signature_cache]
     if new:
-        _latest.update(zip(new, _computed(new), strict=True))
-    signatures = np.stack([_latest[text] for text in texts])
-    for text in list(islice(_latest, max(0, len(_latest) - _REMEMBERED))):
-        del _latest[text]
+        _signature_cache.update(zip(new, _computed(new), strict=True))
+    signatures = np.stack([_signature_cache[text] for text in texts])
+    for text in list(islice(_signature_cache, max(0, len(_signature_cache) - _CACHED))):
+        del _signature_cache[text]
     return signatures
 
 
@@ -77,16 +77,16 @@ def _computed(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The shingles of all texts, one text after the other, as mixed 64-bit numbers, and where each text starts."""
-    # A text of fewer than 5 bytes is filled up, so that every text has a shingle.
+    """The shingles of all texts, concatenated, as mixed 64-bit numbers, and the start of each text."""
+    # Texts shorter than 5 bytes are padded, so that every text has a shingle.
     encoded = [text.encode().ljust(SHINGLE, b"\0") for text in texts]
     lengths = np.array([len(text) for text in encoded])
     flat = b"".join([*encoded, bytes(8 - SHINGLE)])
-    # At every byte the eight from there on as one number, of which the first five count.
-    eights: NDArray[np.uint64] = np.ndarray(len(flat) - 7, ">u8", flat, strides=(1,))
-    values = eights >> np.uint64(8 * (8 - SHINGLE))
+    # The eight bytes from every position as one number, of which the first five are used.
+    windows: NDArray[np.uint64] = np.ndarray(len(flat) - 7, ">u8", flat, strides=(1,))
+    values = windows >> np.uint64(8 * (8 - SHINGLE))
     ends = np.cumsum(lengths)
-    # Shingles that reach into the next text belong to none.
+    # Shingles that reach into the next text are dropped.
     inside = np.ones(len(values), bool)
     for back in range(1, SHINGLE):
         inside[ends[:-1] - back] = False
@@ -95,7 +95,7 @@ def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Numbers spread over 64 bits: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    """Spread numbers over 64 bits with the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
     for shift, factor in zip((30, 27), _MIX, strict=True):
         values = (values ^ (values >> np.uint64(shift))) * factor
     return values ^ (values >> np.uint64(31))
@@ -106,10 +106,10 @@ def _salt(group: str) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little")
 
 
-def _rows_a_band(threshold: float) -> int:
-    """Signature rows a band: the most that still bring a pair at the threshold together with probability ``_RECALL``."""
-    sharp = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
-    return max(sharp, default=1)
+def _rows_per_band(threshold: float) -> int:
+    """Signature rows per band: the most with which a pair at the threshold still shares a key with probability ``_RECALL``."""
+    candidates = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
+    return max(candidates, default=1)
 
 
 def _bands(rows: int) -> int:

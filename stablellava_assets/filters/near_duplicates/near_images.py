@@ -1,7 +1,7 @@
-"""Finds pictures that look alike: perceptual hashes within a few bits of each other.
+"""Finds images that look alike: their perceptual hashes differ in a few bits.
 
-A perceptual hash is blind to colour, so red hair in a park looks like blue hair in a park. Pictures are therefore only compared
-within a group: those of one subject.
+A perceptual hash ignores colour: red hair in a park looks like blue hair in a park. Images are therefore compared
+only within a group, which is a subject.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class NearImages:
         self._by_slice: defaultdict[tuple[str, int, int], dict[int, str]] = defaultdict(dict)
 
     def add(self, group: str, perceptual_hash: str, owner: str) -> None:
-        """Remember a hash (16 hex digits); the first owner of a hash stays."""
+        """Add a hash (16 hex digits). The first owner of a hash is kept."""
         value = int(perceptual_hash, 16)
         for key in self._keys(group, value):
             self._by_slice[key].setdefault(value, owner)
 
     def nearest(self, group: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """The owner of the nearest hash of ``group`` within the index's bits, and its distance; the first added wins a tie."""
+        """The owner of the nearest hash of ``group`` within ``bits``, and its distance. The first one added wins a tie."""
         value = int(perceptual_hash, 16)
         best: tuple[str, int] | None = None
         for key in self._keys(group, value):
@@ -46,13 +46,13 @@ class NearImages:
 
 
 def slices_of(perceptual_hash: str, bits: int) -> list[int]:
-    """The ``bits + 1`` slices of a hash; two hashes within ``bits`` bits of each other agree in one."""
+    """The ``bits + 1`` slices of a hash; two hashes within ``bits`` bits of each other share at least one."""
     value = int(perceptual_hash, 16)
     return [(value >> low) & mask for low, mask in _slices(bits)]
 
 
 @cache
 def _slices(bits: int) -> list[tuple[int, int]]:
-    """Where each slice begins, and its mask."""
+    """The first bit and the mask of each slice."""
     edges = [_HASH_BITS * index // (bits + 1) for index in range(bits + 2)]
     return [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]

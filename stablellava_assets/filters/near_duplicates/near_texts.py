@@ -1,6 +1,6 @@
-"""Finds texts that are nearly the same, among as many as there are, without comparing each with each.
+"""Finds near-duplicate texts without comparing every text with every other one.
 
-Texts that share a MinHash band are proposed; the Jaccard index of their 5-byte shingles, computed exactly, decides.
+Candidates share a MinHash band. The exact Jaccard index of their 5-byte shingles decides.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from stablellava_assets.filters.near_duplicates.minhash import SHINGLE, MinHashB
 
 
 class NearTexts:
-    """Texts by similarity; texts are only compared within their group.
+    """Texts by similarity, compared only within their group.
 
     Args:
-        threshold: Jaccard index, above 0.5 to 1, from which two texts are near. At 1 nothing but a text itself is.
+        threshold: Jaccard index, above 0.5 and up to 1, from which two texts are near. At 1 only equal texts are.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -24,12 +24,12 @@ class NearTexts:
         self._bands = MinHashBands(threshold)
         self._expected: dict[tuple[str, str], list[int]] = {}
         self._neighbours: dict[tuple[str, str], list[tuple[str, float]]] = {}
-        # Most bands hold one text, and a million lists of one would cost more than all that is done with them.
+        # Most bands hold one text, and a million single-element lists would dominate the cost.
         self._first_of_band: dict[int, str] = {}
         self._later_of_band: defaultdict[int, list[str]] = defaultdict(list)
 
     def expect(self, texts: Iterable[tuple[str, str]]) -> None:
-        """Hash (group, text) pairs that will be asked about; together this takes a tenth of the time it takes one by one."""
+        """Hash (group, text) pairs that will be queried. Hashing them together takes a tenth of the time."""
         if self._threshold >= 1:
             return
         new = [item for item in dict.fromkeys(texts) if item not in self._neighbours and item not in self._expected]
@@ -37,19 +37,19 @@ class NearTexts:
         self._expected.update(zip(new, keys.tolist(), strict=True))
 
     def near(self, group: str, text: str) -> list[tuple[str, float]]:
-        """The other texts of ``group`` asked about so far that are near ``text``, with their similarity."""
+        """The texts of ``group`` queried so far that are near ``text``, with their similarity; not ``text`` itself."""
         if self._threshold >= 1:
             return []
         known = self._neighbours.get((group, text))
-        return self._meet(group, text) if known is None else known
+        return self._find_neighbours(group, text) if known is None else known
 
-    def _meet(self, group: str, text: str) -> list[tuple[str, float]]:
-        """Look for the neighbours of a new text. Neighbours are noted on both sides, so no text is looked up twice."""
+    def _find_neighbours(self, group: str, text: str) -> list[tuple[str, float]]:
+        """Find the neighbours of a new text. They are recorded on both sides, so no text is looked up twice."""
         if (group, text) not in self._expected:
             self.expect([(group, text)])
         bands = self._expected.pop((group, text))
         found = []
-        # Few texts meet another; only those are cut into shingles.
+        # Few texts share a band; only those are cut into shingles.
         for other in sorted(self._join(bands, text)):
             similarity = _jaccard(text, other)
             if similarity >= self._threshold:
@@ -59,15 +59,15 @@ class NearTexts:
         return found
 
     def _join(self, bands: Iterable[int], text: str) -> set[str]:
-        """Enter a text into its bands; returns the texts that are there already."""
-        met: set[str] = set()
+        """Add a text to its bands; returns the texts that are there already."""
+        compared: set[str] = set()
         for band in bands:
             first = self._first_of_band.setdefault(band, text)
             if first != text:
                 later = self._later_of_band[band]
-                met.update((first, *later))
+                compared.update((first, *later))
                 later.append(text)
-        return met
+        return compared
 
 
 def _jaccard(one: str, other: str) -> float:

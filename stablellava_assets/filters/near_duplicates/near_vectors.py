@@ -1,4 +1,4 @@
-"""Finds embeddings that point the same way: within a group, each with each, as one matrix product."""
+"""Finds embeddings with a high cosine similarity: all pairs within a group, as one matrix product."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _FIRST_ROOM = 16
 
 
 class NearVectors:
-    """Unit vectors by cosine; vectors are only compared within their group.
+    """Unit vectors by cosine similarity, compared only within their group.
 
     Args:
-        threshold: cosine from which two vectors are near.
+        threshold: cosine similarity from which two vectors are near.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -23,7 +23,7 @@ class NearVectors:
         self._groups: dict[str, tuple[NDArray[np.float32], list[str]]] = {}
 
     def add(self, group: str, vector: Vector, owner: str) -> None:
-        """Remember a vector."""
+        """Add a vector."""
         matrix, owners = self._groups.get(group) or (np.empty((_FIRST_ROOM, len(vector)), np.float32), [])
         if len(owners) == len(matrix):
             matrix = np.concatenate([matrix, np.empty_like(matrix)])
@@ -32,7 +32,7 @@ class NearVectors:
         self._groups[group] = matrix, owners
 
     def near(self, group: str, vector: Vector) -> list[tuple[str, float]]:
-        """The owners of the vectors of ``group`` that are near, with their cosine, nearest first, then in the order added."""
+        """Owners of the near vectors of ``group`` with their cosine similarity, nearest first, ties in the order added."""
         if group not in self._groups:
             return []
         matrix, owners = self._groups[group]

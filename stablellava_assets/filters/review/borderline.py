@@ -1,4 +1,4 @@
-"""The scores of a pair beside the thresholds they are held against, and which are close to them."""
+"""The scores of a pair with their thresholds, and which of them are close."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Measure = Literal["image_spread", "keyword_count", "answer_words"]
 
 
 class Score(NamedTuple):
-    """A stored score, the bound that the settings set it, and on which side of that a pair is kept."""
+    """A stored score, its threshold, and on which side of it a pair is kept."""
 
     name: str
     value: float | None
@@ -20,12 +20,12 @@ class Score(NamedTuple):
     side: _Side
 
     def is_close(self, share: float) -> bool:
-        """Whether it differs from its bound by at most ``share`` of that bound."""
+        """Whether the score differs from its threshold by at most ``share`` of that threshold."""
         return self.value is not None and abs(self.value - self.bound) <= share * abs(self.bound)
 
 
 def is_borderline(scores: Sequence[Score], share: float) -> bool:
-    """Whether one of a pair's scores is close to its bound."""
+    """Whether one of a pair's scores is close to its threshold."""
     return any(score.is_close(share) for score in scores)
 
 
@@ -34,11 +34,11 @@ _OF_VERDICTS: tuple[tuple[_Measure, Callable[[FilterSettings], float], _Side], .
     ("keyword_count", lambda settings: settings.prompt.max_keywords, "at most"),
     ("answer_words", lambda settings: settings.dialogue.max_answer_words, "at most"),
 )
-"""Columns of a verdict that a threshold decides about. A filter that stores another score adds its line here."""
+"""Verdict columns that are compared with a threshold. A filter that stores another score adds its line here."""
 
 
-class Measured(TypedDict):
-    """What was measured of a pair."""
+class MeasuredVerdict(TypedDict):
+    """The columns of a verdict that hold scores."""
 
     ability: str
     image_ids: list[str]
@@ -47,8 +47,8 @@ class Measured(TypedDict):
     answer_words: int
 
 
-class ScoredClaim(TypedDict):
-    """A score of an image under a claim."""
+class ScoredStatement(TypedDict):
+    """An alignment score of an image."""
 
     image_id: str
     scorer: str
@@ -57,12 +57,14 @@ class ScoredClaim(TypedDict):
     score: float | None
 
 
-def scores_of(verdict: Measured, aligned: Mapping[str, Sequence[ScoredClaim]], settings: FilterSettings) -> list[Score]:
-    """Every score that decides about a pair.
+def scores_of(
+    verdict: MeasuredVerdict, aligned: Mapping[str, Sequence[ScoredStatement]], settings: FilterSettings
+) -> list[Score]:
+    """Every score that contributes to the verdict on a pair.
 
     Args:
-        verdict: of a row of ``filtered_pairs`` or ``rejected_pairs``.
-        aligned: the ``alignment_scores`` rows of pictures, by image id.
+        verdict: a row of ``filtered_pairs`` or ``rejected_pairs``.
+        aligned: the ``alignment_scores`` rows of images, by image id.
         settings: the thresholds.
     """
     scores = [Score(column, verdict[column], bound_of(settings), side) for column, bound_of, side in _OF_VERDICTS]

@@ -1,7 +1,7 @@
-"""A person's decision is the last word: what it does to a verdict, and how the verdict tells of it.
+"""Applies human review decisions to verdicts.
 
-The findings of the rules are never lost. Where a person keeps a pair against them, their outcome becomes ``overruled``, so
-that a decision can be withdrawn and no pair is examined again for it.
+The findings of the rules are kept. If a person keeps a rejected pair, their outcome becomes ``overruled``. A decision
+can therefore be withdrawn without evaluating the rules again.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, Stored
 from stablellava_assets.tables.pair_rows import Verdict
 
 REJECTED_BY_REVIEW = "rejected_by_review"
-"""The rule by which a person rejected a pair."""
+"""Finding added when a person rejects a pair."""
 
 KEPT_BY_REVIEW = "kept_by_review"
-"""The rule by which a person kept a pair; it rejects nothing."""
+"""Finding added when a person keeps a pair; it rejects nothing."""
 
 
-class Found(TypedDict):
-    """A verdict, as far as its findings go."""
+class WithFindings(TypedDict):
+    """The findings of a verdict."""
 
     findings: list[StoredFinding]
 
 
 def overrule(row: Verdict, review: Review) -> None:
-    """Apply ``review`` to a verdict row that every rule has looked at."""
+    """Apply ``review`` to a verdict row with the findings of all rules."""
     said = f"{review.reviewer} decided so{': ' + review.note if review.note else '.'}"
     if review.decision == "reject":
         row["findings"].append(finding(REJECTED_BY_REVIEW, REJECTS, said))
@@ -37,13 +37,13 @@ def overrule(row: Verdict, review: Review) -> None:
     row["findings"].append(finding(KEPT_BY_REVIEW, NOTES, said))
 
 
-def was_overruled(verdict: Found) -> bool:
-    """Whether a person decided otherwise than the rules."""
+def was_overruled(verdict: WithFindings) -> bool:
+    """Whether a person's decision differs from that of the rules."""
     return rules_with(REJECTS, verdict["findings"]) == [REJECTED_BY_REVIEW] or bool(
         rules_with(OVERRULED, verdict["findings"])
     )
 
 
-def was_reviewed(verdict: Found) -> bool:
-    """Whether a person decided about the pair at all."""
+def was_reviewed(verdict: WithFindings) -> bool:
+    """Whether a person has decided about the pair."""
     return any(found["rule"] in (REJECTED_BY_REVIEW, KEPT_BY_REVIEW) for found in verdict["findings"])

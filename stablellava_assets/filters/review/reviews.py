@@ -1,7 +1,7 @@
-"""What people decided about pairs, read from the files they reviewed: the last word over every rule.
+"""Reads human review decisions about pairs, which override all rules.
 
 A decision is a line of a CSV file (with a header) or of a JSONL file: ``pair_id``, ``decision`` (keep or reject),
-``reviewer``, and a ``note`` that may be empty. Files only ever grow: where a pair is decided twice, the later line holds.
+``reviewer``, and an optional ``note``. Files are append-only: the last decision about a pair counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SEPARATOR_LINE = "sep="
 
 
 class ReviewError(ExplainedError, ValueError):
-    """Decisions that cannot be used; the message lists ``file:line: reason``, a line each."""
+    """Decisions that cannot be used. The message lists one ``file:line: reason`` per line."""
 
 
 def _one_line(value: object) -> Any:
@@ -38,8 +38,8 @@ def _one_line(value: object) -> Any:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _as_written_anywhere(value: object) -> Any:
-    """Spreadsheets and people write Keep, and blanks beside it."""
+def _lowercased(value: object) -> Any:
+    """Spreadsheets and people may write Keep, or add spaces."""
     return value.strip().casefold() if isinstance(value, str) else value
 
 
@@ -52,7 +52,7 @@ class Review(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pair_id: Annotated[_Line, Field(min_length=1)]
-    decision: Annotated[Decision, BeforeValidator(_as_written_anywhere)]
+    decision: Annotated[Decision, BeforeValidator(_lowercased)]
     reviewer: Annotated[_Line, Field(min_length=1)]
     note: _Line = ""
 
@@ -61,7 +61,7 @@ def read_reviews(paths: Iterable[Path]) -> dict[str, Review]:
     """The decisions of ``paths`` by pair id; a later line or file replaces an earlier one.
 
     Raises:
-        ReviewError: a file is missing or neither CSV nor JSONL, or has lines that are no decisions. All are named.
+        ReviewError: a file is missing or neither CSV nor JSONL, or has invalid lines. All of them are listed.
     """
     mistakes: list[str] = []
     reviews: dict[str, Review] = {}
@@ -81,7 +81,7 @@ def read_reviews(paths: Iterable[Path]) -> dict[str, Review]:
 
 
 def _lines(path: Path) -> list[tuple[int, Any]]:
-    """The content of a file's lines with their numbers; what is no JSON stays text, which no decision is."""
+    """The content of the lines of a file by line number. Invalid JSON is returned as text and fails validation."""
     read = {".csv": _csv_lines, ".jsonl": _json_lines}.get(path.suffix.lower())
     if read is None:
         raise ReviewError(f"{path}:1: decisions are read from .csv and .jsonl files; rename it to what it is")
@@ -98,13 +98,13 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
 def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     header: list[str] | None = None
     for row in csv_rows(text, str(path), _separator(text)):
-        # Excel's own first line says what parts the cells.
+        # The "sep=;" line that Excel writes declares the delimiter.
         if not any(cell.strip() for cell in row.cells) or (header is None and row.cells[0].startswith(_SEPARATOR_LINE)):
             continue
         if header is None:
             header = _header(row, path)
             continue
-        # Cells beyond the header have no name, unless they are empty, and a row that ends early lacks what follows.
+        # Cells beyond the header are kept unless they are empty; short rows lack the remaining fields.
         beyond = range(len(header), len(row.cells))
         named = [*zip(header, row.cells, strict=False), *((f"column {at + 1}", row.cells[at]) for at in beyond)]
         yield row.line, {name: cell for name, cell in named if name in Review.model_fields or cell.strip()}
@@ -124,7 +124,7 @@ def _header(row: CsvRow, path: Path) -> list[str]:
 
 
 def _separator(text: str) -> str:
-    """What stands between the header's names: spreadsheets of many countries write semicolons."""
+    """The delimiter of the header; spreadsheets in many locales write semicolons."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.startswith(_SEPARATOR_LINE):
         return "\t" if first.endswith("\t") else first.rstrip()[len(_SEPARATOR_LINE) :][:1] or ","

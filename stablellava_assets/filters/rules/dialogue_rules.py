@@ -1,8 +1,8 @@
-"""What can be wrong with a conversation, read by itself.
+"""Rules for a conversation on its own.
 
-An answer that is empty, holds markup or control characters, or does not match its pictures' ``<image>`` marks would teach a model to
-write just that, so it is rejected by default. A space before or after an answer and a missing full stop change no
-meaning (chat templates strip spaces), and a hedge is a matter of taste: these are noted, and rejected only if asked.
+An answer that is empty, holds markup or control characters, or does not match its images' ``<image>`` marks would teach a
+model to write the same, so it is rejected by default. Surrounding spaces and a missing full stop do not change the
+meaning (chat templates strip spaces), and a hedge is a matter of taste: these are noted, and rejected only on request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MARKUP = re.compile(
 
 
 def check_dialogue(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:
-    """Everything held against the conversation, in the order of ``findings.RowRule``."""
+    """All violations by the conversation, in the order of ``findings.RowRule``."""
     turns = candidate.dialogue["conversations"]
     if not alternate(turns):
         explanation = f"The turns are {speakers_of(turns)}; they should be human, gpt, human, gpt."
@@ -37,7 +37,7 @@ def check_dialogue(candidate: Candidate, settings: DialogueRuleSettings) -> Iter
 
 
 def check_answers(answers: Sequence[str], settings: DialogueRuleSettings) -> Iterator[Finding]:
-    """Everything held against the answers as writing."""
+    """All violations by the text of the answers."""
     if empty := [answer for answer in answers if not answer.strip()]:
         yield Finding("empty_answer", f"{len(empty)} of {len(answers)} answers are empty.")
     if markup := [found for answer in answers if (found := _markup(answer))]:
@@ -58,7 +58,7 @@ def _markup(answer: str) -> str | None:
     found = _MARKUP.search(answer)
     if found:
         return found[0]
-    # Newlines and tabs are text; other control characters and U+FFFD are damage.
+    # Newlines and tabs are allowed; other control characters and U+FFFD indicate damage.
     if answer.isascii() and answer.isprintable():
         return None
     return next((c for c in answer if c == "\ufffd" or (unicodedata.category(c) == "Cc" and c not in "\n\t")), None)
@@ -70,7 +70,7 @@ def _hedges(answer: str, hedges: tuple[str, ...]) -> list[str]:
 
 @lru_cache(maxsize=16)
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    # The month is not a guess: "May" within a sentence does not match, "may" and a first word do.
+    # The month is no hedge: "May" within a sentence does not match; "may", and "May" as the first word, do.
     alternatives = "|".join(re.escape(word) for word in words)
     return re.compile(rf"\b(?:{alternatives})\b|^(?:{'|'.join(re.escape(word.capitalize()) for word in words)})\b")
 

@@ -1,4 +1,4 @@
-"""The first half of a verdict: what can be said of a pair by itself, which stays true while it stays the same."""
+"""The row rules: the part of a verdict that depends on the pair alone and is reused while the pair is unchanged."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.text.word_forms import named_as_a_person
 
 _VERSION = 2
-"""Part of every row key: raise it when a row rule changes its mind about a pair."""
+"""Part of every row key. Increase it when a row rule would judge an unchanged pair differently."""
 
 _COMPARED_WITH = {"across_abilities", "semantic_text", "embedded_images"}
 
 _WORTH_A_THREAD = 65_536
-"""Mean size in bytes from which pictures are decoded on threads; smaller ones are done before a thread takes over."""
+"""Mean size in bytes from which images are decoded on threads. Smaller ones are decoded faster than a thread starts."""
 
 
 def settings_key(settings: FilterSettings) -> str:
     """Hash of the settings and of the version of the row rules.
 
-    What says only with whom a pair is compared is left out, as comparisons are made anew every time; so is alignment: what
-    of it decides about a pair is in the key of its scores.
+    Settings of comparisons are left out because those are repeated on every run. Alignment settings are left out
+    because the key of the scores covers them.
     """
     part = settings.model_dump(mode="json", exclude={"duplicates": _COMPARED_WITH, "alignment": True})
     return content_key("filters", _VERSION, part)
 
 
 def examination_key(candidate: Candidate, settings: str) -> str:
-    """The row key of a verdict; ``settings`` is their :func:`settings_key`."""
+    """The row key of a verdict; ``settings`` is the :func:`settings_key`."""
     rows = (candidate.dialogue, candidate.image, candidate.spec)
     scored = [] if candidate.alignment is None else [candidate.alignment.key]
-    # Their verdicts may be others since these forms are known; all others keep their keys.
+    # These verdicts may have changed when forms of persons were added; all others keep their keys.
     later = any(named_as_a_person(candidate.spec["subject"], answer) for answer in candidate.answers)
     named = ["forms of persons"] if later else []
     return content_key("verdict", settings, [row["row_key"] for row in rows], *scored, *named)
@@ -56,12 +56,12 @@ def examine(
     previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Verdict], int]:
-    """Verdict rows with the findings of the row rules, in order, and how many were taken over from ``previous``.
+    """Verdict rows with the findings of the row rules, in order, and how many were reused from ``previous``.
 
     Args:
-        candidates: the pairs of a partition. Pictures that several of them share are decoded once.
+        candidates: the pairs of a partition. Images that several of them share are decoded once.
         settings: thresholds.
-        previous: earlier verdicts on this partition, kept and rejected; those whose key is unchanged are taken over.
+        previous: earlier verdicts on this partition, kept and rejected. Those with an unchanged key are reused.
         report: receives a progress line.
     """
     known = {(row["pair_id"], row["row_key"]): row for row in previous}
@@ -71,7 +71,7 @@ def examine(
     new = [candidate for candidate, row_id in zip(candidates, ids, strict=True) if row_id not in known]
     readings = _read_pictures(new, settings, report)
     rows = [
-        _row_part(known[row_id])
+        _with_row_rule_findings(known[row_id])
         if row_id in known
         else _verdict(candidate, readings[candidate.image["image_id"]], row_id[1], settings)
         for candidate, row_id in zip(candidates, ids, strict=True)
@@ -80,7 +80,7 @@ def examine(
 
 
 def add_finding(row: Verdict, finding: Finding, settings: FilterSettings) -> None:
-    """Record ``finding`` in a verdict row; the settings say whether it rejects the pair."""
+    """Add ``finding`` to a verdict row. The settings decide whether it rejects the pair."""
     noted = finding.rule in settings.noted_only or finding.rule in ALWAYS_NOTED
     row["findings"].append(stored(finding.rule, NOTES if noted else REJECTS, finding.explanation, finding.pair_id))
 
@@ -100,7 +100,7 @@ def _read_pictures(
     if sum(map(_encoded_bytes, images)) < _WORTH_A_THREAD * len(images):
         readings = list(map(read, images))
     else:
-        # Decoding releases the interpreter's lock, so threads use every core and no picture is copied to a process.
+        # Decoding releases the GIL, so threads use every core and no image is copied to another process.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             readings = list(pool.map(read, images))
     return dict(zip(pictures, readings, strict=True))
@@ -147,11 +147,11 @@ def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settin
     return row
 
 
-def _row_part(verdict: Verdict) -> Verdict:
-    """An earlier verdict, less what the set rules and people said of it."""
-    by_itself = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
+def _with_row_rule_findings(verdict: Verdict) -> Verdict:
+    """An earlier verdict without the findings of the set rules and of reviews."""
+    row_findings = [found for found in verdict["findings"] if found["rule"] in ROW_RULES]
     findings: list[StoredFinding] = [
-        {**found, "outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in by_itself
+        {**found, "outcome": REJECTS if found["outcome"] == OVERRULED else found["outcome"]} for found in row_findings
     ]
     row: Verdict = {**verdict, "findings": findings}
     row.pop("run_id", None)

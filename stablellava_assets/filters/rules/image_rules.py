@@ -1,4 +1,4 @@
-"""What can be wrong with a picture, looked at by itself."""
+"""Rules for an image on its own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stablellava_assets.tables.reading import bytes_of
 
 
 class PictureReading(NamedTuple):
-    """Standard deviation of the grey values (0 to 255; None if the picture cannot be read), and what was found."""
+    """Standard deviation of the grey values (0 to 255; None if the image cannot be decoded), and the findings."""
 
     spread: float | None
     findings: tuple[Finding, ...]
 
 
 def read_picture(image: ImageToJudge, min_spread: float) -> PictureReading:
-    """Decode an ``images`` row's picture and judge it."""
+    """Decode the image of an ``images`` row and apply the image rules."""
     encoded = bytes_of(image["image"])
     if not encoded:
         return _broken("The picture has no bytes.")

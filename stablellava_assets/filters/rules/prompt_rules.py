@@ -1,8 +1,8 @@
-"""What can be wrong with a text-to-image prompt.
+"""Rules for a text-to-image prompt.
 
-A prompt that is cut off or whose brackets do not match is rejected by default. Its picture and its dialogue may be fine, but the
-prompt is the only record of what the picture was to show, nobody can say what was lost, and such prompts are a few in
-a thousand. A stray space, a final stop or a keyword given twice takes nothing away, so these are only noted.
+A prompt that is cut off or has unbalanced brackets is rejected by default. Its image and dialogue may be fine, but the
+prompt is the only record of what the image should show, the missing part is unknown, and such prompts are a few in
+a thousand. A stray space, a final full stop or a repeated keyword loses nothing, so these are only noted.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stablellava_assets.abilities.prompt_format import keywords_of
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import PromptRuleSettings
 
 
 def check_prompt(prompt: str, settings: PromptRuleSettings) -> Iterator[Finding]:
-    """Everything the prompt rules hold against ``prompt``, in the order of ``findings.RowRule``."""
+    """All violations by ``prompt``, in the order of ``findings.RowRule``."""
     if (cut := _cut_off(prompt, settings)) is not None:
         yield Finding("cut_off_prompt", cut)
     opened, closed = prompt.count("("), prompt.count(")")
@@ -28,7 +28,7 @@ def check_prompt(prompt: str, settings: PromptRuleSettings) -> Iterator[Finding]
     keywords = [keyword.casefold() for keyword in keywords_of(prompt)]
     repeated = sorted({keyword for keyword in keywords if keywords.count(keyword) > 1})
     if repeated:
-        yield Finding("repeated_keyword", f"The prompt says {_listed(repeated)} more than once.")
+        yield Finding("repeated_keyword", f"The prompt says {quoted(repeated)} more than once.")
     if len(keywords) > settings.max_keywords:
         yield Finding(
             "too_many_keywords", f"The prompt has {len(keywords)} keywords; {settings.max_keywords} are allowed."
@@ -74,7 +74,3 @@ def _stray_text(prompt: str) -> str | None:
 
 def _tail(prompt: str) -> str:
     return repr(prompt if len(prompt) <= 40 else f"...{prompt[-37:]}")
-
-
-def _listed(words: list[str]) -> str:
-    return ", ".join(repr(word) for word in words)

@@ -1,7 +1,7 @@
-"""Does the dialogue speak of what the picture was painted to show?
+"""Rules on whether the dialogue is about the subject of the image.
 
-An answer that shares no word with its subject is rejected. One that names a part of it ("a black limousine" for ``Black-car``)
-is kept and noted: among the released answers nearly all of these are right.
+An answer that shares no word with its subject is rejected. One that names part of it ("a black limousine" for ``Black-car``)
+is kept and noted: nearly all such released answers are right.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import DialogueRuleSettings
 from stablellava_assets.text.word_forms import content_words, missing_words
 
@@ -20,7 +20,7 @@ _DENIES = re.compile(r"\b(?:no|not|none|nothing|nobody|neither|without|cannot)\b
 
 
 def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str]]) -> list[str]:
-    """The content words of ``name`` that ``answer`` says neither in some form nor by another name."""
+    """The content words of ``name`` that ``answer`` contains neither in some form nor under another name."""
     return [
         word
         for word in missing_words(name, answer)
@@ -29,7 +29,7 @@ def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str
 
 
 def name_to_say(candidate: Candidate) -> str | None:
-    """What an answer must name: the expected word or, in an open question, the subject; None where it must say yes or no."""
+    """What an answer must name: the expected word or, for open questions, the subject; None if it must say yes or no."""
     if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
         return None
     expected = candidate.dialogue["expected"]
@@ -37,7 +37,7 @@ def name_to_say(candidate: Candidate) -> str | None:
 
 
 def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:
-    """What is held against the pair for what it asks, and for not naming its subject, or not saying yes or no when asked."""
+    """All violations by the question, by an answer that does not name its subject, and by a missing yes or no."""
     yield from _check_question(candidate)
     answer = " ".join(candidate.answers)
     name = name_to_say(candidate)
@@ -54,7 +54,7 @@ def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Itera
 
 
 def _check_question(candidate: Candidate) -> Iterator[Finding]:
-    """A question must leave its answer open, and offer it among its options if it offers any but misleading ones."""
+    """A question must not contain its answer. Options, except misleading ones, must include the answer."""
     kind, expected = candidate.dialogue["question_kind"], candidate.dialogue["expected"]
     if expected is None or not candidate.questions:
         return
@@ -66,17 +66,13 @@ def _check_question(candidate: Candidate) -> Iterator[Finding]:
 
 
 def check_naming(name: str, answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
-    """What is held against ``answer`` for naming ``name`` not at all, or in part."""
+    """Violations by an ``answer`` that names ``name`` only in part or not at all."""
     missing = unnamed_words(name, answer, settings.other_names)
     if not missing:
         return
     said = [word for word in content_words(name) if word not in missing]
     if said:
-        explanation = f"Of {name!r} the answer says {_listed(said)} but not {_listed(missing)}."
+        explanation = f"Of {name!r} the answer says {quoted(said)} but not {quoted(missing)}."
         yield Finding("subject_partly_named", explanation)
     else:
         yield Finding("subject_not_named", f"No word of the answer is a form of {name!r}.")
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(repr(word) for word in words)

@@ -1,4 +1,4 @@
-"""What asking for pictures would cost, before any is asked for."""
+"""Estimates the cost of image requests before any is sent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from stablellava_assets.endpoint.usage import Forecast, Spent
 
 
 def picture_forecast(settings: EndpointSettings, ledger_path: Path, requests: Sequence[ImageRequest]) -> Forecast:
-    """What these requests would take. Pictures that the ledger has cost nothing; none is taken to need a second try.
+    """The expected cost of these requests. Images in the ledger are free, and no retries are assumed.
 
-    Where pictures have a price, that; else tokens at today's price: the ledger's averages with this model, or, where it has
-    none, the most tokens that a picture may count as.
+    Uses the price per image if there is one. Otherwise tokens are priced at today's rates: the ledger's averages for the
+    model, or else the maximum number of tokens of an image.
     """
     ledger = Ledger(ledger_path) if ledger_path.exists() else None
     try:

@@ -1,4 +1,4 @@
-"""The api painter: a model behind an endpoint that answers OpenAI's image requests."""
+"""The api painter: a model behind an endpoint that implements OpenAI's image requests."""
 
 from __future__ import annotations
 
@@ -31,46 +31,46 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _VERSION = 1
-"""Part of every row key: raise it when the same settings and prompt ask for another picture than before."""
+"""Part of every row key. Increase it when the same settings and prompt would request a different image."""
 _STAGE = "images"
 _SEEDS = 2**31
-"""Many endpoints keep seeds in 32 bits."""
+"""Many endpoints store seeds in 32 bits."""
 
 
 class UnusablePictureError(ValueError):
-    """What an endpoint sent is no picture, or a uniform one."""
+    """The endpoint did not send an image, or sent a uniform one."""
 
 
 _Planned = PlannedRow[PromptToPaint]
 
 
 @dataclass(frozen=True)
-class _Try:
+class _Attempt:
     row: _Planned
     number: int = 0
     paid_before: Decimal | None = Decimal(0)
-    """US dollars for the tries before this one; None where that is unknown."""
+    """US dollars for the attempts before this one; None if unknown."""
 
     @property
     def seed(self) -> int:
         return (self.row.inputs["seed"] + self.number) % _SEEDS
 
     def cost_with(self, outcome: ChatOutcome) -> Decimal | None:
-        """US dollars for this try and those before it; None where any is unknown, or nothing was paid."""
+        """US dollars for this attempt and those before it; None if any is unknown or nothing was paid."""
         if self.paid_before is None or outcome.cost_usd is None:
             return None
         return self.paid_before + outcome.cost_usd
 
 
 class ApiPainter:
-    """Asks for one picture a request; each answer is in the ledger before anything is done with it, and paid once.
+    """Requests one image at a time. Each answer is written to the ledger before it is processed, and paid for once.
 
-    Endpoints know no emphasis, so prompts are sent without their brackets. A picture that its provider has signed is kept as it
-    came: another byte in its file, and the signature would be void.
+    Endpoints do not support emphasis, so prompts are sent without brackets. An image signed by its provider is stored
+    unchanged, because any change to the file would invalidate the signature.
 
     Args:
         settings: the profile's.
-        ledger_path: the ledger of paid pictures.
+        ledger_path: the ledger of paid images.
     """
 
     name = "api"
@@ -80,29 +80,29 @@ class ApiPainter:
         self._ledger_path = ledger_path
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
-        """One image a spec. A row's key covers prompt, seed, model and what is sent; not the endpoint's address."""
+        """Plan one image per spec. A row's key covers prompt, seed, model and request parameters, not the endpoint's address."""
         return [self._plan(spec) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
-        """Ask for ``images`` rows; refused ones fail with the reason, and those without an answer are deferred.
+        """Request ``images`` rows. Refused ones fail with the reason, and those without an answer are deferred.
 
         Raises:
-            PainterError: pictures cannot be signed with these settings.
-            EndpointError: no request can be answered with these settings; the message names the one to mend.
+            PainterError: images cannot be signed with these settings.
+            EndpointError: no request can succeed with these settings; the message names the one to change.
             LedgerError: the ledger could not be written.
         """
         if planned:
-            # Whatever is wrong with the signer's files is found before a picture is paid for.
+            # Problems with the signer's files must surface before an image is paid for.
             _ = self._signer
-        tries = [_Try(row) for row in planned]
-        while tries:
-            again: list[_Try] = []
-            yield from self._round(tries, again)
-            tries = again
+        attempts = [_Attempt(row) for row in planned]
+        while attempts:
+            retries: list[_Attempt] = []
+            yield from self._round(attempts, retries)
+            attempts = retries
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
-        """What painting these rows would cost; nothing is sent."""
-        requests = [self._request(_Try(row)) for row in planned]
+        """The expected cost of these rows; nothing is sent."""
+        requests = [self._request(_Attempt(row)) for row in planned]
         return picture_forecast(self._settings.endpoint, self._ledger_path, requests)
 
     @cached_property
@@ -141,12 +141,12 @@ class ApiPainter:
             self._failing_key,
         )
 
-    def _round(self, tries: Sequence[_Try], again: list[_Try]) -> Iterator[ImageRow]:
-        """Ask once for each; what is to be asked for again goes into ``again``."""
-        waiting: dict[str, _Try] = {}
+    def _round(self, attempts: Sequence[_Attempt], retries: list[_Attempt]) -> Iterator[ImageRow]:
+        """Send one request each; those to be repeated are appended to ``retries``."""
+        waiting: dict[str, _Attempt] = {}
 
         def requests() -> Iterator[ImageRequest]:
-            for tried in tries:
+            for tried in attempts:
                 request = self._request(tried)
                 waiting[request.request_id] = tried
                 yield request
@@ -157,12 +157,12 @@ class ApiPainter:
                 yield self._row(tried, outcome)
             except UnusablePictureError as error:
                 if tried.number < self._settings.retries:
-                    again.append(_Try(tried.row, tried.number + 1, tried.cost_with(outcome)))
+                    retries.append(_Attempt(tried.row, tried.number + 1, tried.cost_with(outcome)))
                 else:
                     count = f", in {tried.number + 1} tries" if tried.number else ""
                     yield self._unpainted(tried, outcome, None, f"{error}{count}", OF_SETTING)
 
-    def _request(self, tried: _Try) -> ImageRequest:
+    def _request(self, tried: _Attempt) -> ImageRequest:
         settings, inputs = self._settings, tried.row.inputs
         fields: dict[str, object] = {"size": f"{settings.width}x{settings.height}"}
         optional: Mapping[str | None, object] = {
@@ -181,7 +181,7 @@ class ApiPainter:
             sample=f"{inputs['spec_id']} {tried.seed}",
         )
 
-    def _row(self, tried: _Try, outcome: ChatOutcome) -> ImageRow:
+    def _row(self, tried: _Attempt, outcome: ChatOutcome) -> ImageRow:
         if not isinstance(outcome.answer, PictureAnswer):
             return self._unpainted(tried, outcome, outcome.status, outcome.reason, outcome.fault)
         encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
@@ -201,7 +201,7 @@ class ApiPainter:
         )
 
     def _unpainted(
-        self, tried: _Try, outcome: ChatOutcome, status: str | None, reason: str | None, fault: str | None
+        self, tried: _Attempt, outcome: ChatOutcome, status: str | None, reason: str | None, fault: str | None
     ) -> ImageRow:
         return image_row(
             tried.row,
@@ -215,16 +215,16 @@ class ApiPainter:
             fault=fault,
         )
 
-    def _sent_seed(self, tried: _Try) -> int | None:
-        """The seed that the endpoint was given; None where it takes none."""
+    def _sent_seed(self, tried: _Attempt) -> int | None:
+        """The seed that was sent; None if the endpoint takes none."""
         return tried.seed if self._settings.seed_field else None
 
 
 def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:
-    """The file that was sent in base64, and its picture in RGB.
+    """The file that was sent in base64, and its image in RGB.
 
     Raises:
-        UnusablePictureError: it is none, or uniform.
+        UnusablePictureError: it is not an image, or a uniform one.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
-"""How many pictures are painted at once: what the profile says or the GPU's memory holds, less whenever that runs out.
+"""Number of images per batch: from the profile or the free GPU memory, halved whenever memory runs out.
 
-What ran out is remembered in a file, since every partition may be painted by a process of its own.
+The limit after an out-of-memory error is stored in a file, because each partition may run in its own process.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from stablellava_assets.tables.identity import content_key
 _WITHOUT_GPU = 4
 _MOST = 32
 _SHARE = 0.8
-"""Of the free memory, what batches may take: kernels ask for workspace that the first picture did not need."""
+"""Fraction of free memory for batches; the rest is for kernel workspaces that the first image did not need."""
 _DECIDES_MEMORY = {"width", "height", "guidance", "dtype", "offload", "compile", "batch_size"}
 _Limits = TypeAdapter(dict[str, Annotated[int, Field(ge=1)]])
 _LOG = logging.getLogger(__name__)
 
 
 class BatchSize:
-    """The limit in force.
+    """The current limit.
 
     Args:
         settings: the profile's.
         checkpoint: hash of the checkpoint.
-        device: which is painted on.
-        memory: file of what was too many for whom; another checkpoint, setting or device starts anew.
+        device: the device in use.
+        memory: file with the limits found so far, by checkpoint, settings and device.
     """
 
     def __init__(self, settings: DiffusionPainterSettings, checkpoint: str, device: str, memory: Path) -> None:
@@ -45,15 +45,17 @@ class BatchSize:
         self._key = content_key(
             checkpoint, settings.model_dump(mode="json", include=_DECIDES_MEMORY), device, _name_of(device)
         )
-        self._held = _remembered(memory).get(self._key)
+        self._remembered_limit = _remembered(memory).get(self._key)
         chosen = 1 if self._measures else settings.batch_size or _WITHOUT_GPU
-        self.limit = chosen if self._held is None else min(chosen, self._held)
-        if self._held is not None:
-            _LOG.info("at most %d pictures at once, since memory ran out with more (%s)", self._held, memory)
+        self.limit = chosen if self._remembered_limit is None else min(chosen, self._remembered_limit)
+        if self._remembered_limit is not None:
+            _LOG.info(
+                "at most %d pictures at once, since memory ran out with more (%s)", self._remembered_limit, memory
+            )
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Paint one picture inside, and the limit becomes what the memory holds; later uses change nothing."""
+        """Measure memory while one image is made in the block, and set the limit accordingly. Later uses have no effect."""
         if not self._measures:
             yield
             return
@@ -64,14 +66,14 @@ class BatchSize:
         yield
         each = torch.cuda.max_memory_allocated() - before
         free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        self.limit = min(max(int(_SHARE * free / max(each, 1)), 1), self._held or _MOST, _MOST)
+        self.limit = min(max(int(_SHARE * free / max(each, 1)), 1), self._remembered_limit or _MOST, _MOST)
         self._measures = False
 
-    def ran_out(self, count: int) -> None:
-        """Memory did not hold ``count`` pictures: half as many from now on, and in later runs.
+    def on_out_of_memory(self, count: int) -> None:
+        """Halve the limit after ``count`` images did not fit, for this and later runs.
 
         Raises:
-            PainterError: it does not hold a single one.
+            PainterError: memory does not hold a single image.
         """
         import torch
 
@@ -81,7 +83,7 @@ class BatchSize:
                 "painter.dtype to bfloat16"
             )
         self._measures = False
-        self.limit = self._held = min(self.limit, count // 2)
+        self.limit = self._remembered_limit = min(self.limit, count // 2)
         _remember(self._memory, self._key, self.limit)
         _LOG.warning(
             "memory ran out with %d pictures at once; %d from now on, also in later runs (until %s is deleted)",

@@ -1,4 +1,4 @@
-"""Find a checkpoint, know it again, and load it; whatever is wrong with it is said before the first row."""
+"""Find, identify and load a checkpoint; all problems with it are reported before the first row."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.explained import system_message
 from stablellava_assets.inputs.folders import files_below
 from stablellava_assets.models.hub import (
     causes_of,
+    exception_types,
     folder_fingerprints,
+    from_pretrained_name,
     hub_fault,
     is_folder,
-    kinds_of,
-    place_of,
     summary_of,
 )
 from stablellava_assets.models.memory import is_out_of_memory
@@ -32,7 +32,7 @@ _WEIGHTS = re.compile(
     r"(?:model|pytorch_model|diffusion_pytorch_model|diffusion_flax_model)(?:\.(?P<variant>(?!\d{5}-of)[A-Za-z0-9_]+))?"
     r"(?:-\d{5}-of-\d{5})?\.(?:safetensors|bin)"
 )
-"""As in diffusion_pytorch_model.fp16-00001-of-00002.safetensors."""
+"""Matches names such as diffusion_pytorch_model.fp16-00001-of-00002.safetensors."""
 _LOG = logging.getLogger(__name__)
 _SCHEDULERS: dict[str, tuple[str, dict[str, object]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -47,20 +47,19 @@ _SCHEDULERS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 class Identity(NamedTuple):
-    """What a checkpoint is called in rows, and what tells it from others in their keys."""
+    """A checkpoint's name in rows, and the hash that identifies it in their keys."""
 
     label: str
     key: str
 
 
 def checkpoint_identity(settings: DiffusionPainterSettings) -> Identity:
-    """By name on the hub and revision, or by the name of a folder and a hash of its files; the key is the hash alone.
+    """Identity by name and revision on the hub, or by a folder's name and a hash of its files; the key is only the hash.
 
-    The hash covers names, sizes and 64 samples of each file, so that it takes a moment and still tells two trainings of
-    one model apart.
+    The hash covers names, sizes and 64 samples of each file. It is fast and still distinguishes two trainings of one model.
 
     Raises:
-        PainterError: the folder is not there, or holds no pipeline.
+        PainterError: the folder does not exist, or holds no pipeline.
     """
     folder = Path(settings.model).expanduser()
     if not is_folder(settings.model):
@@ -81,7 +80,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     """The checkpoint's text-to-image pipeline, on its device.
 
     Raises:
-        PainterError: no such checkpoint, no permission, no GPU, damaged files, or a scheduler that does not fit.
+        PainterError: no such checkpoint, no permission, no GPU, damaged files, or an incompatible scheduler.
     """
     import diffusers
     import torch
@@ -98,7 +97,7 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     try:
         with quiet("diffusers", "transformers"):
             pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-                place_of(settings.model),
+                from_pretrained_name(settings.model),
                 revision=settings.revision,
                 variant=settings.variant,
                 dtype=dtype_of(settings, device),
@@ -117,10 +116,10 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
 
 
 def prepare(pipeline: Any, settings: DiffusionPainterSettings, device: str, identity: str) -> None:
-    """Put a pipeline on its device, as the profile has it work.
+    """Move a pipeline to its device and configure it as in the profile.
 
     Raises:
-        PainterError: the scheduler does not fit the checkpoint.
+        PainterError: the scheduler is incompatible with the checkpoint.
     """
     pipeline.set_progress_bar_config(disable=True)
     set_scheduler(pipeline, settings, identity)
@@ -135,7 +134,7 @@ def prepare(pipeline: Any, settings: DiffusionPainterSettings, device: str, iden
 
 
 def _compile(denoiser: Any) -> None:
-    """The block that a denoiser repeats, compiled once instead of as often as it is repeated; else the whole."""
+    """Compile the denoiser's repeated block once, or else the whole denoiser."""
     if getattr(denoiser, "_repeated_blocks", None):
         denoiser.compile_repeated_blocks()
     else:
@@ -143,17 +142,17 @@ def _compile(denoiser: Any) -> None:
 
 
 def device_of(settings: DiffusionPainterSettings) -> str:
-    """The device that is painted on.
+    """The device to use.
 
     Raises:
-        PainterError: the profile asks for one that is not there.
+        PainterError: the profile asks for a device that is not available.
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if settings.device == "auto":
-        found = next(name for name, is_there in there.items() if is_there)
-    elif not there[settings.device]:
+        found = next(name for name, exists in available.items() if exists)
+    elif not available[settings.device]:
         raise PainterError(
             f"painter.device is {settings.device}, and torch {torch.__version__} finds none here; install a build of torch for "
             "this GPU and its driver, or set painter.device to cpu"
@@ -173,15 +172,15 @@ def dtype_of(settings: DiffusionPainterSettings, device: str) -> Any:
 
 
 def denoiser_of(pipeline: Any) -> Any:
-    """The part that works at every step."""
+    """The module that runs at every step."""
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 
 def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: str) -> None:
-    """Give the pipeline the profile's scheduler, if that names one.
+    """Set the profile's scheduler, if it names one.
 
     Raises:
-        PainterError: it does not fit the checkpoint.
+        PainterError: it is incompatible with the checkpoint.
     """
     if settings.scheduler is None:
         return
@@ -198,24 +197,25 @@ def set_scheduler(pipeline: Any, settings: DiffusionPainterSettings, identity: s
 
 
 def _explained(identity: str, settings: DiffusionPainterSettings, error: Exception) -> str:
-    """What went wrong with a checkpoint, and what to do."""
     on_hub = not is_folder(settings.model)
     if fault := hub_fault("painter", settings.model, settings.revision, error, on_hub=on_hub):
         return fault
-    said = summary_of(error)
+    description = summary_of(error)
     if remedy := _variant_remedy(settings, error):
-        return f"painter.model: {identity} cannot be loaded ({said}); {remedy}"
+        return f"painter.model: {identity} cannot be loaded ({description}); {remedy}"
     if found := next(
         (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno == errno.EACCES), None
     ):
-        return f"painter.model: {identity} may not be read ({said_by_the_system(found)}); see to its permissions"
-    if json.JSONDecodeError in kinds_of(error):
-        return f"painter.model: a configuration file of {identity} is not JSON ({said}); fetch the checkpoint again"
-    return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
+        return f"painter.model: {identity} may not be read ({system_message(found)}); see to its permissions"
+    if json.JSONDecodeError in exception_types(error):
+        return (
+            f"painter.model: a configuration file of {identity} is not JSON ({description}); fetch the checkpoint again"
+        )
+    return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {description}); fetch the checkpoint again"
 
 
 def _variant_remedy(settings: DiffusionPainterSettings, error: Exception) -> str | None:
-    """What to set where files are missing that lie there under another variant's name, or under none; None otherwise."""
+    """The remedy if the missing files exist under the name of another variant or of none; None otherwise."""
     folder = Path(settings.model).expanduser()
     if not is_folder(settings.model):
         missing = settings.variant is not None and ("variant" in str(error) or "no file named" in str(error))
@@ -224,10 +224,10 @@ def _variant_remedy(settings: DiffusionPainterSettings, error: Exception) -> str
             if missing
             else None
         )
-    there = {variant for part in _weights_by_part(folder) for variant in part}
-    # A variant serves where every part that has weights at all has them in it.
-    whole = {variant for variant in there if all(variant in part for part in _weights_by_part(folder))}
-    if settings.variant in whole or not there:
+    available = {variant for part in _weights_by_part(folder) for variant in part}
+    # A variant is usable if every part with weights has it.
+    whole = {variant for variant in available if all(variant in part for part in _weights_by_part(folder))}
+    if settings.variant in whole or not available:
         return None
     if None in whole:
         return f"the folder has no variant {settings.variant!r}; leave painter.variant out"
@@ -238,7 +238,7 @@ def _variant_remedy(settings: DiffusionPainterSettings, error: Exception) -> str
 
 
 def _weights_by_part(folder: Path) -> list[set[str | None]]:
-    """Of each part of a checkpoint that has weights, the variants in which it has them; None is the plain one."""
+    """The variants of the weights of each part of a checkpoint; None is the default variant."""
     parts: dict[Path, set[str | None]] = {}
     for path in files_below(folder):
         if (found := _WEIGHTS.fullmatch(path.name)) is not None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.painters.base import PaintsForFree
+from stablellava_assets.painters.base import FreePainter
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import Identity, checkpoint_identity, device_of, load_pipeline
 from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
@@ -20,13 +20,13 @@ from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
 
 _VERSION = 2
-"""Part of every row key: raise it when the same settings and seed give other pixels than before."""
-_NO_OTHER_PICTURE = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
-"""Settings that a row's key leaves out; the checkpoint is in it by its identity."""
+"""Part of every row key. Increase it when the same settings and seed would give different pixels."""
+_NOT_IN_ROW_KEY = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
+"""Settings that are not part of a row's key; the checkpoint is included through its identity."""
 
 
 class _Inputs(PromptToPaint):
-    """What a picture is painted from: images of one ``job_id`` are one picture, which names ``prompt_id``."""
+    """Inputs of an image. Rows with the same ``job_id`` share one image, which is labelled with ``prompt_id``."""
 
     job_id: str
     prompt_id: str
@@ -35,13 +35,13 @@ class _Inputs(PromptToPaint):
 _Planned = PlannedRow[_Inputs]
 
 
-class DiffusionPainter(PaintsForFree):
-    """Paints with a checkpoint, which is loaded when the first picture is asked for.
+class DiffusionPainter(FreePainter):
+    """Makes images with a checkpoint, which is loaded when the first image is needed.
 
     Args:
         settings: the profile's.
-        memory: file that remembers how many pictures at once were too many.
-        load: makes the pipeline.
+        memory: file with the batch sizes that fit into memory.
+        load: creates the pipeline.
     """
 
     name = "diffusion"
@@ -57,10 +57,10 @@ class DiffusionPainter(PaintsForFree):
         self._load = load
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
-        """One image a spec. A row's key covers prompts, seed, checkpoint and every setting that shapes the picture.
+        """Plan one image per spec. A row's key covers prompts, seed, checkpoint and every setting that affects the image.
 
         Raises:
-            PainterError: the checkpoint's folder is not there.
+            PainterError: the checkpoint's folder does not exist.
         """
         first_of_prompt: dict[tuple[str, str], str] = {}
         for spec in specs:
@@ -68,10 +68,10 @@ class DiffusionPainter(PaintsForFree):
         return [self._plan(spec, first_of_prompt) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
-        """Paint ``images`` rows, in batches; what the checkpoint cannot paint is a failed row with its reason.
+        """Make ``images`` rows, in batches; a prompt that the checkpoint cannot paint gives a failed row with the reason.
 
         Raises:
-            PainterError: the checkpoint cannot be loaded, or memory does not hold a single picture.
+            PainterError: the checkpoint cannot be loaded, or memory does not hold a single image.
         """
         rows: dict[str, list[_Planned]] = {}
         for row in planned:
@@ -87,7 +87,7 @@ class DiffusionPainter(PaintsForFree):
     @cached_property
     def _runner(self) -> PipelineRunner:
         settings, device = self._settings, device_of(self._settings)
-        # Whatever is wrong with the signer's files is found before the checkpoint is loaded, which takes minutes.
+        # Problems with the signer's files must surface before the checkpoint is loaded, which takes minutes.
         signer = signer_of(settings.c2pa)
         batch = BatchSize(settings, self._identity.key, device, self._memory)
         return PipelineRunner(self._load(settings), settings, device, batch, signer)
@@ -95,7 +95,7 @@ class DiffusionPainter(PaintsForFree):
     @cached_property
     def _settings_key(self) -> str:
         return content_key(
-            _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NO_OTHER_PICTURE)
+            _VERSION, self._identity.key, self._settings.model_dump(mode="json", exclude=_NOT_IN_ROW_KEY)
         )
 
     def _negative(self, spec: PromptToPaint) -> str:

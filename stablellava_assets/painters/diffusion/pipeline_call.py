@@ -1,4 +1,4 @@
-"""What a pipeline's call takes of the settings. None that a row tells of is without effect: it is passed on, or refused."""
+"""Arguments of a pipeline call. A setting that is recorded in rows is either passed on or refused, never ignored."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from stablellava_assets.painters.settings import DiffusionPainterSettings
 
 
 def call_arguments(pipeline: Any, settings: DiffusionPainterSettings) -> dict[str, Any]:
-    """The settings as ``pipeline`` is called with them, beside prompts and generators.
+    """Keyword arguments for ``pipeline`` from the settings, besides prompts and generators.
 
     Raises:
-        PainterError: the pipeline cannot do what a setting asks for.
+        PainterError: the pipeline does not support a setting.
     """
     arguments = {
         "num_inference_steps": settings.steps,
@@ -30,14 +30,14 @@ def call_arguments(pipeline: Any, settings: DiffusionPainterSettings) -> dict[st
 
 
 def takes_negative_prompt(pipeline: Any, settings: DiffusionPainterSettings) -> bool:
-    """Whether pictures are painted against a negative prompt.
+    """Whether the pipeline uses a negative prompt.
 
     Raises:
-        PainterError: the profile has one of its own, and they are not.
+        PainterError: the profile has a negative prompt, but the pipeline does not support it.
     """
     from diffusers import FluxPipeline
 
-    # FLUX takes one for another kind of guidance than its own, which paints every picture twice.
+    # FLUX uses one only for a second kind of guidance, which evaluates every step twice.
     has_one = "negative_prompt" in _taken(pipeline) and not isinstance(pipeline, FluxPipeline)
     if has_one and settings.guidance > 1:
         return True
@@ -48,10 +48,10 @@ def takes_negative_prompt(pipeline: Any, settings: DiffusionPainterSettings) -> 
 
 
 def prompt_limit(pipeline: Any, settings: DiffusionPainterSettings) -> int | None:
-    """Most tokens of a text that the pipeline reads, cutting off the rest; None where it is not known to cut.
+    """Maximum number of tokens before the pipeline truncates a text; None if it is not known to truncate.
 
     Raises:
-        PainterError: the profile sets a limit, and the pipeline takes none.
+        PainterError: the profile sets a limit, but the pipeline takes none.
     """
     default = _parameters(pipeline).get("max_sequence_length")
     if default is None:
@@ -60,13 +60,13 @@ def prompt_limit(pipeline: Any, settings: DiffusionPainterSettings) -> int | Non
                 f"painter.max_prompt_tokens: {_name(pipeline)} does not let that be chosen; leave it unset"
             )
         longest = getattr(getattr(pipeline, "tokenizer", None), "model_max_length", None)
-        # Tokenizers that know no limit have one of 30 digits.
+        # Tokenizers without a limit report a number of 30 digits.
         return longest if isinstance(longest, int) and longest < 1_000_000 else None
     return settings.max_prompt_tokens or default.default
 
 
 def refuse_emphasis(pipeline: Any, settings: DiffusionPainterSettings) -> None:
-    """For pipelines that get texts without weights.
+    """For pipelines that take texts without weights.
 
     Raises:
         PainterError: the profile asks for weights.
@@ -76,7 +76,7 @@ def refuse_emphasis(pipeline: Any, settings: DiffusionPainterSettings) -> None:
 
 
 def _guidance(pipeline: Any, scale: float) -> dict[str, float]:
-    """The scale under the name by which the pipeline goes by it."""
+    """The guidance scale, under the name of the argument that the pipeline uses."""
     taken = _taken(pipeline)
     distilled = getattr(getattr(getattr(pipeline, "transformer", None), "config", None), "guidance_embeds", None)
     if "true_cfg_scale" in taken and not distilled:

@@ -1,4 +1,4 @@
-"""Paint jobs in batches, each picture from a generator of its own; encode finished pictures while the next are painted."""
+"""Runs jobs through a pipeline in batches, each image with its own generator, while finished images are encoded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SEEDS = 2**63
 
 @dataclass(frozen=True)
 class Job:
-    """A picture to paint. ``seed`` is that of the first try; each further one takes the next."""
+    """An image to make. ``seed`` is that of the first attempt; each further attempt uses the next one."""
 
     job_id: str
     prompt: str
@@ -47,12 +47,12 @@ class Job:
 
     @property
     def seed_now(self) -> int:
-        """The seed of this try."""
+        """The seed of this attempt."""
         return (self.seed + self.tries) % _SEEDS
 
 
 class Result(NamedTuple):
-    """A job with its picture, or with the reason why there is none and whose ``fault`` that is."""
+    """A job with its image, or with the reason why there is none and the ``fault``."""
 
     job: Job
     painted: Painted | None
@@ -65,21 +65,21 @@ class _Prepared(NamedTuple):
     conditioning: Conditioning
 
 
-class _Shown(NamedTuple):
+class _CheckedPicture(NamedTuple):
     job: Job
     pixels: np.ndarray[Any, np.dtype[np.uint8]] | None
     reason: str | None
     fault: str = OF_SETTING
-    """Of a picture that is no good: more tries (``painter.retries``) may paint one."""
+    """The cause of an unusable image; further attempts (``painter.retries``) may succeed."""
 
 
 class PipelineRunner:
-    """A pipeline at work.
+    """Runs a pipeline.
 
-    Prompts of different encoded length are never painted together: the shorter would have to be padded, and a picture would
-    depend on its neighbours.
+    Prompts of different encoded length are never batched together: the shorter one would need padding, and an image would
+    depend on the others in its batch.
 
-    ``scheduler`` is what diffusers calls the sampler, with the profile's name for it if that has one.
+    ``scheduler`` is the class name of the sampler in diffusers, with its name in the profile if it has one.
     """
 
     def __init__(
@@ -101,32 +101,32 @@ class PipelineRunner:
         self._signer = signer
 
     def paint(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Every job's result, once, in the order in which they finish.
+        """Yield the result of every job as it finishes.
 
         Raises:
-            PainterError: memory does not hold a single picture.
+            PainterError: memory does not hold a single image.
         """
         queue = _Queue(jobs, self._encoder)
         encoders = min(4, os.cpu_count() or 1)
-        # One thread for all painting, since torch keeps state a thread; the encoders leave Python while they compress.
-        with ThreadPoolExecutor(1, "paint") as easel, ThreadPoolExecutor(encoders, "encode") as encoding:
-            under_way = easel.submit(self._next, queue)
+        # All inference runs on one thread, because torch has thread-local state; encoders release the GIL while they compress.
+        with ThreadPoolExecutor(1, "paint") as painting_thread, ThreadPoolExecutor(encoders, "encode") as encoding:
+            under_way = painting_thread.submit(self._next, queue)
             while (shown := under_way.result()) is not None:
-                under_way = easel.submit(self._next, queue)
+                under_way = painting_thread.submit(self._next, queue)
                 finishing = [encoding.submit(_finished, picture, self._signer) for picture in shown]
                 for result in finishing:
                     yield result.result()
 
-    def _next(self, queue: _Queue) -> list[_Shown] | None:
-        """Paint a batch; None when there is nothing left. A picture that is no good goes back into the queue."""
+    def _next(self, queue: _Queue) -> list[_CheckedPicture] | None:
+        """Run a batch; None if no jobs are left. Unusable images go back into the queue."""
         batch = queue.take(self._batch.limit)
         if not batch:
             refused = queue.take_refused()
             return refused or None
-        shown = self._painted(batch)
+        shown = self._run_batch(batch)
         if shown is None:
-            # Only here is the memory of the call that failed free: its error held every tensor in it.
-            self._batch.ran_out(len(batch))
+            # Memory of the failed call is free only here: its exception held every tensor.
+            self._batch.on_out_of_memory(len(batch))
             queue.put_back(batch)
             return queue.take_refused()
         good = [picture for picture in shown if picture.reason is None or picture.job.tries >= self._settings.retries]
@@ -134,8 +134,8 @@ class PipelineRunner:
         queue.add([replace(job, tries=job.tries + 1) for job in again])
         return good + queue.take_refused()
 
-    def _painted(self, batch: list[_Prepared]) -> list[_Shown] | None:
-        """The pictures of a batch; None where memory does not hold so many."""
+    def _run_batch(self, batch: list[_Prepared]) -> list[_CheckedPicture] | None:
+        """The images of a batch; None if memory does not hold that many."""
         try:
             with self._batch.measured():
                 return self._look(batch)
@@ -144,44 +144,44 @@ class PipelineRunner:
                 raise
             return None
 
-    def _look(self, batch: list[_Prepared]) -> list[_Shown]:
+    def _look(self, batch: list[_Prepared]) -> list[_CheckedPicture]:
         import torch
 
         output = self._pipeline(
             **stacked([prepared.conditioning for prepared in batch]),
-            # On the processor, where every machine draws the same noise from a seed.
+            # On the CPU, where a seed gives the same noise on every machine.
             generator=[torch.Generator("cpu").manual_seed(prepared.job.seed_now) for prepared in batch],
             **self._arguments,
         )
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
         return [
-            self._judge(prepared.job, image, flagged)
+            self._check(prepared.job, image, flagged)
             for prepared, image, flagged in zip(batch, output.images, flags, strict=True)
         ]
 
-    def _judge(self, job: Job, image: torch.Tensor, flagged: bool) -> _Shown:
-        """A picture (channels, height, width; 0 to 1) as bytes, or what is wrong with it."""
+    def _check(self, job: Job, image: torch.Tensor, flagged: bool) -> _CheckedPicture:
+        """An image (channels, height, width; 0 to 1) as bytes, or what is wrong with it."""
         import torch
 
         if flagged:
-            return _Shown(job, None, "the checkpoint's safety checker blanked the picture")
+            return _CheckedPicture(job, None, "the checkpoint's safety checker blanked the picture")
         image = image.float()
         if not bool(torch.isfinite(image).all()):
-            return _Shown(job, None, "the picture holds NaN: try painter.dtype float32 or bfloat16")
+            return _CheckedPicture(job, None, "the picture holds NaN: try painter.dtype float32 or bfloat16")
         if reason := uniform(255 * float(image.mean(dim=0).std()), self._settings.min_spread):
-            return _Shown(job, None, reason)
-        return _Shown(job, (image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy(), None)
+            return _CheckedPicture(job, None, reason)
+        return _CheckedPicture(job, (image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy(), None)
 
 
 class _Queue:
-    """Jobs that are yet to be painted, encoded as they are needed and put together with their like."""
+    """Pending jobs, encoded on demand and grouped by signature."""
 
     def __init__(self, jobs: Iterable[Job], encoder: PromptEncoder) -> None:
         self._new = iter(jobs)
         self._again: deque[Job] = deque()
         self._encoder = encoder
         self._alike: dict[tuple[Any, ...], deque[_Prepared]] = {}
-        self._refused: list[_Shown] = []
+        self._refused: list[_CheckedPicture] = []
 
     def add(self, jobs: Iterable[Job]) -> None:
         self._again.extend(jobs)
@@ -190,7 +190,7 @@ class _Queue:
         self._alike.setdefault(signature_of(batch[0].conditioning), deque()).extendleft(reversed(batch))
 
     def take(self, count: int) -> list[_Prepared]:
-        """``count`` jobs that can be painted together, fewer of them at the end; none when nothing is left."""
+        """``count`` jobs that can be batched, fewer at the end; none if no jobs are left."""
         while True:
             full = next((group for group in self._alike.values() if len(group) >= count), None)
             job = None if full else self._again.popleft() if self._again else next(self._new, None)
@@ -200,7 +200,7 @@ class _Queue:
             group = full or next((group for group in self._alike.values() if group), None) or deque()
             return [group.popleft() for _ in range(min(count, len(group)))]
 
-    def take_refused(self) -> list[_Shown]:
+    def take_refused(self) -> list[_CheckedPicture]:
         """Jobs whose prompt cannot be encoded, with the reason."""
         refused, self._refused = self._refused, []
         return refused
@@ -209,7 +209,7 @@ class _Queue:
         try:
             conditioning = self._encoder.encode(job.prompt, job.negative_prompt)
         except PromptTooLongError as error:
-            self._refused.append(_Shown(job, None, str(error), OF_ROW))
+            self._refused.append(_CheckedPicture(job, None, str(error), OF_ROW))
             return
         except Exception as error:
             if not is_out_of_memory(error):
@@ -220,7 +220,7 @@ class _Queue:
         self._alike.setdefault(signature_of(conditioning), deque()).append(_Prepared(job, conditioning))
 
 
-def _finished(shown: _Shown, signer: PictureSigner | None) -> Result:
+def _finished(shown: _CheckedPicture, signer: PictureSigner | None) -> Result:
     if shown.pixels is None:
         tries = f", in {shown.job.tries + 1} tries" if shown.job.tries else ""
         return Result(shown.job, None, f"{shown.reason}{tries}", shown.fault)

@@ -1,4 +1,4 @@
-"""Turn prompts into what a pipeline is conditioned on: emphasis as weights, long prompts whole, each text encoded once."""
+"""Encodes prompts for a pipeline: emphasis as weights, long prompts in full, each text once."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from compel import EmbeddingsProvider
 
 _KEPT = 512
-"""Encoded texts that are kept; each takes a third of a megabyte of SDXL, and up to 2.7 of Stable Diffusion 3."""
+"""Number of cached encodings. One takes a third of a megabyte for SDXL, and up to 2.7 MB for Stable Diffusion 3."""
 _T5_TOKENS = 256
 
 Conditioning = Mapping[str, Any]
-"""Arguments of a pipeline's call for one picture: tensors with a first dimension of 1, and texts."""
+"""Keyword arguments of a pipeline call for one image: tensors with a first dimension of 1, and texts."""
 
 
 class PromptTooLongError(ValueError):
-    """A pipeline would read only the beginning of a prompt."""
+    """The pipeline would truncate the prompt."""
 
 
 class PromptEncoder:
-    """Encodes for a pipeline; ``encode(prompt, negative)`` is the same whatever was encoded before.
+    """Encodes prompts for a pipeline; the result of ``encode(prompt, negative)`` does not depend on earlier calls.
 
-    Weights come from compel. Stable Diffusion and SDXL get prompts beyond 77 tokens in as many parts of 77 as they need; T5, in
-    Stable Diffusion 3 and FLUX, reads up to 512 tokens, while the CLIPs beside it, and SDXL's for its summary of the whole, read the
-    first 77. Whatever else there is gets its texts as they are, without the brackets.
+    compel applies the weights. For Stable Diffusion and SDXL, prompts longer than 77 tokens are encoded in chunks of 77. T5 in
+    Stable Diffusion 3 and FLUX reads up to 512 tokens; their CLIP encoders, and the pooled embedding of SDXL, read the
+    first 77. Other pipelines get the texts without brackets.
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
@@ -57,7 +57,7 @@ class PromptEncoder:
             self._encode = _AsText(getattr(pipeline, "tokenizer", None), limit, guided).encode
 
     def encode(self, prompt: str, negative: str) -> Conditioning:
-        """What to paint.
+        """Encode a prompt and a negative prompt.
 
         Raises:
             PromptTooLongError: the pipeline cannot read all of it.
@@ -69,12 +69,12 @@ class PromptEncoder:
 
 
 def signature_of(conditioning: Conditioning) -> tuple[Any, ...]:
-    """Pictures of one signature can be painted together, none of them padded."""
+    """Images with equal signatures can be batched without padding."""
     return tuple((name, getattr(value, "shape", None)) for name, value in sorted(conditioning.items()))
 
 
 def stacked(conditionings: list[Conditioning]) -> dict[str, Any]:
-    """The arguments that paint several pictures at once."""
+    """The keyword arguments for several images at once."""
     import torch
 
     arguments: dict[str, object] = {}
@@ -90,7 +90,7 @@ class _Read(NamedTuple):
 
 
 def _weighted(provider: EmbeddingsProvider, text: str, emphasis: float, device: str) -> torch.Tensor:
-    """The embeddings of a text (1, tokens, width), ``emphasis`` a weight for each pair of brackets."""
+    """The embeddings of a text (1, tokens, width); ``emphasis`` is the weight per pair of brackets."""
     fragments = fragments_of(text)
     texts, weights = [fragment.text for fragment in fragments], [emphasis**fragment.depth for fragment in fragments]
     embeds: torch.Tensor = provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=device)
@@ -114,8 +114,8 @@ class _Clip:
             if self._pooled
             else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
         )
-        # The pieces below compel's prompt language: our prompts may hold any of its signs, and it reads the pooled embedding
-        # of SDXL from the prompt with the signs in it.
+        # Bypass compel's prompt language: our prompts may contain its special characters, and it computes the pooled embedding
+        # of SDXL from the prompt including those characters.
         self._providers = [
             EmbeddingsProvider(
                 tokenizer,
@@ -160,7 +160,7 @@ class _Clip:
 
     @staticmethod
     def _zero(read: _Read) -> _Read:
-        """What SDXL was trained to take for no prompt at all."""
+        """The conditioning with which SDXL was trained for an empty prompt."""
         import torch
 
         return _Read(torch.zeros_like(read.embeds), None if read.pooled is None else torch.zeros_like(read.pooled))
@@ -172,7 +172,7 @@ class _Clip:
 
 
 class _T5:
-    """Stable Diffusion 3 and FLUX, through their own text encoders, and T5 with weights through compel."""
+    """Stable Diffusion 3 and FLUX, through their own text encoders, with compel's weights for T5."""
 
     def __init__(self, pipeline: Any, emphasis: float, tokens: int, device: str, guided: bool) -> None:
         from compel import EmbeddingsProvider
@@ -208,14 +208,14 @@ class _T5:
                 plain, None, None, do_classifier_free_guidance=False, **common
             )
         if plain != text and self._emphasis != 1:
-            # T5's tokens come last: alone in FLUX, behind those of the CLIPs in Stable Diffusion 3.
+            # T5's tokens come last: they are the only ones in FLUX, and follow those of CLIP in Stable Diffusion 3.
             weighted = _weighted(self._weighing, text, self._emphasis, self._device)
             embeds = torch.cat([embeds[:, : -self._tokens], weighted.to(embeds)], dim=1)
         return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
 class _AsText:
-    """A pipeline that encodes for itself; ``limit`` is how many tokens of ``tokenizer`` it reads of a text."""
+    """A pipeline that encodes texts itself; ``limit`` is how many tokens of ``tokenizer`` it reads."""
 
     def __init__(self, tokenizer: Any, limit: int | None, guided: bool) -> None:
         self._tokenizer, self._limit, self._guided = tokenizer, limit, guided

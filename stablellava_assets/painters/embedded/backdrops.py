@@ -1,4 +1,4 @@
-"""What is behind the subject: a scene's sky, ground and props, or a plain gradient."""
+"""Backgrounds of scenes: sky, ground and props, or a plain gradient."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 _PROP_STEP = 4
-"""Props come in sizes that are multiples of this many pixels, so that resized ones can be kept."""
+"""Props come in sizes that are multiples of this many pixels, so that resized ones can be cached."""
 _PROPS_IN_FOCUS = ((4, 6), 1.0)
 _PROPS_BEHIND = ((3, 4), 0.65)
-"""Fewest and most props, and their scale."""
+"""Minimum and maximum number of props, and their scale."""
 _SOFTNESS = 0.01
-"""Radius of the blur behind a subject, as a share of the picture's side."""
+"""Radius of the blur behind a subject, as a fraction of the image side."""
 _HUE_JITTER = 0.06
 _LIGHT_JITTER = 0.08
 _HORIZON_JITTER = 0.04
 
 
 def paint_backdrop(plan: BackdropPlan, size: int, rng: Random, *, in_focus: bool) -> Image.Image:
-    """Sky above a horizon, ground below it, props from the back to the front.
+    """Paint sky above a horizon, ground below it, and props from back to front.
 
-    Out of focus, as behind a subject, props are small and few, and everything is soft: it shows where the subject is and
-    does not compete with it.
+    Behind a subject, everything is out of focus: props are few and small, so that the background shows the place without
+    competing with the subject.
     """
     from PIL import ImageFilter
 
@@ -74,7 +74,7 @@ def _two_gradients(sky: Floats, ground: Floats, horizon: int, size: int) -> Imag
 
 
 def _varied(gradient: tuple[Color, Color], rng: Random) -> Floats:
-    """Both ends of a gradient, shifted together in hue and light."""
+    """Both ends of a gradient, shifted together in hue and lightness."""
     light = rng.uniform(-_LIGHT_JITTER, _LIGHT_JITTER)
     channels = [1 + light + rng.uniform(-_HUE_JITTER, _HUE_JITTER) for _ in range(3)]
     return np.clip(np.array(gradient, dtype=np.float32) * np.array(channels, dtype=np.float32), 0, 255)

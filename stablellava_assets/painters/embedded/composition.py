@@ -1,4 +1,4 @@
-"""Composes a picture: backdrop, props, subject with a soft rim, light, drawing style."""
+"""Composes an image: background, props, subject with a soft outline, light and drawing style."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _CENTERS = {
     None: (0.32, 0.68),
 }
 _SIZE_IN_SCENE = 0.6
-"""Factor on the size of what stands in a scene that is itself the subject."""
+"""Factor on the size of objects in a scene that is itself the subject."""
 _MARGIN = 8
-"""Free pixels round an assembled drawing, for its rim and for small turns."""
+"""Empty border in pixels round an assembled drawing, for its outline and small rotations."""
 _ENLARGED = 1.5
-"""Assembled drawings are kept this much larger than the artwork: fast bilinear scaling then keeps edges crisp."""
+"""Assembled drawings are cached at this multiple of the artwork size, so that fast bilinear scaling keeps edges crisp."""
 _TILT = 7.0
 _RIM_BLUR = 2.0
 _DARK = 80
 
 
 def paint_scene(plan: ScenePlan, seed: int, size: int) -> Image.Image:
-    """Paint ``plan`` as an RGB picture of ``size`` pixels square; the same plan and seed give the same pixels."""
+    """Paint ``plan`` as an RGB image of ``size`` x ``size`` pixels. The same plan and seed give the same pixels."""
     rng = Random(seed)
     if plan.backdrop is None:
         canvas = paint_plain_backdrop(size, rng)
@@ -78,13 +78,13 @@ def _choose_pieces(drawing: Drawing, rng: Random) -> tuple[_PIECE, ...]:
 
 
 def _turned(pieces: tuple[_PIECE, ...], mirrored: bool, degrees: float, side: float) -> Image.Image:
-    """The assembled drawing, mirrored, turned and scaled so that its sprites span ``side`` pixels, in one resampling."""
+    """The assembled drawing, mirrored, rotated and scaled in one resampling so that its sprites span ``side`` pixels."""
     from PIL import Image
 
     source, span = _assembled(pieces)
     scale = side / span
     while scale < 0.5:
-        # Bilinear resampling reads 2 x 2 pixels: below this it would skip some, so halve first.
+        # Bilinear resampling reads 2 x 2 pixels. Below this size it would skip some, so the source is halved first.
         source = source.reduce(2)
         scale *= 2
     target = math.ceil(source.width * scale)
@@ -104,7 +104,7 @@ def _turned(pieces: tuple[_PIECE, ...], mirrored: bool, degrees: float, side: fl
 
 @lru_cache(maxsize=768)
 def _assembled(pieces: tuple[_PIECE, ...]) -> tuple[Image.Image, float]:
-    """The drawing on its soft rim, enlarged, and the pixels that its sprites span."""
+    """The drawing with its soft outline, enlarged, and the number of pixels that its sprites span."""
     from PIL import Image
 
     span = SPRITE_SIDE * max(_reach(piece) for piece in pieces)
@@ -127,14 +127,14 @@ def _assembled(pieces: tuple[_PIECE, ...]) -> tuple[Image.Image, float]:
 
 
 def _reach(piece: _PIECE) -> float:
-    """Twice the distance from the middle of the box to the farthest side of the sprite, in box sides."""
+    """Twice the distance from the centre of the box to the farthest side of the sprite, in box sides."""
     _, scale, dx, dy, turn, _ = piece
     slanted = abs(math.sin(math.radians(2 * turn)))
     return 2 * max(abs(dx), abs(dy)) + scale * (1 + 0.41 * slanted)
 
 
 def _with_rim(cutout: Image.Image) -> Image.Image:
-    """Lay a soft shadow under the cutout, a light one if it is dark, so that it stands out from any backdrop."""
+    """Add a soft shadow behind the cutout (a light one if it is dark), so that it stands out from any background."""
     from PIL import Image, ImageFilter, ImageStat
 
     alpha = cutout.getchannel("A")
@@ -147,7 +147,7 @@ def _with_rim(cutout: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=1024)
 def tinted(file: str, tint: Color) -> Image.Image:
-    """A sprite in another colour: its commonest brightness becomes ``tint``, darker and lighter parts stay so."""
+    """A sprite in another colour: its most common brightness becomes ``tint``, and other brightnesses keep their contrast."""
     from PIL import Image
 
     pixels = np.asarray(load_sprite(file), dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Drawing styles: each turns a finished RGB picture into the same picture in another technique.
+"""Drawing styles: each renders a finished RGB image in another technique.
 
-Lengths are given for a picture of 144 pixels and grow with it.
+Lengths are given for an image of 144 pixels and scale with its size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _unit(picture: Image.Image) -> float:
 
 
 def _edges(picture: Image.Image) -> Pixels:
-    """Strength of the brightness changes, 0 to 1, rows x columns."""
+    """Strength of brightness edges, 0 to 1, shape (rows, columns)."""
     grey = np.asarray(picture.convert("L"), dtype=np.float32)
     across = np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
     down = np.abs(np.diff(grey, axis=0, append=grey[-1:]))
@@ -41,7 +41,7 @@ def _picture(pixels: Pixels) -> Image.Image:
 
 
 def _through(picture: Image.Image, *stops: str) -> Image.Image:
-    """Replace brightness by a colour between ``stops``, evenly spaced from black to white."""
+    """Map brightness to a gradient of ``stops``, evenly spaced from black to white."""
     grey = np.asarray(picture.convert("L"))
     return _picture(_color_table(stops)[grey])
 

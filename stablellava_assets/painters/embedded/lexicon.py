@@ -1,4 +1,4 @@
-"""Which phrases the embedded painter can draw, and what each prompt asks it to draw."""
+"""The phrases that the embedded painter can draw, and what each of them draws."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LEADING_WORDS = re.compile(r"^(?:in|on|at|by|near|inside|under|beside)\s+|^(?:t
 
 
 class LexiconError(ValueError):
-    """The catalog asks the embedded painter for something it does not have; the message names ability and subject."""
+    """The catalog asks for something that the embedded painter does not have. The message names ability and subject."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one phrase stands for: exactly one of drawing, backdrop and effect."""
+    """What a phrase draws: exactly one of drawing, backdrop and effect."""
 
     phrase: str
     drawing: Drawing = ()
@@ -31,18 +31,18 @@ class Entry:
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything that decides how this phrase is drawn."""
+        """Hash of everything that affects how this phrase is drawn."""
         return content_key(
             [vars(layer) for layer in self.drawing], vars(self.backdrop) if self.backdrop else None, self.effect
         )
 
 
 class Lexicon:
-    """The drawable phrases of all abilities. Case, hyphens and a simple plural make no difference.
+    """The drawable phrases of all abilities. Case, hyphens and regular plurals are ignored.
 
     Raises:
-        LexiconError: a sprite has no picture, an effect is not implemented, or two phrases that read alike are drawn
-            differently.
+        LexiconError: a sprite has no artwork, an effect is not implemented, or two phrases with the same spelling are
+            drawn differently.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -55,7 +55,7 @@ class Lexicon:
         return self.find(phrase) is not None
 
     def find(self, phrase: str) -> Entry | None:
-        """What ``phrase`` stands for; None if it cannot be drawn."""
+        """The entry of ``phrase``; None if it cannot be drawn."""
         for spelling in _spellings(phrase):
             entry = self._entries.get(spelling)
             if entry is not None:
@@ -122,7 +122,7 @@ def _color(written: str) -> Color:
 
 
 def _spellings(phrase: str) -> Iterator[str]:
-    """Ways to read ``phrase``, the most literal first."""
+    """Normalized spellings of ``phrase``, the most literal first."""
     folded = _folded(phrase)
     yield folded
     bare = folded
@@ -137,7 +137,7 @@ def _spellings(phrase: str) -> Iterator[str]:
 
 @lru_cache(maxsize=65_536)
 def _folded(phrase: str) -> str:
-    """``phrase`` in lower case, hyphens as spaces, its last word in the singular by its ending."""
+    """``phrase`` in lower case, with spaces for hyphens and its last word in the singular (regular plurals)."""
     words = phrase.casefold().replace("-", " ").replace("_", " ").split()
     if words:
         words[-1] = _singular(words[-1])
@@ -156,7 +156,7 @@ def _singular(word: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _lemma(word: str) -> str:
-    """The dictionary form, for plurals without a rule: cacti, leaves, mice."""
+    """The dictionary form, for irregular plurals: cacti, leaves, mice."""
     from simplemma import lemmatize
 
     return str(lemmatize(word, lang="en")).casefold()

@@ -1,4 +1,4 @@
-"""What the light words of a prompt do to a picture: gently, so that colours and things can still be named."""
+"""Effects of the light words of a prompt, subtle enough that colours and things stay recognizable."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ LIGHTS: Mapping[str, Light] = {
     "shiny": _shiny,
     "volumetric light": _shiny,
 }
-"""Light words the painter acts on, and what each does to an RGB picture."""
+"""The light words that the painter implements, and the effect of each on an RGB image."""
 
 QUALITY_WORDS = frozenset(
     {
@@ -95,4 +95,4 @@ QUALITY_WORDS = frozenset(
         "ultra detailed",
     }
 )
-"""Words that ask for quality only: this painter always draws as well as it can, so they change nothing."""
+"""Words that only ask for quality. They have no effect, because this painter always draws at its best."""

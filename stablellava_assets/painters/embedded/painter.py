@@ -1,4 +1,4 @@
-"""The embedded painter: a text-to-image function of prompt and seed that composes the Twemoji artwork."""
+"""The embedded painter: a text-to-image function of prompt and seed that composes Twemoji artwork."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.painters.base import PaintsForFree
+from stablellava_assets.painters.base import FreePainter
 from stablellava_assets.painters.embedded.lexicon import Lexicon
 from stablellava_assets.painters.embedded.painting import Order, PaintingPool
 from stablellava_assets.painters.embedded.prompt_reading import UnpaintablePromptError, read_prompt
@@ -21,11 +21,11 @@ from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import FAILED, MADE
 
 _VERSION = 4
-"""Part of every row key: raise it when the same plan and seed give other pixels than before."""
+"""Part of every row key. Increase it when the same plan and seed would give different pixels."""
 
 
 class _Inputs(TypedDict):
-    """What a picture is painted from; where ``scene`` is None, ``reason`` says why it is not."""
+    """Inputs of an image; if ``scene`` is None, ``reason`` says why."""
 
     spec_id: str
     ability: str
@@ -40,8 +40,8 @@ class _Inputs(TypedDict):
 _Planned = PlannedRow[_Inputs]
 
 
-class EmbeddedPainter(PaintsForFree):
-    """Draws what it finds in the catalog's vocabulary; reads nothing but ``prompt`` and ``seed`` of a spec.
+class EmbeddedPainter(FreePainter):
+    """Draws everything in a prompt that is in the catalog's vocabulary; reads only ``prompt`` and ``seed`` of a spec.
 
     Raises:
         LexiconError: the catalog asks for a sprite or a drawing style that does not exist.
@@ -55,14 +55,14 @@ class EmbeddedPainter(PaintsForFree):
         self._pool = PaintingPool(settings.workers)
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
-        """One image a spec. A row's key covers the artwork its own prompt uses, and no other."""
+        """Plan one image per spec. A row's key covers only the artwork that its own prompt uses."""
         return [self._plan(spec) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
-        """Paint ``images`` rows; a prompt that cannot be drawn gives a failed row with its reason.
+        """Make ``images`` rows; a prompt that cannot be drawn gives a failed row with the reason.
 
         Raises:
-            RuntimeError: a picture could not be composed, or a worker process died; the row is named where known.
+            RuntimeError: an image could not be composed, or a worker process died. The message names the row if known.
         """
         yield from (self._row(row, None) for row in planned if row.inputs["scene"] is None)
         yield from self._paint(row for row in planned if row.inputs["scene"] is not None)

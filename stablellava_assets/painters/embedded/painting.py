@@ -1,4 +1,4 @@
-"""Paints orders one after the other or, where there are many, in worker processes."""
+"""Paints images sequentially or, if there are many, in worker processes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from types import ModuleType
 from stablellava_assets.painters.embedded.scene_plan import ScenePlan
 
 _CHUNK = (8, 64)
-"""Fewest and most orders sent to a worker at once."""
+"""Minimum and maximum number of orders sent to a worker at once."""
 _WORTH_A_POOL = 512
-"""Orders, over the life of a pool, from which starting the workers (about half a second) pays."""
+"""Number of orders, over the life of a pool, from which starting workers (about half a second) pays off."""
 _main_module = Lock()
 
 
 @dataclass(frozen=True)
 class Order:
-    """A picture to paint; ``prompt`` only names it in errors."""
+    """An image to paint; ``prompt`` is used only in error messages."""
 
     order_id: str
     scene: ScenePlan
@@ -36,7 +36,7 @@ class Order:
 
 @dataclass(frozen=True)
 class PaintedOrder:
-    """A finished picture."""
+    """A finished image."""
 
     order_id: str
     png: bytes
@@ -44,10 +44,10 @@ class PaintedOrder:
 
 
 def paint_order(order: Order) -> PaintedOrder:
-    """Compose and encode one picture.
+    """Compose and encode one image.
 
     Raises:
-        RuntimeError: composing failed; the order and its prompt are named.
+        RuntimeError: composing failed. The message names the order and its prompt.
     """
     from stablellava_assets.painters.embedded.composition import paint_scene
     from stablellava_assets.pictures.encoding import encode_png, perceptual_hash
@@ -62,7 +62,7 @@ def paint_order(order: Order) -> PaintedOrder:
 
 
 class PaintingPool:
-    """Worker processes that are started once there is enough to paint, and kept for what follows."""
+    """Worker processes that start once there is enough to paint, and are then kept."""
 
     def __init__(self, workers: int | None) -> None:
         self._workers = workers or os.cpu_count() or 1
@@ -73,7 +73,7 @@ class PaintingPool:
         """Paint ``orders``, in any order.
 
         Raises:
-            RuntimeError: a picture could not be composed, or a worker process died.
+            RuntimeError: an image could not be composed, or a worker process died.
         """
         self._ordered += len(orders)
         if self._workers == 1 or self._ordered < _WORTH_A_POOL:
@@ -92,7 +92,7 @@ class PaintingPool:
         fewest, most = _CHUNK
         size = min(max(math.ceil(len(orders) / (2 * self._workers)), fewest), most)
         chunks = (orders[start : start + size] for start in range(0, len(orders), size))
-        # Two chunks a worker: none waits for work, and few finished pictures wait in memory.
+        # Two chunks per worker keep all of them busy, with few finished images in memory.
         waiting = {self._submit(chunk) for chunk in islice(chunks, 2 * self._workers)}
         try:
             while waiting:
@@ -115,7 +115,7 @@ class PaintingPool:
 
 
 def _end_with_parent() -> None:
-    """Watch the process that started this one: if that is killed, its queue stays open and this one would wait on it."""
+    """Exit when the parent process is killed: its queue would stay open, and this process would wait forever."""
     from multiprocessing import parent_process
     from multiprocessing.connection import wait as wait_for
 
@@ -136,10 +136,10 @@ def _paint_chunk(orders: Sequence[Order]) -> list[PaintedOrder]:
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Hide ``__main__`` from workers that start meanwhile.
+    """Hide ``__main__`` from workers that start inside the block.
 
-    A spawned process imports its parent's main module again. Under Dagster that is Dagster's command line, seconds of
-    imports a worker for nothing that painting needs. loky's workers import no main module, and take longer to start
+    A spawned process imports its parent's main module. Under Dagster that is Dagster's command line, which costs each
+    worker seconds of unnecessary imports. loky's workers import no main module, but take longer to start
     (``benchmarks/painting_pool.py``).
     """
     with _main_module:

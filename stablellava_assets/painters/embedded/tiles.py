@@ -1,4 +1,4 @@
-"""Ways to cut a picture into cells, for styles that paint it piece by piece. Everything is computed once a size."""
+"""Divides an image into cells, for styles that paint it piece by piece. Results are cached per size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 
 
 def cell_means(pixels: Pixels, cells: Pixels) -> Pixels:
-    """Mean colour of every cell, cells x 3; ``cells`` gives each pixel's cell."""
+    """Mean colour of every cell, shape (cells, 3); ``cells`` has each pixel's cell number."""
     flat = cells.ravel()
     count = int(flat.max()) + 1
     sums = [np.bincount(flat, weights=pixels[..., channel].ravel(), minlength=count) for channel in range(3)]
@@ -49,7 +49,7 @@ def dots(size: int, across: int, variant: int) -> tuple[Pixels, Pixels]:
 
 @lru_cache(maxsize=8)
 def stitches(size: int, step: int) -> Pixels:
-    """How much thread covers each pixel, 0 to 1: a diagonal cross in every square of ``step`` pixels."""
+    """Thread coverage of each pixel, 0 to 1: a diagonal cross in every square of ``step`` pixels."""
     axis = (np.arange(size) % step + 0.5) / step
     falling = np.abs(axis[:, None] - axis[None, :])
     rising = np.abs(axis[:, None] + axis[None, :] - 1)
@@ -58,7 +58,7 @@ def stitches(size: int, step: int) -> Pixels:
 
 
 def _nearest(size: int, across: int, variant: int) -> tuple[Pixels, Pixels]:
-    """Squared distance to, and number of, the point nearest to every pixel."""
+    """Squared distance to the nearest point, and its index, for every pixel."""
     rng = np.random.default_rng((size, across, variant))
     step = size / across
     grid = np.stack(np.meshgrid(np.arange(across), np.arange(across), indexing="ij"), axis=-1).reshape(-1, 2)

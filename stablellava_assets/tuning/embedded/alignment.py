@@ -1,10 +1,10 @@
-"""What the embedded base model sees: pictures it paints itself, their captions, and whether a caption fits.
+"""Training data of the embedded base model: images that it synthesizes itself, with captions and caption-matching questions.
 
-LLaVA's base has a vision tower that learned from captions, a language model that can read, and a projector aligned on
-captions; the embedded one goes through the same three lessons. It learns to name every subject and every scene (a
-caption is the prompt's own keywords, as alt text is on the web), and to match pictures with captions (as ALBEF and BLIP do).
-It is never asked about a picture what the benchmark asks: which subject it is, whether a subject is there, or which of two.
-The prompts are drawn under seeds of their own: no picture is one of the training set or of the benchmark.
+LLaVA's base has a vision tower trained on captions, a language model that can read, and a projector aligned on
+captions. The embedded base goes through the same three stages. It learns to name every subject and scene (a caption
+consists of the prompt's keywords, like alt text on the web) and to match images with captions (as ALBEF and BLIP do).
+It is never asked what the benchmark asks: which subject an image shows, whether a subject is present, or which of two.
+Prompts use separate seeds, so no image occurs in the training set or in the benchmark.
 """
 
 from __future__ import annotations
@@ -31,40 +31,42 @@ class _Spec(PromptToPaint):
 
 
 def alignment_texts() -> Iterator[str]:
-    """Every word of the corpus that is not the catalog's, for the tokenizer."""
+    """The fixed texts of the corpus, whose words the tokenizer needs in addition to those of the catalog."""
     yield from CAPTION_REQUESTS
     yield "Does this caption fit the picture:"
     yield "This is, so yes so no."
 
 
 class AlignmentCorpus:
-    """Conversations about ``count`` pictures, the abilities in turn."""
+    """Conversations about ``count`` images, cycling through the abilities."""
 
     def __init__(self, catalog: Catalog, painter: Painter, count: int) -> None:
         abilities = list(catalog.values())
         specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
         self._specs = {spec["spec_id"]: spec for spec in specs}
-        self._said = {spec_id: _turns(spec, catalog[spec["ability"]]) for spec_id, spec in self._specs.items()}
+        self._conversations_by_image = {
+            spec_id: _turns(spec, catalog[spec["ability"]]) for spec_id, spec in self._specs.items()
+        }
         self._painter = painter
         self._pictures = painter.plan(specs)
 
     @property
     def key(self) -> str:
-        """A hash of everything that determines the corpus: the pictures' own keys, and what is said about them."""
+        """Hash of everything that determines the corpus: the keys of its images, and the conversations about them."""
         pictures = [row.row_key for row in self._pictures]
-        return content_key("alignment corpus", pictures, list(self._said.values()))
+        return content_key("alignment corpus", pictures, list(self._conversations_by_image.values()))
 
     def phrases(self, image_id: str) -> list[str]:
-        """What the prompt of a picture says that can be seen in it."""
+        """The phrases of an image's prompt that are visible in it."""
         return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
 
     def examples(self) -> Iterator[TrainingExample]:
-        """Paint the pictures; those that cannot be painted are left out. The order, which training depends on, is the corpus's."""
+        """Synthesize the images, in the order of the corpus, on which training depends. Those that fail are left out."""
         rows = self._painter.paint(self._pictures)
         painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
-        for spec_id, said in self._said.items():
+        for spec_id, turns_of_image in self._conversations_by_image.items():
             if spec_id in painted:
-                for question, answer in said:
+                for question, answer in turns_of_image:
                     yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
 
 
@@ -75,7 +77,7 @@ def _spec(ability: Ability, index: int) -> _Spec:
 
 
 def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
-    """A caption, and whether a caption, its own or one with another subject in it, is the picture's."""
+    """A caption, and a question whether a caption (its own, or one with another subject) matches the image."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     parts = (spec["spec_id"], "alignment")
     caption = caption_of_facts(facts)
@@ -83,9 +85,9 @@ def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
         [subject.name for subject in absent_subjects(ability, ability.subject_named(facts["subject"]))], *parts
     )
     own = choose(("own", "other"), *parts, "claimed") == "own"
-    claimed = caption if own else caption_of_facts({**facts, "subject": other})
-    # Inside a sentence, a name is the same token as in every other answer.
+    stated = caption if own else caption_of_facts({**facts, "subject": other})
+    # Within a sentence, a name has the same token as in every other answer.
     return [
         (choose(CAPTION_REQUESTS, *parts, "request"), f"This is {caption}."),
-        (f"Does this caption fit the picture: {claimed}?", f"This is {caption}, so {'yes' if own else 'no'}."),
+        (f"Does this caption fit the picture: {stated}?", f"This is {caption}, so {'yes' if own else 'no'}."),
     ]

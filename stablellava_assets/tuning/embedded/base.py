@@ -1,4 +1,4 @@
-"""The base model: what the tuned model starts from, and what it is compared with."""
+"""The base model, from which the embedded model is tuned and with which it is compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stablellava_assets.tuning.embedded.tokenizer import catalog_texts
 from stablellava_assets.tuning.settings import TuningSettings
 
 _VERSION = 4
-"""Part of the key of every base: raise it when the same corpus and settings train another model than before."""
+"""Part of the key of every base. Increase it when the same corpus and settings would train a different model."""
 
 
 def prepare_base(
@@ -27,11 +27,11 @@ def prepare_base(
     models_folder: Path,
     progress: Callable[[str], None],
 ) -> Path:
-    """The folder of the base model, ``<models_folder>/base-<key>``, built when it is not there.
+    """The folder of the base model, ``<models_folder>/base-<key>``, trained if it does not exist.
 
-    The key covers the model's settings, the seed, the vocabulary and every picture and sentence of the alignment corpus,
-    so that a base is built once, whatever it is tuned on later. What it is aligned on, and why that makes a fair
-    comparison, is told in :mod:`stablellava_assets.tuning.embedded.alignment`.
+    The key covers the model's settings, the seed, the vocabulary and every image and sentence of the alignment corpus.
+    A base is therefore trained once, whatever it is tuned on later. :mod:`stablellava_assets.tuning.embedded.alignment`
+    explains what it is trained on, and why the comparison is fair.
 
     Raises:
         ValueError: the painter can paint none of the catalog's prompts.

@@ -1,7 +1,7 @@
-"""Depthwise convolutions over grids smaller than their kernel, as the matrix products they are.
+"""Depthwise convolutions on grids smaller than their kernel, computed as matrix products.
 
-There every cell sees every other one. Convolution libraries take longer for the gradient of such a kernel than for all
-else in its block.
+On such grids every cell affects every other one. The gradient of such a kernel takes convolution libraries longer
+than the rest of its block.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 
 
 class SmallGridDepthwise(torch.nn.Conv2d):
-    """A depthwise convolution with an odd square kernel and padding of half of it; the same values as its base class's."""
+    """A depthwise convolution with an odd square kernel and padding of half of it; equivalent to its base class."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(pictures, channels, height, width), and the same of what comes out."""
+        """Input and output have shape (images, channels, height, width)."""
         pictures, channels, height, width = input.shape
         kernel = self.weight.shape[-1]
         if max(height, width) > kernel // 2 + 1:
@@ -29,7 +29,7 @@ class SmallGridDepthwise(torch.nn.Conv2d):
 
 
 def with_fast_depthwise(model: torch.nn.Module) -> None:
-    """Put such layers in the place of the depthwise convolutions inside ``model``; parameters, their names and results stay."""
+    """Replace the depthwise convolutions inside ``model``; parameters, their names and results stay the same."""
     for parent in list(model.modules()):
         for name, layer in parent.named_children():
             if type(layer) is torch.nn.Conv2d and _is_depthwise(layer):
@@ -37,7 +37,7 @@ def with_fast_depthwise(model: torch.nn.Module) -> None:
 
 
 def _fast(layer: torch.nn.Conv2d) -> SmallGridDepthwise:
-    """A layer with the parameters of ``layer``, which are shared."""
+    """A layer that shares the parameters of ``layer``."""
     channels, kernel = layer.in_channels, layer.kernel_size[0]
     fast = SmallGridDepthwise(channels, channels, kernel, padding=kernel // 2, groups=channels, device="meta")
     fast.weight, fast.bias = layer.weight, layer.bias
@@ -57,7 +57,7 @@ def _is_depthwise(module: torch.nn.Conv2d) -> bool:
 
 @cache
 def _placements(kernel: int, height: int, width: int) -> torch.Tensor:
-    """(kernel cells, grid cells seen x grid cells that see): 1 where a kernel's cell stands between the two."""
+    """Shape (kernel cells, input cells x output cells): 1 where a kernel's cell connects the two."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     y, x = y.flatten(), x.flatten()
     cell = (y[:, None] - y + kernel // 2) * kernel + (x[:, None] - x + kernel // 2)

@@ -1,7 +1,7 @@
-"""The embedded model: a small LLaVA with random weights, in an architecture that transformers has.
+"""The embedded model: a small LLaVA with random weights, in an architecture of transformers.
 
-Its vision tower is convolutional, as in FastVLM (Vasu et al., 2025), which is LLaVA with such a tower: from nothing, a
-convolutional network learns to tell the subjects apart from a third of the pictures that a transformer needs.
+Its vision tower is convolutional, as in FastVLM (Vasu et al., 2025). Trained from scratch, a convolutional network
+learns to tell the subjects apart from a third of the images that a vision transformer needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def build_processor(settings: EmbeddedModelSettings, tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """CLIP's picture preprocessing at the model's size, and the tokenizer, under LLaVA-1.5's chat template."""
+    """CLIP's image preprocessing at the model's size and the tokenizer, with LLaVA-1.5's chat template."""
     from transformers import LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -26,7 +26,7 @@ def build_processor(settings: EmbeddedModelSettings, tokenizer: PreTrainedTokeni
     return LlavaProcessor(
         image_processor=pictures,
         tokenizer=tokenizer,
-        # LLaVA's processor derives the number of image tokens from the size of a patch.
+        # LLaVA's processor derives the number of image tokens from the patch size.
         patch_size=settings.image_size // math.isqrt(settings.vision_tokens),
         vision_feature_select_strategy="full",
         num_additional_image_tokens=0,
@@ -37,7 +37,7 @@ def build_processor(settings: EmbeddedModelSettings, tokenizer: PreTrainedTokeni
 def build_model(
     settings: EmbeddedModelSettings, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> FastVlmForConditionalGeneration:
-    """ConvNeXt vision tower, two-layer projector and Llama, with the weights that ``seed`` draws."""
+    """ConvNeXt vision tower, two-layer projector and Llama, initialized with ``seed``."""
     import torch
     from transformers import ConvNextConfig, FastVlmConfig, FastVlmForConditionalGeneration, LlamaConfig
 
@@ -47,7 +47,7 @@ def build_model(
         num_stages=len(settings.vision_widths),
         hidden_sizes=list(settings.vision_widths),
         depths=list(settings.vision_depths),
-        # None: so few layers need no scale that starts near zero.
+        # Disabled: so few layers need no scale that starts near zero.
         layer_scale_init_value=0.0,
         hidden_size=settings.vision_widths[-1],
     )

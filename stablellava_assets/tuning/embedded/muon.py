@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are orthogonalized before they are applied (Jordan et al., 2024)."""
+"""The Muon optimizer: momentum with orthogonalized updates (Jordan et al., 2024)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton-Schulz iteration, as published with Muon."""
+"""Coefficients of the quintic Newton-Schulz iteration, as published with Muon."""
 _ITERATIONS = 5
 _SMALLEST_NORM = 1e-7
 
@@ -18,9 +18,9 @@ _SMALLEST_NORM = 1e-7
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay, for matrices and convolution kernels.
 
-    A kernel is the matrix of its output channels by everything else. The step is scaled to AdamW's size (Liu et al.,
-    "Muon is scalable for LLM training", 2025). Unlike ``torch.optim.Muon`` it iterates in float32, since processors
-    without bfloat16 units take a hundred times as long in that, and takes matrices of one shape together.
+    A kernel is treated as a matrix of output channels by everything else. Updates are scaled to the size of AdamW's (Liu et al.,
+    "Muon is scalable for LLM training", 2025). Unlike ``torch.optim.Muon``, it iterates in float32, since bfloat16 is a
+    hundred times slower on CPUs without units for it, and it batches matrices of equal shape.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Apply the gradients; parameters without one stay as they are. ``closure`` is torch's interface, and not used."""
+        """Apply the gradients; parameters without one are unchanged. ``closure`` is part of torch's interface and unused."""
         for group in self.param_groups:
             by_shape: dict[tuple[int, ...], list[tuple[torch.nn.Parameter, torch.Tensor]]] = defaultdict(list)
             for weight in group["params"]:
@@ -56,10 +56,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
-    """Matrices (count, rows, columns), rows <= columns, with their singular values brought to about 1.
+    """Matrices (count, rows, columns), rows <= columns, with singular values brought to about 1.
 
-    Every iteration multiplies by a polynomial of the Gram matrix, and these commute: for wide matrices it takes half the
-    work to multiply them together and apply the product once.
+    Each iteration multiplies by a polynomial of the Gram matrix, and these commute. For wide matrices it takes half the
+    work to multiply the polynomials first and apply their product once.
     """
     current: torch.Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=_SMALLEST_NORM)
     rows, columns = current.shape[1:]
@@ -77,7 +77,7 @@ def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
 
 
 def _factor(gram: torch.Tensor) -> torch.Tensor:
-    """What one iteration multiplies the matrices of these Gram matrices by."""
+    """The factor that one iteration multiplies the matrices by, from their Gram matrices."""
     a, b, c = _COEFFICIENTS
     factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
     factor.diagonal(dim1=1, dim2=2).add_(a)
@@ -85,6 +85,5 @@ def _factor(gram: torch.Tensor) -> torch.Tensor:
 
 
 def _as_wide_matrix(values: torch.Tensor) -> torch.Tensor:
-    """A view with no more rows than columns."""
     matrix = values.view(values.shape[0], -1)
     return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT

@@ -1,7 +1,7 @@
-"""What the embedded language model reads before it sees a picture: sentences, and questions about what they say.
+"""Text-only pretraining data of the embedded language model: sentences, and questions about what they say.
 
 LLaVA starts from a language model that can read. The embedded one learns from text alone to say what a text names, and
-whether that is what it was asked about. No sentence is about a picture, and no wording is one of the catalog's.
+whether it names a given thing. No sentence is about an image, and no wording occurs in the catalog.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FRAMES = (
 
 
 def reading_texts() -> Iterator[str]:
-    """Every word of the sentences that is not the catalog's, for the tokenizer."""
+    """The fixed texts of the sentences, whose words the tokenizer needs in addition to those of the catalog."""
     for question, answer in _FRAMES:
         for verdict in ("yes", "no"):
             words = {"told": "", "asked": "", "verdict": verdict}
@@ -30,18 +30,20 @@ def reading_texts() -> Iterator[str]:
 
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
-    """Chat messages, the abilities in turn; every second question asks for what the text names."""
+    """Chat messages, cycling through the abilities. Every second question asks for what the text names."""
     abilities = list(catalog.values())
     return [_conversation(abilities[index % len(abilities)], index) for index in range(count)]
 
 
 def _conversation(ability: Ability, index: int) -> list[ChatMessage]:
     parts = (content_key("reading", ability.ability, index),)
-    told = choose(ability.answers, *parts, "told")
+    statement = choose(ability.answers, *parts, "told")
     same = choose(("same", "other"), *parts, "verdict") == "same"
-    asked = told if same else choose([answer for answer in ability.answers if answer != told], *parts, "asked")
+    asked = (
+        statement if same else choose([answer for answer in ability.answers if answer != statement], *parts, "asked")
+    )
     question, answer = choose(_FRAMES, *parts, "frame")
-    words = {"told": told, "asked": asked, "verdict": "yes" if same else "no"}
+    words = {"told": statement, "asked": asked, "verdict": "yes" if same else "no"}
     return [
         {"role": "user", "content": [{"type": "text", "text": question.format(**words)}]},
         {"role": "assistant", "content": [{"type": "text", "text": answer.format(**words)}]},

@@ -1,7 +1,7 @@
-"""One copy of the model a processor core, each on one thread, that share the work of every step.
+"""Data-parallel training on a CPU: one copy of the model per core, each on one thread.
 
-For a network this small that beats one model on all threads: its operations are too short to be split between cores, and a
-share of a batch stays in a core's own cache.
+For a network this small, that is faster than one model on all threads. Its operations are too short to be split between
+cores, and a share of a batch fits into a core's cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ModelT = TypeVar("ModelT", bound="torch.nn.Module")
 
 
 def replicate(model: ModelT) -> list[ModelT]:
-    """``model`` itself and copies of it, one a thread that torch may use; on a GPU ``model`` alone."""
+    """``model`` and its copies, one per torch thread; on a GPU only ``model``."""
     import torch
 
     from stablellava_assets.tuning.embedded.depthwise import with_fast_depthwise
@@ -32,7 +32,7 @@ def replicate(model: ModelT) -> list[ModelT]:
 
 @contextmanager
 def single_threaded(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of ``workers`` threads in which torch splits no operation; afterwards it may again."""
+    """A pool of ``workers`` threads with torch's intra-op parallelism disabled, which is restored afterwards."""
     import torch
 
     threads = torch.get_num_threads()

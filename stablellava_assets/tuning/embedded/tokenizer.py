@@ -1,4 +1,4 @@
-"""The embedded model's tokenizer: a word of the catalog is one token, and any other text is spelled in bytes."""
+"""The embedded model's tokenizer: words of the catalog are single tokens, and any other text is encoded as bytes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- ' ASSISTANT:' -}}{%- endif -%}"
 )
-"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``, the picture before the text."""
+"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``, with the image before the text."""
 
 
 def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer without merges whose vocabulary holds every word of ``texts`` whole.
+    """A byte-level BPE tokenizer without merges whose vocabulary has a token for every word of ``texts``.
 
-    Words in the vocabulary are taken as they are (``ignore_merges``, as Llama 3 does); a word outside it becomes one
-    token a UTF-8 byte, so that no text is ever unknown. Nothing is trained: the same texts give the same ids.
+    Words in the vocabulary are matched whole (``ignore_merges``, as in Llama 3). Other words become one token per UTF-8
+    byte, so there are no unknown tokens. Nothing is trained: the same texts give the same ids.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -61,7 +61,7 @@ def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFa
 
 
 def catalog_texts(catalog: Catalog) -> Iterator[str]:
-    """The names and the training templates of the catalog, as they look at the start of a sentence and inside one."""
+    """The names and training templates of the catalog, in the forms at the start and in the middle of a sentence."""
     yield "USER: \n ASSISTANT: Yes, No."
     for ability in catalog.values():
         for subject in ability.drawn_subjects:

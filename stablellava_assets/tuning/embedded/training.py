@@ -1,4 +1,4 @@
-"""Tuning: from a base checkpoint and conversations about pictures to a tuned checkpoint."""
+"""Tuning: from a base checkpoint and conversations about images to a tuned checkpoint."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from stablellava_assets.models.checkpoints import load_checkpoint, save_checkpoi
 from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
-from stablellava_assets.tuning.embedded.optimizing import optimize
-from stablellava_assets.tuning.embedded.report import TrainingReport
-from stablellava_assets.tuning.embedded.resuming import SavedState
+from stablellava_assets.tuning.embedded.saved_state import SavedState
+from stablellava_assets.tuning.embedded.training_loop import optimize
+from stablellava_assets.tuning.embedded.training_report import TrainingReport
 from stablellava_assets.tuning.embedded.training_set import TrainingExample, TrainingSet, prepare
 from stablellava_assets.tuning.packing import answer_loss, collate
 from stablellava_assets.tuning.settings import StageSettings, TuningSettings
@@ -27,7 +27,7 @@ __all__ = ["TrainingExample", "TuningResult", "train", "tune"]
 
 @dataclass(frozen=True)
 class TuningResult:
-    """Where the tuned model lies and how its training went; the curve is of (step, mean loss since the point before)."""
+    """Folder of the tuned model and its loss curve, (step, mean loss since the previous point)."""
 
     path: Path
     parameters: int
@@ -44,14 +44,15 @@ def tune(
     destination: Path,
     progress: Callable[[str], None],
 ) -> TuningResult:
-    """Train every weight of the checkpoint in ``base`` on ``examples``; save it to ``destination``, whole or not at all.
+    """Train all weights of the checkpoint in ``base`` on ``examples`` and save it to ``destination`` atomically.
 
-    A run that was killed is gone on with from ``<destination>.state``, to the same weights as without the interruption. On processor cores, the same base, examples, settings and number of threads give the same weights.
+    An interrupted run is resumed from ``<destination>.state`` and gives the same weights as an uninterrupted one. On a
+    CPU, the same base, examples, settings and number of threads give the same weights.
 
     Raises:
         FileExistsError: ``destination`` exists.
         ValueError: there are no examples, or one cannot be used; it is named.
-        FloatingPointError: the loss became infinite or no number.
+        FloatingPointError: the loss became infinite or NaN.
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists; a checkpoint is never overwritten: remove it, or tune elsewhere")
@@ -81,24 +82,26 @@ def train(
     progress: Callable[[str], None],
     saved: SavedState | None = None,
 ) -> list[tuple[int, float]]:
-    """Train every weight of ``model`` that the examples reach, in place, one replica a thread that torch may use.
+    """Train in place all weights of ``model`` that the examples reach, with one replica per torch thread.
 
     Returns:
-        The loss curve, (step, mean loss of the steps since the point before), of some hundred points.
+        The loss curve, (step, mean loss since the previous point), of a few hundred points.
     """
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(automatic_dtype(model.device.type)).train()
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
-    # On processor cores, eager attention's backward pass is several times as fast as the fused kernel's.
+    # On a CPU, the backward pass of eager attention is several times faster than that of the fused kernel.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 
-    def backward(replica: PreTrainedModel, share: Batch) -> float:
-        packed = collate([training_set.packs[at] for at in share.packs.tolist()], processor.tokenizer.pad_token_id)
-        pixels = training_set.pixels_of(share.packs)
+    def backward(replica: PreTrainedModel, micro_batch: Batch) -> float:
+        packed = collate(
+            [training_set.packs[at] for at in micro_batch.packs.tolist()], processor.tokenizer.pad_token_id
+        )
+        pixels = training_set.pixels_of(micro_batch.packs)
         if pixels is not None:
-            pixels = shifted(normalized(pixels, processor), stage.shift, share.offsets)
+            pixels = shifted(normalized(pixels, processor), stage.shift, micro_batch.offsets)
             pixels = pixels.to(replica.device, replica.dtype)
-        loss = answer_loss(replica, packed.to(replica.device), pixels) / share.learned
+        loss = answer_loss(replica, packed.to(replica.device), pixels) / micro_batch.learned
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
@@ -116,7 +119,7 @@ def train(
 
 
 def _training_key(base: Path, examples: Sequence[TrainingExample], settings: TuningSettings) -> str:
-    """What determines the weights: another base, other rows, or another number of replicas is another training."""
+    """Hash of everything that determines the weights, including the number of replicas."""
     import torch
 
     rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]

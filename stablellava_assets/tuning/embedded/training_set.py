@@ -1,4 +1,4 @@
-"""Training examples in memory: every picture decoded once, every conversation tokenized once."""
+"""Training examples in memory: each image decoded once, each conversation tokenized once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """One conversation about one picture, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``."""
+    """One conversation about one image, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``."""
 
     image_id: str
     image_bytes: bytes
@@ -29,10 +29,10 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Packs of rows, and the picture each is about.
+    """Packs of rows, with the image of each.
 
-    ``pixels`` is uint8 of (pictures, 3, height, width), empty where rows are text alone; ``pictures`` says which of them
-    each pack looks at, and is then None.
+    ``pixels`` is uint8 (images, 3, height, width), empty for text-only rows. ``pictures`` has the index of each pack's
+    image, and is None for text-only rows.
     """
 
     packs: list[PackedRows]
@@ -40,17 +40,17 @@ class TrainingSet:
     pictures: torch.Tensor | None
 
     def pixels_of(self, packs: torch.Tensor) -> torch.Tensor | None:
-        """The pictures of some packs, by their indices."""
+        """The images of some packs, by their indices."""
         return None if self.pictures is None else self.pixels[self.pictures[packs]]
 
 
 def prepare(
     examples: Sequence[TrainingExample], processor: LlavaProcessor, config: PreTrainedConfig, rows_per_look: int
 ) -> TrainingSet:
-    """Decode, tokenize and pack ``examples``: at most ``rows_per_look`` rows about one picture share a pack.
+    """Decode, tokenize and pack ``examples``. At most ``rows_per_look`` rows about one image share a pack.
 
     Raises:
-        ValueError: there are no examples, a picture cannot be decoded, a conversation is malformed, or a sequence is
+        ValueError: there are no examples, an image cannot be decoded, a conversation is malformed, or a sequence is
             longer than the model's context. The example at fault is named.
     """
     import torch
@@ -65,15 +65,17 @@ def prepare(
     pictures = [examples[group[0]] for group in groups.values()]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         pixels = list(pool.map(lambda example: _pixels(example, processor), pictures))
-    looks = [
+    groups_by_image = [
         (number, group[start : start + rows_per_look])
         for number, group in enumerate(groups.values())
         for start in range(0, len(group), rows_per_look)
     ]
     return TrainingSet(
-        packs=[pack([rows[index] for index in look], config.image_token_id) for _, look in looks],
+        packs=[
+            pack([rows[index] for index in group_start], config.image_token_id) for _, group_start in groups_by_image
+        ],
         pixels=torch.stack([torch.from_numpy(values) for values in pixels]),
-        pictures=torch.tensor([number for number, _ in looks]),
+        pictures=torch.tensor([number for number, _ in groups_by_image]),
     )
 
 
@@ -83,7 +85,7 @@ def prepare_texts(
     config: PreTrainedConfig,
     rows_per_look: int,
 ) -> TrainingSet:
-    """Tokenize and pack conversations without pictures, given as chat messages."""
+    """Tokenize and pack text-only conversations, given as chat messages."""
     import torch
 
     rows = tokenize(conversations, processor, config.image_seq_length)
@@ -109,7 +111,7 @@ def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], c
 
 
 def _pixels(example: TrainingExample, processor: LlavaProcessor) -> np.ndarray:
-    """The picture as the model's preprocessing makes it, (3, height, width), before it is scaled to floats."""
+    """The image after the model's preprocessing, (3, height, width), before normalization to floats."""
     try:
         picture = upright(example.image_bytes)
     except UndecodablePictureError as error:

@@ -1,7 +1,7 @@
 """Pretrain the vision tower as a multi-label classifier of caption phrases.
 
-LLaVA starts from a vision tower that has learned from captions. Classification by the caption's own words teaches that as
-well as contrast with a text encoder does and needs no text encoder (SuperClass, Huang et al., 2024).
+LLaVA starts from a vision tower trained on captions. Classifying the caption's own words trains it as well as
+contrastive learning does, without a text encoder (SuperClass, Huang et al., 2024).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tuning.batches import drawn, normalized
-from stablellava_assets.tuning.embedded.optimizing import optimize
-from stablellava_assets.tuning.embedded.report import TrainingReport
+from stablellava_assets.tuning.embedded.training_loop import optimize
+from stablellava_assets.tuning.embedded.training_report import TrainingReport
 from stablellava_assets.tuning.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class _Pictures:
     indices: torch.Tensor
 
-    def shares(self, count: int) -> list[_Pictures]:
+    def micro_batches(self, count: int) -> list[_Pictures]:
         return [_Pictures(self.indices[first::count]) for first in range(min(count, len(self.indices)))]
 
 
@@ -38,19 +38,19 @@ def pretrain_vision(
     seed: int,
     progress: Callable[[str], None],
 ) -> list[tuple[int, float]]:
-    """Train the vision tower of ``model`` in place; the layer that names the phrases is thrown away afterwards.
+    """Train the vision tower of ``model`` in place; the classification head is discarded afterwards.
 
     Args:
-        model: its ``model.vision_tower`` gives (pictures, channels, height, width).
-        processor: its preprocessing is used.
-        pixels: uint8 (pictures, 3, height, width).
-        phrases: those of each picture's caption, at least one.
-        stage: how long and how fast.
-        seed: of the order of the pictures and of the layer that names the phrases.
+        model: its ``model.vision_tower`` returns (images, channels, height, width).
+        processor: defines the preprocessing.
+        pixels: uint8 (images, 3, height, width).
+        phrases: those of each image's caption, at least one.
+        stage: number of steps and learning rates.
+        seed: determines the order of the images and the initial head.
         progress: receives a line every few seconds.
 
     Returns:
-        The loss curve: cross-entropy against the phrases, each of a picture's counting alike.
+        The loss curve: cross-entropy against the phrases, with equal weight for each phrase of an image.
     """
     import torch
 
@@ -61,38 +61,38 @@ def pretrain_vision(
         generator = torch.Generator().manual_seed(derive_seed("vision pretraining", seed))
         return map(_Pictures, drawn(len(pixels), per_step, steps, 1, generator))
 
-    def backward(namer: torch.nn.Module, share: _Pictures) -> float:
-        said = namer(normalized(pixels[share.indices], processor).to(next(namer.parameters()).device))
-        wanted = targets[share.indices].to(said.device)
-        loss = torch.nn.functional.cross_entropy(said, wanted, reduction="sum") / per_step
+    def backward(classifier: torch.nn.Module, micro_batch: _Pictures) -> float:
+        logits = classifier(normalized(pixels[micro_batch.indices], processor).to(next(classifier.parameters()).device))
+        wanted = targets[micro_batch.indices].to(logits.device)
+        loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / per_step
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    namer = _with_namer(model, targets.shape[1], seed).train()
-    curve = optimize(namer, stage, steps, batches(), backward, TrainingReport(steps, per_step, progress))
+    classifier = _with_classifier(model, targets.shape[1], seed).train()
+    curve = optimize(classifier, stage, steps, batches(), backward, TrainingReport(steps, per_step, progress))
     model.eval()
     return curve
 
 
 def _targets(phrases: Sequence[Sequence[str]]) -> torch.Tensor:
-    """(pictures, different phrases): an equal share for each phrase of a picture, 1 in all."""
+    """Shape (images, distinct phrases): equal weights for the phrases of an image, which sum to 1."""
     import torch
 
-    known = {phrase: at for at, phrase in enumerate(sorted({phrase for said in phrases for phrase in said}))}
+    known = {phrase: at for at, phrase in enumerate(sorted({phrase for logits in phrases for phrase in logits}))}
     targets = torch.zeros(len(phrases), len(known))
-    for row, said in enumerate(phrases):
-        targets[row, [known[phrase] for phrase in said]] = 1 / len(said)
+    for row, logits in enumerate(phrases):
+        targets[row, [known[phrase] for phrase in logits]] = 1 / len(logits)
     return targets
 
 
-def _with_namer(model: PreTrainedModel, phrases: int, seed: int) -> torch.nn.Module:
-    """The tower, the mean over its grid, and a layer that gives each phrase a score."""
+def _with_classifier(model: PreTrainedModel, phrases: int, seed: int) -> torch.nn.Module:
+    """The tower, mean pooling over its grid, and a layer with one logit per phrase."""
     import torch
 
     tower = model.model.vision_tower
     width = model.config.vision_config.hidden_size
 
-    class Namer(torch.nn.Module):
+    class PhraseClassifier(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.tower = tower
@@ -106,4 +106,4 @@ def _with_namer(model: PreTrainedModel, phrases: int, seed: int) -> torch.nn.Mod
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("namer", seed))
-        return Namer().to(model.device)
+        return PhraseClassifier().to(model.device)

@@ -1,4 +1,4 @@
-"""The model card of a tuned checkpoint: what it was made from, how, and what it scored."""
+"""The model card of a tuned checkpoint: its data, settings and scores."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def write_card(
     Args:
         folder: the checkpoint.
         checkpoint_id: its content hash.
-        base: what it was tuned from.
-        settings: how.
+        base: the checkpoint that was tuned.
+        settings: how it was tuned.
         result: counts: rows, mixed, pictures, parameters.
         abilities: kept pairs by ability.
-        licences: a sentence or more on everything that had a hand in the data.
+        licences: notes on the terms of everything that contributed to the data.
         rejected: rows that were not trained on, by reason.
     """
     mixed = (
@@ -68,7 +68,7 @@ def write_card(
 
 
 def add_scores(folder: Path, scores: str) -> None:
-    """Put the table of abilities, as Markdown, at the end of the card, in place of an earlier one; no card, no change."""
+    """Append or replace the table of scores (Markdown) at the end of the card. Does nothing if there is no card."""
     path = folder / "README.md"
     if path.exists():
         text = path.read_text(encoding="utf-8").partition(f"\n{_SCORES}\n")[0]

@@ -1,4 +1,4 @@
-"""The course of a training as a picture for the asset's page."""
+"""A chart of a training run for the asset's page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PANELS: tuple[tuple[_Panel, str, float], ...] = (
 
 
 def training_chart(log: Sequence[LogPoint]) -> bytes:
-    """Loss, learning rate, throughput and memory by optimizer step, as PNG; the phases follow each other."""
+    """Loss, learning rate, throughput and memory by optimizer step, as PNG; phases follow each other."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.4), layout="constrained")

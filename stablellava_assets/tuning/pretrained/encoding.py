@@ -1,8 +1,8 @@
-"""Rows as the tensors a checkpoint is trained on, through its own processor and chat template, whatever its family.
+"""Encodes rows as training tensors through the checkpoint's own processor and chat template, for any model family.
 
-The processor itself puts in the vision tokens, and the text it then has its tokenizer read is looked at: what stood between
-two marks of pictures is found there again, character by character. The tokenizer says which characters each token stands
-for. Labels follow from both, so that no family needs code of its own, nothing is cut, and no label is guessed.
+The processor inserts the vision tokens. Its tokenizer is wrapped to record the text that it is given: the text between
+two image marks is found there again, character by character, and the tokenizer maps characters to tokens. Labels follow
+from both, so no model family needs code of its own, nothing is truncated, and no label is guessed.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 _EDGE_TOKENS = 8
-"""How many tokens a picture's place in the text may make more or less: those that its neighbours are joined to or cut from."""
+"""Tolerance in tokens per image: how many its neighbours may gain or lose when they are joined to it or split from it."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A conversation's text with a mark a picture, and the characters (start, end) that are learned."""
+    """A conversation's text with one mark per image, and the character ranges (start, end) that are labelled."""
 
     text: str
     answers: list[tuple[int, int]]
 
 
 def with_system(processor: ProcessorMixin, system: str | None) -> None:
-    """Give the processor's chat template a system sentence for conversations that bring none."""
+    """Give the processor's chat template a system message for conversations without one."""
     if system is None:
         return
     import json
@@ -48,16 +48,16 @@ def with_system(processor: ProcessorMixin, system: str | None) -> None:
 
 
 def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, special: Collection[str]) -> Rendered:
-    """A conversation under the chat template. Learned are the answers, each with the token of ``special`` that ends its turn.
+    """Render a conversation with the chat template. Answers are labelled, each with the ``special`` token that ends its turn.
 
-    Where the template puts nothing but blanks after an answer (LLaVA-1.5's has one there), the tokenizer's end token takes
-    their place, as in LLaVA's own training: a model that never saw an end would not find one.
+    If the template puts only blanks after an answer (LLaVA-1.5's has a space), the tokenizer's end token replaces them, as
+    in LLaVA's own training: a model that never saw an end token would not stop.
 
-    Where it writes a finished turn otherwise than it asks for one (LLaVA-OneVision's puts a blank before the line break), the
-    answer stands as it will be asked for.
+    If it renders a finished turn differently from a generation prompt (LLaVA-OneVision's puts a space before the line
+    break), the answer is placed as in generation.
 
     Raises:
-        ValueError: the template changes an answer or what came before it, or ends a turn in words.
+        ValueError: the template changes an answer or the text before it, or ends a turn with words.
     """
     text, written = "", ""
     answers = []
@@ -89,7 +89,7 @@ def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, spe
 
 
 class Encoder:
-    """Encodes rows with a processor; ``max_length``, up to which lengths are to be exact, counts the pictures' tokens too."""
+    """Encodes rows with a processor. Lengths up to ``max_length``, which includes image tokens, are exact."""
 
     def __init__(self, processor: ProcessorMixin, max_length: int) -> None:
         self._processor = processor
@@ -106,17 +106,17 @@ class Encoder:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
         self._special = special_tokens(tokenizer)
-        self._stand_ins = _stand_ins(processor)
+        self._placeholders = _placeholders(processor)
         self._ends = _turn_ends(processor, self._special)
 
     def length(self, row: TuningRow) -> int:
-        """Tokens of a row, exact where ``max_length`` is near, else to a few tokens a picture.
+        """Number of tokens of a row: exact near ``max_length``, else accurate to a few tokens per image.
 
-        Pictures are opened, and decoded only the first time that pictures of their sizes come, or near ``max_length``.
+        Images are opened, but decoded only for the first row with images of their sizes, or near ``max_length``.
 
         Raises:
             ValueError: the row cannot be trained on; the message is the reason.
-            PretrainedTuningError: no row with a picture can be.
+            PretrainedTuningError: no row with an image can be trained on.
         """
         rendered = self._render(row)
         if not row.images:
@@ -131,10 +131,10 @@ class Encoder:
         return exact
 
     def batch(self, rows: Sequence[TuningRow]) -> dict[str, torch.Tensor]:
-        """Everything the model's forward pass takes, padded to the longest row, with labels.
+        """All inputs of the model's forward pass with labels, padded to the longest row.
 
         Raises:
-            ValueError: a picture cannot be decoded, or an answer is not found in what the processor made of its row.
+            ValueError: an image cannot be decoded, or an answer is not found in the processor's text.
         """
         rendered = [self._render(row) for row in rows]
         pictures = [[load_picture(path) for path in row.images] for row in rows]
@@ -143,7 +143,7 @@ class Encoder:
         labels = inputs["input_ids"].new_full(inputs["input_ids"].shape, IGNORED)
         for number, (row, each, text) in enumerate(zip(rows, rendered, texts, strict=True)):
             starts, ends = offsets[number].unbind(-1)
-            for start, end in self._moved(row, each, text):
+            for start, end in self._relocated(row, each, text):
                 learned = (starts < end) & (ends > start)
                 labels[number][learned] = inputs["input_ids"][number][learned]
         return {**inputs, "labels": labels}
@@ -151,7 +151,7 @@ class Encoder:
     def _render(self, row: TuningRow) -> Rendered:
         messages = [self._without_end(message) for message in messages_of(row)]
         texts = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
-        for token in self._stand_ins:
+        for token in self._placeholders:
             if any(token in text for text in texts):
                 raise UnusableRowError("a turn holds a token that stands for a picture, a video or a sound", token)
         for token in sorted(self._special):
@@ -163,7 +163,7 @@ class Encoder:
         return render(messages, self._processor, self._special)
 
     def _without_end(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A message, less one token at the very end of an answer with which other programs exported the end of its turn."""
+        """A message without the end-of-turn token that some programs export at the end of an answer."""
         if message["role"] != "assistant":
             return message
         *before, last = message["content"]
@@ -181,22 +181,22 @@ class Encoder:
         return len(self._processor.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _expanded(self, row: TuningRow, rendered: Rendered) -> int:
-        """Tokens of a row with its pictures, in whose text the answers are found."""
+        """Tokens of a row with its images; the answers are located in their text."""
         pictures = [load_picture(path) for path in row.images]
         try:
             inputs, texts = self._process([rendered.text], [pictures])
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise UnusableRowError("the checkpoint's processor does not take the row", str(error)) from error
-        self._moved(row, rendered, texts[0])
+        self._relocated(row, rendered, texts[0])
         return len(inputs["input_ids"][0])
 
     def _process(
         self, texts: list[str], pictures: list[list[Image.Image]], **options: Any
     ) -> tuple[dict[str, Any], list[str]]:
-        """What the processor makes of rows, and the texts that it had its tokenizer read for them."""
+        """The processor's output for rows, and the texts that it passed to its tokenizer."""
         tokenizer = self._processor.tokenizer
-        overheard = _Overheard(tokenizer)
-        self._processor.tokenizer = overheard
+        recording = _RecordingTokenizer(tokenizer)
+        self._processor.tokenizer = recording
         try:
             inputs = self._processor(
                 text=list(texts),
@@ -209,27 +209,27 @@ class Encoder:
             self._processor.tokenizer = tokenizer
         if "labels" in inputs:
             raise self._untunable("itself labels the only answer to a first question, and no further ones")
-        if len(overheard.texts) != len(texts) or "offset_mapping" not in inputs:
+        if len(recording.texts) != len(texts) or "offset_mapping" not in inputs:
             raise self._untunable(
                 "does not tokenize a row's text as a whole, so that it is not known what is to be learned"
             )
-        return dict(inputs), overheard.texts
+        return dict(inputs), recording.texts
 
-    def _moved(self, row: TuningRow, rendered: Rendered, expanded: str) -> list[tuple[int, int]]:
-        """Where the answers stand in the text that the processor made: what lies between two marks is in it unchanged."""
+    def _relocated(self, row: TuningRow, rendered: Rendered, expanded: str) -> list[tuple[int, int]]:
+        """The ranges of the answers in the processor's text, which leaves the text between two marks unchanged."""
         mark = getattr(self._processor, "image_token", None) or ""
         if row.images and (not mark or rendered.text.count(mark) != len(row.images)):
             raise self._untunable(f"does not know pictures by the marks of the chat template, but by {mark or 'none'}")
-        moved, written, at = [], 0, 0
+        relocated, written, at = [], 0, 0
         for piece in rendered.text.split(mark) if row.images else [rendered.text]:
             at = expanded.find(piece, at)
             if at < 0:
                 raise UnusableRowError("the checkpoint's processor changes what is said", f"{row.row_id}: {piece!r}")
             inside = [answer for answer in rendered.answers if written <= answer[0] < written + len(piece)]
-            moved += [(start - written + at, end - written + at) for start, end in inside]
+            relocated += [(start - written + at, end - written + at) for start, end in inside]
             at += len(piece)
             written += len(piece) + len(mark)
-        return moved
+        return relocated
 
     def _untunable(self, why: str) -> PretrainedTuningError:
         return PretrainedTuningError(
@@ -237,9 +237,7 @@ class Encoder:
         )
 
 
-class _Overheard:
-    """A tokenizer that remembers the texts whose tokens it was asked to place."""
-
+class _RecordingTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self.texts: list[str] = []
@@ -266,8 +264,8 @@ def _turn_ends(processor: ProcessorMixin, special: set[str]) -> list[str]:
     return sorted(found | ({closing} & special))
 
 
-def _stand_ins(processor: ProcessorMixin) -> list[str]:
-    """Tokens that stand for pictures, videos and sounds, under which the model would look for them."""
+def _placeholders(processor: ProcessorMixin) -> list[str]:
+    """Placeholder tokens for images, videos and audio, which the model would try to replace."""
     owners = (processor, processor.tokenizer)
     found = {getattr(owner, f"{kind}_token", None) for owner in owners for kind in ("image", "video", "audio")}
     return sorted(token for token in found if token)

@@ -1,4 +1,4 @@
-"""What stops the tuning of a checkpoint, said so that a person knows what to change."""
+"""Errors in tuning a pretrained checkpoint that the user can fix."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from stablellava_assets.inputs.explained import ExplainedError
 
 
 class PretrainedTuningError(ExplainedError, RuntimeError):
-    """The checkpoint cannot be tuned; the message names the setting or the row at fault and what to do."""
+    """The checkpoint cannot be tuned. The message names the setting or the row at fault and the remedy."""

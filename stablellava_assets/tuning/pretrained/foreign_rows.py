@@ -1,4 +1,4 @@
-"""What training rows of other people hold in place of LLaVA's layout: said, so that none is trained on as something else."""
+"""Recognizes training rows in other layouts than LLaVA's, so that they are rejected and never misread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CONTROL = (
     r"|<<SYS>>|\[/?INST\]"
 )
 _CONTROL_TOKEN = re.compile(_CONTROL)
-# Elsewhere than at an end it is HTML.
+# Elsewhere than at the end, "</s>" is HTML.
 _LAST_TOKEN = re.compile(rf"(?:{_CONTROL}|</s>)\s*\Z")
 _DATA = re.compile(
     r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/_=\s-]{60,}|[A-Za-z0-9+/_=\s-]{256,}\Z|b(['\"])(?:\\x|GIF|RIFF|BM)"
@@ -49,7 +49,7 @@ _SHOWN = 60
 
 
 def described(value: object) -> str:
-    """What a JSON value is, in a few words: ``null``, ``a list``, ``the text 'a dog'``."""
+    """A JSON value in a few words: ``null``, ``a list``, ``the text 'a dog'``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -64,7 +64,7 @@ def described(value: object) -> str:
 
 
 def foreign_media_key(entry: Mapping[str, object]) -> str | None:
-    """The key under which a row or a turn holds pictures, video or sound as other layouts have them; None where it has none."""
+    """The key under which a row or a turn of another layout has images, video or audio; None if there is none."""
     for key, value in entry.items():
         named = key != "image" and (_MEDIA_KEY.fullmatch(key) is not None or key.casefold() == "image")
         nothing = value in (None, "", [], {}) or (isinstance(value, float) and math.isnan(value))
@@ -74,10 +74,10 @@ def foreign_media_key(entry: Mapping[str, object]) -> str | None:
 
 
 def picture_name(named: object) -> str:
-    """The name of a picture's file.
+    """The name of an image file.
 
     Raises:
-        ValueError: it is no name: picture data, an address, or no text at all.
+        ValueError: it is no name: image data, an address, or not text.
     """
     if isinstance(named, dict):
         raise UnusableRowError(
@@ -102,7 +102,7 @@ def picture_name(named: object) -> str:
 
 
 def read_turns(entry: Mapping[str, object]) -> list[Turn]:
-    """The turns of a row, ``from`` and ``value`` each.
+    """The turns of a row, each with ``from`` and ``value``.
 
     Raises:
         ValueError: there are none in LLaVA's layout, or one is not text; the turn is named.
@@ -110,13 +110,15 @@ def read_turns(entry: Mapping[str, object]) -> list[Turn]:
     turns = entry.get("conversations")
     if not isinstance(turns, list):
         other = [key for key in _TURNS_KEYS if entry.get(key)]
-        held = f"'conversations' holds {described(turns)}" if "conversations" in entry else "it has no 'conversations'"
+        contents = (
+            f"'conversations' holds {described(turns)}" if "conversations" in entry else "it has no 'conversations'"
+        )
         hint = (
             f", but {', '.join(map(repr, other))} of another layout"
             if other
             else f"; its keys are {', '.join(map(repr, list(entry)[:10])) or 'none'}"
         )
-        raise UnusableRowError("no conversation in LLaVA's layout", f"{held}{hint}")
+        raise UnusableRowError("no conversation in LLaVA's layout", f"{contents}{hint}")
     if (key := next((key for key in entry if _INSTRUCTIONS_KEY.fullmatch(key)), None)) and entry[key] not in (
         None,
         "",
@@ -178,13 +180,13 @@ def _turn(number: int, turn: object) -> Turn:
 
 
 def last_token(text: str) -> str | None:
-    """The control token, of whatever tokenizer, with which a text ends; None where it ends with none."""
+    """The control token, of any tokenizer, at the end of a text; None if there is none."""
     found = _LAST_TOKEN.search(text)
     return None if found is None else found[0].strip()
 
 
 def is_unseen(text: str) -> bool:
-    """Whether a text shows nothing: blanks, and signs without a form such as a byte order mark."""
+    """Whether a text is invisible: blanks, and characters without a glyph such as a byte order mark."""
     return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
 
 

@@ -1,4 +1,4 @@
-"""Cross-entropy over the learned tokens, for which alone logits are computed."""
+"""Cross-entropy over the labelled tokens; logits are computed only for those."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class LearnedTokensLoss:
-    """Sums over learned tokens, divided by their number in the whole optimizer step.
+    """Sum over labelled tokens, divided by their number in the whole optimizer step.
 
-    Left to themselves, the classes that set ``accepts_loss_kwargs`` to false, such as Qwen2.5-VL's, average over each
-    micro-batch, so that a token among short answers weighs more.
+    By default, model classes with ``accepts_loss_kwargs = False``, such as Qwen2.5-VL's, average over each micro-batch,
+    which gives tokens among short answers more weight.
 
-    Most tokens of a row stand for its picture and its questions. Logits of a vocabulary of 152,000 words for all of 16 rows
-    of 700 tokens take 3.4 GB in bfloat16, twice that in float32, and their gradients as much again; so the states of other
-    tokens do not reach the output layer.
+    Most tokens of a row belong to its image and questions. For 16 rows of 700 tokens, the logits of a vocabulary of
+    152,000 words take 3.4 GB in bfloat16, twice that in float32, and their gradients as much again. The hidden states of
+    unlabelled tokens therefore bypass the output layer.
 
     Args:
-        model: that is trained, whatever wraps it later.
+        model: the model, before it is wrapped.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,11 +31,11 @@ class LearnedTokensLoss:
 
     @contextmanager
     def of(self, labels: torch.Tensor) -> Iterator[None]:
-        """A forward pass inside computes logits for what precedes each of ``labels`` (rows, tokens) that is learned."""
+        """Context in which a forward pass computes logits only for the predecessors of the labelled tokens of ``labels`` (rows, tokens)."""
         learned = labels[:, 1:] != IGNORED
 
         def chosen(head: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-            """The states (rows, tokens, width) before learned tokens, one after the other (learned, width)."""
+            """The hidden states (rows, tokens, width) before labelled tokens, concatenated (labelled, width)."""
             states, *rest = given
             return (states[:, :-1][learned], *rest) if states.shape[:2] == labels.shape else None
 
@@ -47,7 +47,7 @@ class LearnedTokensLoss:
                 hook.remove()
 
     def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
-        """The loss of a forward pass, as transformers' Trainer asks for it."""
+        """The loss of a forward pass, with the signature that the Trainer of transformers expects."""
         from torch.nn.functional import cross_entropy
 
         following = labels[:, 1:]

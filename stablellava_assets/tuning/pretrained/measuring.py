@@ -1,4 +1,4 @@
-"""Which rows can be trained on, and how long they are: settled before the first step, so that none ends the training."""
+"""Finds out before the first step which rows can be trained on and how long they are, so that none aborts the training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 
 @dataclass
-class Measured:
-    """Rows, the places and lengths of those that can be trained on, and why the others cannot."""
+class MeasuredRows:
+    """Rows, the indices and lengths of those that can be trained on, and why the others cannot."""
 
     rows: list[TuningRow] = field(default_factory=list)
     usable: list[tuple[int, int]] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Measured:
 
     @property
     def mixed(self) -> int:
-        """How many of the user's own rows can be trained on."""
+        """Number of the user's own rows that can be trained on."""
         return sum(self.rows[place].source == MIX for place, _ in self.usable)
 
 
@@ -32,25 +32,25 @@ def measure(
     refused: Sequence[Rejection],
     encoder: Encoder,
     settings: PretrainedTuningSettings,
-    say: Callable[[str], None],
-) -> tuple[Measured, list[Rejection]]:
-    """Measure every row, and draw others for those of the user's that cannot be trained on, while ``mix.ratio`` asks for more.
+    report: Callable[[str], None],
+) -> tuple[MeasuredRows, list[Rejection]]:
+    """Measure every row, and draw replacements for unusable rows of the user while ``mix.ratio`` requires them.
 
     Args:
-        rows: kept pairs and what was drawn of the user's own.
-        refused: what was found to be unusable as those were drawn.
+        rows: kept pairs and the rows drawn from the user's data.
+        refused: rows that were rejected while drawing.
         encoder: measures rows.
         settings: the job's.
-        say: gets a line now and then.
+        report: receives progress lines.
 
     Returns:
-        What was found out, and ``refused`` with what was drawn and refused since.
+        The measured rows, and ``refused`` with those rejected since.
 
     Raises:
-        PretrainedTuningError: no row with a picture can be trained on.
+        PretrainedTuningError: no row with an image can be trained on.
     """
-    found, refused = Measured(), list(refused)
-    _add(found, rows, encoder, settings, say)
+    found, refused = MeasuredRows(), list(refused)
+    _add(found, rows, encoder, settings, report)
     wanted = None if settings.mix is None else wanted_rows(settings.mix, sum(row.source == PAIRS for row in rows))
     if settings.mix is None or wanted is None:
         return found, refused
@@ -60,22 +60,24 @@ def measure(
         others, unusable = take(supply, missing)
         refused += unusable
         if not others:
-            say(f"tuning.mix.ratio asks for {wanted} rows; {found.mixed} can be trained on, and the file holds no more")
+            report(
+                f"tuning.mix.ratio asks for {wanted} rows; {found.mixed} can be trained on, and the file holds no more"
+            )
             break
-        _add(found, others, encoder, settings, say)
+        _add(found, others, encoder, settings, report)
     return found, refused
 
 
 def _add(
-    found: Measured,
+    found: MeasuredRows,
     rows: Sequence[TuningRow],
     encoder: Encoder,
     settings: PretrainedTuningSettings,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
-    # Those of kept pairs were painted, and looked at, here.
+    # The images of kept pairs were synthesized and checked by the pipeline.
     pictures = list(dict.fromkeys(path for row in rows if row.source == MIX for path in row.images))
-    broken = broken_pictures(pictures, settings.machine.workers, say)
+    broken = broken_pictures(pictures, settings.machine.workers, report)
     pace = Pace()
     for number, row in enumerate(rows):
         try:
@@ -84,7 +86,7 @@ def _add(
             found.rejected.append(Rejection.of(row.row_id, row.source, error))
         found.rows.append(row)
         if pace.is_due():
-            say(f"{number + 1} of {len(rows)} rows measured")
+            report(f"{number + 1} of {len(rows)} rows measured")
 
 
 def _length(row: TuningRow, broken: Mapping[str, UnusableRowError], encoder: Encoder, most: int) -> int:

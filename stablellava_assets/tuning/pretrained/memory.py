@@ -1,4 +1,4 @@
-"""Memory that runs out where no smaller micro-batch would help."""
+"""Out-of-memory errors that no smaller micro-batch would fix."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 
 
 @contextmanager
-def holding_the_model() -> Iterator[None]:
-    """Around what is done with the model where rows have no part in it.
+def explained_out_of_memory() -> Iterator[None]:
+    """Turns an out-of-memory error in the block, which uses the model without rows, into an explained one.
 
     Raises:
         PretrainedTuningError: memory ran out.

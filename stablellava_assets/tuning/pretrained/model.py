@@ -1,11 +1,11 @@
-"""Find a checkpoint and load it; whatever is wrong with it is said before the first row."""
+"""Find and load a checkpoint; all problems with it are reported before the first row."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablellava_assets.models.hub import hub_fault, is_folder, kinds_of, summary_of
+from stablellava_assets.models.hub import exception_types, hub_fault, is_folder, summary_of
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.identity import content_key
@@ -21,14 +21,14 @@ _LOADED = (
     *("*.safetensors", "*.bin", "*.index.json", "config.json", "generation_config.json"),
     *("*token*", "vocab*", "merges.txt", "*.model", "*processor*", "chat_template*"),
 )
-"""Weights, configuration, tokenizer, preprocessing and chat template; a model card is changed later."""
+"""Weights, configuration, tokenizer, preprocessing and chat template; not the model card, which changes later."""
 
 
 def checkpoint_name(settings: PretrainedTuningSettings) -> str:
-    """What rows call the checkpoint: an absolute folder, or ``name@revision`` on the hub.
+    """The name of the checkpoint in rows: an absolute folder, or ``name@revision`` on the hub.
 
     Raises:
-        PretrainedTuningError: the folder is not there, or holds no checkpoint.
+        PretrainedTuningError: the folder does not exist, or holds no checkpoint.
     """
     name = settings.model.model
     if not is_folder(name):
@@ -44,17 +44,17 @@ def checkpoint_name(settings: PretrainedTuningSettings) -> str:
 
 
 def checkpoint_key(settings: PretrainedTuningSettings) -> str:
-    """A hash of what the checkpoint is: name and revision on the hub, or those files of a folder that are loaded."""
+    """Hash that identifies the checkpoint: name and revision on the hub, or the loaded files of a folder."""
     name = checkpoint_name(settings)
     folder = Path(name)
     if not folder.is_dir():
         return content_key("hub", name)
     files = sorted({path for pattern in _LOADED for path in folder.glob(pattern) if path.is_file()})
-    return content_key("folder", [(path.name, path.stat().st_size, _ends(path)) for path in files])
+    return content_key("folder", [(path.name, path.stat().st_size, _head_and_tail_digest(path)) for path in files])
 
 
-def _ends(path: Path, count: int = 1 << 20) -> str:
-    """A hash of a file's first and last MiB: two trainings of one model differ there."""
+def _head_and_tail_digest(path: Path, count: int = 1 << 20) -> str:
+    """Hash of a file's first and last MiB, in which two trainings of one model differ."""
     import hashlib
 
     with path.open("rb") as file:
@@ -65,10 +65,10 @@ def _ends(path: Path, count: int = 1 << 20) -> str:
 
 
 def device_of(settings: PretrainedTuningSettings) -> str:
-    """The device that is trained on.
+    """The training device.
 
     Raises:
-        PretrainedTuningError: the profile asks for a GPU, or for more of them, than there are.
+        PretrainedTuningError: the profile asks for a GPU that does not exist, or for more GPUs than there are.
     """
     import torch
 
@@ -88,7 +88,7 @@ def device_of(settings: PretrainedTuningSettings) -> str:
 
 
 def dtype_of(settings: PretrainedTuningSettings, device: str) -> torch.dtype:
-    """The precision of the arithmetic."""
+    """The precision of the computation."""
     import torch
 
     if settings.model.dtype != "auto":
@@ -98,7 +98,7 @@ def dtype_of(settings: PretrainedTuningSettings, device: str) -> torch.dtype:
 
 
 def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
-    """The checkpoint's processor, with the system sentence of the profile in its chat template.
+    """The checkpoint's processor, with the profile's system message in its chat template.
 
     Raises:
         PretrainedTuningError: it cannot be loaded, or has no chat template.
@@ -114,7 +114,7 @@ def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
 
 
 def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedModel:
-    """The model: in the precision of the arithmetic where adapters learn, in float32 where its own weights do.
+    """The model: in the precision of the computation if adapters are trained, in float32 if its own weights are.
 
     Raises:
         PretrainedTuningError: it cannot be loaded.
@@ -127,7 +127,7 @@ def load_model(settings: PretrainedTuningSettings, device: str) -> PreTrainedMod
 
 
 def load_outline(settings: PretrainedTuningSettings) -> PreTrainedModel:
-    """The model as its configuration has it, on torch's meta device: no weight is read, or downloaded.
+    """The model on torch's meta device, from its configuration; no weight is read or downloaded.
 
     Raises:
         PretrainedTuningError: the configuration cannot be loaded.
@@ -154,19 +154,20 @@ def _load(kind: str, settings: PretrainedTuningSettings, **options: Any) -> Any:
 
 
 def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
-    """What went wrong with a checkpoint, and what to do."""
     name = settings.model.model
     on_hub = not is_folder(name)
     if fault := hub_fault("tuning.model", name, settings.model.revision, error, on_hub=on_hub):
         return fault
-    said = summary_of(error)
-    if ImportError in kinds_of(error):
-        # transformers may say which module of its own failed, and why only in the cause.
-        said = summary_of(error.__cause__ or error)
-        if "torchvision" in said.lower() or "num2words" in said:
+    summary = summary_of(error)
+    if ImportError in exception_types(error):
+        # transformers may name one of its modules in the error, and the reason only in the cause.
+        summary = summary_of(error.__cause__ or error)
+        if "torchvision" in summary.lower() or "num2words" in summary:
             return (
                 f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; docs/tuning.md "
-                f"tells how to install them (stablellava-assets[video]): {said}"
+                f"tells how to install them (stablellava-assets[video]): {summary}"
             )
-        return f"tuning.model.model: {name} needs a package that is not installed: {said}"
-    return f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {said}); fetch the checkpoint again"
+        return f"tuning.model.model: {name} needs a package that is not installed: {summary}"
+    return (
+        f"tuning.model.model: {name} cannot be loaded ({type(error).__name__}: {summary}); fetch the checkpoint again"
+    )

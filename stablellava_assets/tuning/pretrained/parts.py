@@ -1,4 +1,4 @@
-"""The parts of a model, and which of its weights move: tower, projector and language model, whatever a family calls them."""
+"""The parts of a model (tower, projector and language model) in any family, and which of their weights are trained."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _PROJECTOR = re.compile(r"projector|connector|merger|aligner", re.IGNORECASE)
-"""What most families of transformers call the part between vision tower and language model."""
+"""Names that most families of transformers use for the part between vision tower and language model."""
 
 
 class Parts:
-    """Names of a model's parts, as ``named_parameters`` begins them."""
+    """Prefixes of the parts in ``named_parameters``."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         names = {id(module): name for name, module in model.named_modules()}
@@ -33,7 +33,7 @@ class Parts:
         if not outermost:
             ends = (model.get_input_embeddings(), model.get_output_embeddings(), model.get_encoder("audio"))
             others = {names[id(end)] for end in ends if id(end) in names and end is not model}
-            outermost = list(_beside(model, "", {self.language, self.tower, *others}))
+            outermost = list(_modules_without(model, "", {self.language, self.tower, *others}))
         self.projector = [member for name in outermost for member in _members(model, name)]
 
     def of(self, parameter: str) -> str:
@@ -43,19 +43,19 @@ class Parts:
         return "tower" if f"{self.tower}." in parameter else "language"
 
 
-def _beside(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
-    """The outermost modules below ``name`` that have weights and nothing to do with ``others``: Gemma 4's and BLIP-2's projectors."""
+def _modules_without(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
+    """The outermost modules below ``name`` that have weights and do not contain ``others``: the projectors of Gemma 4 and BLIP-2."""
     for last, child in module.named_children():
         path = f"{name}.{last}" if name else last
         if path not in others:
             if any(other.startswith(f"{path}.") for other in others):
-                yield from _beside(child, path, others)
+                yield from _modules_without(child, path, others)
             elif next(child.parameters(), None) is not None:
                 yield path
 
 
 def _members(model: torch.nn.Module, name: str) -> list[str]:
-    """A module, or those of a list, which peft cannot keep a copy of as one (Qwen3-VL's mergers)."""
+    """A module, or the members of a list, because peft cannot copy a list as a whole (Qwen3-VL's mergers)."""
     import torch
 
     module = model.get_submodule(name)
@@ -63,10 +63,10 @@ def _members(model: torch.nn.Module, name: str) -> list[str]:
 
 
 def check_parts(model: PreTrainedModel, settings: PretrainedTuningSettings) -> None:
-    """Look at an outline before anything long begins.
+    """Check an outline before anything slow begins.
 
     Raises:
-        PretrainedTuningError: what is to move cannot be told from the rest.
+        PretrainedTuningError: the part to train cannot be identified.
     """
     kind = type(model).__name__
     if model.config.is_encoder_decoder:
@@ -84,10 +84,10 @@ def check_parts(model: PreTrainedModel, settings: PretrainedTuningSettings) -> N
 
 
 def trainable(model: PreTrainedModel, settings: PretrainedTuningSettings, phase: PhaseSettings, aligning: bool) -> Any:
-    """Freeze what does not move, and put adapters where they learn; ``aligning`` moves the projector alone.
+    """Freeze everything that is not trained and add adapters; ``aligning`` trains only the projector.
 
     Raises:
-        PretrainedTuningError: the model has no linear layer that the target modules name.
+        PretrainedTuningError: the target modules match no linear layer of the model.
     """
     import torch
 
@@ -118,7 +118,7 @@ def trainable(model: PreTrainedModel, settings: PretrainedTuningSettings, phase:
 
 
 def _in_float32(model: Any) -> Any:
-    """Weights that move are float32: in bfloat16, small updates would be rounded away."""
+    """Trained weights are float32, because bfloat16 would lose small updates to rounding."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -126,7 +126,7 @@ def _in_float32(model: Any) -> Any:
 
 
 def _targets(model: PreTrainedModel, settings: PretrainedTuningSettings, parts: Parts) -> str:
-    """A pattern of the linear layers that get adapters, which peft matches with whole names."""
+    """A pattern for the full names of the linear layers that get adapters."""
     import torch
 
     named = settings.model.lora.target_modules

@@ -1,4 +1,4 @@
-"""One phase of training with transformers' Trainer: what it lacks is the order of the rows, our labels, and the words."""
+"""One training phase with the Trainer of transformers, with our row order, labels and progress lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
 from stablellava_assets.tuning.pretrained.loss import LearnedTokensLoss
-from stablellava_assets.tuning.pretrained.memory import holding_the_model
+from stablellava_assets.tuning.pretrained.memory import explained_out_of_memory
 from stablellava_assets.tuning.pretrained.model import dtype_of
 from stablellava_assets.tuning.pretrained.parts import Parts
 from stablellava_assets.tuning.pretrained.progress import progress_callback
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 _LOG_POINTS = 200
 _STEPS_SORTED_TOGETHER = 16
 _RECOMPUTING = ("activation_checkpointing", "gradient_checkpointing")
-"""What transformers calls the recomputing of activations: today's name, and that of 5.17."""
+"""Names of activation recomputing in transformers: the current one, and that of 5.17."""
 _COMPLETE = "complete"
-"""A file in every save that was written whole."""
+"""Marker file in every completely written checkpoint."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What one phase trains, on what, and how."""
+    """What one phase trains, on which rows, and how."""
 
     name: str
     settings: PhaseSettings
@@ -43,25 +43,25 @@ class Phase:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps; every one of them is over a whole batch."""
+        """Number of optimizer steps; each uses a full batch."""
         return max(1, round(self.settings.epochs * len(self.rows) / self.settings.batch_size))
 
     @property
     def extent(self) -> str:
-        """Rows, and how often each is seen: more often than ``epochs`` says where they do not fill one batch."""
+        """Number of rows, and passes over them: more than ``epochs`` if they do not fill one batch."""
         size = self.settings.batch_size
         return f"{len(self.rows)} rows, {size} a step, each seen {self.steps * size / len(self.rows):.1f} times"
 
     @property
     def rate_setting(self) -> str:
-        """What the profile calls the learning rate."""
+        """Name of the setting of the learning rate."""
         return f"tuning.{'alignment' if self.name == 'alignment' else 'stage'}.learning_rate"
 
 
 def micro_batch_for(batch_size: int, processes: int, most: int) -> int:
-    """The largest micro-batch up to ``most`` that divides a process' share of the batch."""
-    share = batch_size // processes
-    return max(size for size in range(1, min(most, share) + 1) if share % size == 0)
+    """The largest micro-batch up to ``most`` that divides a process's share of the batch."""
+    per_process = batch_size // processes
+    return max(size for size in range(1, min(most, per_process) + 1) if per_process % size == 0)
 
 
 def train_phase(
@@ -71,14 +71,14 @@ def train_phase(
     settings: PretrainedTuningSettings,
     job: JobFolder,
     device: str,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
-    """Train ``model`` in place, from the newest save of a run that was killed if there is one.
+    """Train ``model`` in place, from the newest checkpoint of an interrupted run if there is one.
 
     Raises:
-        PretrainedTuningError: the process sees more GPUs than the one that it is to use, or memory does not hold the model.
+        PretrainedTuningError: the process sees more GPUs than it should use, or memory does not hold the model.
         torch.OutOfMemoryError: memory does not hold a micro-batch.
-        FloatingPointError: the loss became infinite or no number.
+        FloatingPointError: the loss became infinite or NaN.
     """
     import torch
     from peft.helpers import disable_input_dtype_casting
@@ -103,7 +103,7 @@ def train_phase(
         fp16=dtype is torch.float16,
         use_cpu=device == "cpu",
         ddp_backend="gloo" if device == "cpu" and processes > 1 else None,
-        # Rows without a picture leave the projector without a gradient.
+        # Rows without an image give the projector no gradient.
         ddp_find_unused_parameters=processes > 1,
         dataloader_num_workers=settings.machine.workers,
         dataloader_persistent_workers=settings.machine.workers > 0,
@@ -138,10 +138,10 @@ def train_phase(
 
         def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *rest: Any, **options: Any) -> Any:
             with loss.of(inputs["labels"]):
-                # Nothing is generated: a cache would copy every layer's keys and values, and keep them.
+                # A cache would keep the keys and values of every layer, and nothing is generated.
                 return super().compute_loss(model, {**inputs, "use_cache": False}, *rest, **options)
 
-    with holding_the_model():
+    with explained_out_of_memory():
         trainer = _Trainer(
             model=model,
             args=arguments,
@@ -149,24 +149,24 @@ def train_phase(
             data_collator=encoder.batch,
             compute_loss_func=loss,
             callbacks=[
-                progress_callback(phase.name, phase.settings.batch_size, phase.rate_setting, job, say),
+                progress_callback(phase.name, phase.settings.batch_size, phase.rate_setting, job, report),
                 _mark_complete(),
             ],
         )
     trainer.remove_callback(PrinterCallback)  # We print our own progress lines.
     save = _newest(saves)
     if save is not None:
-        say(f"{phase.name}: going on from {save.name}")
-    # Autocast brings states and adapters together; peft would keep a float32 copy of every adapted layer's input as well.
+        report(f"{phase.name}: going on from {save.name}")
+    # Autocast casts states for the adapters; peft would keep a float32 copy of every adapted layer's input.
     with disable_input_dtype_casting(model, active=dtype is not torch.float32):
         trainer.train(resume_from_checkpoint=None if save is None else str(save))
     trainer.accelerator.free_memory()
 
 
 def row_order(phase: Phase, seed: int) -> Iterator[int]:
-    """Places in ``phase.rows``, ``batch_size`` a step. Every row comes once before any comes again.
+    """Indices into ``phase.rows``, ``batch_size`` per step. Every row comes once before any comes again.
 
-    It depends on the seed alone, not on the micro-batch or on the number of processes.
+    The order depends only on the seed, not on the micro-batch or the number of processes.
     """
     import torch
 
@@ -177,7 +177,7 @@ def row_order(phase: Phase, seed: int) -> Iterator[int]:
 
 
 def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
-    """What moves, by part and by whether it decays: vectors do not."""
+    """Trained parameters by part and by weight decay, which vectors do not get."""
     bare = getattr(model, "module", model)
     parts = Parts(_inner(bare))
     rates = {
@@ -189,7 +189,7 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
     for name, parameter in bare.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((parts.of(name), parameter.ndim > 1), []).append(parameter)
-    # The Trainer logs the rate of the first group: the language model's, where it learns.
+    # The Trainer logs the rate of the first group: the language model's if it is trained.
     return [
         {"params": members, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
         for (part, decays), members in sorted(groups.items())
@@ -197,12 +197,11 @@ def _groups(model: Any, settings: PhaseSettings) -> list[dict[str, Any]]:
 
 
 def _inner(model: Any) -> Any:
-    """The model itself, inside of its adapters if it has any."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _compile_layers(model: Any) -> None:
-    """Compile the layer that the language model repeats, once for all its copies and for rows of every length."""
+    """Compile the language model's repeated layer once, for all its copies and any row length."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     for module in _inner(model).get_decoder().modules():
@@ -222,7 +221,7 @@ def _mark_complete() -> Any:
 
 
 def _newest(saves: Path) -> Path | None:
-    """The newest complete save; those that a killed run left unfinished are removed."""
+    """The newest complete checkpoint; incomplete ones are deleted."""
     whole = []
     for path in saves.glob("checkpoint-*"):
         if (path / _COMPLETE).exists():

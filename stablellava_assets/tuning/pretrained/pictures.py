@@ -1,4 +1,4 @@
-"""The picture files of rows: upright, as they are asked about, and known to be whole before any is trained on."""
+"""Image files of rows: decoded upright, and checked before training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, held_by_its_head, in_rgb
+from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, in_rgb, orientation_in_header
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations in which width and height change places."""
+"""EXIF orientations that swap width and height."""
 _AT_ONCE = 256
 
 
 def load_picture(path: str) -> Image.Image:
-    """A picture's pixels, as :func:`stablellava_assets.pictures.decoding.in_rgb` makes them.
+    """The pixels of an image, as returned by :func:`stablellava_assets.pictures.decoding.in_rgb`.
 
     Raises:
         ValueError: it cannot be decoded.
@@ -30,18 +30,18 @@ def load_picture(path: str) -> Image.Image:
 
 
 def picture_size(path: str) -> tuple[int, int]:
-    """Width and height of :func:`load_picture`, from the file's head alone.
+    """Width and height of :func:`load_picture`, from the file header alone.
 
     Raises:
-        ValueError: the head cannot be read.
+        ValueError: the header cannot be read.
     """
     with _opened(path) as picture:
         width, height = picture.size
-        return (height, width) if held_by_its_head(picture) in _SIDEWAYS else (width, height)
+        return (height, width) if orientation_in_header(picture) in _SIDEWAYS else (width, height)
 
 
-def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], None]) -> dict[str, UnusableRowError]:
-    """Those of ``paths`` that :func:`load_picture` would not decode, each with the reason. Decoding leaves Python's lock."""
+def broken_pictures(paths: Sequence[str], workers: int, report: Callable[[str], None]) -> dict[str, UnusableRowError]:
+    """Reasons by path for those of ``paths`` that :func:`load_picture` cannot decode. Decoding releases the GIL."""
     broken: dict[str, UnusableRowError] = {}
     pace = Pace()
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -50,14 +50,14 @@ def broken_pictures(paths: Sequence[str], workers: int, say: Callable[[str], Non
             faults = zip(some, pool.map(_fault, some), strict=True)
             broken.update({path: fault for path, fault in faults if fault is not None})
             if pace.is_due():
-                say(f"{start + len(some)} of {len(paths)} pictures of tuning.mix decoded")
+                report(f"{start + len(some)} of {len(paths)} pictures of tuning.mix decoded")
     return broken
 
 
 def _fault(path: str) -> UnusableRowError | None:
     try:
         with _opened(path) as picture:
-            # A JPEG is read to its end all the same, and computed at an eighth of its size.
+            # The whole JPEG is still read, but decoded at an eighth of its size.
             picture.draft("RGB", (1, 1))
             in_rgb(picture)
     except UnusableRowError as error:

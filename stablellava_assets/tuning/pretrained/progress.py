@@ -1,4 +1,4 @@
-"""What a training says while it goes on, and the log that its plot is drawn from."""
+"""Progress lines of a training run, and the log behind its chart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GIB = 1 << 30
 
 
 class LogPoint(TypedDict):
-    """A point of a training's log: ``step`` counts within its phase."""
+    """A point of the training log; ``step`` counts within its phase."""
 
     phase: str
     step: int
@@ -27,11 +27,11 @@ class LogPoint(TypedDict):
 
 
 def progress_callback(
-    phase: str, batch_size: int, rate_setting: str, job: JobFolder, say: Callable[[str], None]
+    phase: str, batch_size: int, rate_setting: str, job: JobFolder, report: Callable[[str], None]
 ) -> Any:
-    """A callback of transformers' Trainer: a line every few seconds, and one of the log at every point of the curve.
+    """A Trainer callback that reports a line every few seconds and logs every point of the curve.
 
-    It stops the training with a FloatingPointError, which names ``rate_setting``, when the loss is infinite or no number.
+    It stops the training with a FloatingPointError that names ``rate_setting`` if the loss becomes infinite or NaN.
     """
     from transformers import TrainerCallback
 
@@ -39,7 +39,7 @@ def progress_callback(
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.first, self.started, self.pace = state.global_step, time.monotonic(), Pace(at_once=True)
             if state.is_world_process_zero:
-                _forget_after(job, phase, state.global_step)
+                _drop_repeated_steps(job, phase, state.global_step)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" not in logs or not state.is_world_process_zero:
@@ -60,7 +60,7 @@ def progress_callback(
             with job.training_log.open("a") as file:
                 file.write(json.dumps(point) + "\n")
             if self.pace.is_due(last=state.global_step == state.max_steps):
-                say(
+                report(
                     f"{phase}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.3f}, learning rate "
                     f"{logs['learning_rate']:.2e}, {rate * batch_size:.1f} samples/s, peak memory "
                     f"{point['peak_memory_bytes'] / _GIB:.2f} GiB, {(state.max_steps - state.global_step) / rate:.0f} s left"
@@ -70,7 +70,7 @@ def progress_callback(
 
 
 def peak_memory() -> int:
-    """Bytes: the most that torch held on the GPU, or that this process held where there is none."""
+    """Peak memory in bytes: of torch on the GPU, else of this process."""
     import resource
 
     import torch
@@ -80,15 +80,15 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _forget_after(job: JobFolder, phase: str, step: int) -> None:
-    """Drop points of steps that are taken again."""
+def _drop_repeated_steps(job: JobFolder, phase: str, step: int) -> None:
+    """Drop points of steps that are repeated."""
     if job.training_log.exists():
         kept = [point for point in read_log(job.training_log) if point["phase"] != phase or point["step"] <= step]
         job.training_log.write_text("".join(json.dumps(point) + "\n" for point in kept))
 
 
 def read_log(path: Path) -> list[LogPoint]:
-    """The points of a log; a line that a killed run did not finish is left out."""
+    """The points of a log, without an incomplete last line of an interrupted run."""
     points: list[LogPoint] = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""Rows to tune on: conversations about any number of pictures, kept pairs and the user's own alike."""
+"""Training rows: conversations about any number of images, from kept pairs and from the user's own data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.inputs.explained import said_by_the_system
+from stablellava_assets.inputs.explained import system_message
 from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_values
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.files import whole_file
@@ -35,9 +35,9 @@ _NEVER_RENDERED_OTHERWISE = (".jpg", ".jpeg", ".bmp")
 
 @dataclass(frozen=True)
 class TuningRow:
-    """A conversation of LLaVA's turns (from: human or gpt; value), its pictures' files in the order of their marks.
+    """A conversation in LLaVA's turns (from: human or gpt; value), and its image files in the order of their marks.
 
-    ``source`` is ``filtered_pairs`` or ``mix``, ``kind`` the question kind of a pair.
+    ``source`` is ``filtered_pairs`` or ``mix``; ``kind`` is the question kind of a pair.
     """
 
     row_id: str
@@ -49,25 +49,25 @@ class TuningRow:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row that is not trained on, and why."""
+    """A row that is not trained on, and the reason."""
 
     row_id: str
     source: str
     reason: str
     kind: str = ""
-    """What rejections are counted by; empty in jobs that an earlier version began."""
+    """The kind by which rejections are counted; empty in jobs started by an earlier version."""
 
     @staticmethod
     def of(row_id: str, source: str, error: ValueError) -> Rejection:
-        """Of the error that a row raised."""
+        """From the error that a row raised."""
         return Rejection(row_id, source, str(error), error.kind if isinstance(error, UnusableRowError) else str(error))
 
 
 def messages_of(row: TuningRow) -> list[dict[str, Any]]:
-    """Chat messages. A turn's only picture goes before its text, as LLaVA's training has it; several stay where they are.
+    """Chat messages. A turn's only image goes before its text, as in LLaVA's training; several images keep their positions.
 
     Raises:
-        ValueError: turns do not alternate from human to gpt, one is empty, or marks and pictures differ in number.
+        ValueError: turns do not alternate from human to gpt, one is empty, or marks and images differ in number.
     """
     if not alternate(row.conversations):
         raise UnusableRowError("turns must alternate human, gpt", f"they are {speakers_of(row.conversations)}")
@@ -98,7 +98,7 @@ def _content(value: str, marks: int) -> list[dict[str, str]]:
 
 
 def mixed_rows(settings: MixSettings, pairs: int, seed: int) -> tuple[list[TuningRow], list[Rejection]]:
-    """The user's rows that are trained on, and those that cannot be: a picture is missing, or the row is no conversation.
+    """The user's rows that are trained on, and the rejected ones: an image is missing, or the row is no conversation.
 
     Raises:
         PretrainedTuningError: the file cannot be read, or holds no conversations.
@@ -108,19 +108,19 @@ def mixed_rows(settings: MixSettings, pairs: int, seed: int) -> tuple[list[Tunin
 
 
 def wanted_rows(settings: MixSettings, pairs: int) -> int | None:
-    """How many of the user's rows are asked for; all of them where no ratio is set."""
+    """How many of the user's rows are used; all of them if no ratio is set."""
     return None if settings.ratio is None else round(settings.ratio * pairs)
 
 
 def drawn_rows(settings: MixSettings, seed: int, known: Collection[str] = ()) -> Iterator[TuningRow | Rejection]:
-    """The user's rows in the order in which they are drawn, less those whose ids are ``known``.
+    """The user's rows in the order in which they are drawn, without those whose ids are ``known``.
 
     Raises:
         PretrainedTuningError: the file cannot be read, or holds no conversations.
     """
     path = settings.conversations
     entries = _entries(path)
-    # By hash, so that a longer file or another ratio keeps most of what was drawn before.
+    # Ordered by hash, so that a longer file or another ratio keeps most of the previous draw.
     for index in sorted(
         range(len(entries)), key=lambda index: derive_seed("mix", seed, _id(entries[index].value), index)
     ):
@@ -130,7 +130,7 @@ def drawn_rows(settings: MixSettings, seed: int, known: Collection[str] = ()) ->
 
 
 def take(drawn: Iterator[TuningRow | Rejection], wanted: int | None) -> tuple[list[TuningRow], list[Rejection]]:
-    """The next ``wanted`` rows, or all, and what was rejected on the way to them."""
+    """The next ``wanted`` rows, or all that are left, and the rows that were rejected on the way."""
     rejected: list[Rejection] = []
 
     def rows() -> Iterator[TuningRow]:
@@ -152,7 +152,7 @@ def _id(entry: object) -> Any:
 
 
 def _entries(path: Path) -> list[JsonEntry]:
-    """What a file of conversations lists: a JSON array, or an object a line."""
+    """The entries of a file of conversations: a JSON array, or one object per line."""
     try:
         entries = json_values(path)
     except TextFileError as error:
@@ -176,10 +176,10 @@ def _read(row_id: str, entry: JsonEntry, folder: Path) -> TuningRow | Rejection:
 
 
 def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
-    """A row of LLaVA's layout.
+    """A row in LLaVA's layout.
 
     Raises:
-        ValueError: it is none; the message is the reason.
+        ValueError: it is not in that layout; the message is the reason.
     """
     if not isinstance(entry, dict):
         raise UnusableRowError("no conversation in LLaVA's layout", f"the row is {described(entry)}, not an object")
@@ -198,10 +198,10 @@ def _row(row_id: str, entry: object, folder: Path) -> TuningRow:
 
 
 def _pictures(entry: Mapping[str, object]) -> list[str]:
-    """The names of a row's pictures.
+    """The names of a row's images.
 
     Raises:
-        ValueError: they stand under another layout's key, or are no names.
+        ValueError: they are under the key of another layout, or are not names.
     """
     if (key := foreign_media_key(entry)) is not None:
         raise UnusableRowError(
@@ -214,7 +214,7 @@ def _pictures(entry: Mapping[str, object]) -> list[str]:
 
 def _named_pictures(entry: Mapping[str, object]) -> list[Any]:
     named = entry.get("image")
-    # What pandas writes for nothing.
+    # pandas writes NaN for missing values.
     if named is None or named == "" or (isinstance(named, float) and math.isnan(named)):
         return []
     return named if isinstance(named, list) else [named]
@@ -226,16 +226,16 @@ def _picture_file(name: str, folder: Path) -> Path:
         if path.is_file():
             return path
     except OSError as error:
-        raise UnusableRowError("picture cannot be read", f"{said_by_the_system(error)[:_SHOWN]}") from error
+        raise UnusableRowError("picture cannot be read", f"{system_message(error)[:_SHOWN]}") from error
     hint = "; folders are parted by / here" if "\\" in name else ""
     raise UnusableRowError("picture is missing", f"{path}{hint}")
 
 
 def mix_key(settings: MixSettings | None) -> str | None:
-    """A hash of the user's conversations and of the sizes of the pictures they name.
+    """Hash of the user's conversations and of the sizes of the images they name.
 
     Raises:
-        PretrainedTuningError: the file is not there, or holds no conversations.
+        PretrainedTuningError: the file does not exist, or holds no conversations.
     """
     if settings is None:
         return None
@@ -244,11 +244,11 @@ def mix_key(settings: MixSettings | None) -> str | None:
         if not settings.images.is_dir():
             raise PretrainedTuningError(f"tuning.mix.images: there is no folder {settings.images}")
     except OSError as error:
-        raise PretrainedTuningError(f"tuning.mix.images: cannot be looked at ({said_by_the_system(error)})") from error
+        raise PretrainedTuningError(f"tuning.mix.images: cannot be looked at ({system_message(error)})") from error
     listed = [_named_pictures(entry) for entry in entries if isinstance(entry, dict)]
     names = sorted({name for names in listed for name in names if isinstance(name, str)})
     sizes = [_size(settings.images / name) for name in names]
-    # What was read otherwise once: rows that are rejected now, and pictures that are made RGB in another way.
+    # Entries that earlier versions read differently: rows that are now rejected, and images with another conversion to RGB.
     otherwise = [index for index, entry in enumerate(entries) if _was_misread(entry)]
     rendered = [
         (name, found)
@@ -280,14 +280,14 @@ def _was_misread(entry: object) -> bool:
 
 
 def write_rows(path: Path, rows: Iterable[TuningRow | Rejection]) -> None:
-    """One JSON object a line; the file appears complete or not at all."""
+    """Write one JSON object per line, atomically."""
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
 
 
 def read_rows(path: Path) -> list[TuningRow]:
-    """The rows that :func:`write_rows` wrote."""
+    """The rows written by :func:`write_rows`."""
     return [
         TuningRow(**{**entry, "images": tuple(entry["images"]), "conversations": tuple(entry["conversations"])})
         for entry in _lines(path)
@@ -295,7 +295,7 @@ def read_rows(path: Path) -> list[TuningRow]:
 
 
 def read_rejections(path: Path) -> list[Rejection]:
-    """The rejections that :func:`write_rows` wrote; none where there is no file."""
+    """The rejections written by :func:`write_rows`; none if there is no file."""
     return [Rejection(**entry) for entry in _lines(path)] if path.exists() else []
 
 
@@ -306,7 +306,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def count_by(values: Sequence[str]) -> dict[str, int]:
-    """How often each value occurs, the most frequent first."""
+    """Occurrences of each value, most frequent first."""
     from collections import Counter
 
     return dict(Counter(values).most_common())

@@ -1,4 +1,4 @@
-"""Starts the process that tunes, passes on what it says, and starts it again with half the micro-batch when memory ran out."""
+"""Runs the tuning process, relays its progress, and restarts it with half the micro-batch when it runs out of memory."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Launch = Callable[[Sequence[str], JobFolder, Callable[[str], None]], int]
 def run_job(
     job: JobFolder, settings: PretrainedTuningSettings, progress: Callable[[str], None], launch: Launch | None = None
 ) -> None:
-    """Have ``job`` done; its ``result`` is complete afterwards.
+    """Run ``job`` until its ``result`` is complete.
 
     Args:
         job: rows and settings.
         settings: the job's.
-        progress: gets the worker's lines for people.
-        launch: starts a worker with arguments and waits for its exit status.
+        progress: receives the worker's progress lines.
+        launch: starts a worker with arguments and returns its exit status.
 
     Raises:
-        PretrainedTuningError: what the worker says has to be changed; or it ended by a signal or an error, which is named
-            with the log.
+        PretrainedTuningError: the worker reports something that the user has to change, or it ended with a signal or an
+            error; the message names it and the log.
     """
     launch = launch or launch_process
     processes = settings.machine.processes
@@ -54,10 +54,9 @@ def _worker(processes: int) -> list[str]:
 
 
 def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[[str], None]) -> int:
-    """A worker in a process group of its own. All it says goes to the job's log.
+    """Run a worker in its own process group; its output goes to the job's log.
 
-    Its input is a pipe that nothing is written to: however this process ends, even where nobody waits for it, the pipe ends too,
-    and by that the worker.
+    Its input is a pipe that is never written to. However this process ends, the pipe closes, and the worker exits.
     """
     environment = {
         **os.environ,
@@ -89,12 +88,12 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
-    # The launcher of several processes has a status of its own and names theirs in its report.
+    # The launcher of several processes has its own exit status and reports theirs in its output.
     return OUT_OF_MEMORY if status == 1 and f"exitcode  : {OUT_OF_MEMORY} " in _tail(job) else status
 
 
 def _gpus(processes: int) -> str:
-    """As many of the visible GPUs as there are processes: the Trainer of a process that sees more spreads each batch on all."""
+    """As many visible GPUs as there are processes, because the Trainer splits each batch over all GPUs that its process sees."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return ",".join(map(str, range(processes)) if visible is None else visible.split(",")[:processes])
 

@@ -1,4 +1,4 @@
-"""Tuning a checkpoint of the hub: from kept pairs to a Hugging Face folder, in a process of its own."""
+"""Tunes a checkpoint of the hub on kept pairs in a separate process; the result is a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stablellava_assets.tuning.pretrained.supervisor import Launch, run_job
 
 @dataclass(frozen=True)
 class Pair:
-    """A kept pair: its pictures by id, and the turns about them."""
+    """A kept pair: its images by id, and its turns."""
 
     pair_id: str
     ability: str
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PretrainedResult:
-    """Where the tuned model lies and how its training went; ``log`` has a point every few steps."""
+    """Folder of the tuned model and its training log, which has a point every few steps."""
 
     path: Path
     base: str
@@ -53,15 +53,15 @@ class PretrainedResult:
 
     @property
     def loss_curve(self) -> list[tuple[int, float]]:
-        """(step, mean loss since the point before) of the instruction tuning."""
+        """The loss curve of the instruction tuning: (step, mean loss since the previous point)."""
         return [(point["step"], point["loss"]) for point in self.log if point["phase"] == "instruction"]
 
 
 def checkpoint_id_of(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
-    """A hash of the pairs, the user's own data, the checkpoint tuned from, and the settings that shape the weights.
+    """Hash of the pairs, the user's own data, the base checkpoint, and the settings that affect the weights.
 
     Raises:
-        PretrainedTuningError: the checkpoint's folder, or the user's data, is not there.
+        PretrainedTuningError: the checkpoint's folder or the user's data does not exist.
     """
     return content_key(
         "pretrained checkpoint",
@@ -82,42 +82,42 @@ def tune_pretrained(
     progress: Callable[[str], None],
     launch: Launch | None = None,
 ) -> PretrainedResult:
-    """Tune the checkpoint that ``settings`` name on ``pairs`` and the user's own data; save it to ``destination``.
+    """Tune the checkpoint in ``settings`` on ``pairs`` and the user's own data, and save it to ``destination``.
 
-    What a killed run had done is taken up again from ``<destination>.job``, which is removed at the end. The finished folder
-    appears whole or not at all; where it is there already, it is the result.
+    An interrupted run is resumed from ``<destination>.job``, which is deleted at the end. The finished folder appears
+    atomically; if it exists already, it is the result.
 
     Args:
         pairs: kept pairs.
-        pictures: the picture files they name, by id.
-        licences: what the model card says on the terms of the data.
+        pictures: their image files by id.
+        licences: notes for the model card on the terms of the data.
         settings: checkpoint and training.
         checkpoint_id: from :func:`checkpoint_id_of`.
         destination: the new folder.
-        progress: gets a line now and then.
+        progress: receives progress lines.
         launch: see :func:`run_job`.
 
     Raises:
-        PretrainedTuningError: the checkpoint cannot be tuned; what to change is said.
+        PretrainedTuningError: the checkpoint cannot be tuned; the message says what to change.
     """
     job = JobFolder(destination.with_name(f"{destination.name}.job"))
     if (destination / RESULT).exists():
         progress(f"{destination.name} was tuned before; what is missing is its row in the table")
     else:
         _tune(job, pairs, pictures, licences, settings, checkpoint_id, progress, launch)
-        # An earlier version's folder does not say how its training went.
+        # Folders written by earlier versions lack the training log.
         shutil.rmtree(destination, ignore_errors=True)
         job.result.rename(destination)
     shutil.rmtree(job.path, ignore_errors=True)
-    told = read_json(destination / RESULT)
+    descriptions = read_json(destination / RESULT)
     return PretrainedResult(
         path=destination,
-        base=told["base"],
-        parameters=told["parameters"],
-        pictures=told["pictures"],
-        rows=told["rows"],
-        rejected=told["rejected"],
-        seconds=told["seconds"],
+        base=descriptions["base"],
+        parameters=descriptions["parameters"],
+        pictures=descriptions["pictures"],
+        rows=descriptions["rows"],
+        rejected=descriptions["rejected"],
+        seconds=descriptions["seconds"],
         log=read_log(destination / TRAINING_LOG),
     )
 
@@ -132,14 +132,14 @@ def _tune(
     progress: Callable[[str], None],
     launch: Launch | None,
 ) -> None:
-    """Have the job's result made, with all that the finished folder tells about it."""
+    """Run the job and complete the finished folder with its documentation."""
     started = time.monotonic()
     device_of(settings)
     base = checkpoint_name(settings)
     job.path.mkdir(parents=True, exist_ok=True)
     if not job.rows.exists():
         _write_rows(job, pairs, pictures, settings)
-    # The machine's settings may differ from those of a run that was killed.
+    # The machine settings may differ from those of the interrupted run.
     job.write_settings(settings)
     run_job(job, settings, progress, launch)
     counts = read_json(job.result / RESULT)

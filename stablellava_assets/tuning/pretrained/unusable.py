@@ -1,10 +1,10 @@
-"""A row that cannot be trained on."""
+"""The error for a row that cannot be trained on."""
 
 from __future__ import annotations
 
 
 class UnusableRowError(ValueError):
-    """Why a row cannot be trained on: ``kind`` is what rows are counted by, ``detail`` what is wrong with this one."""
+    """Why a row cannot be trained on: rows are counted by ``kind``; ``detail`` describes this one."""
 
     def __init__(self, kind: str, detail: str | None = None) -> None:
         super().__init__(kind, detail)

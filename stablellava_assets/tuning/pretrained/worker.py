@@ -1,7 +1,7 @@
-"""The process that tunes: ``python -m stablellava_assets.tuning.pretrained.worker FOLDER``, once a GPU.
+"""The tuning process: ``python -m stablellava_assets.tuning.pretrained.worker FOLDER``, one per GPU.
 
-It is one process of its own so that the Dagster worker stays small, and so that a crash, or memory that runs out, ends
-nothing else. What it is to do lies in the folder (:mod:`stablellava_assets.tuning.pretrained.jobs`).
+A separate process keeps the Dagster worker small, and contains crashes and out-of-memory errors. The folder holds
+the job (:mod:`stablellava_assets.tuning.pretrained.jobs`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stablellava_assets.tuning.pretrained.jobs import (
     write_json,
 )
 from stablellava_assets.tuning.pretrained.measuring import measure
-from stablellava_assets.tuning.pretrained.memory import holding_the_model
+from stablellava_assets.tuning.pretrained.memory import explained_out_of_memory
 from stablellava_assets.tuning.pretrained.model import device_of, dtype_of, load_model, load_outline, load_processor
 from stablellava_assets.tuning.pretrained.parts import Parts, check_parts, trainable
 from stablellava_assets.tuning.pretrained.phases import Phase, train_phase
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 SUPERVISED = "STABLELLAVA_TUNING_SUPERVISED"
-"""Environment variable of a worker whose input ends with the process that started it."""
+"""Environment variable of a worker whose standard input closes when its parent process ends."""
 
 
 def main(folder: Path, *, prepare_only: bool = False) -> int:
-    """Do what ``folder`` asks for.
+    """Run the job in ``folder``.
 
     Returns:
         The exit status: 0, or one of :mod:`stablellava_assets.tuning.pretrained.jobs`.
@@ -54,9 +54,9 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
             settings = job.settings()
             processor = load_processor(settings)
             _check(job, settings)
-            _prepare(job, settings, processor, _say)
+            _prepare(job, settings, processor, _print_on_first_rank)
         else:
-            _tune(job, _say if _rank() == 0 else _nothing)
+            _tune(job, _print_on_first_rank if _rank() == 0 else _silent)
     except (PretrainedTuningError, FloatingPointError) as error:
         job.error.write_text(str(error))
         return REFUSED
@@ -68,47 +68,47 @@ def main(folder: Path, *, prepare_only: bool = False) -> int:
     return 0
 
 
-def _tune(job: JobFolder, say: Callable[[str], None]) -> None:
+def _tune(job: JobFolder, report: Callable[[str], None]) -> None:
     settings = job.settings()
     device = device_of(settings)
     processor = load_processor(settings)
     _check(job, settings)
     if not job.usable.exists():
-        _prepare(job, settings, processor, say)
+        _prepare(job, settings, processor, report)
     rows, lengths = _usable(job)
     encoder = Encoder(processor, settings.model.max_length)
-    with holding_the_model():
+    with explained_out_of_memory():
         model = load_model(settings, device)
-    say(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
+    report(f"{type(model).__name__}, {model.num_parameters():,} weights, on {device}, {settings.model.method} tuning")
     if settings.alignment is not None:
-        _align(model, encoder, rows, lengths, settings, job, device, say)
-    with holding_the_model():
+        _align(model, encoder, rows, lengths, settings, job, device, report)
+    with explained_out_of_memory():
         tuned = trainable(model, settings, settings.stage, aligning=False)
     count = sum(parameter.numel() for parameter in tuned.parameters() if parameter.requires_grad)
     phase = Phase("instruction", settings.stage, rows, lengths)
-    say(f"instruction tuning: {count:,} weights move, {phase.extent}")
-    train_phase(tuned, encoder, phase, settings, job, device, say)
+    report(f"instruction tuning: {count:,} weights move, {phase.extent}")
+    train_phase(tuned, encoder, phase, settings, job, device, report)
     if _rank() == 0:
-        with holding_the_model():
+        with explained_out_of_memory():
             _save(tuned, processor, settings, job, count, device)
 
 
 def _prepare(
-    job: JobFolder, settings: PretrainedTuningSettings, processor: ProcessorMixin, say: Callable[[str], None]
+    job: JobFolder, settings: PretrainedTuningSettings, processor: ProcessorMixin, report: Callable[[str], None]
 ) -> None:
-    """Measure every row; those that cannot be trained on are written down with the reason."""
+    """Measure every row and record unusable ones with the reason."""
     encoder = Encoder(processor, settings.model.max_length)
     rows = read_rows(job.rows)
-    found, refused = measure(rows, read_rejections(job.refused_by_reader), encoder, settings, say)
+    found, refused = measure(rows, read_rejections(job.refused_by_reader), encoder, settings, report)
     if len(found.rows) > len(rows):
-        # In this order: a run that is killed in between draws the same rows again.
+        # In this order: a run that is interrupted in between draws the same rows again.
         write_rows(job.refused_by_reader, refused)
         write_rows(job.rows, found.rows)
     rejected = [*refused, *found.rejected]
     write_rows(job.rejected, rejected)
     if rejected:
         reasons = count_by([each.kind or each.reason for each in rejected])
-        say(f"{len(rejected)} rows rejected: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
+        report(f"{len(rejected)} rows rejected: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
     if not found.usable:
         raise PretrainedTuningError(
             f"none of {len(found.rows) + len(refused)} rows can be trained on; the first: "
@@ -133,14 +133,14 @@ def _align(
     settings: PretrainedTuningSettings,
     job: JobFolder,
     device: str,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
-    """Let the projector alone learn, or load it where a run that was killed had finished that."""
+    """Train only the projector, or load it if an interrupted run has finished that."""
     from safetensors.torch import load_file, save_file
 
     assert settings.alignment is not None
     phase = settings.alignment.phase
-    with holding_the_model():
+    with explained_out_of_memory():
         aligned = trainable(model, settings, phase, aligning=True)
     if job.projector.exists():
         model.load_state_dict(load_file(job.projector), strict=False)
@@ -153,8 +153,8 @@ def _align(
             "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
         )
     alignment = Phase("alignment", phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
-    say(f"alignment: the projector learns from {alignment.extent}")
-    train_phase(aligned, encoder, alignment, settings, job, device, say)
+    report(f"alignment: the projector learns from {alignment.extent}")
+    train_phase(aligned, encoder, alignment, settings, job, device, report)
     if _rank() == 0:
         parts = Parts(model)
         weights = {
@@ -169,7 +169,7 @@ def _align(
 def _save(
     tuned: Any, processor: ProcessorMixin, settings: PretrainedTuningSettings, job: JobFolder, count: int, device: str
 ) -> None:
-    """Merge the adapters and write the checkpoint, in the precision of the arithmetic."""
+    """Merge the adapters and write the checkpoint, in the precision of the computation."""
     shutil.rmtree(job.result, ignore_errors=True)
     job.result.mkdir()
     model = tuned
@@ -195,14 +195,14 @@ def _save(
 
 
 def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
-    """Refuse before a row is measured or a weight is read what could not be finished."""
+    """Refuse a job that could not be finished before any row is measured or any weight is read."""
     outline = load_outline(settings)
     check_parts(outline, settings)
     _check_disk(job, settings, outline.num_parameters())
 
 
 def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
-    """There must be room for the result and two saves, each of the weights that move and Adam's two moments, in float32."""
+    """The disk must hold the result and two checkpoints, each with the trained weights and Adam's two moments in float32."""
     moving = weights if settings.model.method == "full" else weights // 10
     needed = 4 * weights + 2 * 12 * moving - _size(job.checkpoints("instruction"))
     free = shutil.disk_usage(job.path).free
@@ -229,16 +229,16 @@ def _rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def _say(line: str) -> None:
+def _print_on_first_rank(line: str) -> None:
     print(f"{PROGRESS}{line}", flush=True)
 
 
-def _nothing(line: str) -> None:
+def _silent(line: str) -> None:
     """Silence log output on non-zero ranks."""
 
 
 def _end_with_supervisor() -> None:
-    """End this process when the one that started the tuning is gone, however that ended."""
+    """End this process when its parent ends, for whatever reason."""
 
     def watch() -> None:
         os.read(0, 1)  # Returns when the other end of the pipe is closed.

@@ -15,7 +15,7 @@ import yaml
 from stablellava_assets.abilities.catalog import Ability, Catalog, load_catalog
 from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
-from stablellava_assets.filters.benchmark_prints import BenchmarkPrints
+from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
@@ -96,7 +96,7 @@ class Studio:
             for row in self.rows(DIALOGUES, ability, batch)
             if row["status"] == MADE
         ]
-        judged = judge(candidates, [], BenchmarkPrints([], 2), settings or FilterSettings())
+        judged = judge(candidates, [], BenchmarkFingerprints([], 2), settings or FilterSettings())
         for table, rows in ((FILTERED_PAIRS, judged.kept), (REJECTED_PAIRS, judged.rejected)):
             self.store.publish(table, (ability, batch), table.from_rows([but(row, run_id="run") for row in rows]))
         return judged.kept, judged.rejected

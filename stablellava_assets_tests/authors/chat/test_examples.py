@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from stablellava_assets.authors.chat.examples import Example, Known, known_prompts
+from stablellava_assets.authors.chat.examples import Example, ExamplePool, prompt_examples
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio
@@ -49,15 +49,15 @@ def test_examples_grow_to_twenty_from_what_was_kept(studio: Studio, counts: Coun
 def test_what_the_filters_rejected_or_noted_is_no_example(studio: Studio) -> None:
     studio.settings = {"subjects": "drawn"}
     studio.whole_batch("animal", "0001", 12)
-    kept = {example.text for example in known_prompts(studio.store, ANIMAL, "0002").kept}
+    kept = {example.text for example in prompt_examples(studio.store, ANIMAL, "0002").kept}
     assert kept
-    assert known_prompts(studio.store, ANIMAL, "0001").kept == ()
+    assert prompt_examples(studio.store, ANIMAL, "0001").kept == ()
     strict = FilterSettings(prompt=PromptRuleSettings(max_keywords=1))
     studio.judge("animal", "0001", strict)
-    assert known_prompts(studio.store, ANIMAL, "0002").kept == ()
+    assert prompt_examples(studio.store, ANIMAL, "0002").kept == ()
     noting = strict.model_copy(update={"noted_only": ("too_many_keywords",)})
     studio.judge("animal", "0001", noting)
-    assert known_prompts(studio.store, ANIMAL, "0002").kept == ()
+    assert prompt_examples(studio.store, ANIMAL, "0002").kept == ()
 
 
 def test_a_published_batch_keeps_its_examples_whatever_the_filters_say_later(studio: Studio, counts: Counts) -> None:
@@ -96,7 +96,7 @@ def test_the_kept_texts_least_like_the_others_come_first() -> None:
     near, far, farther = (
         Example(text) for text in ("((owl)), barn, night", "((owl)), sky, noon", "((newt)), pond, dew")
     )
-    known = Known(own, (near, far, farther), {})
+    known = ExamplePool(own, (near, far, farther), {})
     assert known.choose(3) == (*own, farther, far)
     assert known.choose(1) == own
     assert known.choose(9) == (*own, farther, far, near)
@@ -107,4 +107,4 @@ def test_examples_of_other_authors_are_not_taken(studio: Studio, tmp_path: Path)
     studio.whole_batch("animal", "0001", 12)
     rows = [but(row, author="embedded") for row in studio.rows(PROMPT_SPECS, "animal", "0001")]
     studio.store.publish(PROMPT_SPECS, ("animal", "0001"), PROMPT_SPECS.from_rows(rows))
-    assert known_prompts(studio.store, ANIMAL, "0002").kept == ()
+    assert prompt_examples(studio.store, ANIMAL, "0002").kept == ()

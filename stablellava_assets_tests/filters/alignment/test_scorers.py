@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
-from stablellava_assets.filters.alignment.models import Judge, OwnCheckpoint
+from stablellava_assets.filters.alignment.models import OwnCheckpoint, ScorerModel
 from stablellava_assets.models.loading import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
     SIGLIP_LENGTH,
@@ -146,9 +146,9 @@ def test_a_folder_whose_files_changed_scores_anew(tmp_path: Path) -> None:
     for weights in (b"first", b"other", b"first"):
         (folder / "model.safetensors").write_bytes(weights)
         (folder / ".DS_Store").write_bytes(os.urandom(8))
-        judge = Judge("filters.alignment.vqa.model", str(folder), None)
+        judge = ScorerModel("filters.alignment.vqa.model", str(folder), None)
         assert judge.identity == str(folder)
         keys.append(judge.fingerprint)
     assert keys[0] == keys[2] != keys[1]
-    assert Judge("filters.alignment.vqa.model", "owner/model", None).fingerprint is None
-    assert Judge("filters.alignment.vqa.model", "previous", None).fingerprint is None
+    assert ScorerModel("filters.alignment.vqa.model", "owner/model", None).fingerprint is None
+    assert ScorerModel("filters.alignment.vqa.model", "previous", None).fingerprint is None

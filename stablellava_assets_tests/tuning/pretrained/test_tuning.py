@@ -20,7 +20,7 @@ import pytest
 import torch
 import transformers
 
-from stablellava_assets.evaluation.answers.answering import Asked, answer
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 from stablellava_assets.tuning.pretrained import worker
 from stablellava_assets.tuning.pretrained.chart import training_chart
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
@@ -54,7 +54,7 @@ def test_adapters_are_merged_into_a_folder_that_answers(base: Path, undisturbed:
     asked = processor.apply_chat_template([{"role": "user", "content": [{"type": "text", "text": "Is it?"}]}])
     assert asked.startswith(f"{SYSTEM} USER: ")
     for folder in (base, undisturbed.path):
-        said = answer(folder, [Asked(picture("red"), "Is it?")], 2, 4, print)
+        said = answer(folder, [ImageQuestion(picture("red"), "Is it?")], 2, 4, print)
         assert len(said) == 1
 
 

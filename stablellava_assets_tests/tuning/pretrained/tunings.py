@@ -63,8 +63,8 @@ def tuned(
     kept = kept or pairs()
     pictures = [(color, picture(color)) for color in COLORS]
     identity = checkpoint_id_of([pair.pair_id for pair in kept], settings)
-    say = (lines if lines is not None else []).append
-    return tune_pretrained(kept, pictures, ["Pictures are free."], settings, identity, folder, say, launch)
+    report = (lines if lines is not None else []).append
+    return tune_pretrained(kept, pictures, ["Pictures are free."], settings, identity, folder, report, launch)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""What a partition's pairs are compared with: what the batches before it kept, as far as they could repeat it."""
+"""The kept pairs of earlier batches that a partition's pairs could repeat."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from stablellava_assets.tables.table import columns_of, rows_of
 
 
 class EarlierPairs:
-    """The kept pairs of earlier batches: those of the same ability, or of all if the settings say so.
+    """Kept pairs of earlier batches of the same ability, or of all abilities if the settings say so.
 
     Args:
         store: the tables.
-        folder: local folder of the indexes beside them.
-        settings: what counts as a repeat, and across what.
+        folder: local folder of the indexes.
+        settings: what counts as a repeat, and whether abilities are compared with each other.
     """
 
     def __init__(self, store: ParquetStore, folder: Path, settings: DuplicateSettings) -> None:
@@ -35,7 +35,7 @@ class EarlierPairs:
 
     @cached_property
     def embeddings(self) -> Embeddings | None:
-        """The vectors of all pairs that were met; None where the settings name no embedding model."""
+        """Embeddings of all pairs seen so far; None if the settings name no embedding model."""
         if self._settings.semantic_text is None and self._settings.embedded_images is None:
             return None
         return Embeddings(self._settings, self._folder / "embeddings")
@@ -45,7 +45,7 @@ class EarlierPairs:
         return sorted(partitions, key=_batch_first) if self._settings.across_abilities else list(partitions)
 
     def repeatable_by(self, partition: Partition, candidates: Sequence[Candidate]) -> list[ComparedPair]:
-        """What ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
+        """The kept pairs that ``candidates`` of ``partition`` could repeat, in the order in which they were kept.
 
         Raises:
             PretrainedModelError: an embedding model cannot be loaded.
@@ -55,16 +55,16 @@ class EarlierPairs:
         pairs = [candidate.compared for candidate in candidates]
         pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
         if self.embeddings is not None:
-            self.embeddings.look_at(pairs, lambda: pictures)
+            self.embeddings.load(pairs, lambda: pictures)
         before = self._before(partition)
         if not before:
             return []
         name = "every-ability" if self._settings.across_abilities else partition[0]
         index = KeptIndex(self._folder / FILTERED_PAIRS.name, name, self._settings, self.embeddings)
-        index.follow({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
+        index.sync({other: self._store.version(FILTERED_PAIRS, other) for other in before}, self._read)
         found = index.repeatable_by(pairs, before)
         if self.embeddings is not None:
-            self.embeddings.look_at(found, lambda: self._pictures_of(found, before))
+            self.embeddings.load(found, lambda: self._pictures_of(found, before))
         return found
 
     def _before(self, partition: Partition) -> list[Partition]:
@@ -79,7 +79,7 @@ class EarlierPairs:
         data = self._store.read(FILTERED_PAIRS, partition, EARLIER_COLUMNS)
         pairs: list[ComparedPair] = [] if data is None else rows_of(ComparedPair, data)
         if self.embeddings is not None:
-            self.embeddings.look_at(pairs, lambda: self._pictures_of(pairs, [partition]))
+            self.embeddings.load(pairs, lambda: self._pictures_of(pairs, [partition]))
         return pairs
 
     def _pictures_of(self, pairs: Sequence[ComparedPair], partitions: Sequence[Partition]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""What a killed tuning goes on from: the weights, the optimizers and the loss so far, in one file that is replaced whole."""
+"""State of an interrupted tuning: weights, optimizers and losses, in one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.tables.pace import Pace
-from stablellava_assets.tuning.embedded.report import TrainingReport
+from stablellava_assets.tuning.embedded.training_report import TrainingReport
 
 if TYPE_CHECKING:
-    from stablellava_assets.tuning.embedded.optimization import Optimizer
+    from stablellava_assets.tuning.embedded.optimizer import Optimizer
 
 _SECONDS_BETWEEN_SAVES = 15.0
-"""A save takes some hundredths of a second: a thousandth of the training."""
+"""Saving takes a few hundredths of a second, a thousandth of the training time."""
 
 
 class SavedState:
-    """The state of a training in ``path``. ``key`` says which training: what another one left is not taken up."""
+    """State of a training run in ``path``. State of a run with another ``key`` is ignored."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
         self._pace = Pace(_SECONDS_BETWEEN_SAVES)
 
     def restore(self, optimizer: Optimizer, report: TrainingReport) -> int:
-        """Put the state back; returns how many steps are done, 0 where there is nothing to go on from."""
+        """Restore the state; returns the number of finished steps, or 0 if there is nothing to resume."""
         import torch
 
         if not self._path.exists():
@@ -36,7 +36,7 @@ class SavedState:
         return int(state["step"])
 
     def save(self, step: int, optimizer: Optimizer, report: TrainingReport) -> None:
-        """Write the state down, if that was not done a moment ago."""
+        """Save the state, unless that was done a moment ago."""
         import torch
 
         if not self._pace.is_due():
@@ -47,5 +47,5 @@ class SavedState:
         partial.replace(self._path)
 
     def discard(self) -> None:
-        """The training has ended."""
+        """Delete the state after training has finished."""
         self._path.unlink(missing_ok=True)

@@ -1,10 +1,12 @@
-"""Finds pairs that repeat an earlier pair which was kept.
+"""Finds pairs that repeat an earlier kept pair.
 
-What counts as a repeat depends on the unit. Prompts and pictures are compared between specs, never between the
-several dialogues about one picture. Prompts that are nearly equal letter by letter are two if a word of one has another
-in its place ("river", "riverbank"): they show two things. Answers are compared only where the question is open: "It is a koala." is the
-right answer to a thousand different pictures, and repeats by design. What is nearly the same is looked for within one subject, so
-that "((fox)), meadow" and "((ox)), meadow" stay two prompts; the same picture, byte by byte, and the same question are found in all. The earliest pair is the one that stays.
+- Prompts and images are compared between specs, never between several dialogues about one image.
+- Prompts that are nearly equal letter by letter differ if one has another word in the same place ("river", "riverbank").
+- Answers are compared only for open questions: "It is a koala." is the right answer to a thousand images.
+- Near duplicates are searched within one subject, so that "((fox)), meadow" and "((ox)), meadow" stay two prompts.
+  Byte-identical images and equal questions are searched across all subjects.
+
+The earliest pair is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answered, asked
+from stablellava_assets.filters.candidates import answer_text, question_key
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
@@ -26,64 +28,64 @@ from stablellava_assets.text.word_forms import swaps_a_word
 
 
 class KeptPairs:
-    """The pairs kept so far, indexed by what a later pair could repeat. Pairs are verdict rows.
+    """The pairs kept so far, indexed by everything that a later pair could repeat. Pairs are verdict rows.
 
     Args:
         settings: thresholds.
-        embeddings: the vectors of every pair that is added or asked about; needed where the settings name a model.
+        embeddings: embeddings of every pair that is added or queried; required if the settings name a model.
 
     Raises:
-        ValueError: the settings name a model and there are no vectors.
+        ValueError: the settings name a model but ``embeddings`` is None.
     """
 
     def __init__(self, settings: DuplicateSettings, embeddings: Embeddings | None = None) -> None:
         if embeddings is None and (settings.semantic_text or settings.embedded_images):
             raise ValueError("the settings compare by embeddings, so embeddings must be given")
         self._settings = settings
-        # Without models there are no vectors, and no file is touched.
+        # Without models there are no embeddings, and no file is touched.
         self._embeddings = embeddings or Embeddings(DuplicateSettings(), Path())
         self._specs: set[str] = set()
         self._prompts = _Repeats(settings.near_prompt)
         self._answers = _Repeats(settings.near_answer)
         self._questions: dict[tuple[str, ...], str] = {}
         self._bytes: dict[str, str] = {}
-        self._looks = NearImages(settings.image_bits)
+        self._perceptual_hashes = NearImages(settings.image_bits)
         text, images = settings.semantic_text, settings.embedded_images
-        self._prompts_meant = NearVectors(text.near_prompt if text else 1.0)
-        self._answers_meant = NearVectors(text.near_answer if text else 1.0)
-        self._images_shown = NearVectors(images.near_image if images else 1.0)
+        self._prompt_embeddings = NearVectors(text.near_prompt if text else 1.0)
+        self._answer_embeddings = NearVectors(text.near_answer if text else 1.0)
+        self._image_embeddings = NearVectors(images.near_image if images else 1.0)
 
     def expect(self, pairs: Sequence[ComparedPair]) -> None:
-        """Prepare for pairs that will be added or asked about; this only saves time."""
+        """Precompute hashes for pairs that will be added or queried. Optional, but faster."""
         subjects = [normalized_text(pair["subject"]) for pair in pairs]
         self._prompts.expect([(s, normalized_prompt(pair["prompt"])) for s, pair in zip(subjects, pairs, strict=True)])
         self._answers.expect(
-            [(s, answered(pair)) for s, pair in zip(subjects, pairs, strict=True) if pair["expected"] is None]
+            [(s, answer_text(pair)) for s, pair in zip(subjects, pairs, strict=True) if pair["expected"] is None]
         )
 
     def add(self, pair: ComparedPair) -> None:
-        """Remember a kept pair: a row with at least ``EARLIER_COLUMNS``."""
+        """Add a kept pair: a row with at least ``EARLIER_COLUMNS``."""
         pair_id, subject = pair["pair_id"], normalized_text(pair["subject"])
-        self._questions.setdefault(asked(pair), pair_id)
+        self._questions.setdefault(question_key(pair), pair_id)
         if pair["expected"] is None:
-            self._answers.add(subject, answered(pair), pair_id)
-            _add(self._answers_meant, subject, self._embeddings.answer(pair), pair_id)
+            self._answers.add(subject, answer_text(pair), pair_id)
+            _add(self._answer_embeddings, subject, self._embeddings.answer(pair), pair_id)
         spec = pair["spec_ids"][0]
         if spec not in self._specs:
             self._specs.add(spec)
             self._prompts.add(subject, normalized_prompt(pair["prompt"]), pair_id)
             self._bytes.setdefault(pair["image_sha256"], pair_id)
-            self._looks.add(subject, pair["perceptual_hash"], pair_id)
-            _add(self._prompts_meant, subject, self._embeddings.prompt(pair), pair_id)
-            _add(self._images_shown, subject, self._embeddings.image(pair), pair_id)
+            self._perceptual_hashes.add(subject, pair["perceptual_hash"], pair_id)
+            _add(self._prompt_embeddings, subject, self._embeddings.prompt(pair), pair_id)
+            _add(self._image_embeddings, subject, self._embeddings.image(pair), pair_id)
 
     def repeated_by(self, pair: ComparedPair) -> Iterator[Finding]:
-        """What of ``pair`` repeats a kept pair, in the order of ``findings.SetRule``."""
+        """Findings for everything in ``pair`` that repeats a kept pair, in the order of ``findings.SetRule``."""
         subject = normalized_text(pair["subject"])
         is_new_spec = pair["spec_ids"][0] not in self._specs
         if is_new_spec:
             yield from self._repeated_prompt(subject, pair)
-        if (asked_by := self._questions.get(asked(pair))) is not None:
+        if (asked_by := self._questions.get(question_key(pair))) is not None:
             yield Finding("repeated_question", f"Pair {asked_by} asks the same about the same picture.", asked_by)
         if pair["expected"] is None:
             yield from self._repeated_answer(subject, pair)
@@ -98,13 +100,13 @@ class KeptPairs:
         elif near := self._prompts.near(subject, text, allowed - len(same), swaps_a_word):
             pair_id, other, similarity = near
             yield Finding("near_prompt", f"The prompt is {similarity:.0%} that of pair {pair_id}: {other!r}.", pair_id)
-        elif alike := _near(self._prompts_meant, subject, self._embeddings.prompt(pair), allowed):
+        elif alike := _near(self._prompt_embeddings, subject, self._embeddings.prompt(pair), allowed):
             pair_id, cosine = alike
             explanation = f"The prompt means what that of pair {pair_id} does: their cosine is {cosine:.3f}."
             yield Finding("same_meaning_prompt", explanation, pair_id)
 
     def _repeated_answer(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
-        text, allowed = answered(pair), self._settings.pairs_per_answer
+        text, allowed = answer_text(pair), self._settings.pairs_per_answer
         same = self._answers.same(subject, text)
         if len(same) >= allowed:
             yield Finding("repeated_answer", f"{len(same)} pairs answer the same, the first is {same[0]}.", same[0])
@@ -112,7 +114,7 @@ class KeptPairs:
             pair_id, other, similarity = near
             explanation = f"{allowed} pairs answer the same or nearly so; that of pair {pair_id} is {similarity:.0%} the same: {other!r}."
             yield Finding("repeated_answer", explanation, pair_id)
-        elif alike := _near(self._answers_meant, subject, self._embeddings.answer(pair), allowed):
+        elif alike := _near(self._answer_embeddings, subject, self._embeddings.answer(pair), allowed):
             pair_id, cosine = alike
             explanation = (
                 f"{allowed} pairs say the same in other words; the cosine with pair {pair_id} is {cosine:.3f}."
@@ -122,20 +124,18 @@ class KeptPairs:
     def _repeated_image(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
         if (same := self._bytes.get(pair["image_sha256"])) is not None:
             yield Finding("duplicate_image", f"The picture is byte for byte that of pair {same}.", same)
-        elif (alike := self._looks.nearest(subject, pair["perceptual_hash"])) is not None:
+        elif (alike := self._perceptual_hashes.nearest(subject, pair["perceptual_hash"])) is not None:
             pair_id, bits = alike
             yield Finding(
                 "duplicate_image", f"The picture looks like that of pair {pair_id}: {bits} of 64 bits differ.", pair_id
             )
-        elif shown := _near(self._images_shown, subject, self._embeddings.image(pair), 1):
+        elif shown := _near(self._image_embeddings, subject, self._embeddings.image(pair), 1):
             pair_id, cosine = shown
             explanation = f"The picture shows what that of pair {pair_id} does: their cosine is {cosine:.3f}."
             yield Finding("lookalike_image", explanation, pair_id)
 
 
 class _Repeats:
-    """Which kept pairs said which text, by group."""
-
     def __init__(self, threshold: float) -> None:
         self._pairs: dict[tuple[str, str], list[str]] = {}
         self._near = NearTexts(threshold)
@@ -153,9 +153,9 @@ class _Repeats:
     def near(
         self, group: str, text: str, at_least: int, differ: Callable[[str, str], bool] = lambda one, other: False
     ) -> tuple[str, str, float] | None:
-        """The nearest other kept text, with its first pair and similarity, if ``at_least`` kept pairs are this near.
+        """The nearest other kept text with its first pair and similarity, if at least ``at_least`` kept pairs are near.
 
-        Texts of which ``differ`` holds are not near, however similar.
+        Texts for which ``differ`` returns true do not count as near.
         """
         kept = [
             (similarity, other)
@@ -174,6 +174,6 @@ def _add(index: NearVectors, group: str, vector: Vector | None, pair_id: str) ->
 
 
 def _near(index: NearVectors, group: str, vector: Vector | None, at_least: int) -> tuple[str, float] | None:
-    """The nearest kept pair and its cosine, if ``at_least`` kept pairs are near."""
+    """The nearest kept pair and its cosine similarity, if at least ``at_least`` kept pairs are near."""
     near = [] if vector is None else index.near(group, vector)
     return near[0] if len(near) >= at_least else None

@@ -1,4 +1,4 @@
-"""Asks a checkpoint questions about pictures."""
+"""Generates a checkpoint's answers to questions about images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 
-class UnaskableError(ExplainedError, ValueError):
+class InvalidQuestionError(ExplainedError, ValueError):
     """A question that cannot be put to a model; the message names it."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question about one picture. ``max_new_tokens`` is how long its answer may be, where that is its own matter."""
+class ImageQuestion:
+    """A question about one image. ``max_new_tokens`` limits its answer, if it has a limit of its own."""
 
     image_bytes: bytes
     question: str
@@ -33,12 +33,12 @@ class Asked:
 
 def answer(
     model_path: Path | str,
-    questions: Sequence[Asked],
+    questions: Sequence[ImageQuestion],
     batch_size: int,
     max_new_tokens: int,
     progress: Callable[[str], None],
 ) -> list[str]:
-    """The answers, in the order of ``questions``; else as :func:`answers_of`."""
+    """The answers in the order of ``questions``; otherwise as :func:`answers_of`."""
     answers = [""] * len(questions)
     for index, text in answers_of(model_path, questions, batch_size, max_new_tokens, progress):
         answers[index] = text
@@ -47,22 +47,22 @@ def answer(
 
 def answers_of(
     model_path: Path | str,
-    questions: Sequence[Asked],
+    questions: Sequence[ImageQuestion],
     batch_size: int,
     max_new_tokens: int,
     progress: Callable[[str], None],
     names: Sequence[str] | None = None,
     chat_template: str | None = None,
 ) -> Iterator[tuple[int, str]]:
-    """Each answer with its place in ``questions``, as batches finish.
+    """Yield (index in ``questions``, answer) as batches finish.
 
-    Greedy decoding, whatever the checkpoint's own settings of generation say, so that the same checkpoint repeats them. Any
-    Hugging Face folder, or ``name@revision`` on the hub, that ``AutoModelForImageTextToText`` reads will do, LLaVA-1.5
-    included; questions are put through the checkpoint's own chat template unless ``chat_template`` is another. ``names``
-    are what errors call the questions. A batch that memory does not hold is halved, and so are those after it.
+    Decoding is greedy, whatever generation settings the checkpoint has, so answers are reproducible. Any Hugging Face
+    folder, or ``name@revision`` on the hub, that ``AutoModelForImageTextToText`` loads can be used, LLaVA-1.5
+    included. Questions go through the checkpoint's own chat template unless ``chat_template`` is given. ``names`` are
+    used for questions in error messages. If a batch does not fit into memory, it and all later batches are halved.
 
     Raises:
-        UnaskableError: a picture cannot be decoded, or a question holds a special token of the model; it is named.
+        InvalidQuestionError: an image cannot be decoded, or a question contains a special token of the model; it is named.
         torch.OutOfMemoryError: memory does not hold a single question.
     """
     import torch
@@ -76,7 +76,7 @@ def answers_of(
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
     _refuse_special_tokens(questions, names, processor)
-    pace, done = Pace(), 0
+    timer, done = Pace(), 0
     waiting = deque(_batches(questions, batch_size, max_new_tokens))
     while waiting:
         limit, batch = waiting.popleft()
@@ -84,7 +84,7 @@ def answers_of(
         texts = [_prompt(questions[index].question, processor) for index in batch]
         try:
             with torch.inference_mode():
-                said = _generate(model, processor, pictures, texts, limit)
+                generated = _generate(model, processor, pictures, texts, limit)
         except Exception as error:
             if len(batch) == 1 or not is_out_of_memory(error):
                 raise
@@ -92,26 +92,28 @@ def answers_of(
             progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
             waiting = deque(_at_most(most, [(limit, batch), *waiting]))
             continue
-        yield from zip(batch, said, strict=True)
+        yield from zip(batch, generated, strict=True)
         done += len(batch)
-        if pace.is_due():
+        if timer.is_due():
             progress(f"{done} of {len(questions)} questions answered")
 
 
-def _refuse_special_tokens(questions: Sequence[Asked], names: Sequence[str], processor: ProcessorMixin) -> None:
-    """A special token in a question would end its turn, or stand for a picture that is not there."""
+def _refuse_special_tokens(questions: Sequence[ImageQuestion], names: Sequence[str], processor: ProcessorMixin) -> None:
+    """A special token in a question would end its turn, or stand for an image that does not exist."""
     from stablellava_assets.models.special_tokens import special_tokens
 
     special = sorted(special_tokens(processor.tokenizer))
     for asked, name in zip(questions, names, strict=True):
         if token := next((token for token in special if token in asked.question), None):
-            raise UnaskableError(
+            raise InvalidQuestionError(
                 f"{name} holds a special token of the model's tokenizer, {token}; take it out of the question"
             )
 
 
-def _batches(questions: Sequence[Asked], batch_size: int, max_new_tokens: int) -> Iterator[tuple[int, list[int]]]:
-    """Places of questions of like length and one limit, with that limit."""
+def _batches(
+    questions: Sequence[ImageQuestion], batch_size: int, max_new_tokens: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Indices of questions of similar length and equal limit, with that limit."""
     by_limit: dict[int, list[int]] = {}
     for index in sorted(range(len(questions)), key=lambda index: len(questions[index].question)):
         by_limit.setdefault(questions[index].max_new_tokens or max_new_tokens, []).append(index)
@@ -119,14 +121,14 @@ def _batches(questions: Sequence[Asked], batch_size: int, max_new_tokens: int) -
 
 
 def _at_most(count: int, batches: Iterable[tuple[int, list[int]]]) -> Iterator[tuple[int, list[int]]]:
-    """The same questions, ``count`` at most together."""
+    """The same batches, split into at most ``count`` questions."""
     for limit, batch in batches:
         for start in range(0, len(batch), count):
             yield limit, batch[start : start + count]
 
 
 def _greedy(own: GenerationConfig) -> GenerationConfig:
-    """Of a checkpoint's settings of generation only what its tokens are: no beams, no penalties, nothing drawn."""
+    """Keep only the special tokens of a checkpoint's generation settings: no beams, penalties or sampling."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -166,4 +168,4 @@ def _picture(data: bytes, name: str) -> Image.Image:
     try:
         return upright(data)
     except UndecodablePictureError as error:
-        raise UnaskableError(f"the picture of {name} cannot be decoded: {error}") from error
+        raise InvalidQuestionError(f"the picture of {name} cannot be decoded: {error}") from error

@@ -1,4 +1,4 @@
-"""Which questions the base and the tuned model are asked, and the rows that come of their answers."""
+"""The questions for the base and the tuned model, and the rows of their answers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from stablellava_assets.evaluation.answers.answering import Asked, answers_of
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.identity import content_key
@@ -21,14 +21,14 @@ from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerColumns, C
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked, and the columns of its answer's row that are known before."""
+    """Input to a model, and the columns of its answer's row that are known in advance."""
 
     columns: AnswerColumns
-    asked: Asked
+    asked: ImageQuestion
 
 
 class EarlierAnswer(TypedDict):
-    """What tells whether an answer can be taken over."""
+    """The columns that decide whether an answer can be reused."""
 
     row_key: str
     answer: str
@@ -37,19 +37,19 @@ class EarlierAnswer(TypedDict):
 def plan_answers(
     checkpoint: Checkpoint, items: Iterable[ItemToAsk], max_new_tokens: int, chat_template: str | None
 ) -> list[PlannedRow[Question]]:
-    """An answer of each model to each question about each item.
+    """Plan an answer of each model to each question about each item.
 
     Args:
         checkpoint: the ``llava_checkpoint`` row.
-        items: ``ability_benchmark`` rows that were made, or what ``read_suites`` reads.
-        max_new_tokens: longest answer, unless the item has one of its own.
-        chat_template: what both are asked in (see :func:`ask_model`).
+        items: ``ability_benchmark`` rows that were made, or the items from ``read_suites``.
+        max_new_tokens: maximum answer length for items without a limit of their own.
+        chat_template: template for both models (see :func:`ask_model`).
     """
     made = list(items)
-    # Items of published benchmarks share the bytes of their pictures, which need to be hashed but once.
+    # Items of published benchmarks share the bytes of their images, which are therefore hashed only once.
     pictures = {id(picture): picture for picture in (item["image"]["bytes"] for item in made)}
     keys = {place: hashlib.blake2b(picture, digest_size=16).hexdigest() for place, picture in pictures.items()}
-    # What a model is shown of such pictures was another picture once.
+    # Earlier versions decoded such images differently.
     rendered = {place: set(rendered_otherwise(picture)) - {"turned"} for place, picture in pictures.items()}
     return [
         _plan(checkpoint, model, key, item, keys[place], rotation, max_new_tokens)
@@ -90,18 +90,20 @@ def _plan(
         "options": options,
         "picture": picture,
     }
-    asked = Asked(item["image"]["bytes"], question, limit)
-    # What determines the text of an answer, not what makes it right: changing the keywords does not re-query the model.
+    asked = ImageQuestion(item["image"]["bytes"], question, limit)
+    # Hashes what determines the text of an answer, not its correctness: changing the keywords does not re-query the model.
     key = content_key("answer row", asked_key, picture, question, limit)
     return PlannedRow(answer_id, key, Question(columns, asked))
 
 
-def taken_over(planned: Sequence[PlannedRow[Question]], earlier: Iterable[EarlierAnswer]) -> Iterator[AbilityAnswer]:
-    """Rows for what the same model was asked before, for another comparison: bases are shared by many checkpoints.
+def reused_answers(
+    planned: Sequence[PlannedRow[Question]], earlier: Iterable[EarlierAnswer]
+) -> Iterator[AbilityAnswer]:
+    """Rows for questions that the same model answered in another comparison; many checkpoints share a base.
 
     Args:
-        planned: what is to be answered.
-        earlier: of ``ability_answers`` rows of other checkpoints.
+        planned: the planned answers.
+        earlier: ``ability_answers`` rows of other checkpoints.
     """
     known = {row["row_key"]: row["answer"] for row in earlier}
     return (_row(row, known[row.row_key]) for row in planned if row.row_key in known)
@@ -115,19 +117,19 @@ def ask_model(
     progress: Callable[[str], None],
     chat_template: str | None = None,
 ) -> Iterator[AbilityAnswer]:
-    """``ability_answers`` rows of one model, a batch at a time, so that a killed run has kept what was answered.
+    """Yield ``ability_answers`` rows of one model batch by batch, so that an interrupted run keeps its answers.
 
     Args:
         model: a folder, or a name on the hub.
-        planned: what it is asked.
-        batch_size: questions at once.
-        max_new_tokens: longest answer, unless the question has a limit of its own.
-        progress: gets a line now and then.
-        chat_template: asked in instead of the model's own: the tuned checkpoint's, so that a system sentence which tuning
-            added is said to its base as well.
+        planned: the questions.
+        batch_size: questions per batch.
+        max_new_tokens: maximum answer length for questions without a limit of their own.
+        progress: receives progress lines.
+        chat_template: used instead of the model's own: that of the tuned checkpoint, so that its base also gets a system
+            message that tuning added.
 
     Raises:
-        ValueError: a picture cannot be decoded; its item is named.
+        ValueError: an image cannot be decoded; its item is named.
     """
     names = [f"item {row.inputs.columns['item_id']}" for row in planned]
     questions = [row.inputs.asked for row in planned]
@@ -153,8 +155,8 @@ def _is_correct(columns: AnswerColumns, text: str) -> bool:
     return is_correct(text, columns["accepted"], refused, columns["question_kind"], options)
 
 
-def scored_anew(answers: Refreshed, planned: Sequence[PlannedRow[Question]]) -> Refreshed:
-    """Answers that were given before, by the keywords and rules of today: for these nobody is asked again."""
+def rescored(answers: Refreshed, planned: Sequence[PlannedRow[Question]]) -> Refreshed:
+    """Score existing answers again with the current keywords and rules, without querying a model."""
     rows: list[AbilityAnswer] = [
         {**row, **plan.inputs.columns, "correct": _is_correct(plan.inputs.columns, row["answer"])}
         for row, plan in zip(ABILITY_ANSWERS.rows(answers.data), planned, strict=True)

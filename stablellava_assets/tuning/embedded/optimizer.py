@@ -1,4 +1,4 @@
-"""How weights move: Muon for the matrices inside the network, AdamW for the rest, one schedule for both."""
+"""The optimizer of all training stages: Muon for the inner matrices and AdamW for the rest, with one schedule."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TOWER = "vision_tower."
 
 
 class Optimizer:
-    """Muon (Jordan et al., 2024) and AdamW side by side, under a linear warm-up and a line down to zero.
+    """Muon (Jordan et al., 2024) and AdamW side by side, with linear warm-up and linear decay to zero.
 
-    The replicas may compute in bfloat16: the weights that move are float32 masters (Micikevicius et al., 2018), copied
-    into every replica after each step, so that small updates are not rounded away.
+    The replicas may compute in bfloat16. Updates apply to float32 master weights (Micikevicius et al., 2018), which are
+    copied into every replica after each step, so that small updates are not lost to rounding.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class Optimizer:
             (master, _is_inner_matrix(name, master), stage.tower_rate if _TOWER in name else 1.0)
             for master, name in zip(self._masters, named[0], strict=True)
         ]
-        # Neighbours in this order have one shape, and every thread gets as many of each.
+        # Sorted by shape, so that matrices of one shape are adjacent and distributed evenly over the threads.
         matrices = sorted(
             ((master, factor) for master, is_inner, factor in movable if is_inner),
             key=lambda movable: (movable[0].numel(), *movable[0].shape),
         )
         others = [(master, factor) for master, is_inner, factor in movable if not is_inner]
         rate = stage.matrix_learning_rate
-        shares = [matrices[at :: len(replicas)] for at in range(len(replicas))]
+        matrices_by_thread = [matrices[at :: len(replicas)] for at in range(len(replicas))]
         self._parts: list[torch.optim.Optimizer] = [
-            *(Muon(_groups(share, rate), rate, stage.weight_decay) for share in shares if share),
+            *(Muon(_groups(some, rate), rate, stage.weight_decay) for some in matrices_by_thread if some),
             torch.optim.AdamW(_groups(others, stage.learning_rate), betas=_BETAS, weight_decay=stage.weight_decay),
         ]
         warmup = max(1, round(stage.warmup * steps))
@@ -61,7 +61,7 @@ class Optimizer:
         self._schedules = [torch.optim.lr_scheduler.LambdaLR(part, factor) for part in self._parts]
 
     def step(self) -> None:
-        """Move the weights of all replicas against the sum of their gradients, clipped to norm 1."""
+        """Update the weights of all replicas with the sum of their gradients, clipped to norm 1."""
         import torch
 
         for master, weights in zip(self._masters, self._working, strict=True):
@@ -79,7 +79,7 @@ class Optimizer:
                     weight.copy_(master)
 
     def state(self) -> dict[str, Any]:
-        """The masters, what each optimizer remembers of them, and how far their schedules are."""
+        """Master weights, and the state of the optimizers and schedules."""
         return {
             "masters": [master.detach() for master in self._masters],
             "parts": [part.state_dict() for part in self._parts],
@@ -87,7 +87,7 @@ class Optimizer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned, in every replica."""
+        """Restore the result of :meth:`state`, in every replica."""
         import torch
 
         with torch.no_grad():
@@ -101,7 +101,7 @@ class Optimizer:
             schedule.load_state_dict(saved)
 
     def finish(self, model: torch.nn.Module) -> None:
-        """Leave ``model``, the first of the replicas, in float32, with the masters as its weights."""
+        """Leave ``model``, the first of the replicas, in float32 with the master weights."""
         import torch
 
         model.float()
@@ -111,7 +111,7 @@ class Optimizer:
 
 
 def _groups(weights: Sequence[tuple[torch.Tensor, float]], rate: float) -> list[dict[str, Any]]:
-    """Weights with their factor on the learning rate, by factor."""
+    """Parameters grouped by their factor on the learning rate."""
     by_factor: dict[float, list[torch.Tensor]] = {}
     for weight, factor in weights:
         by_factor.setdefault(factor, []).append(weight)
@@ -119,7 +119,7 @@ def _groups(weights: Sequence[tuple[torch.Tensor, float]], rate: float) -> list[
 
 
 def _is_inner_matrix(name: str, weight: torch.Tensor) -> bool:
-    """Matrices and dense convolution kernels; not embeddings, heads, nor the kernels that read pixels or one channel."""
+    """Matrices and dense convolution kernels, except embeddings, heads, and kernels that read pixels or one channel."""
     if any(part in name for part in ("embed", "head")):
         return False
     return weight.ndim == 2 or (weight.ndim == 4 and weight.shape[1] > _PIXEL_CHANNELS)

@@ -1,4 +1,4 @@
-"""What no training pair may repeat: the prompts, the pictures and the questions of everything that is scored."""
+"""Decontamination: the prompts, images and questions of all benchmark items, which no training pair may repeat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stablellava_assets.text.normalized import normalized_text
 
 
 class ItemToAvoid(TypedDict):
-    """What pairs are compared with of a row of ``ability_benchmark``."""
+    """The columns of an ``ability_benchmark`` row that pairs are compared with."""
 
     item_id: str
     benchmark: str
@@ -27,13 +27,13 @@ class ItemToAvoid(TypedDict):
 
 
 _ANY_SUBJECT = "\0any"
-"""The group of what has no subject; no prompt has a subject like this."""
+"""Group of the items without a subject; no prompt can have this subject."""
 _NEAR_QUESTION = 0.9
-"""Jaccard index of shingles from which two questions are taken for one, as for prompts."""
+"""Jaccard index of shingles from which two questions count as the same."""
 
 
-class Print(NamedTuple):
-    """An item of a published benchmark: SHA-256 and perceptual hash of its picture, hex, and what is asked."""
+class BenchmarkFingerprint(NamedTuple):
+    """An item of a published benchmark: SHA-256 and perceptual hash (hex) of its image, and its question."""
 
     item: str
     question: str
@@ -41,21 +41,23 @@ class Print(NamedTuple):
     perceptual_hash: str
 
 
-class BenchmarkPrints:
-    """Fingerprints of benchmark items: prompts, picture bytes, how pictures look, and questions.
+class BenchmarkFingerprints:
+    """Fingerprints of benchmark items: prompts, image bytes, perceptual hashes and questions.
 
     Args:
-        items: ``ability_benchmark`` rows; unpainted ones count by prompt. Photographs have
-            no prompt; a training picture that looks like one repeats it, whatever its own subject is.
-        image_bits: in how many of 64 bits the hashes of two pictures that look alike may differ.
+        items: ``ability_benchmark`` rows; those without an image count by prompt. Photographs have no prompt, and a
+            training image that looks like one is a repeat whatever its subject.
+        image_bits: maximum Hamming distance (of 64 bits) between the hashes of two images that look alike.
         published: items of published benchmarks.
     """
 
-    def __init__(self, items: Iterable[ItemToAvoid], image_bits: int, published: Iterable[Print] = ()) -> None:
+    def __init__(
+        self, items: Iterable[ItemToAvoid], image_bits: int, published: Iterable[BenchmarkFingerprint] = ()
+    ) -> None:
         self._prompts: dict[str, str] = {}
         self._bytes: dict[str, str] = {}
         self._questions: dict[str, str] = {}
-        self._looks = NearImages(image_bits)
+        self._perceptual_hashes = NearImages(image_bits)
         self._near = NearTexts(_NEAR_QUESTION)
         for item in items:
             prompt, name = item["prompt"], item["item_id"]
@@ -65,30 +67,32 @@ class BenchmarkPrints:
             if encoded is not None:
                 self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), name)
             if item["perceptual_hash"] is not None:
-                self._looks.add(_ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name)
+                self._perceptual_hashes.add(
+                    _ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name
+                )
             if prompt is None and encoded is not None:
                 self._questions.setdefault(normalized_text(item["question"]), f"{name} of {item['benchmark']}")
         for each in published:
             self._bytes.setdefault(each.sha256, each.item)
-            self._looks.add(_ANY_SUBJECT, each.perceptual_hash, each.item)
+            self._perceptual_hashes.add(_ANY_SUBJECT, each.perceptual_hash, each.item)
             self._questions.setdefault(normalized_text(each.question), each.item)
         self._near.expect(("", question) for question in self._questions)
         for question in self._questions:
             self._near.near("", question)
 
     def item_with_prompt(self, prompt: str) -> str | None:
-        """The item that has this prompt, if any."""
+        """The id of an item with this prompt, if any."""
         return self._prompts.get(normalized_prompt(prompt))
 
     def item_with_picture(self, prompt: str, sha256: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """The item with this picture, or looking the same (and of this subject, if it was painted), and in how many bits its hash differs."""
+        """An item with this image or a similar one (of the same subject, if it was synthesized), and the Hamming distance of the hashes."""
         if sha256 in self._bytes:
             return self._bytes[sha256], 0
-        of_subject = self._looks.nearest(subject_of(prompt), perceptual_hash)
-        return of_subject or self._looks.nearest(_ANY_SUBJECT, perceptual_hash)
+        of_subject = self._perceptual_hashes.nearest(subject_of(prompt), perceptual_hash)
+        return of_subject or self._perceptual_hashes.nearest(_ANY_SUBJECT, perceptual_hash)
 
     def item_with_question(self, conversations: Iterable[Turn]) -> tuple[str, str] | None:
-        """The first photograph or published item that asks what a person asks here, and the question; painted items do not count."""
+        """The first photograph or published item with a question asked here, and that question. Synthesized items do not count."""
         if not self._questions:
             return None
         for turn in conversations:

@@ -1,4 +1,4 @@
-"""How a training goes: its loss curve, and a line every few seconds."""
+"""Progress of a training run: its loss curve, and a line every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CURVE_POINTS = 200
 
 
 class TrainingReport:
-    """Keeps ``curve``, of (step, mean loss of the steps since the point before), and says how far the training is."""
+    """Records ``curve``, (step, mean loss since the previous point), and reports progress."""
 
     def __init__(self, steps: int, per_step: int, progress: Callable[[str], None]) -> None:
         self.curve: list[tuple[int, float]] = []
@@ -24,21 +24,21 @@ class TrainingReport:
         self._started, self._pace = time.monotonic(), Pace()
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`load_state` goes on from."""
+        """State for :meth:`load_state`."""
         return {"done": self._done, "losses": self._losses, "curve": self.curve}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on after the steps of a run that was killed; the rate is that of this run alone."""
+        """Continue after the steps of an interrupted run; the rate covers only this run."""
         self._done = self._first = state["done"]
         self._losses = state["losses"]
         self.curve = [(step, loss) for step, loss in state["curve"]]
         self._progress(f"going on after step {self._done} of {self._steps}")
 
     def add(self, loss: float) -> None:
-        """Take note of a finished step.
+        """Record a finished step.
 
         Raises:
-            FloatingPointError: the loss is infinite or no number.
+            FloatingPointError: the loss is infinite or NaN.
         """
         self._done += 1
         if not math.isfinite(loss):

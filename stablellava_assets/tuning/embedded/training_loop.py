@@ -1,4 +1,4 @@
-"""The loop of every stage of training: replicas share a step's work, one optimizer moves them all."""
+"""The training loop of all stages: replicas split the work of a step, and one optimizer updates them all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from stablellava_assets.tuning.embedded.optimization import Optimizer
+from stablellava_assets.tuning.embedded.optimizer import Optimizer
 from stablellava_assets.tuning.embedded.replicas import replicate, single_threaded
-from stablellava_assets.tuning.embedded.report import TrainingReport
-from stablellava_assets.tuning.embedded.resuming import SavedState
+from stablellava_assets.tuning.embedded.saved_state import SavedState
+from stablellava_assets.tuning.embedded.training_report import TrainingReport
 from stablellava_assets.tuning.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ BatchT = TypeVar("BatchT", bound="Divisible")
 
 
 class Divisible(Protocol):
-    """What one step works on."""
+    """The work of one step."""
 
-    def shares(self: BatchT, count: int) -> Sequence[BatchT]:
-        """At most ``count`` parts, none of them empty."""
+    def micro_batches(self: BatchT, count: int) -> Sequence[BatchT]:
+        """At most ``count`` non-empty parts."""
         ...
 
 
@@ -39,26 +39,26 @@ def optimize(
     """Train ``model`` in place.
 
     Args:
-        model: what is trained; parameters that no loss reaches stay as they are.
+        model: the model; parameters without a gradient are unchanged.
         stage: learning rates and their schedule.
         steps: how many batches ``work`` holds.
-        work: a batch an optimizer step; the replicas work on its shares at the same time.
-        backward: adds the gradients of one share to a replica's, and returns its part of the batch's loss.
-        report: keeps the loss curve.
-        saved: where the state is kept for a run that goes on after this one was killed.
+        work: one batch per optimizer step; the replicas process its micro-batches in parallel.
+        backward: adds the gradients of a micro-batch to a replica's, and returns its part of the batch loss.
+        report: receives the losses.
+        saved: checkpoint from which an interrupted run is resumed.
 
     Returns:
-        The loss curve, (step, mean loss of the steps since the point before).
+        The loss curve: (step, mean loss since the previous point).
 
     Raises:
-        FloatingPointError: the loss became infinite or no number.
+        FloatingPointError: the loss became infinite or NaN.
     """
     replicas = replicate(model)
     with single_threaded(len(replicas)) as pool:
         optimizer = Optimizer(replicas, stage, steps, pool)
         done = saved.restore(optimizer, report) if saved else 0
         for step, batch in enumerate(islice(work, done, None), done + 1):
-            report.add(sum(pool.map(backward, replicas, batch.shares(len(replicas)))))
+            report.add(sum(pool.map(backward, replicas, batch.micro_batches(len(replicas)))))
             optimizer.step()
             if saved:
                 saved.save(step, optimizer, report)

@@ -1,0 +1,26 @@
+"""Asset specs of the secondary tables that a stage publishes. In the lineage they are downstream of that stage."""
+
+import dagster as dg
+
+from stablellava_assets.defs.project import OWNERS, PARTITIONS, column_schema
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ALIGNMENT_SCORES, ANSWER_JUDGEMENTS, REJECTED_PAIRS
+from stablellava_assets.tables.table import AnyTable
+
+
+def _secondary_table(table: AnyTable, stage: str, group: str, *, partitioned: bool) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        deps=[stage],
+        description=table.description,
+        group_name=group,
+        owners=OWNERS,
+        kinds={"parquet"},
+        metadata=column_schema(table),
+        partitions_def=PARTITIONS if partitioned else None,
+    )
+
+
+rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", "filtering", partitioned=True)
+alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", "filtering", partitioned=True)
+ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", "evaluation", partitioned=False)
+answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", "evaluation", partitioned=False)
