@@ -64,7 +64,8 @@ def swap_pictures(
 
 
 def share_of_pictures(rows: Sequence[Kept], share: float, *parts: Any) -> list[Kept]:
-    """The pairs about ``share`` of the pictures of each ability, at least one; a larger share holds every smaller one."""
+    """The pairs about ``share`` of the pictures of each ability, at least one; a larger share holds every smaller
+    one."""
     by_ability: dict[str, dict[str, None]] = {}
     for row, example in rows:
         by_ability.setdefault(row["ability"], {})[example.image_id] = None
@@ -112,8 +113,8 @@ def half_replaced(
     missing = len(rows) - len(half)
     if missing > len(others):
         raise DesignError(
-            f"{missing} released dialogues are needed to replace half of {len(rows)} pairs, and {len(others)} can be used; "
-            "give fewer --rows or more released files"
+            f"{missing} released dialogues are needed to replace half of {len(rows)} pairs, and {len(others)} can be "
+            "used; give fewer --rows or more released files"
         )
     by_id = {example.image_id: example for example in others}
     drawn = [by_id[image_id] for image_id in ranked(list(by_id), *parts)[:missing]]

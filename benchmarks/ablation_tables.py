@@ -44,8 +44,10 @@ class Arms:
         """Every arm, a group of questions at a time, and how much more it gets right than ``reference``; Markdown."""
         theirs = self._answers[reference]
         lines = [
-            f"| questions | trained on | pairs | samples | accuracy | 95 % interval | difference to: {reference} | 95 % interval "
-            "| by seed |",
+            (
+                f"| questions | trained on | pairs | samples | accuracy | 95 % interval | difference to: {reference} | "
+                "95 % interval | by seed |"
+            ),
             "|---|---|---:|---:|---:|---:|---:|---:|---:|",
         ]
         for group, ids in groups.items():

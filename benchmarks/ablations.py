@@ -1,8 +1,9 @@
 """What filters, the amount of data, negative questions and other people's dialogues are worth to the embedded model.
 
-Run: ``python benchmarks/ablations.py filters|amount|negatives DATA_FOLDER`` or ``... mixed DATA_FOLDER RELEASED_FOLDER``, where
-the data folder is that of a finished ``make demo``; it is only read. Every arm tunes the demo's base with the same settings
-and answers the same questions, once a seed. docs/ablations.md says what is compared and how to read the tables.
+Run: ``python benchmarks/ablations.py filters|amount|negatives DATA_FOLDER`` or ``... mixed DATA_FOLDER
+RELEASED_FOLDER``, where the data folder is that of a finished ``make demo``; it is only read. Every arm tunes the
+demo's base with the same settings and answers the same questions, once a seed. docs/ablations.md says what is
+compared and how to read the tables.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def filters(experiment: Experiment, given: argparse.Namespace) -> None:
         written = [each for each in written if each.dialogue["pair_id"] not in seen]
         faulty, wrong = swap_pictures(written, experiment.workspace.catalog, _WRONG, "swap", seed)
         experiment.say(
-            f"seed {seed}: {len(seen)} contaminated pairs left out; {len(wrong)} of {_pictures(written)} pictures swapped"
+            f"seed {seed}: {len(seen)} contaminated pairs left out; {len(wrong)} of {_pictures(written)} pictures "
+            "swapped"
         )
         by_rules = _kept(experiment.filtered(faulty, settings))
         by_checkpoint = _kept(experiment.filtered(_scored(experiment, faulty), settings))

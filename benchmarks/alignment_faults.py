@@ -1,10 +1,11 @@
 """Plants mismatched pictures among new ones and measures how the project's own checkpoint sorts them out.
 
-Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``, or of ``make demo
-PROFILE=self-judged``; it is only read. Some pictures of two new batches are painted from a prompt that differs from the stored one in one thing: subject,
-color, scene, or nothing where the object should be. Thresholds are chosen on the first batch, a third of which is faulty so that there is
-something to choose by, and reported on the second, of which a tenth is. Few things have a color; more of them are given a wrong one,
-which are counted apart. What was planted is known to this file alone: the filter sees specs and pictures, as in a run.
+Run: ``python benchmarks/alignment_faults.py DATA_FOLDER``, where the folder is that of a finished ``make demo``, or of
+``make demo PROFILE=self-judged``; it is only read. Some pictures of two new batches are painted from a prompt that
+differs from the stored one in one thing: subject, color, scene, or nothing where the object should be. Thresholds are
+chosen on the first batch, a third of which is faulty so that there is something to choose by, and reported on the
+second, of which a tenth is. Few things have a color; more of them are given a wrong one, which are counted apart. What
+was planted is known to this file alone: the filter sees specs and pictures, as in a run.
 """
 
 from __future__ import annotations

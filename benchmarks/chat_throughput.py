@@ -1,8 +1,8 @@
 """How close asking comes to the ideal, side by side with other projects, each in a virtual environment of its own.
 
-A loopback server in a process of its own answers after 200 ms; 1,000 requests, 32 in flight, so 6.25 s is the least. Each
-project is timed over its whole call, from configuring the model to the answers in memory, without importing it. The
-environments are made in the folder given, once, from PyPI (1.5 GB)::
+A loopback server in a process of its own answers after 200 ms; 1,000 requests, 32 in flight, so 6.25 s is the least.
+Each project is timed over its whole call, from configuring the model to the answers in memory, without importing it.
+The environments are made in the folder given, once, from PyPI (1.5 GB)::
 
     python benchmarks/chat_throughput.py FOLDER [--rounds 3]
 

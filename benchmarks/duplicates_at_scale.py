@@ -1,9 +1,11 @@
-"""Times text deduplication as it grows, beside Data-Juicer on the same rows: exact first, then MinHash at a Jaccard index of 0.9.
+"""Times text deduplication as it grows, beside Data-Juicer on the same rows: exact first, then
+MinHash at a Jaccard index of 0.9.
 
-Synthetic prompts with planted repeats (``duplicate_peers/prompts.py``). Ours goes through them in batches of 10,000, each compared with the
-index on disk of all before, as the pipeline does; Data-Juicer takes all at once with two processes. Time is the whole
-call, from reading the file to the ids of the kept rows, without the imports before it; memory is the largest sum over a run's processes of what each holds
-(proportional set size). Data-Juicer's environment is made in the folder given, once, from PyPI (1 GB)::
+Synthetic prompts with planted repeats (``duplicate_peers/prompts.py``). Ours goes through them in batches of 10,000,
+each compared with the index on disk of all before, as the pipeline does; Data-Juicer takes all at once with two
+processes. Time is the whole call, from reading the file to the ids of the kept rows, without the imports before it;
+memory is the largest sum over a run's processes of what each holds (proportional set size). Data-Juicer's environment
+is made in the folder given, once, from PyPI (1 GB)::
 
     python benchmarks/duplicates_at_scale.py FOLDER [--sizes 10000 100000 1000000] [--peer-up-to 100000]
 """
@@ -32,7 +34,8 @@ _MEBIBYTE_IN_KIB = 1024
 
 
 class Run(NamedTuple):
-    """Wall seconds, processor seconds, MiB at the peak, how many rows of each kind were kept, and what else was printed."""
+    """Wall seconds, processor seconds, MiB at the peak, how many rows of each kind were
+    kept, and what else was printed."""
 
     seconds: float
     processor: float
@@ -150,9 +153,9 @@ def _show(name: str, size: int, run: Run, planted: list[str]) -> None:
     found = {kind: 1 - run.kept[kind] / max(1, planted.count(kind)) for kind in ("same", "near")}
     wrong = planted.count("new") - run.kept["new"]
     print(
-        f"{name:<20}{size:>10,} rows {run.seconds:>8.1f} s {run.processor:>8.1f} s of processor {run.peak:>7.0f} MiB  "
-        f"{sum(run.kept.values()):>8,} kept; found {found['same']:.4f} of repeats, {found['near']:.4f} of near repeats; "
-        f"{wrong} first rows lost",
+        f"{name:<20}{size:>10,} rows {run.seconds:>8.1f} s {run.processor:>8.1f} s of processor {run.peak:>7.0f} MiB "
+        f" {sum(run.kept.values()):>8,} kept; found {found['same']:.4f} of repeats, {found['near']:.4f} of near "
+        f"repeats; {wrong} first rows lost",
         flush=True,
     )
     if run.further:

@@ -1,7 +1,8 @@
-"""What the experiments with the embedded model share: a finished demo to start from, new batches, tuning, scoring, tables.
+"""What the experiments with the embedded model share: a finished demo to start from, new
+batches, tuning, scoring, tables.
 
-The demo's folder is only read. Everything runs through the functions that the pipeline calls, so that an experiment differs
-from it in what it says it differs in and in nothing else.
+The demo's folder is only read. Everything runs through the functions that the pipeline calls, so that an experiment
+differs from it in what it says it differs in and in nothing else.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Experiment:
         return [item for item in make_items(wanted, self.workspace.painter) if item["status"] == MADE]
 
     def demo_pairs(self, pictures: int | None, *parts: object) -> list[TrainingExample]:
-        """The pairs that the demo kept, of at most ``pictures`` pictures an ability, drawn by ``parts``; nested as they grow."""
+        """The pairs that the demo kept, of at most ``pictures`` pictures an ability, drawn by
+        ``parts``; nested as they grow."""
         return [example for _, example in self.demo_rows(pictures, *parts)]
 
     def demo_rows(self, pictures: int | None, *parts: object) -> list[tuple[dict[str, Any], TrainingExample]]:
@@ -114,7 +116,8 @@ class Experiment:
         ]
 
     def write(self, batch: str, rows: Mapping[str, int], author: Author | None = None) -> list[Candidate]:
-        """A new batch: prompts, pictures and dialogues, ``rows`` prompts an ability; what cannot be painted is left out."""
+        """A new batch: prompts, pictures and dialogues, ``rows`` prompts an ability; what
+        cannot be painted is left out."""
         author = author or EmbeddedAuthor()
         catalog, painter = self.workspace.catalog, self.workspace.painter
         specs = {
@@ -149,7 +152,8 @@ class Experiment:
         earlier: Iterable[dict[str, Any]] = (),
         also_held_out: Sequence[dict[str, Any]] = (),
     ) -> list[dict[str, Any]]:
-        """Verdicts on the candidates, an ability at a time as in the pipeline; ``earlier`` are kept rows of earlier batches."""
+        """Verdicts on the candidates, an ability at a time as in the pipeline; ``earlier``
+        are kept rows of earlier batches."""
         prints = BenchmarkFingerprints([*self.items, *also_held_out], settings.contamination_bits)
         before: dict[str, list[dict[str, Any]]] = {}
         for row in earlier:
@@ -240,8 +244,9 @@ def difference(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen
     """How much more is answered right than by ``reference``, the same questions paired, with a 95 % interval.
 
     A question's value is the mean over the seeds: the interval is about the questions, not about the seeds, whose
-    differences the tables give one by one. As in Bonett and Price's interval for paired proportions (2012), which it is for a
-    single seed, one question more is gained and one lost, so that equal answers to few questions do not look certain.
+    differences the tables give one by one. As in Bonett and Price's interval for paired proportions (2012),
+    which it is for a single seed, one question more is gained and one lost, so that equal answers to few
+    questions do not look certain.
     """
     ids = list(of_seeds[0] if chosen is None else chosen)
     values = [

@@ -1,9 +1,9 @@
 """Times the whole filter stage over StableLLaVA's published files and prints what it decided.
 
-Run: ``python benchmarks/filters_on_released.py FOLDER_OF_JSON_FILES``. The files come without pictures, so every row gets a
-small noise picture of its own, made before the clock starts: pictures are decoded and compared as in a real run. What a batch
-keeps is published to Parquet in a temporary folder, and later batches find it through the index, as in a real run.
-``--verdicts FILE`` writes every verdict as a line of JSON, for reading.
+Run: ``python benchmarks/filters_on_released.py FOLDER_OF_JSON_FILES``. The files come without pictures, so every row
+gets a small noise picture of its own, made before the clock starts: pictures are decoded and compared as in a real run.
+What a batch keeps is published to Parquet in a temporary folder, and later batches find it through the index, as in a
+real run. ``--verdicts FILE`` writes every verdict as a line of JSON, for reading.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, A
             print(f"{'':<12}{count:>7} {reason}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEBIBYTE
     print(
-        f"{rows} rows in {seconds:.2f} s ({processor:.2f} s of processor), {rows / seconds:,.0f} rows/s, {peak:.0f} MiB at the peak; (notes) reject nothing"
+        f"{rows} rows in {seconds:.2f} s ({processor:.2f} s of processor), {rows / seconds:,.0f} rows/s, {peak:.0f} "
+        "MiB at the peak; (notes) reject nothing"
     )
     return verdicts
 

@@ -1,9 +1,9 @@
 """Draws what a person reads to find out how often the filters are wrong, and sums up what they found.
 
-``python benchmarks/hand_check.py draw VERDICTS FILE`` draws 100 kept pairs, 100 rejected ones and 60 of those that are rejected for another
-reason than a repeated prompt, from the verdicts that ``filters_on_released.py --verdicts`` writes. FILE is a CSV to read
-beside the texts, which are printed; in its column ``judgement`` goes right or wrong, in ``remark`` why.
-``python benchmarks/hand_check.py sum FILE`` prints the error rates with their Wilson intervals.
+``python benchmarks/hand_check.py draw VERDICTS FILE`` draws 100 kept pairs, 100 rejected ones and 60 of those that are
+rejected for another reason than a repeated prompt, from the verdicts that ``filters_on_released.py --verdicts`` writes.
+FILE is a CSV to read beside the texts, which are printed; in its column ``judgement`` goes right or wrong, in
+``remark`` why. ``python benchmarks/hand_check.py sum FILE`` prints the error rates with their Wilson intervals.
 docs/released_hand_check.csv is such a file, of seed 0.
 """
 

@@ -1,11 +1,14 @@
-"""Samples/s and peak memory of tuning a LLaVA with random weights on the processor: our settings, TRL's and the original recipe's.
+"""Samples/s and peak memory of tuning a LLaVA with random weights on the processor: our settings,
+TRL's and the original recipe's.
 
     python benchmarks/llava_tuning.py                      # tiny
-    python benchmarks/llava_tuning.py --size 135m --batch 8 --micro-batch 8  # on SmolLM2-135M's shape: what two cores can do
+    python benchmarks/llava_tuning.py --size 135m --batch 8 --micro-batch 8  # on
+    SmolLM2-135M's shape: what two cores can do
 
-``on_gpu.py`` measures LLaVA-1.5-7B's shape on a GPU. Each contender (``gpu/tuning.py`` tells what they are) runs in a process of its
-own, LoRA of one rank over the same layers, at the same effective batch, on the same rows: noise of 336 x 336 pixels and answers of 30
-to 120 words. The first step of each is left out of the rate. `trl` needs `pip install trl`.
+``on_gpu.py`` measures LLaVA-1.5-7B's shape on a GPU. Each contender (``gpu/tuning.py`` tells what they are)
+runs in a process of its own, LoRA of one rank over the same layers, at the same effective batch, on the same
+rows: noise of 336 x 336 pixels and answers of 30 to 120 words. The first step of each is left out of the rate.
+`trl` needs `pip install trl`.
 """
 
 from __future__ import annotations

@@ -6,12 +6,14 @@
     python benchmarks/on_gpu.py --tiny         # every step in small on the processor, in under a minute: does it run?
     python benchmarks/on_gpu.py --outline      # what is built at full size, and what memory it is expected to take
 
-Models of full size are built from their public configurations with random weights on the device itself, since speed does not depend
-on weights. Each step is a process of its own with a limit of time; one that fails or takes too long costs its own rows. Rows are
-printed, and written to ``results.json`` and ``results.md`` in ``--output``, as soon as they exist; ``STEP.log`` there has the rest.
+Models of full size are built from their public configurations with random weights on the device itself, since speed
+does not depend on weights. Each step is a process of its own with a limit of time; one that fails or takes too long
+costs its own rows. Rows are printed, and written to ``results.json`` and ``results.md`` in ``--output``, as soon as
+they exist; ``STEP.log`` there has the rest.
 
-It needs torch, transformers, diffusers, peft, accelerate, compel, numpy, Pillow, pydantic, pyarrow, pyyaml and filelock, and this
-checkout, installed or not: no Dagster, DuckDB or Great Expectations. TRL (and datasets) are measured where they are installed.
+It needs torch, transformers, diffusers, peft, accelerate, compel, numpy, Pillow, pydantic, pyarrow, pyyaml and
+filelock, and this checkout, installed or not: no Dagster, DuckDB or Great Expectations. TRL (and datasets) are
+measured where they are installed.
 """
 
 from __future__ import annotations
@@ -231,7 +233,8 @@ class _Lines:
 
 @contextmanager
 def _forked(name: str, seconds: float) -> Iterator[_Lines]:
-    """A step in small, in a process forked from one that has imported the libraries: importing is most of what it takes."""
+    """A step in small, in a process forked from one that has imported the libraries:
+    importing is most of what it takes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_LIBRARIES))
     reader, writer = context.Pipe(duplex=False)

@@ -2,8 +2,8 @@
 
     python benchmarks/painting_pool.py --rounds 5
 
-``start``: from the first order to the first picture of a new pool, with Dagster's command line as the main module, as in a run.
-``rate``: pictures a second of 144 pixels by the workers that are there, PNG and perceptual hash included.
+``start``: from the first order to the first picture of a new pool, with Dagster's command line as the main module, as
+in a run. ``rate``: pictures a second of 144 pixels by the workers that are there, PNG and perceptual hash included.
 """
 
 from __future__ import annotations

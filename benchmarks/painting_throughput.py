@@ -1,12 +1,14 @@
-"""How fast prompts become pictures on the processor: the paper's loop (one prompt at a time, unseeded) beside the diffusion painter.
+"""How fast prompts become pictures on the processor: the paper's loop (one prompt at a time,
+unseeded) beside the diffusion painter.
 
-Both run in turn, several times, in one process, with one tiny pipeline of random weights, since speed does not depend on them; what
-counts is their ratio. ``on_gpu.py`` measures a pipeline of SDXL's size on a GPU. Usage::
+Both run in turn, several times, in one process, with one tiny pipeline of random weights, since speed does not depend
+on them; what counts is their ratio. ``on_gpu.py`` measures a pipeline of SDXL's size on a GPU. Usage::
 
     python benchmarks/painting_throughput.py
 
-``equal``: the same steps, size and dtype. ``recommended``: half the steps with DPM++ 2M Karras (of the paper's 50 the 25 of
-docs/painters.md). ``repeated``: equal, and every prompt four times, painted once (the paper's released prompts repeat as often).
+``equal``: the same steps, size and dtype. ``recommended``: half the steps with DPM++ 2M Karras (of the paper's
+50 the 25 of docs/painters.md). ``repeated``: equal, and every prompt four times, painted once (the paper's
+released prompts repeat as often).
 """
 
 from __future__ import annotations

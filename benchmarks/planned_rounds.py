@@ -1,9 +1,10 @@
 """Whether sizing batches by the scores beats making them all alike: the same number of prompts, round after round.
 
-Run: ``nice python benchmarks/planned_rounds.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it is only read.
-Both start from its base. The first round is the same for both; before every later one, one of them is planned from the scores
-of its own last model. Batches are planned on the demo's benchmark and reported on other questions in the same wordings, since a
-plan follows the questions it is made from. Each round tunes the base on everything kept so far, as the pipeline does.
+Run: ``nice python benchmarks/planned_rounds.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it
+is only read. Both start from its base. The first round is the same for both; before every later one, one of them is
+planned from the scores of its own last model. Batches are planned on the demo's benchmark and reported on other
+questions in the same wordings, since a plan follows the questions it is made from. Each round tunes the base on
+everything kept so far, as the pipeline does.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def _report(results: Results, reported: Sequence[dict[str, Any]], rounds: int) -
     for item in reported:
         ids.setdefault(item["ability"], []).append(item["item_id"])
     print(
-        "\n| round | batches | pairs | accuracy | 95 % interval | weakest ability | planned less uniform | 95 % interval | by seed |"
+        "\n| round | batches | pairs | accuracy | 95 % interval | weakest ability | planned less uniform | 95 % "
+        "interval | by seed |"
     )
     print("|---:|---|---:|---:|---:|---|---:|---:|---:|")
     for number in range(1, rounds + 1):
@@ -164,7 +166,8 @@ def _report(results: Results, reported: Sequence[dict[str, Any]], rounds: int) -
     for ability, chosen in ids.items():
         print(
             f"| {ability} | {accuracy(theirs, chosen).value:.3f} | {accuracy(ours, chosen).value:.3f} | "
-            f"{difference(ours, theirs, chosen)} | {by_seed(ours, theirs, chosen)} | {_sizes(results, ability, rounds)} |"
+            f"{difference(ours, theirs, chosen)} | {by_seed(ours, theirs, chosen)} | "
+            f"{_sizes(results, ability, rounds)} |"
         )
 
 

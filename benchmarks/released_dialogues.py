@@ -1,4 +1,5 @@
-"""StableLLaVA's published dialogues as the ablations use them: painted as far as sprites allow, filtered, part of them held out."""
+"""StableLLaVA's published dialogues as the ablations use them: painted as far as sprites allow,
+filtered, part of them held out."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from stablellava_assets.tuning.embedded.training import TrainingExample
 _FIRST_BATCH = "0001"
 _HELD_OUT = 0.2
 _LONGEST_ANSWER = 192
-"""Tokens; words that the catalog does not have take one a letter, and the longest published answer about these subjects 175."""
+"""Tokens; words that the catalog does not have take one a letter, and the longest published
+answer about these subjects 175."""
 
 
 class ReleasedDialogues(NamedTuple):
@@ -31,7 +33,8 @@ class ReleasedDialogues(NamedTuple):
 
 
 def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int) -> ReleasedDialogues:
-    """The first ``read`` rows of each of the author's files that can be painted and that the filters keep; a fifth is held out.
+    """The first ``read`` rows of each of the author's files that can be painted and that the
+    filters keep; a fifth is held out.
 
     They are held against the benchmark and against all that the demo kept, so that a held-out picture is not one that a
     synthesized pair is about.
@@ -47,8 +50,8 @@ def released_dialogues(experiment: Experiment, author: ReleasedAuthor, read: int
     asked = [each for each in written if each.dialogue["pair_id"] in held_out]
     items = [item for item in (_item(each, experiment.workspace.catalog) for each in asked) if item is not None]
     experiment.say(
-        f"released: {len(written)} dialogues painted, {len(kept)} kept, {len(asked)} held out; {len(asked) - len(items)} of these "
-        "are not asked, since their own answers do not name their subjects"
+        f"released: {len(written)} dialogues painted, {len(kept)} kept, {len(asked)} held out; "
+        f"{len(asked) - len(items)} of these are not asked, since their own answers do not name their subjects"
     )
     return ReleasedDialogues(examples_of(written, set(kept) - held_out), items)
 

@@ -1,9 +1,9 @@
 """How much of a score is luck: the same pairs and base, tuned with several seeds, asked the same questions.
 
-Run: ``python benchmarks/seeds.py DATA_FOLDER [--seeds 0 1 2]``, where the folder is that of a finished ``make demo``; it is only
-read. The seed decides the order of the pictures and which of a picture's rows share a look; the base and the benchmark
-stay. Prints, an ability a row, the mean over the seeds, their standard deviation, the lowest and the highest, and of how many
-seeds "better" is said.
+Run: ``python benchmarks/seeds.py DATA_FOLDER [--seeds 0 1 2]``, where the folder is that of a finished ``make demo``;
+it is only read. The seed decides the order of the pictures and which of a picture's rows share a look; the base and the
+benchmark stay. Prints, an ability a row, the mean over the seeds, their standard deviation, the lowest and the highest,
+and of how many seeds "better" is said.
 """
 
 from __future__ import annotations

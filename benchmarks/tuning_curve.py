@@ -2,8 +2,8 @@
 
     python benchmarks/tuning_curve.py data 1 2 4
 
-The number of passes is scaled so that the tuning takes as many minutes on this machine; what it took is printed. Accuracy is that of
-all benchmark questions, by the scoring of ``ability_scores``; the base stands first.
+The number of passes is scaled so that the tuning takes as many minutes on this machine; what it took is printed.
+Accuracy is that of all benchmark questions, by the scoring of ``ability_scores``; the base stands first.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ defs = dg.Definitions(
     sensors=[follow_new_pairs],
     resources=resources_of(WORKSPACE),
     loggers={"console": readable_log},
-    # Steps of a run go one after the other in its own process: each stage uses all cores by itself, and a second process would
-    # only load the libraries again.
+    # Steps of a run go one after the other in its own process: each stage uses all cores by itself, and a second
+    # process would only load the libraries again.
     executor=dg.in_process_executor,
 )

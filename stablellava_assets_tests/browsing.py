@@ -33,7 +33,8 @@ CONTRAST = """
   return (both[0] + 0.05) / (both[1] + 0.05);
 }
 """
-"""The contrast of a selector's text, area or line and its ground, as WCAG 2 defines it, 1 to 21; for ``Page.evaluate``."""
+"""The contrast of a selector's text, area or line and its ground, as WCAG 2 defines it,
+1 to 21; for ``Page.evaluate``."""
 
 
 @contextmanager

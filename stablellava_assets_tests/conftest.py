@@ -13,16 +13,16 @@ from filelock import FileLock
 
 from stablellava_assets_tests.project import Project
 
-# Read when torch is first imported, here and in every process that a test starts: threads of one that waits for its turn
-# spin otherwise, which with a process or two a core takes a third of all processor time.
+# Read when torch is first imported, here and in every process that a test starts: threads of one that waits for its
+# turn spin otherwise, which with a process or two a core takes a third of all processor time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that must be free there: a run of the whole suite writes less than a quarter of it."""
 
-# Dagster's history is SQLite, which waits for the disk at every event of a run: a third of the suite's time. Folders of tests that
-# passed are deleted (pyproject.toml).
+# Dagster's history is SQLite, which waits for the disk at every event of a run: a third of the suite's time. Folders of
+# tests that passed are deleted (pyproject.toml).
 if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
@@ -99,7 +99,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that hold slow tests begin first, the slowest before all others, so that no worker is left with one at the end."""
+    """Files that hold slow tests begin first, the slowest before all others, so that no
+    worker is left with one at the end."""
     seconds: Counter[Path] = Counter()
     for item in items:
         if slow := item.get_closest_marker("slow"):

@@ -111,7 +111,8 @@ class Project:
     def run(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command with its arguments, as :meth:`shell` does, in a process forked from a warm one.
 
-        It is the same command in a process of its own, which needs no seconds to import Dagster, Great Expectations and torch.
+        It is the same command in a process of its own, which needs no seconds to import
+        Dagster, Great Expectations and torch.
         """
         done = self.begin(command).wait()
         assert not check or done.returncode == 0, done.stdout

@@ -16,7 +16,8 @@ _ASK = {
     "subject": {"model": "previous", "min_score": 0.0},
     "scene": {"model": "previous_base", "min_score": 1.0},
 }
-"""The small model knows nothing: what it says of the scene rejects every pair that has one, what it says of the subject none."""
+"""The small model knows nothing: what it says of the scene rejects every pair that has one,
+what it says of the subject none."""
 
 SCORING: dict[str, Any] = {
     **SMALL,

@@ -126,7 +126,8 @@ MISSING = (
     ("llava_checkpoint", "filtered_pairs", f"filtered_pairs' {RANGE}"),
     ("ability_scores", "llava_checkpoint", f"llava_checkpoint' {RANGE}"),
 )
-"""What is asked for, what it lacks, and what to run after ``--select '*``; who follows all of it in this order misses nothing."""
+"""What is asked for, what it lacks, and what to run after ``--select '*``; who follows all of
+it in this order misses nothing."""
 
 
 @pytest.mark.slow(60)

@@ -1,4 +1,5 @@
-"""People look at pairs and have the last word: the real command line, a file of decisions, and what of it is made again."""
+"""People look at pairs and have the last word: the real command line, a file of
+decisions, and what of it is made again."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ MANY = 500
 
 
 def kill_in_the_middle(project: Project, table: AnyTable, at_least: int) -> None:
-    """Start materializing a table and kill its whole process group once the journal has so many entries: rows or groups of them.
+    """Start materializing a table and kill its whole process group once the journal has so many
+    entries: rows or groups of them.
 
     It stands still while they are counted, so that it cannot finish meanwhile.
     """

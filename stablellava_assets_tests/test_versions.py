@@ -1,8 +1,9 @@
 """Hand-made version numbers that are part of row keys: what they stand for cannot change while they stay the same.
 
-Outcomes are compared with those in ``outcomes/``, which are named by their maker and its version. Where one is not there, raise
-nothing and record it: ``RECORD_OUTCOMES=1 python -m pytest stablellava_assets_tests/test_versions.py``. Recording leaves pictures and
-verdicts alone that a version has already; only digests of code, which a change that makes nothing else may move, are replaced.
+Outcomes are compared with those in ``outcomes/``, which are named by their maker and its version. Where one is not
+there, raise nothing and record it: ``RECORD_OUTCOMES=1 python -m pytest stablellava_assets_tests/test_versions.py``.
+Recording leaves pictures and verdicts alone that a version has already; only digests of code, which a change that makes
+nothing else may move, are replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ BASE_TRAINING = (
 
 
 def code_of(*names: str) -> str:
-    """A digest of what modules do: of their words and signs, without imports, comments and docstrings, on any version of Python."""
+    """A digest of what modules do: of their words and signs, without imports, comments and
+    docstrings, on any version of Python."""
     return content_key([_bare((ROOT / "stablellava_assets" / name).read_text()) for name in names])
 
 
@@ -150,7 +152,10 @@ def test_the_row_rules_say_of_pairs_what_this_version_said() -> None:
     rows = judge(pairs, [], BenchmarkFingerprints([], 2), FilterSettings()).rows
     found = {row["pair_id"]: {"reasons": reasons(row), "notes": [_rule(note) for note in notes(row)]} for row in rows}
     assert len({reason for row in rows for reason in reasons(row)}) >= 12
-    remedy = "a row rule judges otherwise: raise _VERSION in filters/rules/examine.py, or put what tells such pairs into their keys; then record"
+    remedy = (
+        "a row rule judges otherwise: raise _VERSION in filters/rules/examine.py, or put what tells such pairs into "
+        "their keys; then record"
+    )
     assert_same(found, "row_rules", examine._VERSION, remedy)
 
 

@@ -10,7 +10,8 @@ from distilabel.steps.tasks import TextGeneration
 
 
 def main(url: str, count: int, in_flight: int) -> None:
-    """Time the whole call. It sends a batch of rows at a time and waits for all of it, so the batch is what is in flight."""
+    """Time the whole call. It sends a batch of rows at a time and waits for all of it, so
+    the batch is what is in flight."""
     started = time.perf_counter()
     with Pipeline(name="loopback") as pipeline:
         rows = LoadDataFromDicts(

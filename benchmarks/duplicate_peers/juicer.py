@@ -1,4 +1,5 @@
-"""Deduplicates the same file with Data-Juicer: exact first, then MinHash over the same shingles at the same threshold."""
+"""Deduplicates the same file with Data-Juicer: exact first, then MinHash over the same shingles at the same
+threshold."""
 
 from __future__ import annotations
 

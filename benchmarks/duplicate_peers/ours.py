@@ -1,4 +1,5 @@
-"""Deduplicates a JSON Lines file of prompts as the pipeline does: batch after batch, each against the index of all before."""
+"""Deduplicates a JSON Lines file of prompts as the pipeline does: batch after batch, each
+against the index of all before."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def judged(
 
 
 def main(source: Path, kept_ids: Path) -> None:
-    """Write the ids of the kept rows; print what a small batch takes in the end, and wall and processor seconds of all before."""
+    """Write the ids of the kept rows; print what a small batch takes in the end, and wall and
+    processor seconds of all before."""
     settings = DuplicateSettings()
     started, used = time.perf_counter(), processor_seconds()
     with tempfile.TemporaryDirectory() as folder, source.open() as lines, kept_ids.open("w") as out:

@@ -33,7 +33,8 @@ _SYLLABLES = [
 
 
 class Row(NamedTuple):
-    """A prompt, its subject, and what it repeats: nothing ("new"), all ("same") or nearly all ("near") of an earlier one."""
+    """A prompt, its subject, and what it repeats: nothing ("new"), all ("same") or nearly
+    all ("near") of an earlier one."""
 
     prompt: str
     subject: str
@@ -76,7 +77,8 @@ def _written(subjects: list[str], words: list[str], chance: random.Random) -> tu
 def _mistyped(fresh: list[tuple[str, str]], chance: random.Random) -> tuple[str, str]:
     """One of ``fresh`` with a letter of its last keyword drawn anew: at most five shingles of some 130 differ.
 
-    The letter may be the one that was there, or another mistyping may have it already; whoever asks looks whether it is.
+    The letter may be the one that was there, or another mistyping may have it already;
+    whoever asks looks whether it is.
     """
     prompt, subject = chance.choice(fresh)
     at = len(prompt) - 1 - chance.randrange(4)

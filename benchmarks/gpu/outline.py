@@ -1,7 +1,9 @@
-"""What is built at full size, and what memory painting and tuning with it are expected to take: found out without a GPU.
+"""What is built at full size, and what memory painting and tuning with it are expected to
+take: found out without a GPU.
 
-Networks are built on torch's meta device, where a denoiser's step is taken as well and the tensors alive are counted. What a forward pass keeps for the backward one is counted, byte by byte, on two decoder layers of
-an eighth of the width with the same proportions, and multiplied.
+Networks are built on torch's meta device, where a denoiser's step is taken as well and the tensors alive are counted.
+What a forward pass keeps for the backward one is counted, byte by byte, on two decoder layers of an eighth of the width
+with the same proportions, and multiplied.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ def outline() -> str:
         lines.append(f"| {model} | {(three - one) / 2 / _GB:.2f} | {decoding / _GB:.1f} |")
     lines += [
         "",
-        f"LoRA of rank {_RANK}, bfloat16, all activations kept; weights, adapters with their gradients and Adam's moments, activations:",
+        (
+            f"LoRA of rank {_RANK}, bfloat16, all activations kept; weights, adapters with their gradients and Adam's "
+            "moments, activations:"
+        ),
         "",
         "| model | tokens a row | KB a token and layer | GB: rows at once 4 | 8 | 16 |",
         "|---|---:|---:|---:|---:|---:|",

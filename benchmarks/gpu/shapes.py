@@ -1,7 +1,9 @@
-"""Models of random weights with the public configurations of checkpoints that people use, and tiny ones of the same classes.
+"""Models of random weights with the public configurations of checkpoints that people use, and
+tiny ones of the same classes.
 
-Speed and memory do not depend on weights. Each part of a full-size model is listed with the number of weights that its checkpoint has,
-which ``stablellava_assets_tests/test_gpu_benchmark.py`` compares with what is built, on torch's meta device.
+Speed and memory do not depend on weights. Each part of a full-size model is listed with the number of
+weights that its checkpoint has, which ``stablellava_assets_tests/test_gpu_benchmark.py`` compares with what
+is built, on torch's meta device.
 """
 
 from __future__ import annotations

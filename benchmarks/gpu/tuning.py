@@ -1,7 +1,7 @@
 """Samples/s of tuning: our settings, those of the original recipe, and TRL's, at one effective batch on the same rows.
 
-``trl`` is SFTTrainer with what its example for vision-language models sets (8 rows at once, gradient checkpointing). ``original`` is
-LLaVA-1.5's finetune_lora.sh (16 rows at once, gradient checkpointing), run by our code.
+``trl`` is SFTTrainer with what its example for vision-language models sets (8 rows at once, gradient checkpointing).
+``original`` is LLaVA-1.5's finetune_lora.sh (16 rows at once, gradient checkpointing), run by our code.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def settings_of(
 
 
 def noise_rows(folder: Path, count: int, words: Sequence[int] = (30, 120), seed: int = 0) -> list[TuningRow]:
-    """Rows of one picture each, noise of 336 x 336 pixels, with an answer of so many words at the least and the most."""
+    """Rows of one picture each, noise of 336 x 336 pixels, with an answer of so many words at the least and the
+    most."""
     import numpy as np
     from PIL import Image
 

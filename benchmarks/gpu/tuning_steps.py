@@ -86,7 +86,8 @@ def _row(group: str, what: str, course: Course, memory: int, contender: str, bat
 
 
 class _QwenTokens:
-    """What Qwen2.5-VL's processor makes of rows of one picture of 336 x 336 pixels, made up: the processor needs torchvision."""
+    """What Qwen2.5-VL's processor makes of rows of one picture of 336 x 336 pixels, made up:
+    the processor needs torchvision."""
 
     _GRID = (1, 24, 24)
     _PICTURE = 24 * 24 // 4

@@ -1,4 +1,5 @@
-"""Does LLaVA's own training code read an export as it was written? Its data set and its collator read it, field by field.
+"""Does LLaVA's own training code read an export as it was written? Its data set and its
+collator read it, field by field.
 
 Clone https://github.com/haotian-liu/LLaVA (this was run with commit c121f0432da27facab705978f83c4ada465e46fd), make an
 export, and run this in this project's environment:
@@ -6,11 +7,11 @@ export, and run this in this project's environment:
     stablellava export llava EXPORT
     python benchmarks/llava_loader/read_with_llava.py LLAVA EXPORT --rows 302 --version v1
 
-``LazySupervisedDataset`` and ``DataCollatorForSupervisedDataset`` come from the checkout's ``llava/train/train.py``, which is
-imported as it is. One module that it imports has a stand-in: ``llava/train/llava_trainer.py``, the trainer, asks for names
-that transformers 5 no longer has, and the data code never calls it. No hub is asked: the tokenizer is a Llama tokenizer
-whose vocabulary is Llama's 256 bytes and its space, without merges, and pictures are scaled and cropped as for CLIP
-ViT-L/14 at 336 pixels (``image_aspect_ratio`` is left at ``square``).
+``LazySupervisedDataset`` and ``DataCollatorForSupervisedDataset`` come from the checkout's ``llava/train/train.py``,
+which is imported as it is. One module that it imports has a stand-in: ``llava/train/llava_trainer.py``, the trainer,
+asks for names that transformers 5 no longer has, and the data code never calls it. No hub is asked: the tokenizer is a
+Llama tokenizer whose vocabulary is Llama's 256 bytes and its space, without merges, and pictures are scaled and cropped
+as for CLIP ViT-L/14 at 336 pixels (``image_aspect_ratio`` is left at ``square``).
 
 It prints what it found, or ends at the first mismatch with the row's id and exit code 1.
 """
@@ -114,7 +115,8 @@ def read_row(dataset: Any, index: int, row_id: str) -> dict[str, torch.Tensor]:
 
 
 def check_picture(item: dict[str, Any], row: dict[str, Any], path: Path, told: dict[str, Any], processor: Any) -> None:
-    """The tensor is what the processor makes of the exported bytes, and these are the ones that the provenance names."""
+    """The tensor is what the processor makes of the exported bytes, and these are the ones that the provenance
+    names."""
     encoded = path.read_bytes()
     expect(row["id"], "picture", [path.stem], [picture["image_id"] for picture in told["pictures"]])
     expect(row["id"], "SHA-256", hashlib.sha256(encoded).hexdigest(), told["pictures"][0]["sha256"])
@@ -146,7 +148,8 @@ def spoken(tokens: list[int], tokenizer: Any) -> str:
 
 
 def wanted_texts(turns: list[dict[str, str]], conversation: Any) -> list[str]:
-    """What the stretches should say: LLaVA moves the mark to the front, and drops the question as conversation ``plain``."""
+    """What the stretches should say: LLaVA moves the mark to the front, and drops the
+    question as conversation ``plain``."""
     user, assistant = conversation.roles
     texts = []
     for turn in turns:
@@ -162,7 +165,8 @@ def wanted_texts(turns: list[dict[str, str]], conversation: Any) -> list[str]:
 
 
 def check_batch(batch: dict[str, torch.Tensor], items: list[dict[str, torch.Tensor]], row_id: str) -> int:
-    """The batch holds every row unchanged, padded to the longest, and padding is neither seen nor learnt; its length."""
+    """The batch holds every row unchanged, padded to the longest, and padding is neither seen nor learnt; its
+    length."""
     where, longest = f"batch that starts with {row_id}", max(len(item["input_ids"]) for item in items)
     for name in ("input_ids", "labels", "attention_mask"):
         expect(where, f"shape of {name}", tuple(batch[name].shape), (len(items), longest))

@@ -4,8 +4,8 @@ Run it where both are installed (docs/measuring.md says how):
 
     python benchmarks/lmms_eval_peer/score_with_both.py DATA ABILITY
 
-DATA is a data folder with a checkpoint and the painted benchmark. The yes-no items of ABILITY are written as a POPE file, with
-pictures, and as the dataset of a task that uses lmms-eval's own code for POPE's figures.
+DATA is a data folder with a checkpoint and the painted benchmark. The yes-no items of ABILITY are written as a POPE
+file, with pictures, and as the dataset of a task that uses lmms-eval's own code for POPE's figures.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ def score_there(folder: Path, model: Path, asked: list[dict[str, Any]]) -> tuple
     task = TASK.format(data=folder / "test.parquet", pope="local_pope", tokens=TOKENS, metrics=metrics)
     (tasks / "pope_local.yaml").write_text(task)
     asking = Huggingface(pretrained=str(model), device="cpu", device_map="cpu")
-    # lmms-eval 0.7.3 loads such checkpoints through AutoModel, which has no language head, and names its (absent) sounds as
-    # transformers 4 did.
+    # lmms-eval 0.7.3 loads such checkpoints through AutoModel, which has no language head, and names its (absent)
+    # sounds as transformers 4 did.
     asking._model, _ = load_checkpoint(model)
     process = type(asking.processor).__call__
     type(asking.processor).__call__ = lambda self, *args, audios=None, **named: process(self, *args, **named)

@@ -296,8 +296,8 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES) -> Catalog:
     """Read every ``*.yaml`` in ``folder``.
 
     Raises:
-        DocumentError: a file is invalid (file, line, key and reason are named), its name is not its ability's, two files
-            draw the same phrase differently, or a prompt word is not drawable.
+        DocumentError: a file is invalid (file, line, key and reason are named), its name is not its ability's, two
+            files draw the same phrase differently, or a prompt word is not drawable.
     """
     paths = _ability_files(folder)
     if not paths:

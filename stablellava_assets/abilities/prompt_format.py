@@ -1,4 +1,5 @@
-"""The format of a text-to-image prompt, ``((subject)), keyword, ...``: the only place that formats, parses and compares it."""
+"""The format of a text-to-image prompt, ``((subject)), keyword, ...``: the only place that
+formats, parses and compares it."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def keywords_of(prompt: str) -> list[str]:
 
 
 def parse_prompt(prompt: str) -> ParsedPrompt:
-    """Subject (in its original case: the text in double brackets, or else the first keyword) and the other keywords, in order."""
+    """Subject (in its original case: the text in double brackets, or else the first keyword)
+    and the other keywords, in order."""
     balanced = prompt.count("(") == prompt.count(")")
     found = _BRACKETED.search(prompt)
     if found is None:
@@ -78,7 +80,8 @@ def split_prompt(prompt: str) -> tuple[str, list[str]]:
 
 @lru_cache(maxsize=32_768)
 def normalized_prompt(prompt: str) -> str:
-    """A prompt without what does not affect its image: case, brackets, spacing, and the order of keywords after the subject."""
+    """A prompt without what does not affect its image: case, brackets, spacing, and the order
+    of keywords after the subject."""
     subject, *keywords = normalized_text(re.sub(r"[()]", " ", prompt)).split(",")
     return ", ".join([subject.strip(), *sorted({keyword.strip(" .") for keyword in keywords} - {""})])
 

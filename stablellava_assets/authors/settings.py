@@ -40,7 +40,9 @@ class DialogueQuotas(Document):
     misleading: Quota = Field(0.5, description="Two options, both wrong: the answer says what is right.")
     negative_presupposition: Quota = Field(
         0.5,
-        description="A question that presupposes something absent (what the dog holds, without a dog); the answer denies it.",
+        description=(
+            "A question that presupposes something absent (what the dog holds, without a dog); the answer denies it."
+        ),
     )
     multi_turn: Quota = Field(0.25, description="A conversation of several turns.")
 
@@ -57,15 +59,18 @@ class ChatAuthorSettings(Document):
     prompts_per_request: int = Field(10, ge=1, le=50, description="Prompts per request; they share the instructions.")
     subjects: Literal["guidance", "drawn"] = Field(
         "guidance",
-        description="Subjects to rotate through. guidance: the abilities' chat.keywords; drawn: the subjects of the embedded "
-        "painter.",
+        description=(
+            "Subjects to rotate through. guidance: the abilities' chat.keywords; drawn: the subjects of the embedded "
+            "painter."
+        ),
     )
     examples: int = Field(
         20,
         ge=2,
         le=50,
-        description="Maximum number of in-context examples: the ability's own, and from every batch some that the filters "
-        "kept.",
+        description=(
+            "Maximum number of in-context examples: the ability's own, and from every batch some that the filters kept."
+        ),
     )
     dialogues: DialogueQuotas = DialogueQuotas()
     ability_dialogues: dict[str, dict[DialogueKind, Quota]] = Field(

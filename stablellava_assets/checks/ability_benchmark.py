@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``yes_surplus`` (of synthesized items only, since the user chooses the photographs) and ``accepted_keywords`` (count)."""
+    """Adds ``yes_surplus`` (of synthesized items only, since the user chooses the photographs) and
+    ``accepted_keywords`` (count)."""
     painted = frame.loc[frame["benchmark"] == PAINTED, "accepted"]
     return frame.assign(
         yes_surplus=yes_surplus([keywords[0] for keywords in painted if len(keywords)]),

@@ -8,7 +8,8 @@ from math import log
 from typing import NamedTuple
 
 _FEWEST = 10
-"""Minimum number of prompts to measure balance; fewer count as balanced. With more, at least as many subjects are expected."""
+"""Minimum number of prompts to measure balance; fewer count as balanced. With more, at least
+as many subjects are expected."""
 
 
 class Balance(NamedTuple):

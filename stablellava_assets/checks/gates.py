@@ -36,8 +36,10 @@ class GateSettings(Document):
         0.95,
         ge=0,
         le=1,
-        description="Share of the images that must differ from all others; set it lower if rows share images "
-        "(painter.repeated_prompts: once).",
+        description=(
+            "Share of the images that must differ from all others; set it lower if rows share images "
+            "(painter.repeated_prompts: once)."
+        ),
     )
     min_made_dialogues: float = Field(0.95, ge=0, le=1)
     min_kept_pairs: float = Field(
@@ -47,15 +49,19 @@ class GateSettings(Document):
         0.5,
         ge=0,
         le=1,
-        description="Minimum evenness of a batch's subjects: their entropy divided by that of as many equally frequent ones "
-        "(at least ten).",
+        description=(
+            "Minimum evenness of a batch's subjects: their entropy divided by that of as many equally frequent ones "
+            "(at least ten)."
+        ),
     )
     max_top_subject_share: float = Field(0.5, gt=0, le=1, description="Maximum share of prompts with the same subject.")
     min_vendi_score: float = Field(
         6.0,
         ge=1,
-        description="Minimum effective number of different prompts in a batch of 50 or more; the built-in abilities have 18 "
-        "or more.",
+        description=(
+            "Minimum effective number of different prompts in a batch of 50 or more; the built-in abilities have 18 "
+            "or more."
+        ),
     )
     min_question_kind_shares: dict[str, float] = Field(
         {}, description="Kind of question -> its minimum share of the conversations, 0 to 1."
@@ -81,7 +87,8 @@ class GateSettings(Document):
 
 @dataclass(frozen=True)
 class Gate:
-    """One expectation. ``arguments`` may depend on the profile's settings; ``measure`` names the measure of the suite, if any."""
+    """One expectation. ``arguments`` may depend on the profile's settings; ``measure`` names
+    the measure of the suite, if any."""
 
     name: str
     description: str
@@ -109,7 +116,8 @@ class Suite:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The result of a gate. ``observed`` is a short text; ``value`` is the number to plot, to four decimals, if it is numeric."""
+    """The result of a gate. ``observed`` is a short text; ``value`` is the number to plot, to
+    four decimals, if it is numeric."""
 
     gate: str
     passed: bool
@@ -332,7 +340,8 @@ def question_kinds() -> tuple[Gate, Gate]:
     return (
         Gate(
             "question_kinds_meet_quotas",
-            "Every kind of question has at least its share in the profile's gates.min_question_kind_shares (1 or more means met).",
+            "Every kind of question has at least its share in the profile's gates.min_question_kind_shares (1 or more "
+            "means met).",
             "ExpectColumnMinToBeBetween",
             always(column="quota_met", min_value=1.0),
             "quota_met",

@@ -14,7 +14,8 @@ _FEWEST = 10
 
 
 def quota_met(kinds: Sequence[str], quotas: Mapping[str, float]) -> float | None:
-    """Of the least fulfilled quota, the actual fraction of the kind over the required one: at least 1 if all are met, and 1 without quotas."""
+    """Of the least fulfilled quota, the actual fraction of the kind over the required one: at least 1 if all
+    are met, and 1 without quotas."""
     counts = Counter(kinds)
     if len(kinds) < _FEWEST:
         return None

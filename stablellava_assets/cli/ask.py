@@ -42,7 +42,8 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
         answers = answer(named, [ImageQuestion(encoded, question)], 1, max_new_tokens, lambda line: None)
     except (OSError, ValueError, SafetensorError) as error:
         raise click.ClickException(
-            f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or owner/name@revision"
+            f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or "
+            "owner/name@revision"
         ) from None
     click.echo(answers[0])
 

@@ -55,14 +55,13 @@ def run_demo(workspace: Workspace) -> None:
     _print_work(workspace.store, before)
     click.echo(f"\n{current_scores(workspace.store)}")
     click.echo(
-        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of both over the same questions, corrected"
-        "\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by kind of question.\n\n"
-        "Where to look next:\n"
-        "  make ui                  every table, image, check and plot in the Dagster UI, http://localhost:3000\n"
-        f"{_report_line(workspace.report.index)}"
-        f"{_gallery_line(workspace.gallery.page)}"
-        f"  docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n"
-        "  .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
+        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of both over the same questions, "
+        "corrected\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by "
+        "kind of question.\n\nWhere to look next:\n  make ui                  every table, image, check and plot in "
+        "the Dagster UI, "
+        f"http://localhost:3000\n{_report_line(workspace.report.index)}{_gallery_line(workspace.gallery.page)} "
+        f" docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n "
+        " .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
 
 

@@ -19,8 +19,8 @@ from stablellava_assets.tables.store import Partition
 def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
     """Print the requests to paid models in a run, and their cost, without sending any.
 
-    ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches by
-    the last scores (planning), the sizes are printed first.
+    ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches
+    by the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.cli.spending import budget_lines, spending_table
     from stablellava_assets.planning.plan_table import plan_table

@@ -56,8 +56,8 @@ class AlignmentScores:
         reasons = Counter(reason for reason in scores.data["reason"].to_pylist() if reason is not None)
         for reason, count in reasons.items():
             self._log.warning(
-                f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; their "
-                "pairs are accepted, with a note"
+                f"{'|'.join(partition)}: {count} of {scores.data.num_rows} alignment scores are missing: {reason}; "
+                "their pairs are accepted, with a note"
             )
         verdicts = self._alignment.verdicts(ALIGNMENT_SCORES.rows(scores.data))
         return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores

@@ -44,7 +44,8 @@ def judge(
 ) -> Refreshed | None:
     """The judgements of the answers; None if the profile has no judge.
 
-    If the judge cannot be used with these settings, ``refusals`` gets the reason, and the remaining judgements are deferred.
+    If the judge cannot be used with these settings, ``refusals`` gets the reason, and the
+    remaining judgements are deferred.
     """
     if settings is None:
         return None

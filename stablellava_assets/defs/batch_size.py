@@ -40,7 +40,8 @@ class BatchSizes:
 
 
 class RunBatchSizes:
-    """The sizes of a run's ``partitions``. The first partition of a batch plans all those of the run; the others read the plan."""
+    """The sizes of a run's ``partitions``. The first partition of a batch plans all those of the
+    run; the others read the plan."""
 
     def __init__(self, sizes: BatchSizes, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> None:
         self._sizes = sizes

@@ -33,8 +33,8 @@ FOLLOW_UPSTREAM = (
     # Partitions of future batches are always missing and must not block the downstream assets of finished ones.
     dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
     # Not "all have passed": if runs end in another order than requested, Dagster attributes the latest checks to an
-    # earlier materialization, and they would neither pass nor fail until the next batch. Missing a failed gate in this way
-    # does no harm, because its partition was not published.
+    # earlier materialization, and they would neither pass nor fail until the next batch. Missing a failed gate in this
+    # way does no harm, because its partition was not published.
     & dg.AutomationCondition.all_deps_match(
         dg.AutomationCondition.all_checks_match(~dg.AutomationCondition.check_failed(), blocking_only=True)
     )

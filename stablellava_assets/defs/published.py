@@ -27,7 +27,8 @@ class Tables:
         journal: folder of finished rows that are not published yet, and of locks.
         quarantine: the rows that gates refused.
         gates: the profile's thresholds.
-        first_batch: the first batch of every ability, as a range of partitions, for error messages; None if there is none.
+        first_batch: the first batch of every ability, as a range of partitions, for error
+            messages; None if there is none.
     """
 
     store: ParquetStore

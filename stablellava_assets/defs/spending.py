@@ -33,8 +33,8 @@ class RunSpending:
         self._usage.merge(now)
         if waiting := waiting_for_budget(data):
             self._log.warning(
-                f"{name}: {waiting} rows are deferred by the budget. Raise author.endpoint.budget_usd and materialize again; "
-                "`stablellava plan` shows their cost."
+                f"{name}: {waiting} rows are deferred by the budget. Raise author.endpoint.budget_usd and materialize "
+                "again; `stablellava plan` shows their cost."
             )
         if not pc.any(pc.is_valid(data["request_id"])).as_py():
             return {}
@@ -67,8 +67,8 @@ def picture_spending(context: dg.AssetExecutionContext, name: str, images: pa.Ta
     waiting = waiting_for_budget(images)
     if waiting:
         context.log.warning(
-            f"{name}: {waiting} images are deferred by the budget. Raise painter.endpoint.budget_usd and materialize again; "
-            "`stablellava plan` shows their cost."
+            f"{name}: {waiting} images are deferred by the budget. Raise painter.endpoint.budget_usd and materialize "
+            "again; `stablellava plan` shows their cost."
         )
     costs = images["cost_usd"]
     if costs.null_count == len(costs):

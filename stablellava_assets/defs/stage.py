@@ -117,8 +117,8 @@ class Stage:
     ) -> Refreshed:
         """Bring the rows of a partition up to date, reusing rows that an interrupted run had finished.
 
-        ``table`` is the stage's own or a secondary one. Slow rows (``is_slow``) are journaled one by one, as soon as they are
-        finished.
+        ``table`` is the stage's own or a secondary one. Slow rows (``is_slow``) are journaled one by
+        one, as soon as they are finished.
         """
         previous = self._tables.store.read(table, partition)
 
@@ -227,8 +227,11 @@ class Stage:
                 f"`stablellava quarantine {self._table.name}/{path.stem}` shows them with their reasons."
             )
         return dg.Failure(
-            description=f"{self._table.name}: {len(lines)} of {len(results)} partitions failed their gates and were not "
-            "published.\n" + "\n".join(lines),
+            description=(
+                f"{self._table.name}: {len(lines)} of {len(results)} partitions failed their gates and were not "
+                "published.\n"
+            )
+            + "\n".join(lines),
             allow_retries=False,
         )
 

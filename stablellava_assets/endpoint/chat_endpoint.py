@@ -53,12 +53,13 @@ class ChatEndpoint:
         """See whether requests could be sent at all, without sending one.
 
         Raises:
-            EndpointError: key, proxy or certificates cannot be used, or there is a budget but no price to hold against it.
+            EndpointError: key, proxy or certificates cannot be used, or there is a budget
+                but no price to hold against it.
         """
         if self.settings.budget_usd is not None and self.price is None:
             raise EndpointError(
-                f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file and "
-                "name that file in prices"
+                f"budget_usd is set, but the price of model {self.settings.model!r} is unknown: list it in a YAML file "
+                "and name that file in prices"
             )
         self._transport.prepare()
 
@@ -75,12 +76,12 @@ class ChatEndpoint:
             requests: taken one by one, only as fast as they can be sent, in the calling thread.
             report: receives a progress line every few seconds, in the calling thread.
             progress: is filled as the call goes on.
-            instead: names the requests to ask, after all others, in the place of one that failed; the outcome of that one is
-                then not told.
+            instead: names the requests to ask, after all others, in the place of one that failed; the
+                outcome of that one is then not told.
 
         Raises:
-            EndpointError: no request can be answered with these settings, or none was of those that were asked; what was
-                answered is in the ledger. At once where :meth:`check` would raise it.
+            EndpointError: no request can be answered with these settings, or none was of those that were asked; what
+                was answered is in the ledger. At once where :meth:`check` would raise it.
             LedgerError: the ledger could not be written.
         """
         self.check()

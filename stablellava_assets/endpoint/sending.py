@@ -1,4 +1,5 @@
-"""The event loop's side of live requests: one task for each that is in flight, which sends, handles the result and goes on."""
+"""The event loop's side of live requests: one task for each that is in flight, which sends,
+handles the result and goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from stablellava_assets.endpoint.transport import Response
 
 _LAST_ANSWERS_S = 30.0
 _FAILED_IN_A_ROW = 10
-"""Attempts without an answer between them, after which nothing new is sent until one of these is answered or deferred."""
+"""Attempts without an answer between them, after which nothing new is sent until one of these is answered or
+deferred."""
 _DEFERRED_IN_A_ROW = 10
 _LONGEST_PAUSE = 10
 
@@ -53,8 +55,8 @@ class Sending:
     """Sends what is submitted, as much at once as the adaptive limit allows.
 
     Each request in flight has a task, which handles the result, takes the next request and sends it. Tasks take turns:
-    otherwise the event loop would handle answers that arrive together in step, and the requests after them would all leave
-    as late as the last.
+    otherwise the event loop would handle answers that arrive together in step, and the requests after them would
+    all leave as late as the last.
     """
 
     def __init__(self, call: CallContext, deliver: Callable[[ChatOutcome], None]) -> None:

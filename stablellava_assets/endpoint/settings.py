@@ -41,8 +41,10 @@ class EndpointSettings(Document):
     )
     output_limit_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
         None,
-        description="Request field for the output token limit. Unset: max_completion_tokens for OpenAI and Azure, else "
-        "max_tokens.",
+        description=(
+            "Request field for the output token limit. Unset: max_completion_tokens for OpenAI and Azure, else "
+            "max_tokens."
+        ),
     )
     extra_body: dict[str, Any] = Field(
         {}, description="Extra fields of every request, such as {reasoning_effort: low} or {top_p: 0.9}."
@@ -67,7 +69,9 @@ class EndpointSettings(Document):
     max_backoff_s: float = Field(
         60,
         gt=0,
-        description="Maximum pause in seconds; if an endpoint asks for more than ten times this, the requests are deferred.",
+        description=(
+            "Maximum pause in seconds; if an endpoint asks for more than ten times this, the requests are deferred."
+        ),
     )
     mode: Literal["live", "batch"] = Field(
         "live", description="live: answers in seconds; batch: OpenAI's Batch API, within a day, at half the price."
@@ -82,8 +86,10 @@ class EndpointSettings(Document):
     budget_usd: Decimal | None = Field(
         None,
         gt=0,
-        description="Maximum total cost in US dollars of all requests of this data folder, past ones included: a hard limit. "
-        "Unset: none.",
+        description=(
+            "Maximum total cost in US dollars of all requests of this data folder, past ones included: a hard limit. "
+            "Unset: none."
+        ),
     )
     prices: UserPath | None = Field(
         None, description="YAML file of prices that extend and override the built-in ones. Unset: built-in ones only."

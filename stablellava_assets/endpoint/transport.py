@@ -1,4 +1,5 @@
-"""Reach an endpoint: one live request after the other, or through the `openai` client; and say in our words what came back."""
+"""Reach an endpoint: one live request after the other, or through the `openai` client; and
+say in our words what came back."""
 
 from __future__ import annotations
 
@@ -75,8 +76,8 @@ class Transport:
     def client(self) -> httpx2.AsyncClient:
         """A client without connections yet, for one event loop; close it there.
 
-        It is the one that `openai.AsyncOpenAI` would send through, with its headers. That one takes as long itself as everything
-        else together.
+        It is the one that `openai.AsyncOpenAI` would send through, with its headers. That one takes as long
+        itself as everything else together.
         """
         with self.blocking_client() as named:
             known = {**named.default_headers, **named.auth_headers}

@@ -65,7 +65,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What writing rows would take. ``measured`` says that tokens come from answered requests, not from a rule of thumb."""
+    """What writing rows would take. ``measured`` says that tokens come from answered
+    requests, not from a rule of thumb."""
 
     spent: Spent = Spent()
     measured: bool = True

@@ -1,4 +1,5 @@
-"""The benchmark: held-out images of every ability, each with one question in a wording that is never used in training."""
+"""The benchmark: held-out images of every ability, each with one question in a wording that is never used in
+training."""
 
 from __future__ import annotations
 

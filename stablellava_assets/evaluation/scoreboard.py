@@ -34,10 +34,11 @@ def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
 
 
 def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
-    """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned model's score per question kind.
+    """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned
+    model's score per question kind.
 
-    The total comes last, followed by the figures of yes-no questions. If no photographs were used, the last line says so.
-    ``markdown`` selects Markdown tables instead of aligned text for a terminal.
+    The total comes last, followed by the figures of yes-no questions. If no photographs were used, the last line says
+    so. ``markdown`` selects Markdown tables instead of aligned text for a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)

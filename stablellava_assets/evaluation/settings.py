@@ -34,8 +34,10 @@ class PopeSettings(Document):
     images: UserPath = Field(description="Folder of the COCO images, such as val2014.")
     instruction: str = Field(
         "",
-        description='Line added after each question. LLaVA-1.5 and lmms-eval add "Answer the question using a single word or '
-        'phrase."; POPE adds nothing.',
+        description=(
+            'Line added after each question. LLaVA-1.5 and lmms-eval add "Answer the question using a single word or '
+            'phrase."; POPE adds nothing.'
+        ),
     )
     name: str = Field("pope", min_length=1, description="Name in the tables.")
     max_new_tokens: int = Field(128, ge=1, le=4096, description="Maximum answer length in tokens.")
@@ -80,7 +82,9 @@ class BenchmarkSettings(Document):
     )
     photographs: UserPath | None = Field(
         None,
-        description="Real photographs to evaluate on: a .jsonl file, or a folder with one (docs/measuring.md). Unset: none.",
+        description=(
+            "Real photographs to evaluate on: a .jsonl file, or a folder with one (docs/measuring.md). Unset: none."
+        ),
     )
     external: tuple[SuiteSettings, ...] = Field(
         (), description="Files of published benchmarks to evaluate on: suite pope, mmbench or mmvet."

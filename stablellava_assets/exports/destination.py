@@ -41,8 +41,8 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
             _write_checksums(unfinished)
     except OSError as error:
         raise DestinationError(
-            f"{destination}: could not be written ({system_message(error)}); {remedy_of(error)}. What was there before is "
-            "untouched."
+            f"{destination}: could not be written ({system_message(error)}); {remedy_of(error)}. What was there before "
+            "is untouched."
         ) from error
 
 

@@ -124,8 +124,11 @@ def _readme(name: str, writer: Writer, exported: Exported) -> str:
     sections = [
         *header,
         "# Image-dialogue pairs",
-        f"{exported.pairs:,} pairs of an image and a conversation about it, for tuning vision-language models. Made and "
-        f"filtered by stablellava-assets, which follows StableLLaVA (arXiv 2308.10253). Format: {writer.title}.",
+        (
+            f"{exported.pairs:,} pairs of an image and a conversation about it, for tuning vision-language models. "
+            "Made and filtered by stablellava-assets, which follows StableLLaVA (arXiv 2308.10253). Format: "
+            f"{writer.title}."
+        ),
         writer.usage(),
         "`sha256sum -c SHA256SUMS` checks the files.",
         "## Contents",

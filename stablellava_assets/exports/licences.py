@@ -21,9 +21,10 @@ _OWN_TERMS = "other"
 _PAINTERS = {
     "embedded": Licence(
         "cc-by-4.0",
-        "The images are composed of [Twemoji](https://github.com/jdecked/twemoji) artwork, copyright Twitter, Inc and other "
-        "contributors, licensed under [CC-BY 4.0](https://creativecommons.org/licenses/by/4.0/). It was changed: scaled, "
-        "turned, tinted, composed and filtered. Anyone who redistributes the images must keep this credit.",
+        "The images are composed of [Twemoji](https://github.com/jdecked/twemoji) artwork, copyright Twitter, Inc and "
+        "other contributors, licensed under [CC-BY 4.0](https://creativecommons.org/licenses/by/4.0/). It was "
+        "changed: scaled, turned, tinted, composed and filtered. Anyone who redistributes the images must keep this "
+        "credit.",
     )
 }
 _AUTHORS = {
@@ -32,7 +33,8 @@ _AUTHORS = {
     ),
     "released": Licence(
         "apache-2.0",
-        "Texts come from the data published with StableLLaVA (Li et al., 2023, arXiv 2308.10253), under the Apache License 2.0.",
+        "Texts come from the data published with StableLLaVA (Li et al., 2023, arXiv 2308.10253), under the Apache "
+        "License 2.0.",
     ),
 }
 
@@ -65,7 +67,7 @@ class Origins:
         """The Hugging Face name of the overall licence: the images' if known, since it is the most restrictive."""
         names = {
             *(_PAINTERS[painter].name if painter in _PAINTERS else _OWN_TERMS for painter, _ in self.painters),
-            *(_OWN_TERMS for author, _ in (self.prompts | self.dialogues) if author not in _AUTHORS),
+            *(_OWN_TERMS for author, _ in self.prompts | self.dialogues if author not in _AUTHORS),
         }
         return names.pop() if len(names) == 1 else _OWN_TERMS
 
@@ -99,8 +101,10 @@ def origin_sections(origins: Origins, more: Iterable[str] = ()) -> str:
             "## Licence",
             *origins.licence_notes(),
             "## Provenance",
-            "Everything here is synthetic: the pictures are AI-generated or composed by a program, and so are the texts. "
-            "Every row tells its prompt, seed, painter, author and models.",
+            (
+                "Everything here is synthetic: the pictures are AI-generated or composed by a program, and so are the "
+                "texts. Every row tells its prompt, seed, painter, author and models."
+            ),
             origins.table(),
             *more,
         ]

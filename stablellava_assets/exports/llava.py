@@ -41,7 +41,8 @@ def rejection_reason(pair: Pair) -> str | None:
 
 
 class LlavaWriter:
-    """Writes ``<split>.json``, ``images/<ability>/<image_id>.<suffix>``, and where each pair comes from in ``provenance.jsonl``."""
+    """Writes ``<split>.json``, ``images/<ability>/<image_id>.<suffix>``, and where each pair
+    comes from in ``provenance.jsonl``."""
 
     title = "LLaVA JSON with an image folder"
 
@@ -76,7 +77,7 @@ class LlavaWriter:
     def usage(self) -> str:
         """Instructions for reading the export, as Markdown."""
         return (
-            "LLaVA's training script takes these as `--data_path train.json --image_folder images`. `provenance.jsonl` holds "
-            "one line per pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) reads pairs of one "
-            "question and one answer only."
+            "LLaVA's training script takes these as `--data_path train.json --image_folder images`. `provenance.jsonl` "
+            "holds one line per pair: prompt, seed, painter, author, models. Stage one of LLaVA (`--version plain`) "
+            "reads pairs of one question and one answer only."
         )

@@ -149,8 +149,9 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                 )
             except KeyError as error:
                 raise SelectionError(
-                    f"filtered_pairs of {'|'.join(partition)} is older than what it was made from: pair {row['pair_id']} needs "
-                    f"{error}, which is gone. Materialize filtered_pairs for this partition again."
+                    f"filtered_pairs of {'|'.join(partition)} is older than what it was made from: pair "
+                    f"{row['pair_id']} needs {error}, which is gone. Materialize filtered_pairs for this partition "
+                    "again."
                 ) from error
 
 

@@ -72,6 +72,6 @@ class ShardsWriter:
         last = max((name for name in self._sizes if name.startswith(f"{TRAIN}-")), default=f"{TRAIN}-000000.tar")
         pattern = f"{TRAIN}-{{000000..{last.removesuffix('.tar').rsplit('-', 1)[1]}}}.tar"
         return (
-            f'`webdataset.WebDataset("{pattern}", shardshuffle=100).shuffle(5000).decode("pil")` reads it. Pairs lie ability '
-            "by ability, so shuffle shards and samples."
+            f'`webdataset.WebDataset("{pattern}", shardshuffle=100).shuffle(5000).decode("pil")` reads it. Pairs lie '
+            "ability by ability, so shuffle shards and samples."
         )

@@ -23,8 +23,8 @@ class SplitError(ExplainedError, ValueError):
 class Splits:
     """Fractions of the prompts by split; the rest is ``train``.
 
-    A prompt keeps its split when pairs are added, because only its hash decides. Pairs about one image, and about several
-    images of one prompt, are in the same split.
+    A prompt keeps its split when pairs are added, because only its hash decides. Pairs about one image, and about
+    several images of one prompt, are in the same split.
     """
 
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -59,8 +59,8 @@ def read_splits(written: Sequence[str]) -> Splits:
             value = 0.0
         if not _NAME.fullmatch(name) or name in shares or name == TRAIN or not 0 < value < 1:
             raise SplitError(
-                f"split {entry!r}: write name=share, as in validation=0.05: a name of its own other than {TRAIN}, in lower "
-                "case, and a share between 0 and 1"
+                f"split {entry!r}: write name=share, as in validation=0.05: a name of its own other than {TRAIN}, in "
+                "lower case, and a share between 0 and 1"
             )
         shares[name] = value
     if sum(shares.values()) >= 1:

@@ -85,14 +85,16 @@ class BenchmarkFingerprints:
         return self._prompts.get(normalized_prompt(prompt))
 
     def item_with_picture(self, prompt: str, sha256: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """An item with this image or a similar one (of the same subject, if it was synthesized), and the Hamming distance of the hashes."""
+        """An item with this image or a similar one (of the same subject, if it was synthesized), and the
+        Hamming distance of the hashes."""
         if sha256 in self._bytes:
             return self._bytes[sha256], 0
         of_subject = self._perceptual_hashes.nearest(subject_of(prompt), perceptual_hash)
         return of_subject or self._perceptual_hashes.nearest(_ANY_SUBJECT, perceptual_hash)
 
     def item_with_question(self, conversations: Iterable[Turn]) -> tuple[str, str] | None:
-        """The first photograph or published item with a question asked here, and that question. Synthesized items do not count."""
+        """The first photograph or published item with a question asked here, and that question.
+        Synthesized items do not count."""
         if not self._questions:
             return None
         for turn in conversations:

@@ -52,7 +52,8 @@ SetRule = Literal[
 RuleName = RowRule | SetRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
 """Rules that never reject, whatever the settings say. An image that could not be scored is let through, and a question
-that a published benchmark asks as well ("Is there a dog in the image?") reveals nothing without its image. Both are recorded.
+that a published benchmark asks as well ("Is there a dog in the image?") reveals nothing
+without its image. Both are recorded.
 """
 
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)

@@ -59,8 +59,8 @@ def judge(
             unchanged pairs.
         report: receives progress lines.
         embeddings: embeddings of the candidates and of ``earlier``; required if the settings name an embedding model.
-        reviews: human decisions by pair id, which override all rules. Others no longer count as repeats of a pair that was
-            rejected in review.
+        reviews: human decisions by pair id, which override all rules. Others no longer count as repeats of a
+            pair that was rejected in review.
     """
     rows, reused = examine(candidates, settings, previous, report)
     earlier = list(earlier)

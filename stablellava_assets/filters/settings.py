@@ -16,13 +16,16 @@ class PromptRuleSettings(Document):
     max_keywords: int = Field(
         15,
         ge=1,
-        description="Maximum number of keywords; with more, painters tend to drop the subject. The paper's prompts have 5 to "
-        "8.",
+        description=(
+            "Maximum number of keywords; with more, painters tend to drop the subject. The paper's prompts have 5 to 8."
+        ),
     )
     max_characters: int = Field(
         300,
         ge=1,
-        description="Maximum length in characters, about the 77 tokens that CLIP text encoders read; the rest is not painted.",
+        description=(
+            "Maximum length in characters, about the 77 tokens that CLIP text encoders read; the rest is not painted."
+        ),
     )
     closing_tags: tuple[str, ...] = Field(
         (
@@ -103,7 +106,9 @@ class SemanticTextSettings(Document):
         0.95,
         gt=0,
         le=1,
-        description="Open answers about the same subject with at least this similarity are duplicates; 1: not compared.",
+        description=(
+            "Open answers about the same subject with at least this similarity are duplicates; 1: not compared."
+        ),
     )
     batch_size: int = Field(64, ge=1, description="Texts per batch.")
 
@@ -166,7 +171,8 @@ class ClipScoreSettings(Document):
         description="Minimum CLIPScore of an image. It depends on the model: look at the scores first.",
     )
     prefix: str = Field(
-        "A photo depicts ", description="Prefix of the caption; the default is the paper's, measured for CLIP ViT-B/32."
+        "A photo depicts ",
+        description="Prefix of the caption; the default is the paper's, measured for CLIP ViT-B/32.",
     )
     batch_size: int = Field(64, ge=1, description="Images per batch.")
 
@@ -178,7 +184,9 @@ class VqaScoreSettings(Document):
     min_score: float = Field(ge=0, le=1, description="Minimum probability of an image.")
     question: str = Field(
         'Does this figure show "{caption}"? Please answer yes or no.',
-        description="The question; {caption} is the part of the prompt that an image can show. The default is the paper's.",
+        description=(
+            "The question; {caption} is the part of the prompt that an image can show. The default is the paper's."
+        ),
     )
     answer: str = Field("Yes", description="The answer whose probability is the score; it may contain {caption}.")
     batch_size: int = Field(32, ge=1, description="Questions per batch.")
@@ -208,10 +216,12 @@ class FactQuestionSettings(Document):
     )
     answers: Literal["auto", "catalog", "caption", "yes"] = Field(
         "auto",
-        description="The answer whose probability is the score. catalog: the ability's own words for yes, as in the training "
-        "of the project's checkpoints (It is a koala, so yes.); caption: the fact in a caption, as in the "
-        "training of the project's bases; yes: the word Yes. auto: catalog for previous, caption for "
-        "previous_base, else yes.",
+        description=(
+            "The answer whose probability is the score. catalog: the ability's own words for yes, as in the training "
+            "of the project's checkpoints (It is a koala, so yes.); caption: the fact in a caption, as in the "
+            "training of the project's bases; yes: the word Yes. auto: catalog for previous, caption for "
+            "previous_base, else yes."
+        ),
     )
 
     def min_score_of(self, ability: str) -> float:
@@ -224,8 +234,10 @@ class FactSettings(Document):
 
     ask: dict[FactName, FactQuestionSettings] = Field(
         min_length=1,
-        description="Fact -> how it is scored. thing: what has the color; keyword: what a chat model was told to write about."
-        " A prompt without the fact is not scored for it.",
+        description=(
+            "Fact -> how it is scored. thing: what has the color; keyword: what a chat model was told to write about. "
+            "A prompt without the fact is not scored for it."
+        ),
     )
     batch_size: int = Field(64, ge=1, description="Questions per batch.")
 
@@ -238,8 +250,10 @@ class AlignmentSettings(Document):
     facts: FactSettings | None = Field(None, description="One question per fact. Unset: not asked.")
     rejudge: bool = Field(
         False,
-        description="With previous: whether every new checkpoint scores all images again, including those that were accepted "
-        "without a checkpoint. If not, an image is scored once.",
+        description=(
+            "With previous: whether every new checkpoint scores all images again, including those that were accepted "
+            "without a checkpoint. If not, an image is scored once."
+        ),
     )
 
     def min_score_of(self, scorer: str, fact: str, ability: str) -> float | None:
@@ -290,6 +304,8 @@ class FilterSettings(Document):
     reviews: tuple[UserPath, ...] = Field(
         (),
         exclude=True,
-        description="Files of human decisions (.csv or .jsonl: pair_id, decision, reviewer, note), which override every rule;"
-        " later lines and files replace earlier ones. Relative paths start at the working directory.",
+        description=(
+            "Files of human decisions (.csv or .jsonl: pair_id, decision, reviewer, note), which override every rule; "
+            "later lines and files replace earlier ones. Relative paths start at the working directory."
+        ),
     )

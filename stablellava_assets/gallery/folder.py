@@ -112,8 +112,8 @@ class Gallery:
                 return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or choose another folder; "
-                "the tables are published and untouched."
+                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
+                "choose another folder; the tables are published and untouched."
             ) from error
 
     def _refuse_foreign(self) -> None:
@@ -122,8 +122,8 @@ class Gallery:
             names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or choose another "
-                "folder."
+                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
+                "choose another folder."
             ) from error
         own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
         if names - own or ("batches" in names and "gallery.js" not in names):
@@ -138,8 +138,8 @@ class Gallery:
             name = f"{'-'.join(partition)}-{self._key(partition)}"
             known = before.get(name) if self._batch(name).exists() else None
             shown.append(known or self._write_batch(partition, name))
-        # Two projects may have equal pair ids, so the browser stores decisions under the location of the pairs. It is hashed,
-        # because pages are passed on to others.
+        # Two projects may have equal pair ids, so the browser stores decisions under the location of the pairs. It is
+        # hashed, because pages are passed on to others.
         project = content_key("gallery of", self._store.url)
         content = {"project": project, "pairs_per_batch": self._count, "batches": shown}
         publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())

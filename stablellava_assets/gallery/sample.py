@@ -19,10 +19,11 @@ class Named(WithFindings):
 def sample(pairs: Sequence[Named], borderline: Sequence[bool], count: int | None) -> list[int]:
     """Indices of the pairs to show, in the order of their ids.
 
-    First comes one pair for every rule with a finding, rarest rule first and reasons before notes; rules for which there is no
-    room are left out. Then half of ``count`` are kept pairs. The other half are rejected pairs by their first reason,
-    alternating with each other and with borderline ones. Unused room of either half goes to the other. Reviewed pairs are
-    always shown in addition. Ids are hashes, so taking the first ones is a random but deterministic sample.
+    First comes one pair for every rule with a finding, rarest rule first and reasons before notes; rules for
+    which there is no room are left out. Then half of ``count`` are kept pairs. The other half are rejected pairs
+    by their first reason, alternating with each other and with borderline ones. Unused room of either half goes
+    to the other. Reviewed pairs are always shown in addition. Ids are hashes, so taking the first ones is a
+    random but deterministic sample.
 
     Args:
         pairs: the verdicts.

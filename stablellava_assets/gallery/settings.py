@@ -13,9 +13,11 @@ class GallerySettings(Document):
     pairs_per_batch: int = Field(
         100,
         ge=0,
-        description="Pairs per batch on the page of filtered_pairs: one of every reason and note, as far as they fit, and "
-        "half of them kept; pairs with human decisions are added to these. 0 publishes no page; `stablellava "
-        "gallery` shows every pair.",
+        description=(
+            "Pairs per batch on the page of filtered_pairs: one of every reason and note, as far as they fit, and "
+            "half of them kept; pairs with human decisions are added to these. 0 publishes no page; `stablellava "
+            "gallery` shows every pair."
+        ),
     )
     picture_side: int = Field(
         288,

@@ -10,7 +10,8 @@ _LEFT_BY_OTHERS = re.compile(
     r"\.DS_Store|\._.*|\.AppleDouble|\.Spotlight-V100|\.Trashes|\.fseventsd|\.localized|Icon\r"  # macOS
     r"|Thumbs\.db(?::encryptable)?|ehthumbs\.db|desktop\.ini|\$RECYCLE\.BIN|System Volume Information|~\$.*"  # Windows
     r"|lost\+found|\.Trash(?:-\d+)?|\.directory|\.nfs[0-9a-f]+|\.fuse_hidden.*|.*~|\..*\.sw[a-p]"  # Linux, editors
-    r"|@eaDir|#recycle|\.st(?:folder|ignore|versions)|\.sync(?:thing)?\..*|\.dropbox(?:\.(?:attr|cache))?|\.git(?:keep|ignore|attributes)",
+    r"|@eaDir|#recycle|\.st(?:folder|ignore|versions)|\.sync(?:thing)?\..*|\.dropbox(?:\.(?:attr|cache))?"
+    r"|\.git(?:keep|ignore|attributes)",
     re.IGNORECASE,
 )
 

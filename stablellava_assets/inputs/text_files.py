@@ -153,7 +153,8 @@ def unreadable_json(error: Exception) -> str:
 
 
 def json_lines(text: str) -> Iterator[JsonEntry]:
-    """One entry per non-blank line. U+2028 and similar characters do not end a line, because they may occur in JSON strings."""
+    """One entry per non-blank line. U+2028 and similar characters do not end a line, because
+    they may occur in JSON strings."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:

@@ -34,7 +34,8 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
 
 
 def chat_template_of(folder: Path) -> str | None:
-    """The chat template of a checkpoint saved by :func:`save_checkpoint` or a processor; None if it has none of its own."""
+    """The chat template of a checkpoint saved by :func:`save_checkpoint` or a processor;
+    None if it has none of its own."""
     path = folder / "chat_template.jinja"
     return path.read_text(encoding="utf-8") if path.is_file() else None
 

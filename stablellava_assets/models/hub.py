@@ -11,7 +11,8 @@ _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model's name means a folder, existing or not: hub names have at most one slash and do not begin with a dot or tilde."""
+    """Whether a model's name means a folder, existing or not: hub names have at most one slash and do
+    not begin with a dot or tilde."""
     path = Path(name).expanduser()
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
@@ -22,7 +23,8 @@ def from_pretrained_name(name: str) -> str:
 
 
 def folder_fingerprints(folder: Path) -> list[tuple[str, int, str]]:
-    """Content fingerprint of a model's folder: path, size and a hash of 64 samples of each file; hidden files are skipped.
+    """Content fingerprint of a model's folder: path, size and a hash of 64 samples of each
+    file; hidden files are skipped.
 
     It is fast, and still distinguishes two trainings of one model.
 
@@ -77,8 +79,8 @@ def hub_fault(setting: str, name: str, revision: str | None, error: BaseExceptio
     found = exception_types(error)
     if errors.GatedRepoError in found:
         return (
-            f"{setting}.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of that "
-            "account into the environment variable HF_TOKEN"
+            f"{setting}.model: {name} is gated: accept its licence on https://huggingface.co/{name} and put a token of "
+            "that account into the environment variable HF_TOKEN"
         )
     if errors.RepositoryNotFoundError in found:
         return f"{setting}.model: the hub has no {name}, or the token in HF_TOKEN has no access to it; check the name"
@@ -86,7 +88,7 @@ def hub_fault(setting: str, name: str, revision: str | None, error: BaseExceptio
         return f"{setting}.revision: {name} has no revision {revision!r}"
     if on_hub and found & {errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError}:
         return (
-            f"{setting}.model: {name} is not on this machine and the hub cannot be reached ({summary_of(error)}); download it "
-            f"first (hf download {name}), or name a folder"
+            f"{setting}.model: {name} is not on this machine and the hub cannot be reached ({summary_of(error)}); "
+            f"download it first (hf download {name}), or name a folder"
         )
     return None

@@ -9,8 +9,8 @@ from importlib import import_module
 
 @contextmanager
 def quiet(*libraries: str, warnings: bool = False) -> Iterator[None]:
-    """Disable progress bars of ``libraries`` (such as transformers and diffusers) inside the block, and all logs but errors if
-    ``warnings`` is false.
+    """Disable progress bars of ``libraries`` (such as transformers and diffusers) inside the block, and all logs but
+    errors if ``warnings`` is false.
     """
     logs = [import_module(f"{library}.utils.logging") for library in libraries]
     before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]

@@ -45,9 +45,9 @@ class Provenance:
 def xmp_packet(provenance: Provenance) -> bytes:
     """The XMP packet for the file, in UTF-8.
 
-    Properties: ``Iptc4xmpExt:DigitalSourceType``, ``AISystemUsed`` and ``AIPromptInformation`` (IPTC Photo Metadata Standard
-    2025.1), ``xmp:CreatorTool`` (this software and its version), ``dc:identifier`` (the prompt's id), and one ``painting``
-    property per parameter.
+    Properties: ``Iptc4xmpExt:DigitalSourceType``, ``AISystemUsed`` and ``AIPromptInformation`` (IPTC Photo Metadata
+    Standard 2025.1), ``xmp:CreatorTool`` (this software and its version), ``dc:identifier`` (the prompt's id), and one
+    ``painting`` property per parameter.
     """
     for prefix, namespace in _PREFIXES.items():
         ElementTree.register_namespace(prefix, namespace)

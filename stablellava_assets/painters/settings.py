@@ -28,8 +28,10 @@ class C2paSettings(Document):
     """Certificate for signing images. Requires the package c2pa-python (the extra c2pa)."""
 
     certificate: UserPath = Field(
-        description="PEM file: the signer's certificate, then those of its authorities. Relative paths start at the "
-        "working directory."
+        description=(
+            "PEM file: the signer's certificate, then those of its authorities. Relative paths start at the "
+            "working directory."
+        )
     )
     private_key: UserPath = Field(description="PEM file of the signer's private key, not encrypted.")
 
@@ -59,8 +61,10 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
     endpoint: ClassVar[None] = None
     model: str = Field(
         min_length=1,
-        description="Folder of a checkpoint in diffusers' layout, or its name on the Hugging Face hub; the token for gated "
-        "ones is read from HF_TOKEN.",
+        description=(
+            "Folder of a checkpoint in diffusers' layout, or its name on the Hugging Face hub; the token for gated "
+            "ones is read from HF_TOKEN."
+        ),
     )
     revision: str | None = Field(None, description="Commit or tag on the hub. Unset: main, which may change.")
     variant: str | None = Field(
@@ -86,9 +90,11 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
         None,
         ge=16,
         le=512,
-        description="Maximum number of tokens of the text encoder, for pipelines with that option (SD3, FLUX, Qwen-Image, "
-        "PixArt, Sana); longer prompts fail. Unset: 256 for SD3 and FLUX, else the pipeline's default. SD and "
-        "SDXL have no maximum.",
+        description=(
+            "Maximum number of tokens of the text encoder, for pipelines with that option (SD3, FLUX, Qwen-Image, "
+            "PixArt, Sana); longer prompts fail. Unset: 256 for SD3 and FLUX, else the pipeline's default. SD and "
+            "SDXL have no maximum."
+        ),
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="Precision. auto: bfloat16 on a GPU with bfloat16 units, else float32."
@@ -102,25 +108,33 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
     )
     compile: bool = Field(
         False,
-        description="Compile the repeated blocks of the denoiser: slower at the start of a run and at new sizes, then faster.",
+        description=(
+            "Compile the repeated blocks of the denoiser: slower at the start of a run and at new sizes, then faster."
+        ),
     )
     batch_size: int | None = Field(
         None,
         ge=1,
         le=256,
-        description="Maximum number of images per batch; halved whenever memory runs out. Unset: as many as fit into the "
-        "GPU's memory (CUDA), else 4.",
+        description=(
+            "Maximum number of images per batch; halved whenever memory runs out. Unset: as many as fit into the "
+            "GPU's memory (CUDA), else 4."
+        ),
     )
     retries: int = Field(
         2,
         ge=0,
         le=20,
-        description="Number of retries for a blank, uniform or broken image, each with the next seed. Changing this keeps "
-        "existing images and retries the missing ones.",
+        description=(
+            "Number of retries for a blank, uniform or broken image, each with the next seed. Changing this keeps "
+            "existing images and retries the missing ones."
+        ),
     )
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
-        description="each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt.",
+        description=(
+            "each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt."
+        ),
     )
 
     @model_validator(mode="after")
@@ -159,8 +173,10 @@ class ApiPainterSettings(_GeneratedPictureSettings):
         0,
         ge=0,
         le=20,
-        description="Number of paid retries for a uniform or broken image, each with the next seed. Changing this keeps "
-        "existing images and retries the missing ones.",
+        description=(
+            "Number of paid retries for a uniform or broken image, each with the next seed. Changing this keeps "
+            "existing images and retries the missing ones."
+        ),
     )
 
     @model_validator(mode="after")

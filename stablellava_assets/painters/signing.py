@@ -1,4 +1,5 @@
-"""Signed C2PA manifests (https://spec.c2pa.org) in image files, which record how an image was made. No network is needed."""
+"""Signed C2PA manifests (https://spec.c2pa.org) in image files, which record how an image
+was made. No network is needed."""
 
 from __future__ import annotations
 
@@ -42,9 +43,9 @@ class PictureSigner:
             faults = [str(error)]
         if faults:
             raise PainterError(
-                f"painter.c2pa: {settings.certificate} and {settings.private_key} cannot sign ({'; '.join(faults)}). The "
-                "certificate file holds the signer's certificate, then those of its authorities, in PEM. C2PA asks for the key "
-                "usage digitalSignature and an extended key usage such as emailProtection."
+                f"painter.c2pa: {settings.certificate} and {settings.private_key} cannot sign ({'; '.join(faults)}). "
+                "The certificate file holds the signer's certificate, then those of its authorities, in PEM. C2PA "
+                "asks for the key usage digitalSignature and an extended key usage such as emailProtection."
             )
 
     def sign(self, png: bytes, provenance: Provenance) -> bytes:

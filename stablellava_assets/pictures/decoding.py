@@ -73,11 +73,12 @@ def upright(encoded: bytes | None) -> Image.Image:
 
 
 def in_rgb(picture: Image.Image) -> Image.Image:
-    """Convert an opened image to 8-bit RGB, rotated by its orientation tag; an image in this form is returned unchanged.
+    """Convert an opened image to 8-bit RGB, rotated by its orientation tag; an image in
+    this form is returned unchanged.
 
-    Transparent pixels are blended with white. Grey values of more than 8 bits are scaled: integers from the smallest of 8, 12
-    and 16 bits that holds them all, floats from 0 to 1, and values outside these ranges (negative ones, distances) from their
-    minimum to their maximum. Animations give their first frame.
+    Transparent pixels are blended with white. Grey values of more than 8 bits are scaled: integers from the smallest of
+    8, 12 and 16 bits that holds them all, floats from 0 to 1, and values outside these ranges (negative ones,
+    distances) from their minimum to their maximum. Animations give their first frame.
 
     Raises:
         UndecodablePictureError: the image or its metadata is damaged.
@@ -97,8 +98,8 @@ def in_rgb(picture: Image.Image) -> Image.Image:
 def rendered_otherwise(source: bytes | Path) -> list[str]:
     """How the result of :func:`in_rgb` differs from that of ``convert("RGB")``, from the file header alone.
 
-    ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (orientation tag); empty for all other images
-    and for undecodable files. Rows of such images that used ``convert("RGB")`` must be made again.
+    ``deep`` (grey of more than 8 bits), ``transparent``, ``lab``, ``turned`` (orientation tag); empty for all other
+    images and for undecodable files. Rows of such images that used ``convert("RGB")`` must be made again.
     """
     from PIL import Image
 

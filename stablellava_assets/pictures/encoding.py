@@ -46,7 +46,8 @@ def picture_suffix(encoded: bytes) -> str:
 def perceptual_hash(picture: Image.Image) -> str:
     """The 64-bit hash ``imagehash.phash`` as 16 hex digits, in a tenth of the time.
 
-    Each bit tells whether one of the 8 x 8 lowest frequencies of the cosine transform is above their median (Zauner 2010).
+    Each bit tells whether one of the 8 x 8 lowest frequencies of the cosine transform is
+    above their median (Zauner 2010).
     """
     from PIL import Image
 

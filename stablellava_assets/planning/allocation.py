@@ -12,8 +12,8 @@ _HALVINGS = 200
 def allocate(weights: Mapping[str, float], total: int, least: int, most: int) -> dict[str, int]:
     """Allocate ``total`` rows in proportion to ``weights``, with ``least`` to ``most`` each.
 
-    The real-valued amounts are ``clip(level * weight, least, most)`` for the one level at which they add up to ``total``. They
-    are rounded by largest remainder, ties in alphabetical order. The same weights give the same rows.
+    The real-valued amounts are ``clip(level * weight, least, most)`` for the one level at which they add up to
+    ``total``. They are rounded by largest remainder, ties in alphabetical order. The same weights give the same rows.
 
     Raises:
         ValueError: a weight is not positive and finite, or the bounds do not allow ``total``.

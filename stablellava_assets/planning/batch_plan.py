@@ -56,8 +56,9 @@ def plan_batch(
 ) -> BatchPlan:
     """Plan a batch.
 
-    The weight of an ability is ``(1 - lower bound of its accuracy) / filter yield``: abilities with more wrong answers get
-    more rows, and so do those of which fewer pairs pass the filters. An ability without filtered pairs has the overall yield.
+    The weight of an ability is ``(1 - lower bound of its accuracy) / filter yield``: abilities with more
+    wrong answers get more rows, and so do those of which fewer pairs pass the filters. An ability without
+    filtered pairs has the overall yield.
 
     Args:
         batch: the batch to plan.
@@ -65,8 +66,9 @@ def plan_batch(
         settings: the bounds, and the benchmark of the evidence.
         rows_per_batch: mean number of rows per ability.
         checkpoint_id: the model of the evidence; None if nothing was scored, in which case all abilities get the same.
-        begun: prompts of this batch that existed before it was planned, by ability. They keep their number. The others get
-            what they would get without them, so that an ability's rows do not depend on which others are planned with it.
+        begun: prompts of this batch that existed before it was planned, by ability. They keep their number.
+            The others get what they would get without them, so that an ability's rows do not depend on
+            which others are planned with it.
     """
     least, most = _bounds(settings, rows_per_batch)
     weights: dict[str, float] = {}
@@ -111,8 +113,9 @@ def _weights(evidence: Sequence[Evidence]) -> dict[str, float]:
     usual = max(1, sum(each.kept for each in evidence)) / dialogues if dialogues else 1.0
     return {
         # If nothing was kept, the weight is that of one kept pair, and the upper bound applies.
-        each.ability: max(_LEAST_LACK, 1 - each.lower_bound)
-        / (max(1, each.kept) / each.dialogues if each.dialogues else usual)
+        each.ability: (
+            max(_LEAST_LACK, 1 - each.lower_bound) / (max(1, each.kept) / each.dialogues if each.dialogues else usual)
+        )
         for each in evidence
     }
 
@@ -146,7 +149,10 @@ def _reason(row: BatchPlanColumns, rows: int, rows_per_batch: int) -> str:
     if row["accuracy"] is None:
         known = f"{ability} was not scored{where} yet, so that nothing counts as known"
     else:
-        known = f"{ability}: {row['correct']} of {row['n']} answered right{where}, a share of at least {row['lower_bound']:.3f}"
+        known = (
+            f"{ability}: {row['correct']} of {row['n']} answered right{where}, a share of at least "
+            f"{row['lower_bound']:.3f}"
+        )
     kept = "nothing of it was filtered yet"
     if row["filter_yield"] is not None:
         kept = f"{row['filter_yield']:.3f} of its dialogues were kept"

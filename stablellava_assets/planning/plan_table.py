@@ -9,7 +9,8 @@ _HEADER = ("ability", "accuracy", "at least", "kept", "weight", "rows")
 
 
 def plan_table(plan: BatchPlan, *, markdown: bool) -> str:
-    """One row per ability, in the order of the plan; ``markdown`` selects Markdown instead of aligned text for a terminal."""
+    """One row per ability, in the order of the plan; ``markdown`` selects Markdown instead
+    of aligned text for a terminal."""
     rows = [
         (
             row["ability"],

@@ -1,4 +1,5 @@
-"""Recorded batch plans: an ability's rows are planned once, stored in a table, and reused whenever the batch is made again."""
+"""Recorded batch plans: an ability's rows are planned once, stored in a table, and reused
+whenever the batch is made again."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ class BatchPlans:
     """The plans of a profile.
 
     An ability's rows of a batch are planned on first use from the current scores, as its share of a batch of all
-    abilities, whichever abilities are in the run. Later scores affect later batches: making a batch again gives the same
-    size, and so the same rows. Deleting the partition of ``batch_plans`` makes a batch planned anew, except for abilities
-    that have prompts of it, which keep their number.
+    abilities, whichever abilities are in the run. Later scores affect later batches: making a batch again gives the
+    same size, and so the same rows. Deleting the partition of ``batch_plans`` makes a batch planned anew, except for
+    abilities that have prompts of it, which keep their number.
 
     Args:
         store: the tables; ``batch_plans`` has one partition per batch.

@@ -41,7 +41,8 @@ class StagePlan:
 def spending_plan(
     store: ParquetStore, catalog: Catalog, author: Author, painter: Painter, sizes: Mapping[Partition, int]
 ) -> list[StagePlan]:
-    """Plan the stages of partitions that ask a model which may cost something: the chat author's, and the api painter's.
+    """Plan the stages of partitions that ask a model which may cost something: the chat
+    author's, and the api painter's.
 
     Pictures that are yet to be painted are taken to succeed, and prompts that are yet to be written to look like the
     ability's examples.

@@ -77,8 +77,9 @@ class Profile(Document):
     report: ReportSettings = ReportSettings()
     planning: PlanningSettings | None = Field(
         None,
-        description="Sizes batches by the last scores: more rows for abilities with low scores. Unset: rows_per_batch for "
-        "all.",
+        description=(
+            "Sizes batches by the last scores: more rows for abilities with low scores. Unset: rows_per_batch for all."
+        ),
     )
     schedule: ScheduleSettings = ScheduleSettings()
     storage: StorageSettings = StorageSettings()
@@ -90,8 +91,8 @@ class Profile(Document):
         if self.author.kind == "released":
             raise MistakeAtKeyError(
                 ("planning",),
-                "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip or repeat "
-                "rows. Leave planning out",
+                "the released author cuts its files into batches of rows_per_batch; batches of other sizes would skip "
+                "or repeat rows. Leave planning out",
             )
         if self.planning.benchmark == "photos" and self.benchmark.photographs is None:
             raise MistakeAtKeyError(

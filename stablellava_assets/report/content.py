@@ -38,8 +38,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """The results on one benchmark. ``cells`` are by ability and kind; ``judge`` describes how far a judge agreed with the
-    keywords, and is empty without a judge.
+    """The results on one benchmark. ``cells`` are by ability and kind; ``judge`` describes how far a judge agreed with
+    the keywords, and is empty without a judge.
     """
 
     benchmark: str
@@ -79,7 +79,8 @@ class BenchmarkResults:
 
     @property
     def yes_no(self) -> Comparison | None:
-        """The yes-no questions of all abilities, with POPE's figures; None if there are none, or an earlier version scored them."""
+        """The yes-no questions of all abilities, with POPE's figures; None if there are none, or
+        an earlier version scored them."""
         found = self.cells.get((ALL, "yes_no"))
         return found if found is not None and found.tuned["yes_ratio"] is not None else None
 
@@ -95,7 +96,8 @@ class BenchmarkResults:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a report. ``pictures`` are data URIs by benchmark item; in ``incomparable`` benchmarks only one model has scores."""
+    """The content of a report. ``pictures`` are data URIs by benchmark item; in ``incomparable``
+    benchmarks only one model has scores."""
 
     checkpoint: Checkpoint
     measured: Sequence[BenchmarkResults]
@@ -148,7 +150,8 @@ def measured_by_benchmark(
     judged_kinds: Sequence[str] = (),
     examples: int = 0,
 ) -> list[BenchmarkResults]:
-    """One checkpoint's scores and answers by benchmark, in the order of the scores, without benchmarks that only one model has."""
+    """One checkpoint's scores and answers by benchmark, in the order of the scores, without
+    benchmarks that only one model has."""
     by_benchmark: dict[str, list[AbilityAnswer]] = {}
     for answer in answers:
         by_benchmark.setdefault(answer["benchmark"], []).append(answer)

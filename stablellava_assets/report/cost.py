@@ -16,8 +16,8 @@ _COLUMNS = ["model", "prompt_tokens", "completion_tokens", "cost_usd"]
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of some rows. ``asked`` rows used a model; the price of ``unknown`` of them is not known and not included in
-    ``dollars``.
+    """The cost of some rows. ``asked`` rows used a model; the price of ``unknown`` of them is not known
+    and not included in ``dollars``.
     """
 
     rows: int

@@ -74,8 +74,8 @@ class Report:
                 publish_file(self.index, self._index())
         except OSError as error:
             raise ReportError(
-                f"{self._folder}: the report cannot be written ({system_message(error)}); {remedy_of(error)}, then run `stablellava report`; "
-                "the tables are published and untouched."
+                f"{self._folder}: the report cannot be written ({system_message(error)}); {remedy_of(error)}, then run "
+                "`stablellava report`; the tables are published and untouched."
             ) from error
         return self.page(chosen)
 

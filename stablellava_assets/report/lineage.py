@@ -58,7 +58,8 @@ class Producer:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The lineage of a checkpoint; ``unmade`` counts rows by table, status and reason, and ``pairs_key`` is that of the kept pairs."""
+    """The lineage of a checkpoint; ``unmade`` counts rows by table, status and reason, and
+    ``pairs_key`` is that of the kept pairs."""
 
     abilities: Sequence[AbilityRows]
     reasons: Sequence[tuple[str, int]]
@@ -67,7 +68,8 @@ class Lineage:
     pairs_key: str
 
     def is_of(self, checkpoint: Checkpoint) -> bool:
-        """Whether the kept pairs are still those of a ``llava_checkpoint`` row. Rows of earlier versions only record their number."""
+        """Whether the kept pairs are still those of a ``llava_checkpoint`` row. Rows of earlier
+        versions only record their number."""
         if checkpoint["pairs_key"] is None:
             return checkpoint["pairs"] == self.total.kept
         return checkpoint["pairs_key"] == self.pairs_key

@@ -69,7 +69,8 @@ def outcomes(
 ) -> Outcomes:
     """The outcomes of one checkpoint's ``ability_answers`` rows of one benchmark, judged as in scores.
 
-    At most ``examples`` of the fixed and of the broken answers are chosen, round-robin over the abilities; the choice is deterministic.
+    At most ``examples`` of the fixed and of the broken answers are chosen, round-robin over the
+    abilities; the choice is deterministic.
     """
     by_item: dict[str, dict[str, _AnsweredItem]] = {}
     for row, verdict in zip(answers, answer_verdicts(answers, judgements, judged_kinds), strict=True):

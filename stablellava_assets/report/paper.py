@@ -1,4 +1,5 @@
-"""The results of the StableLLaVA paper, for comparison. They come from another model, other images and other questions."""
+"""The results of the StableLLaVA paper, for comparison. They come from another model,
+other images and other questions."""
 
 from __future__ import annotations
 
@@ -48,13 +49,14 @@ FIGURE_6 = {
         "vehicle": PaperScores(0.52, 0.62),
     },
 }
-"""By name of the corresponding benchmark here, and ability. The figures for photographs of color and scene before tuning
-are read off the plot.
+"""By name of the corresponding benchmark here, and ability. The figures for photographs of color and scene
+before tuning are read off the plot.
 """
 
 
 def reported(figures: Mapping[str, tuple[float, float]], abilities: Iterable[str]) -> dict[str, PaperScores]:
-    """The paper's figures for these abilities, and their mean under ``all``, since the paper's own mean covers other abilities."""
+    """The paper's figures for these abilities, and their mean under ``all``, since the paper's
+    own mean covers other abilities."""
     shared = {ability: PaperScores(*figures[ability]) for ability in abilities if ability in figures}
     if not shared:
         return {}

@@ -27,8 +27,8 @@ class _Item(TypedDict):
 
 
 def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> dict[str, str]:
-    """The images of benchmark items as WebP data URIs of at most ``side`` pixels, in the order of ``item_ids`` until the page
-    is full.
+    """The images of benchmark items as WebP data URIs of at most ``side`` pixels, in the order of
+    ``item_ids`` until the page is full.
 
     Images that no longer exist or cannot be decoded are left out.
     """

@@ -30,8 +30,9 @@ Reference = Mapping[str, tuple[float, float]]
 def scores_chart(scores: Sequence[JudgedScore], reference: Reference | None = None) -> bytes:
     """Base and tuned accuracy with 95 % intervals, one row per ability and the total last.
 
-    ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark, of which those over all question kinds are
-    drawn. ``reference`` holds the paper's figures before and after by ability; their mean is drawn beside the total.
+    ``scores`` are the ``ability_scores`` rows of one checkpoint and benchmark, of which those over all
+    question kinds are drawn. ``reference`` holds the paper's figures before and after by ability; their
+    mean is drawn beside the total.
     """
     from matplotlib.figure import Figure
 

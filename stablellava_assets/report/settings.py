@@ -14,7 +14,9 @@ class ReportSettings(Document):
         24,
         ge=0,
         le=400,
-        description="Answers per benchmark that tuning fixed, and as many that it broke, shown with their images; the others "
-        "are counted.",
+        description=(
+            "Answers per benchmark that tuning fixed, and as many that it broke, shown with their images; the others "
+            "are counted."
+        ),
     )
     picture_side: int = Field(160, ge=32, le=512, description="Maximum side length of these images, in pixels.")

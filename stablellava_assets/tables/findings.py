@@ -10,7 +10,8 @@ import pyarrow as pa
 from stablellava_assets.tables.table import rows_of
 
 REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
-"""Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not. ``overruled``: a person kept the pair."""
+"""Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not.
+``overruled``: a person kept the pair."""
 
 FINDINGS = pa.list_(
     pa.struct(

@@ -1,7 +1,7 @@
 """Types of rows in the tables about pairs: prompts, images, dialogues, verdicts and batch plans.
 
-Each type names columns of a table in ``schemas.py``; a test compares the two. A column whose description mentions null is
-``| None``, and one that is filled in later is ``NotRequired``.
+Each type names columns of a table in ``schemas.py``; a test compares the two. A column whose description mentions null
+is ``| None``, and one that is filled in later is ``NotRequired``.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class Refreshed:
     """The up-to-date rows of a partition, with counts.
 
     ``reused`` rows were published before, ``resumed`` ones were finished by an interrupted run, ``computed`` ones
-    are new. ``failed`` and ``deferred`` count rows among all of these that could not be made. ``unchanged`` means that the
-    published rows are the same.
+    are new. ``failed`` and ``deferred`` count rows among all of these that could not be made. ``unchanged`` means that
+    the published rows are the same.
     """
 
     data: pa.Table

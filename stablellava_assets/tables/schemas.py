@@ -43,8 +43,8 @@ _BLAME = (
     column(
         "fault",
         pa.string(),
-        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change), "
-        "endpoint (retried in the next run) or budget (retried once the budget allows it); null when made, and in rows of "
+        "Cause of a row that was not made: row (it stays failed), setting (retried once the settings change), endpoint "
+        "(retried in the next run) or budget (retried once the budget allows it); null when made, and in rows of "
         "earlier versions.",
     ),
     column(
@@ -62,7 +62,9 @@ _ASKED = (
     column("model", pa.string(), "Chat model, as the endpoint names it; null if no model was called."),
     column("prompt_tokens", pa.int64(), "Tokens sent: the row's share of its request; null if no model was called."),
     column(
-        "completion_tokens", pa.int64(), "Tokens received: the row's share of its request; null if no model was called."
+        "completion_tokens",
+        pa.int64(),
+        "Tokens received: the row's share of its request; null if no model was called.",
     ),
     column(
         "cost_usd",
@@ -92,7 +94,9 @@ PROMPT_SPECS = Table(
         _ABILITY,
         _BATCH,
         column(
-            "prompt", pa.string(), "Comma-separated keywords, the subject first in double brackets; null when not made."
+            "prompt",
+            pa.string(),
+            "Comma-separated keywords, the subject first in double brackets; null when not made.",
         ),
         column("negative_prompt", pa.string(), "What the image should not show."),
         column("subject", pa.string(), "The bracketed subject; null when not made."),
@@ -454,8 +458,8 @@ ABILITY_SCORES = Table(
         column(
             "p_holm",
             pa.float64(),
-            "p_value corrected by Holm over the abilities of the same benchmark and question kind; the total over all"
-            " abilities is a separate test.",
+            "p_value corrected by Holm over the abilities of the same benchmark and question kind; the total over all "
+            "abilities is a separate test.",
         ),
         column(
             "verdict",
@@ -473,7 +477,9 @@ ABILITY_SCORES = Table(
         column("f1", pa.float64(), "Harmonic mean of precision and recall; null except in yes-no rows."),
         column("yes_ratio", pa.float64(), "Share of the answers that say yes; null except in yes-no rows."),
         column(
-            "undecided", pa.int64(), "Answers that say neither yes nor no, which are wrong; null except in yes-no rows."
+            "undecided",
+            pa.int64(),
+            "Answers that say neither yes nor no, which are wrong; null except in yes-no rows.",
         ),
         column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the graded answers; null if none was graded."),
         column("unscored", pa.int64(), "Items without a grade yet; they are not in n."),

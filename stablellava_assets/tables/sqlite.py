@@ -15,7 +15,8 @@ def open_sqlite(
     any_thread: bool = False,
     pragmas: Mapping[str, int] | None = None,
 ) -> sqlite3.Connection:
-    """Open a file (created if needed, with its folder) with a write-ahead log, which rolls back incomplete writes on the next opening.
+    """Open a file (created if needed, with its folder) with a write-ahead log, which rolls back
+    incomplete writes on the next opening.
 
     Args:
         path: the file.

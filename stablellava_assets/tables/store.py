@@ -110,7 +110,8 @@ class ParquetStore:
             if self._is_local:
                 raise
             raise StoreError(
-                f"storage.tables: {self._fs.unstrip_protocol(path)} cannot be reached ({error}); check address, keys and network"
+                f"storage.tables: {self._fs.unstrip_protocol(path)} cannot be reached ({error}); check address, keys "
+                "and network"
             ) from error
 
     def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
@@ -189,8 +190,8 @@ class ParquetStore:
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
-                    f"{path}: cannot be read ({error.strerror or system_message(error)}). Its rows may be good, so fix that "
-                    "and try again."
+                    f"{path}: cannot be read ({error.strerror or system_message(error)}). Its rows may be good, so fix "
+                    "that and try again."
                 ) from error
             raise StoreError(
                 f"{path}: damaged Parquet file ({error}). Delete it and materialize {table.name} "
@@ -206,8 +207,8 @@ class ParquetStore:
         for last in [*[False] * _READ_AGAIN, True]:
             try:
                 with self._fs.open(path, "rb") as file:
-                    # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because releasing
-                    # them then aborts the process. So neither columns nor bytes are read by threads.
+                    # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because
+                    # releasing them then aborts the process. So neither columns nor bytes are read by threads.
                     return pq.ParquetFile(file, pre_buffer=False).read(columns=list(columns), use_threads=False)
             except OSError as error:
                 # s3fs reads one version of an object, and says so once there is another.

@@ -97,7 +97,8 @@ class Table(Generic[RowT]):
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def batch_from_rows(self, rows: Sequence[RowT]) -> pa.RecordBatch:
-        """A few rows as one record batch, in less than half the time of a table. Raises the errors of :meth:`from_rows`."""
+        """A few rows as one record batch, in less than half the time of a table. Raises
+        the errors of :meth:`from_rows`."""
         self._check(rows)
         return pa.RecordBatch.from_pylist(rows, schema=self.schema)
 

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 _LEDGER = "published_partitions"
 _HOLDER = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\)(?: by user \S+)?)")
 _OF_THE_SYSTEM = re.compile(
-    r"permission denied|read-only file system|no space left|disk quota|too many open files|input/output error|stale file handle"
+    r"permission denied|read-only file system|no space left|disk quota|too many open files|input/output error|stale"
+    r" file handle"
     r"|resource temporarily unavailable|cannot open file",
     re.IGNORECASE,
 )
 _OF_THE_FILE = re.compile(
-    r"not a valid duckdb|corrupt|could not read enough bytes|checksum|serializ|deserializ|storage version|version number"
+    r"not a valid duckdb|corrupt|could not read enough bytes|checksum|serializ|deserializ|storage version|version"
+    r" number"
     r"|failed to load metadata|replaying wal",
     re.IGNORECASE,
 )
@@ -38,7 +40,8 @@ _NOT_IN_ARROW = re.compile(r"\b(?:UHUGEINT|BIGNUM|VARINT|BIT)\b")
 
 
 class WarehouseError(ExplainedError, RuntimeError):
-    """The warehouse cannot be read or written at the moment; the message names the reason and the remedy. The tables are unaffected."""
+    """The warehouse cannot be read or written at the moment; the message names the reason and the
+    remedy. The tables are unaffected."""
 
 
 class QueryError(ExplainedError, ValueError):
@@ -105,7 +108,8 @@ class Warehouse:
         """Run a read-only query while no other process of this project writes.
 
         Raises:
-            WarehouseError: there is no warehouse yet, another process writes to it, it is damaged, or it is not readable.
+            WarehouseError: there is no warehouse yet, another process writes to it, it is
+                damaged, or it is not readable.
             QueryError: the SQL is not a query, or DuckDB rejects it.
         """
         import duckdb
@@ -113,8 +117,8 @@ class Warehouse:
         with self._explained():
             if not self._path.exists():
                 raise WarehouseError(
-                    f"{self._path}: there is no warehouse yet; materialize something first (make demo), or make it from the "
-                    "tables with `stablellava rebuild-warehouse`"
+                    f"{self._path}: there is no warehouse yet; materialize something first (make demo), or make it "
+                    "from the tables with `stablellava rebuild-warehouse`"
                 )
             with self._waiting(), duckdb.connect(str(self._path), read_only=True) as connection:
                 self._store.let_duckdb_read(connection)
@@ -168,8 +172,9 @@ class Warehouse:
         if "could not set lock" in message.casefold():
             holder = found[1] if (found := _HOLDER.search(message)) else "another program"
             return (
-                f"{self._path}: is open elsewhere, in {holder}; close it there, or open it read-only and only while you look. "
-                "It is a copy of the tables, and what it lacks is copied by the next stage or by `stablellava rebuild-warehouse`"
+                f"{self._path}: is open elsewhere, in {holder}; close it there, or open it read-only and only while "
+                "you look. It is a copy of the tables, and what it lacks is copied by the next stage or by "
+                "`stablellava rebuild-warehouse`"
             )
         if _OF_THE_SYSTEM.search(message) and not _OF_THE_FILE.search(message):
             return f"{self._path}: cannot be opened ({message}); make room, or see to its permissions"
@@ -228,7 +233,8 @@ class Warehouse:
     def _show_pictures(
         self, connection: duckdb.DuckDBPyConnection, table: AnyTable, partitions: Iterable[Partition]
     ) -> None:
-        # Each file by name, because a pattern would also match copies. DuckDB treats names as patterns, so they are escaped.
+        # Each file by name, because a pattern would also match copies. DuckDB treats names as
+        # patterns, so they are escaped.
         names = (
             glob.escape(self._store.readable_name(table, partition)).replace("'", "''") for partition in partitions
         )

@@ -42,8 +42,8 @@ def normalized(text: str) -> str:
 def final_answer(text: str) -> str:
     """The normalized answer: the text after a reasoning model's thoughts, and inside its answer format if it uses one.
 
-    Formats are ``<answer>``, ``\\boxed{}``, GLM's box and a JSON object's key ``answer``; the last non-empty one counts.
-    Thoughts that were cut off before an answer give an empty text. Tokens of chat templates are removed.
+    Formats are ``<answer>``, ``\\boxed{}``, GLM's box and a JSON object's key ``answer``; the last non-empty one
+    counts. Thoughts that were cut off before an answer give an empty text. Tokens of chat templates are removed.
     """
     answer = _WHOLE_THOUGHT.sub("", text)
     answer = _REST_OF_THOUGHT.sub("", answer)

@@ -66,7 +66,8 @@ def find_affirmed(keyword: str, answer: str) -> list[Span]:
 
 
 def holds_keyword(answer: str, accepted: Sequence[str], refused: Sequence[str]) -> bool:
-    """Whether an accepted keyword occurs without negation, and no refused one occurs unless it is part of an accepted one.
+    """Whether an accepted keyword occurs without negation, and no refused one occurs unless
+    it is part of an accepted one.
 
     For example, hat is part of top hat. A refused keyword also counts after a negation.
     """
@@ -82,7 +83,8 @@ def _find_all(keyword: str, answer: str) -> list[Span]:
 
 
 class _Words(NamedTuple):
-    """The words of a text, with the lemma of each, whether it is negated, and whether it may form a compound with the next word."""
+    """The words of a text, with the lemma of each, whether it is negated, and whether it may form
+    a compound with the next word."""
 
     words: tuple[str, ...]
     lemmas: tuple[str, ...]

@@ -53,7 +53,8 @@ def is_function_word(word: str) -> bool:
 
 
 def written_as_one(word: str, first: str, second: str) -> bool:
-    """Whether ``word`` is the compound of ``first`` and ``second``, as "bookshelves" is of "book shelf"; all case-folded."""
+    """Whether ``word`` is the compound of ``first`` and ``second``, as "bookshelves" is of
+    "book shelf"; all case-folded."""
     rest = word.removeprefix(first)
     return 0 < len(rest) < len(word) and lemma(rest) == lemma(second)
 
@@ -68,7 +69,8 @@ def missing_words(subject: str, answer: str) -> list[str]:
 
 
 def swaps_a_word(one: str, other: str) -> bool:
-    """Whether each text has a dictionary word that the other lacks in any form, as "river" and "riverbank"; "8k" is not a dictionary word."""
+    """Whether each text has a dictionary word that the other lacks in any form, as "river" and "riverbank";
+    "8k" is not a dictionary word."""
     words, others = set(content_words(one)), set(content_words(other))
     own = [word for word in words - others if _is_word(word)]
     theirs = [word for word in others - words if _is_word(word)]
@@ -93,7 +95,8 @@ def same_word(one: str, other: str) -> bool:
 
 
 def named_as_a_person(name: str, answer: str) -> bool:
-    """Whether ``answer`` has a word of ``name`` in a form used only for people: doing a job, or playing an instrument."""
+    """Whether ``answer`` has a word of ``name`` in a form used only for people: doing a job, or playing an
+    instrument."""
     answer_words = [word.casefold() for word in _WORD.findall(answer)]
     return any(
         _have_same_job(word, other) or _is_player_of(word, other)

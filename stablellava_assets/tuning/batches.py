@@ -19,7 +19,8 @@ _STEPS_SORTED_TOGETHER = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Indices of packs, and offsets (packs, 2) in pixels by which their images are shifted, from 0 to twice the setting.
+    """Indices of packs, and offsets (packs, 2) in pixels by which their images are
+    shifted, from 0 to twice the setting.
 
     ``learned`` counts the labelled tokens of the whole step, even if this batch is only part of it.
     """
@@ -51,7 +52,8 @@ def drawn_by_length(
 ) -> Iterator[torch.Tensor]:
     """Indices for one step after another, drawn as by :func:`drawn`.
 
-    The indices of a few consecutive steps are sorted by length, which reduces padding; the order of those steps is random.
+    The indices of a few consecutive steps are sorted by length, which reduces padding; the
+    order of those steps is random.
     """
     import torch
 

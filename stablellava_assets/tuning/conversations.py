@@ -40,7 +40,8 @@ class ChatMessage(TypedDict):
 
 @dataclass(frozen=True)
 class TokenizedRow:
-    """One conversation. The image is expanded to one token per vision token. Labels are -100 for tokens without a loss."""
+    """One conversation. The image is expanded to one token per vision token. Labels are
+    -100 for tokens without a loss."""
 
     tokens: list[int]
     labels: list[int]
@@ -50,7 +51,8 @@ def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
     """LLaVA's turns as chat messages. The image goes before the first question, as in LLaVA's own training.
 
     Raises:
-        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there is not exactly one image mark.
+        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there
+            is not exactly one image mark.
     """
     if not alternate(conversation):
         raise ValueError(f"turns must alternate human, gpt; they are {speakers_of(conversation)}")
@@ -90,7 +92,8 @@ def tokenize(
 def _render(
     dialogues: Sequence[list[ChatMessage]], processor: ProcessorMixin
 ) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Each conversation's text, and the ranges of its answers, from after the generation prompt to the end of the turn."""
+    """Each conversation's text, and the ranges of its answers, from after the generation
+    prompt to the end of the turn."""
     asked = [messages[:turn] for messages in dialogues for turn in range(1, len(messages), 2)]
     prefixes = [messages[: turn + 1] for messages in dialogues for turn in range(1, len(messages), 2)]
     # One call for all, because its overhead is as large as the time to render a conversation.

@@ -1,8 +1,8 @@
 """Packs all rows about one image into one sequence: the image is encoded once, and each row is trained independently.
 
-A sequence is ``[USER: image][row 1][row 2]...``. A row attends to the image and to itself, never to another row, and its
-positions continue from the end of the image. Hidden states, loss and gradient therefore equal those of one sequence per row.
-This is the prefix sharing of tree attention (Cai et al., Medusa, 2024), applied to training.
+A sequence is ``[USER: image][row 1][row 2]...``. A row attends to the image and to itself, never to another row, and
+its positions continue from the end of the image. Hidden states, loss and gradient therefore equal those of one sequence
+per row. This is the prefix sharing of tree attention (Cai et al., Medusa, 2024), applied to training.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ SENSOR, SCHEDULE = "follow_new_pairs", "next_batch_of_every_ability"
 
 @contextmanager
 def daemon_of(project: Project) -> Iterator[None]:
-    """A daemon and the code server that it and commands ask, as they are deployed: otherwise each starts its own, the daemon again and again."""
+    """A daemon and the code server that it and commands ask, as they are deployed: otherwise each starts its
+    own, the daemon again and again."""
     with ExitStack() as ending:
         # The names of sockets have to be short.
         socket = Path(ending.enter_context(TemporaryDirectory())) / "code"

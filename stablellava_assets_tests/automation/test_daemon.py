@@ -32,7 +32,8 @@ SETTINGS: dict[str, Any] = {**SMALL, "batches": 5, "schedule": {"cron": "* * * *
 
 @pytest.fixture(scope="module")
 def watched(seed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A finished project beside its daemon, schedule and sensor turned off; its tests give it work one after the other."""
+    """A finished project beside its daemon, schedule and sensor turned off; its tests
+    give it work one after the other."""
     project = copy_of_finished(seed, tmp_path_factory.mktemp("watched"))
     project.write_profile(SETTINGS)
     with daemon_of(project):

@@ -41,9 +41,10 @@ DATA = PROMPT_SPECS.from_rows(ROWS)
 
 
 def test_reasons_are_counted_the_commonest_first_and_rows_named() -> None:
-    assert commonest_reasons(PROMPT_SPECS, DATA) == (
-        "5 rows: the answer is empty, also after its repair; 3 rows: no answer in 5 tries, the last: HTTP 503: loading; "
-        f"1 row: refused: no; for example {ROWS[0]['spec_id'][:12]} ({ROWS[0]['subject']}), "
+    assert (
+        commonest_reasons(PROMPT_SPECS, DATA)
+        == "5 rows: the answer is empty, also after its repair; 3 rows: no answer in 5 tries, the last: HTTP 503:"
+        f" loading; 1 row: refused: no; for example {ROWS[0]['spec_id'][:12]} ({ROWS[0]['subject']}), "
         f"{ROWS[1]['spec_id'][:12]} ({ROWS[1]['subject']})"
     )
     assert commonest_reasons(PROMPT_SPECS, PROMPT_SPECS.from_rows(ROWS[9:])) is None

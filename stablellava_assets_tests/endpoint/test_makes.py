@@ -19,7 +19,8 @@ ANSWER = '{"text": "well"}'
 
 
 def asked(tmp_path: Path, *sent: Sent, count: int = 1, **changes: Any) -> tuple[list[ChatOutcome], int]:
-    """What becomes of requests whose responses are ``sent``, the last of them for all that follow; and how many came."""
+    """What becomes of requests whose responses are ``sent``, the last of them for all that follow; and how many
+    came."""
     with raw_server(lambda body, number: sent[min(number, len(sent) - 1)]) as (url, bodies):
         quick = {"attempts": 2, "backoff_s": 0.01, "max_backoff_s": 0.02, "initial_in_flight": 1, "max_in_flight": 1}
         outcomes = ask(priced(tmp_path, url, **{**quick, **changes}), tmp_path, count)
@@ -80,13 +81,16 @@ ANSWERS: dict[str, Any] = {
     "thoughts after the answer": of_text(f'{ANSWER}<think>is {{"text": "a draft"}} better?</think>'),
     "thoughts as Mistral marks them": of_text(f'[THINK]{{"text": "a draft"}}[/THINK]{ANSWER}'),
     "thoughts in channels": of_text(
-        f'<|channel|>analysis<|message|>{{"text": "a draft"}}<|end|><|start|>assistant<|channel|>final<|message|>{ANSWER}'
+        '<|channel|>analysis<|message|>{"text": "a '
+        f'draft"}}<|end|><|start|>assistant<|channel|>final<|message|>{ANSWER}'
     ),
     "all of it between the marks of thoughts": of_text(f"<think>{ANSWER}</think>"),
     "a comma too many": of_text('```json\n{"text": "well",}\n```'),
     "comments": of_text('{/* as asked */ "text": "well" // so\n}'),
     "JSON of JSON": of_text(json.dumps(ANSWER)),
-    "a stream whose parts are texts": b'data: {"choices": [{"delta": "{\\"text\\": \\"well\\"}"}]}\n\ndata: [DONE]\n\n',
+    "a stream whose parts are texts": (
+        b'data: {"choices": [{"delta": "{\\"text\\": \\"well\\"}"}]}\n\ndata: [DONE]\n\n'
+    ),
     "a byte order mark": b"\xef\xbb\xbf" + json.dumps(of_text(ANSWER)).encode(),
     "blank lines before it": b"\n\n  \n" + json.dumps(of_text(ANSWER)).encode(),
 }
@@ -208,7 +212,10 @@ def test_the_words_of_a_fault_inside_a_success_are_told(tmp_path: Path, name: st
     assert "Upstream provider error" in str(outcome.reason)
 
 
-PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>x{}</style></head><body><h1>nginx</h1></body></html>"
+PAGE = (
+    b"<!DOCTYPE html><html><head><title>502 Bad"
+    b" Gateway</title><style>x{}</style></head><body><h1>nginx</h1></body></html>"
+)
 WORDS: list[tuple[Any, str]] = [
     (
         {"error": {"message": "no such field", "type": "invalid_request_error", "param": None, "code": None}},
@@ -328,7 +335,10 @@ def test_an_endpoint_that_wants_a_key_where_none_is_named(tmp_path: Path) -> Non
         (400, {"code": "content_policy_violation", "message": "no"}),
         (
             400,
-            {"code": "content_filter", "message": "The response was filtered due to Azure OpenAI's content management"},
+            {
+                "code": "content_filter",
+                "message": "The response was filtered due to Azure OpenAI's content management",
+            },
         ),
         (400, {"code": "data_inspection_failed", "message": "Output data may contain inappropriate content."}),
         (451, {"message": "not here"}),
@@ -391,7 +401,10 @@ def test_a_refusal_alone_where_the_model_has_answered_before_is_asked_again(tmp_
 
 def test_many_refusals_where_the_model_has_answered_before_do_not_end_the_call_at_once(tmp_path: Path) -> None:
     """As when a setting was changed, and only what had failed is asked for."""
-    with raw_server(lambda body, number: (200, of_text(ANSWER)) if number == 0 else (400, {"error": "no"})) as (url, _):
+    with raw_server(lambda body, number: (200, of_text(ANSWER)) if number == 0 else (400, {"error": "no"})) as (
+        url,
+        _,
+    ):
         settings = settings_of(url, initial_in_flight=1, max_in_flight=1)
         endpoint = ChatEndpoint(settings, tmp_path / "ledger.sqlite")
         list(endpoint.ask(questions(settings, 1)))

@@ -1,4 +1,5 @@
-"""The two measuring assets on painted pictures, photographs and published files at once, with a judge over real HTTP."""
+"""The two measuring assets on painted pictures, photographs and published files at once, with a judge over real
+HTTP."""
 
 from __future__ import annotations
 

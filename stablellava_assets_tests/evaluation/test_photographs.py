@@ -369,7 +369,8 @@ ANIMALS = ["dog", "cat", "horse", "zebra", "elephant", "bear", "sheep", "cow", "
 
 
 def _coco(folder: Path, **changes: Any) -> Result:
-    """Runs the command on twenty pictures below val, half of them in each of two folders, by a file with ``changes``."""
+    """Runs the command on twenty pictures below val, half of them in each of two folders, by a file with
+    ``changes``."""
     if not (folder / "val").exists():
         for number in range(20):
             path = folder / f"val/s{1 + number // 10}/{number % 10:03d}.jpg"

@@ -1,4 +1,5 @@
-"""The LLaVA format, read step by step as ``LazySupervisedDataset`` of haotian-liu/LLaVA reads it (llava/train/train.py)."""
+"""The LLaVA format, read step by step as ``LazySupervisedDataset`` of haotian-liu/LLaVA
+reads it (llava/train/train.py)."""
 
 from __future__ import annotations
 

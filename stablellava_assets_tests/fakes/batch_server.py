@@ -1,6 +1,7 @@
 """OpenAI's Files and Batch endpoints on loopback, as their documentation has them, and a count of what they were asked.
 
-A batch is validated and worked on when somebody looks at it: each look takes it one step further, as time does in earnest.
+A batch is validated and worked on when somebody looks at it: each look takes it one step
+further, as time does in earnest.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class BatchScript:
     """How the server behaves.
 
     ``end`` is how every batch ends; unless it completes, it has answered so many as ``answered_before_end`` says.
-    ``result`` says what becomes of a line instead of its answer: an HTTP status, or None. ``at`` is called with the name of
-    an event (``uploaded``, ``creating``, ``created``, ``looked``) before the response to it is written; what it returns is
-    the status of that response if it is one, and ``drop`` cuts the connection without any.
+    ``result`` says what becomes of a line instead of its answer: an HTTP status, or None. ``at`` is called with the
+    name of an event (``uploaded``, ``creating``, ``created``, ``looked``) before the response to it is written; what it
+    returns is the status of that response if it is one, and ``drop`` cuts the connection without any.
     """
 
     looks_until_done: int = 2

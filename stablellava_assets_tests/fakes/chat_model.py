@@ -1,4 +1,5 @@
-"""What stands for a chat model on the loopback server: it reads the request as a model would and answers what is asked."""
+"""What stands for a chat model on the loopback server: it reads the request as a model
+would and answers what is asked."""
 
 from __future__ import annotations
 

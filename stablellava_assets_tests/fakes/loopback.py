@@ -1,7 +1,7 @@
 """A chat server on loopback: OpenAI's protocol, scripted answers, faults on a seeded schedule, and a count of it all.
 
-As a process of its own: ``python -m stablellava_assets_tests.fakes.loopback '{"latency_s": 0.2}'`` writes its address to
-stdout and tells at ``GET /counts`` what it saw.
+As a process of its own: ``python -m stablellava_assets_tests.fakes.loopback '{"latency_s": 0.2}'`` writes its address
+to stdout and tells at ``GET /counts`` what it saw.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Script:
     """How the server behaves.
 
     A share ``fault_share`` of what arrives meets a fault. Lasting faults are a property of the conversation (its repair
-    included), drawn by hash; transient ones are drawn for each arrival. ``most_at_once`` makes it answer 429 to whatever
-    comes while it has that many under way. With ``key`` it wants that key, and repeats it in all it says.
+    included), drawn by hash; transient ones are drawn for each arrival. ``most_at_once`` makes it answer 429 to
+    whatever comes while it has that many under way. With ``key`` it wants that key, and repeats it in all it says.
     """
 
     latency_s: float = 0.0

@@ -1,4 +1,5 @@
-"""A server on loopback that answers each POST with just the bytes that a test gives it, as servers of other makes do."""
+"""A server on loopback that answers each POST with just the bytes that a test gives it, as servers of other makes
+do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Random-weight checkpoints of several families, saved as ordinary folders: a few thousand weights behind the real classes."""
+"""Random-weight checkpoints of several families, saved as ordinary folders: a few thousand
+weights behind the real classes."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 LLAVA_TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}"
-    "{# Render all images first #}{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
-    "{{ '<image>\n' }}{% endfor %}{# Render all text next #}{% if message['role'] != 'assistant' %}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' '}}{% endfor %}"
-    "{% else %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{% generation %}"
-    "{{ content['text'] + ' '}}{% endgeneration %}{% endfor %}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+    "{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}{# "
+    "Render all images first #}{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ "
+    "'<image>\n' }}{% endfor %}{# Render all text next #}{% if message['role'] != 'assistant' %}{% for content in "
+    "message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' '}}{% endfor %}{% else %}{% "
+    "for content in message['content'] | selectattr('type', 'equalto', 'text') %}{% generation %}{{ content['text'] + "
+    "' '}}{% endgeneration %}{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% "
+    "endif %}"
 )
 """The chat template that llava-hf/llava-1.5-7b-hf carries."""
 CHATML_TEMPLATE = (
@@ -39,11 +40,10 @@ IDEFICS3_TEMPLATE = (
 IDEFICS2_TEMPLATE = IDEFICS3_TEMPLATE.removeprefix("<|im_start|>")
 """The chat template of Idefics2."""
 GEMMA3_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
-    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}"
-    "{% for item in message['content'] %}{% if item['type'] == 'image' %}{{ '<start_of_image>' }}"
-    "{% elif item['type'] == 'text' %}{{ item['text'] | trim }}{% endif %}{% endfor %}{{ '<end_of_turn>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' "
+    "else message['role']) + '\n' }}{% for item in message['content'] %}{% if item['type'] == 'image' %}{{ "
+    "'<start_of_image>' }}{% elif item['type'] == 'text' %}{{ item['text'] | trim }}{% endif %}{% endfor %}{{ "
+    "'<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
 """Google's documented format of Gemma's turns, with Gemma 3's mark of a picture."""
 MLLAMA_TEMPLATE = (
@@ -55,14 +55,16 @@ MLLAMA_TEMPLATE = (
 )
 """Meta's documented format of Llama 3's turns, with Llama 3.2's mark of a picture."""
 PALIGEMMA_TEMPLATE = (
-    "{% for message in messages %}{% for content in message['content'] %}{% if content['type'] == 'image' %}{{ '<image>' }}"
-    "{% else %}{{ content['text'] }}{% endif %}{% endfor %}{{ eos_token if message['role'] == 'assistant' else '\n' }}"
-    "{% endfor %}"
+    "{% for message in messages %}{% for content in message['content'] %}{% if content['type'] == 'image' %}{{ "
+    "'<image>' }}{% else %}{{ content['text'] }}{% endif %}{% endfor %}{{ eos_token if message['role'] == 'assistant' "
+    "else '\n' }}{% endfor %}"
 )
 """PaliGemma has none of its own: a prompt, a line break, an answer."""
 _TEXTS = [
-    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
-    "and polite answers to the human's questions.",
+    (
+        "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
+        "detailed, and polite answers to the human's questions."
+    ),
     "USER: What color is it? ASSISTANT: It is red. It is blue. It is green. It is yellow.",
     "system user assistant Is it? Yes, it is. No, it is not. What is in the pictures?",
 ]

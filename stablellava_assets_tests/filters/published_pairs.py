@@ -26,11 +26,17 @@ def random_batch(name: str, size: int, chance: random.Random) -> list[Candidate]
 
 def _random_pair(name: str, chance: random.Random) -> Candidate:
     subject = chance.choice(["koala", "owl"])
-    tail = f"{chance.choice(_SCENES)}, {chance.choice(_LIGHTS)}, intricate details, highly detailed, {chance.choice('48')}k"
+    tail = (
+        f"{chance.choice(_SCENES)}, {chance.choice(_LIGHTS)}, intricate details, highly detailed, "
+        f"{chance.choice('48')}k"
+    )
     described: dict[str, Any] = {"kind": "what", "expected": subject, "answer": f"It is {subject}."}
     if chance.random() < 0.7:
         described = {
-            "answer": f"The {subject} dozes in the {chance.choice(_SCENES)} {chance.choice(_LIGHTS)}, {'as always' * chance.randrange(2)}."
+            "answer": (
+                f"The {subject} dozes in the {chance.choice(_SCENES)} {chance.choice(_LIGHTS)}, "
+                f"{'as always' * chance.randrange(2)}."
+            )
         }
     return candidate(
         name,

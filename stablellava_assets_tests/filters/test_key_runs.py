@@ -57,7 +57,10 @@ def test_only_the_blocks_that_may_hold_a_key_are_read(connection: sqlite3.Connec
     (blocks,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
     assert blocks > 200
     # What is unreadable now would be an error if it were read.
-    damage = "UPDATE blocks SET keys = x'00' WHERE number NOT IN (SELECT number FROM blocks ORDER BY number LIMIT 1 OFFSET ?)"
+    damage = (
+        "UPDATE blocks SET keys = x'00' WHERE number NOT IN (SELECT number FROM blocks ORDER BY number LIMIT 1 "
+        "OFFSET ?)"
+    )
     connection.execute(damage, (blocks // 2,))
     assert runs.owners(np.array([500_500])).tolist() == [500_500]
     with pytest.raises(ValueError, match="buffer size"):

@@ -306,8 +306,8 @@ def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> Non
     gallery.publish()
     seen = visit(gallery.page)
     assert seen.page.inner_text("#extent").startswith(
-        "80 of 320 pairs are shown: at most 20 per batch, including every reason and note and all pairs with human decisions. "
-        "Of all pairs, 288 were kept and 32 rejected, in 4 batches."
+        "80 of 320 pairs are shown: at most 20 per batch, including every reason and note and all pairs with human "
+        "decisions. Of all pairs, 288 were kept and 32 rejected, in 4 batches."
     )
     assert "repeated_prompt (32)" in seen.page.locator("#reason option").all_inner_texts()
 

@@ -1,4 +1,5 @@
-"""Pictures in the forms in which image endpoints of all makes send them, and what is asked for again when a setting is mended."""
+"""Pictures in the forms in which image endpoints of all makes send them, and what is asked for
+again when a setting is mended."""
 
 from __future__ import annotations
 

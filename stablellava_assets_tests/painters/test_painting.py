@@ -71,8 +71,8 @@ def test_workers_neither_run_the_main_script_nor_outlive_it(tmp_path: Path) -> N
 
 def test_a_worker_loads_only_what_drawing_needs() -> None:
     code = (
-        "import sys; from stablellava_assets.painters.embedded import painting, composition; from stablellava_assets.pictures import encoding;"
-        "print(' '.join(name.split('.')[0] for name in sys.modules))"
+        "import sys; from stablellava_assets.painters.embedded import painting, composition; from "
+        "stablellava_assets.pictures import encoding;print(' '.join(name.split('.')[0] for name in sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"dagster", "torch", "pydantic", "pyarrow", "pandas", "scipy"} & set(loaded)

@@ -25,6 +25,7 @@ def test_the_documented_example_is_computed() -> None:
     for known, row in zip(_EXAMPLE, plans[0].rows, strict=True):
         rows = " | ".join(f"{plan.rows_of(known.ability):,}" for plan in plans)
         assert (
-            f"| {known.ability} | {known.correct} | {known.lower_bound:.3f} | {known.kept:,} | {row['weight']:.3f} | {rows} |\n"
-        ) in text
+            f"| {known.ability} | {known.correct} | {known.lower_bound:.3f} | {known.kept:,} | {row['weight']:.3f} | "
+            f"{rows} |\n" in text
+        )
     assert f"\n{plans[0].explanation_of('action')}\n" in text

@@ -114,10 +114,8 @@ def test_charts_are_told_to_those_who_do_not_see_them(visit: Visit) -> None:
 
 
 def test_bars_are_as_long_as_their_numbers(visit: Visit) -> None:
-    lengths = visit.page.evaluate(
-        """() => [...document.querySelectorAll('.sum svg')].map((svg) =>
-             [...svg.querySelectorAll('rect')].map((bar) => bar.getBoundingClientRect().width / svg.clientWidth))"""
-    )
+    lengths = visit.page.evaluate("""() => [...document.querySelectorAll('.sum svg')].map((svg) =>
+             [...svg.querySelectorAll('rect')].map((bar) => bar.getBoundingClientRect().width / svg.clientWidth))""")
     assert lengths[0] == [pytest.approx(13 / 58, abs=0.005), pytest.approx(49 / 58, abs=0.005)]
 
 
@@ -221,14 +219,12 @@ def test_the_papers_marker_is_nearest_to_its_own_bars_on_paper(browser: Browser,
     page = browser.new_page()
     page.emulate_media(media="print")
     page.goto(path.as_uri())
-    gaps = page.evaluate(
-        """() => {
+    gaps = page.evaluate("""() => {
           const [row, next] = document.querySelectorAll('.bars svg');
           const edges = (shape) => shape.getBoundingClientRect();
           const marker = edges(row.querySelector('.fill-paper'));
           return [marker.top - edges(row.querySelector('.fill-tuned')).bottom, edges(next.querySelector('.fill-base')).top - marker.bottom];
-        }"""
-    )
+        }""")
     assert 0 < 2 * gaps[0] < gaps[1]
     assert not page.get_by_text("All checkpoints").is_visible()
     for selector in ("code", ".settings", "footer"):

@@ -110,7 +110,10 @@ def test_four_processes_at_once_lose_nothing(tmp_path: Path) -> None:
 @contextmanager
 def held(path: Path, mode: str) -> Iterator[int]:
     """Another program that has the file open."""
-    code = f"import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only={mode == 'reading'}); print(flush=True); sys.stdin.read()"
+    code = (
+        f"import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only={mode == 'reading'}); print(flush=True); "
+        "sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:

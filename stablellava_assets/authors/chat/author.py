@@ -73,9 +73,9 @@ class ChatAuthor:
     """Requests prompts in blocks, and all dialogues about an image at once.
 
     A row's key covers its subject or image, the instructions, the examples in the request, the model and the sampling
-    parameters. It covers neither the endpoint's address nor the grouping of rows into requests, because these do not change a
-    row. Settings that do not affect a row's content but can make it fail are in its settings key: after a change, failed
-    rows are requested again.
+    parameters. It covers neither the endpoint's address nor the grouping of rows into requests, because these do not
+    change a row. Settings that do not affect a row's content but can make it fail are in its settings key: after a
+    change, failed rows are requested again.
 
     Args:
         settings: the profile's.

@@ -23,7 +23,8 @@ class RowBundle(Protocol):
 
     @property
     def failed_before(self) -> Container[str]:
-        """Ids of rows (of this bundle and others) that were requested before and failed, possibly in requests of their own."""
+        """Ids of rows (of this bundle and others) that were requested before and failed,
+        possibly in requests of their own."""
         ...
 
     def chat_request(self) -> ChatRequest:
@@ -43,10 +44,11 @@ B = TypeVar("B", bound=RowBundle)
 
 
 def split_as_paid(bundle: B, ledger: Ledger | None, request_of: Callable[[B], ChatRequest]) -> Iterator[B]:
-    """The bundle; or one request for each row whose own answer is in the ledger and readable, and one for the remaining rows.
+    """The bundle; or one request for each row whose own answer is in the ledger and readable,
+    and one for the remaining rows.
 
-    Rows of an unreadable bundle answer are requested one by one. If some of them fail again, the failed rows would form a
-    new bundle, and its answer would be paid for again.
+    Rows of an unreadable bundle answer are requested one by one. If some of them fail again, the failed rows would form
+    a new bundle, and its answer would be paid for again.
     """
     failed = [row_id for row_id in bundle.row_ids if row_id in bundle.failed_before]
     if ledger is None or not failed or len(bundle.row_ids) == 1 or _has_answered(ledger, request_of(bundle)):

@@ -1,7 +1,8 @@
 """Sanitizes text written by a model: it must remain plain data wherever it is displayed or sent.
 
 A prompt consists of plain words, so everything else is removed. A sentence keeps its punctuation; markup, control
-characters, role markers and the ``<image>`` mark are removed, and text that cannot be repaired is rejected with a reason.
+characters, role markers and the ``<image>`` mark are removed, and text that cannot be
+repaired is rejected with a reason.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def clean_sentence(text: str, *, what: str, max_characters: int) -> str:
 
 
 def _visible(text: str) -> str:
-    """``text`` in composed form, without control and format characters (such as those that change the writing direction)."""
+    """``text`` in composed form, without control and format characters (such as those that
+    change the writing direction)."""
     composed = unicodedata.normalize("NFC", text)
     return "".join(
         " " if character.isspace() else character

@@ -36,8 +36,8 @@ class DialogueSlot:
 def parts_of(quotas: Mapping[DialogueKind, float], spec_id: str) -> list[DialogueSlot]:
     """The conversations to write about one image, in the same order for all images.
 
-    The integer part of a quota applies to every image. Its fraction applies to that fraction of the images, selected by a
-    hash of the prompt. Of two yes-no questions, one is about something present and one about something absent. For a
+    The integer part of a quota applies to every image. Its fraction applies to that fraction of the images, selected by
+    a hash of the prompt. Of two yes-no questions, one is about something present and one about something absent. For a
     single one a hash decides, so that the answers are balanced.
     """
     first_is_present = derive_seed("yes or no", spec_id) % 2 == 0

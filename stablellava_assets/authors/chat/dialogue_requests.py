@@ -29,49 +29,73 @@ _LIKELY_TOKENS = 60
 _ABSENT_THINGS = 4
 
 _SYSTEM = (
-    "You write questions and answers about pictures, from which a vision-language model learns to see. Whoever learns from "
-    "them has the picture and nothing else, so every answer must be plain from the picture, and no text speaks of a "
-    "prompt, of keywords or of how the picture came about. You follow the rules of the task to the letter and answer with "
-    "JSON alone."
+    "You write questions and answers about pictures, from which a vision-language model learns to see. Whoever learns "
+    "from them has the picture and nothing else, so every answer must be plain from the picture, and no text speaks "
+    "of a prompt, of keywords or of how the picture came about. You follow the rules of the task to the letter and "
+    "answer with JSON alone."
 )
 _FROM_PROMPT = (
     "You do not see the picture. You are given the prompt it was painted from: the subject in double brackets, then "
     "keywords. Take all of it as shown, and nothing else as shown."
 )
 _FROM_PICTURE = (
-    "Other than said above, you see the picture as well as the prompt it was painted from: the subject in double brackets, "
-    "then keywords. Where the two disagree the picture is right; say only what can be seen in it."
+    "Other than said above, you see the picture as well as the prompt it was painted from: the subject in double "
+    "brackets, then keywords. Where the two disagree the picture is right; say only what can be seen in it."
 )
 _RULES = (
-    "- Answers are whole sentences, one or two, that end with a full stop. They state what is seen; no word of guessing such "
-    "as may, might, probably or likely.",
-    "- Questions are such as people ask who look at a picture. Word them differently from picture to picture, and never "
-    "give the answer away in a question, unless it is to be confirmed or chosen.",
-    "- Keywords about quality or technique (8k, realistic, highly detailed, sharp focus) are no content: do not mention them.",
+    (
+        "- Answers are whole sentences, one or two, that end with a full stop. They state what is seen; no word of "
+        "guessing such as may, might, probably or likely."
+    ),
+    (
+        "- Questions are such as people ask who look at a picture. Word them differently from picture to picture, and "
+        "never give the answer away in a question, unless it is to be confirmed or chosen."
+    ),
+    (
+        "- Keywords about quality or technique (8k, realistic, highly detailed, sharp focus) are no content: do not "
+        "mention them."
+    ),
     "- What an answer judges it first shows: first what there is, then yes or no.",
-    "- right_words: the one word or short phrase that every right answer to the question contains, in the form in which the "
-    "answer says it.",
+    (
+        "- right_words: the one word or short phrase that every right answer to the question contains, in the form in "
+        "which the answer says it."
+    ),
 )
 _FORMS: Mapping[str, str] = {
     "describe": "answer the given request, with the subject by name",
-    "what": "a question with what, which, where, who or how for what this ability teaches, whose right answer is a word or a "
-    "short phrase; the question does not contain it",
-    "yes_no_present": "a question to be answered with yes, about what the picture shows; the answer contains the word yes, "
-    'as in "It is a koala, so yes."',
-    "yes_no_absent": "a question to be answered with no: it asks whether something is there, or so, that is not, but might "
-    'well be in such a picture; the answer contains the word no, as in "It is a koala, so no."',
-    "either_or": "a question that offers two options of the same kind, one of them right, in the order that is asked for",
-    "misleading": "a question that offers two options of the same kind, both wrong; the answer rejects both and says what is "
-    "right",
-    "negative_presupposition": 'a question that takes for granted something that is not in the picture, as in "What is the dog '
-    'holding?" where there is no dog; the answer contains the word no and corrects it, as in "There is no dog; the '
-    'picture shows a koala."',
-    "multi_turn": "a conversation in which each question follows from the answer before it; the first answer names the "
-    "subject, and every answer is about something else",
+    "what": (
+        "a question with what, which, where, who or how for what this ability teaches, whose right answer is a word or "
+        "a short phrase; the question does not contain it"
+    ),
+    "yes_no_present": (
+        "a question to be answered with yes, about what the picture shows; the answer contains the word yes, "
+        'as in "It is a koala, so yes."'
+    ),
+    "yes_no_absent": (
+        "a question to be answered with no: it asks whether something is there, or so, that is not, but might "
+        'well be in such a picture; the answer contains the word no, as in "It is a koala, so no."'
+    ),
+    "either_or": (
+        "a question that offers two options of the same kind, one of them right, in the order that is asked for"
+    ),
+    "misleading": (
+        "a question that offers two options of the same kind, both wrong; the answer rejects both and says what is "
+        "right"
+    ),
+    "negative_presupposition": (
+        'a question that takes for granted something that is not in the picture, as in "What is the dog holding?" '
+        'where there is no dog; the answer contains the word no and corrects it, as in "There is no dog; the picture '
+        'shows a koala."'
+    ),
+    "multi_turn": (
+        "a conversation in which each question follows from the answer before it; the first answer names the "
+        "subject, and every answer is about something else"
+    ),
 }
 
 
-# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they keep small models from rambling.
+# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they
+# keep small models from rambling.
 Question = Annotated[str, Field(json_schema_extra={"maxLength": MOST_QUESTION_CHARACTERS})]
 Answer = Annotated[str, Field(json_schema_extra={"maxLength": MOST_ANSWER_CHARACTERS})]
 RightWords = Annotated[str, Field(json_schema_extra={"maxLength": 60})]
@@ -132,7 +156,8 @@ _DESCRIBE = (
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known about an image: its prompt without the parts that the painter ignored, and its ``answer`` if certain."""
+    """What is known about an image: its prompt without the parts that the painter ignored,
+    and its ``answer`` if certain."""
 
     spec_id: str
     image_id: str
@@ -229,7 +254,8 @@ def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Pict
 
 
 def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
-    """What the request says about the ability and the form of a dialogue: everything except kinds, examples and the image."""
+    """What the request says about the ability and the form of a dialogue: everything except
+    kinds, examples and the image."""
     task = [
         f"# Task: {ability.title}",
         f"What the pictures teach: {ability.teaches}",

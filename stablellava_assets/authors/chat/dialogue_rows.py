@@ -1,4 +1,5 @@
-"""Converts dialogues written by a model to row columns: plain text with one ``<image>`` mark, or the reason for rejecting them."""
+"""Converts dialogues written by a model to row columns: plain text with one ``<image>`` mark, or
+the reason for rejecting them."""
 
 from __future__ import annotations
 

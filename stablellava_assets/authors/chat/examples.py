@@ -39,7 +39,8 @@ class Example:
 
     @cached_property
     def example_id(self) -> str:
-        """The first 16 hex digits of the text's SHA-256, by which rows refer to it: ``left(sha256(prompt), 16)`` in SQL."""
+        """The first 16 hex digits of the text's SHA-256, by which rows refer to it:
+        ``left(sha256(prompt), 16)`` in SQL."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -50,7 +51,8 @@ class Example:
 
 @dataclass(frozen=True)
 class ExamplePool:
-    """Candidate examples of an ability: its ``own``, those that the filters ``kept``, and all existing texts ``by_id``."""
+    """Candidate examples of an ability: its ``own``, those that the filters ``kept``,
+    and all existing texts ``by_id``."""
 
     own: tuple[Example, ...]
     kept: tuple[Example, ...]

@@ -28,24 +28,32 @@ _SYSTEM = (
 )
 _FORM = (
     "- The most telling keywords come first. The painter reads about fifty words and forgets the rest.",
-    "- Only what a camera records in an instant: no sound, smell, thought or past, and nothing that has to be counted "
-    "beyond three.",
+    (
+        "- Only what a camera records in an instant: no sound, smell, thought or past, and nothing that has to be "
+        "counted beyond three."
+    ),
     "- No lettering in the picture, no brands, and no real people or living artists by name.",
-    "- Plain words of letters, digits and hyphens. No brackets, quotation marks, weights, line breaks or whole sentences.",
+    (
+        "- Plain words of letters, digits and hyphens. No brackets, quotation marks, weights, line breaks or whole "
+        "sentences."
+    ),
     "- No keyword contradicts another, repeats the subject, or brings in a second thing that could be taken for it.",
     "- The prompts of one answer differ from each other, and from the examples, in surroundings, looks and light.",
 )
 _GUIDED_FORM = (
     "- The subject is what stands in double brackets in a prompt: one to five words, written without the brackets.",
-    "- Five to eight keywords, of one to four words each: first the surroundings, then what the subject looks like, then "
-    "light, and how the picture is made.",
+    (
+        "- Five to eight keywords, of one to four words each: first the surroundings, then what the subject looks "
+        "like, then light, and how the picture is made."
+    ),
 )
 _DRAWN_FORM = (
     "- Three to six keywords, of one to four words each: first the surroundings, then how the picture looks.",
 )
 
 
-# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they keep small models from rambling.
+# These bounds are part of the schema but not validated: on endpoints that enforce the schema, they
+# keep small models from rambling.
 _MOST_CHARACTERS = 80
 Keyword = Annotated[str, Field(json_schema_extra={"maxLength": _MOST_CHARACTERS})]
 
@@ -148,8 +156,10 @@ def _drawable_words(ability: Ability) -> list[str]:
     return [
         "",
         "# Words the painter knows",
-        "The painter draws these words and leaves out all others, so use them, spelled like this, before any others; at "
-        "most one scene, one place and one distance a prompt.",
+        (
+            "The painter draws these words and leaves out all others, so use them, spelled like this, before any "
+            "others; at most one scene, one place and one distance a prompt."
+        ),
         *(f"- {kind}: {', '.join(known)}" for kind, known in words.items() if known),
     ]
 
@@ -170,8 +180,8 @@ def _answer(settings: ChatAuthorSettings) -> str:
     else:
         shape = '{"subject": "...", "keywords": ["...", "..."]}'
         what = (
-            "Each line below gives the keyword that its prompt is about: it is the subject, or a part or the theme of it, as "
-            "the task wants. What follows in parentheses is a hint to follow where it fits keyword and rules."
+            "Each line below gives the keyword that its prompt is about: it is the subject, or a part or the theme of "
+            "it, as the task wants. What follows in parentheses is a hint to follow where it fits keyword and rules."
         )
     return f'# Answer\nOne JSON object with a key for each line below, "prompt_1" and so on: {shape}. {what}'
 

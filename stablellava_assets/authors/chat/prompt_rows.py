@@ -1,4 +1,5 @@
-"""Converts prompts written by a model to row columns: plain words in the paper's form, or the reason for rejecting them."""
+"""Converts prompts written by a model to row columns: plain words in the paper's form, or
+the reason for rejecting them."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def unwritten_columns(slot: Slot) -> PromptColumns:
 
 
 def _keywords(subject: str, needed: Sequence[str], written: Sequence[str]) -> list[str]:
-    """The required keywords, and then the usable ones of the model, without repeats, up to the length that a painter reads."""
+    """The required keywords, and then the usable ones of the model, without repeats, up to
+    the length that a painter reads."""
     keywords: list[str] = []
     seen = {subject.casefold()}
     room = _PROMPT_CHARACTERS - len(subject) - 4

@@ -22,7 +22,8 @@ from stablellava_assets.tables.schemas import DEFERRED
 
 @dataclass(frozen=True)
 class AnsweredRow:
-    """The answer for one row. ``written`` is None if the outcome has no answer; ``row_cost`` is the row's total cost."""
+    """The answer for one row. ``written`` is None if the outcome has no answer; ``row_cost`` is the row's total
+    cost."""
 
     row_id: str
     written: BaseModel | None

@@ -40,7 +40,8 @@ class KeyedRows:
     def blocks(self, block_of: Callable[[str], Hashable]) -> Iterator[tuple[list[str], tuple[Example, ...]]]:
         """The open rows grouped by block and examples, with these examples.
 
-        Blocks do not depend on the number of rows, so the same rows give the same request whenever they are requested together.
+        Blocks do not depend on the number of rows, so the same rows give the same request
+        whenever they are requested together.
         """
         blocks: dict[tuple[Hashable, tuple[str, ...]], list[str]] = {}
         for row_id in self.open_rows:
@@ -60,7 +61,8 @@ def key_rows(
 ) -> KeyedRows:
     """Compute the keys of the planned rows of a partition.
 
-    A published row keeps its examples. Other rows use those of the neighbouring published rows, or else currently good ones.
+    A published row keeps its examples. Other rows use those of the neighbouring published
+    rows, or else currently good ones.
 
     Args:
         store: where the partition may be published.

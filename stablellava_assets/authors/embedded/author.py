@@ -31,7 +31,8 @@ _ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
 
 
 class EmbeddedAuthor(NoChatModel):
-    """Draws everything by rendezvous hashing, so that editing one line of a YAML file affects only the rows that used it."""
+    """Draws everything by rendezvous hashing, so that editing one line of a YAML file
+    affects only the rows that used it."""
 
     name = "embedded"
 

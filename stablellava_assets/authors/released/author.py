@@ -34,7 +34,8 @@ class _Spec(SpecColumns):
 
 
 class ReleasedAuthor(NoChatModel):
-    """Ingests ``<ability>.json`` in the order of the file: batch 0001 is its first ``count`` rows, 0002 the next, and so on.
+    """Ingests ``<ability>.json`` in the order of the file: batch 0001 is its first ``count``
+    rows, 0002 the next, and so on.
 
     Every row becomes a spec. A row that lacks a field, or whose question has no place for its image, becomes a failed
     spec with the reason, so that no image is made for it.
@@ -59,8 +60,8 @@ class ReleasedAuthor(NoChatModel):
         names = [path.stem for path in released_files(self._folder)]
         if unknown := [name for name in names if name not in catalog]:
             raise ReleasedDataError(
-                f"{self._folder / unknown[0]}.json: the catalog has no ability {unknown[0]!r}; add {unknown[0]}.yaml or move "
-                "the file away"
+                f"{self._folder / unknown[0]}.json: the catalog has no ability {unknown[0]!r}; add {unknown[0]}.yaml "
+                "or move the file away"
             )
         return names
 
@@ -155,8 +156,8 @@ class ReleasedAuthor(NoChatModel):
             )
         if position >= len(rows) or content_key(rows[position]) != spec["template_version"]:
             raise ReleasedDataError(
-                f"{self._folder / ability}.json: row {position} is not what prompt_specs row {spec['spec_id']} was made "
-                "from; materialize prompt_specs again, or restore the file"
+                f"{self._folder / ability}.json: row {position} is not what prompt_specs row {spec['spec_id']} was "
+                "made from; materialize prompt_specs again, or restore the file"
             )
         source: dict[str, str] = rows[position]
         return source

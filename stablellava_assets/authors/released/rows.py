@@ -1,4 +1,5 @@
-"""Reads StableLLaVA's published JSON files: one list of rows ``{"id", "image", "prompt", "question", "answer"}`` per ability."""
+"""Reads StableLLaVA's published JSON files: one list of rows ``{"id", "image", "prompt",
+"question", "answer"}`` per ability."""
 
 from __future__ import annotations
 

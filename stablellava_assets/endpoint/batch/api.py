@@ -1,4 +1,5 @@
-"""The calls of OpenAI's Batch API: upload a file of requests, create a batch of it, look at it, fetch what came of it."""
+"""The calls of OpenAI's Batch API: upload a file of requests, create a batch of it, look at it, fetch what came of
+it."""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ class BatchApi:
         return self._tried(once)
 
     def create(self, batch: OpenBatch, file_id: str) -> str:
-        """Have the batch worked on; its id. Where it is not clear whether a try succeeded, the batch is looked for first."""
+        """Have the batch worked on; its id. Where it is not clear whether a try succeeded,
+        the batch is looked for first."""
         tries = 0
 
         def once() -> str:
@@ -101,8 +103,8 @@ class BatchApi:
             MissingBatchError: the account has none of this id.
         """
         missing = MissingBatchError(
-            f"{self._settings.url}: has no batch {batch_id}, which was submitted from here. Use the key of the account that "
-            f"submitted it ({self._settings.api_key_variable}), or move the ledger away to start over"
+            f"{self._settings.url}: has no batch {batch_id}, which was submitted from here. Use the key of the account "
+            f"that submitted it ({self._settings.api_key_variable}), or move the ledger away to start over"
         )
 
         def once() -> Standing:
@@ -175,7 +177,8 @@ class BatchApi:
         return error_of(self._settings, None, complaint)
 
     def _tried(self, call: Callable[[], T], missing: Exception | None = None, paid: str | None = None) -> T:
-        """``missing`` says what HTTP 404 and 410 mean; ``paid`` what cannot be done with a batch that was paid already."""
+        """``missing`` says what HTTP 404 and 410 mean; ``paid`` what cannot be done with
+        a batch that was paid already."""
         settings = self._settings
         for attempt in range(settings.attempts):
             try:
@@ -206,7 +209,10 @@ class BatchApi:
 
     def _takes_none(self, refusal: RefusedError, paid: str | None) -> EndpointError:
         if paid is not None:
-            mend = f"check {self._settings.api_key_variable or 'the endpoint'} and run again: the answers are paid and kept there"
+            mend = (
+                f"check {self._settings.api_key_variable or 'the endpoint'} and run again: the answers are paid and "
+                "kept there"
+            )
             return EndpointError(f"{self._settings.url}: {paid}: {refusal}; {mend}")
         return EndpointError(
             f"{self._settings.url}: accepts no batch: {refusal}. Check the settings, or set mode: live"

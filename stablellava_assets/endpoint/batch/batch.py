@@ -1,7 +1,7 @@
 """The same requests through OpenAI's Batch API: within a day, at half the price.
 
-A batch outlives the process that submitted it. The ledger knows it from before it is submitted until its results are taken,
-so that the next process that wants the same answers waits for the same batch.
+A batch outlives the process that submitted it. The ledger knows it from before it is submitted until its results are
+taken, so that the next process that wants the same answers waits for the same batch.
 """
 
 from __future__ import annotations
@@ -215,7 +215,8 @@ class BatchCall:
         return ended
 
     def _id_of(self, batch: OpenBatch) -> str | None:
-        """The endpoint's id of a batch; None if it was never submitted, which is then forgotten, or is no longer open."""
+        """The endpoint's id of a batch; None if it was never submitted, which is then forgotten, or is no longer
+        open."""
         if batch.batch_id is not None:
             return batch.batch_id
         with self._submitting:  # Whoever submits it has done so, or is dead.

@@ -18,8 +18,8 @@ from stablellava_assets.endpoint.requests import ChatRequest
 class OpenBatch:
     """A batch whose results were not taken yet.
 
-    Without ``file_id`` it was never submitted; with a ``file_id`` alone it may have been. ``begun_at`` is in seconds since
-    the epoch.
+    Without ``file_id`` it was never submitted; with a ``file_id`` alone it may have been. ``begun_at``
+    is in seconds since the epoch.
     """
 
     key: str

@@ -221,7 +221,8 @@ def _status_of(response: object) -> int | None:
 def _unanswered(
     settings: EndpointSettings, status: int | None, complaint: Complaint, *, charged: bool = False
 ) -> Unanswered:
-    """Of one request alone: what would be a fault of all where it is asked live, is here one that the next run may not have."""
+    """Of one request alone: what would be a fault of all where it is asked live, is here one
+    that the next run may not have."""
     meaning = error_of(settings, status, complaint, charged=charged)
     if isinstance(meaning, RefusedError):
         return Unanswered(one_line(meaning.reason), refused=meaning)

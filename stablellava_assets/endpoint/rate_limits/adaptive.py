@@ -27,9 +27,9 @@ class AdaptiveLimit:
 
     A round is as many results as there may be requests under way. When the endpoint rejects a tenth of a round (two
     at least), that is a congestion: the limit halves, once, whatever else comes of requests sent before. Fewer are
-    chance, and are only sent again. Growth is doubling a round at first. After a congestion at W it is fast up to 0.9 W, then slow, then ever
-    faster. Growth by half that brings no more answers a second, as when a server merely queues, is
-    taken back.
+    chance, and are only sent again. Growth is doubling a round at first. After a congestion at W it is fast up
+    to 0.9 W, then slow, then ever faster. Growth by half that brings no more answers a second, as when a
+    server merely queues, is taken back.
 
     Times are seconds of a monotonic clock.
 

@@ -14,7 +14,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds, a duration or a date); None if neither makes sense."""
+    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds, a duration or a
+    date); None if neither makes sense."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -57,7 +58,8 @@ def _number(text: str | None) -> float | None:
 
 
 def _duration(text: str | None) -> float | None:
-    """Seconds of ``6m0s``, ``20ms`` or a bare number; until a moment that is given in seconds since the epoch or as ISO 8601."""
+    """Seconds of ``6m0s``, ``20ms`` or a bare number; until a moment that is given in seconds
+    since the epoch or as ISO 8601."""
     if text is None:
         return None
     parts = _PART.findall(text)

@@ -1,4 +1,5 @@
-"""What an endpoint complains of, in its own words, whatever form it gives them: one place for all servers and proxies."""
+"""What an endpoint complains of, in its own words, whatever form it gives them: one place for all servers and
+proxies."""
 
 from __future__ import annotations
 
@@ -60,28 +61,35 @@ _STATUS_OF = {
 _NO_SUCH_ADDRESS = re.compile(r"unexpected endpoint|unknown (?:endpoint|route)|no such route", re.IGNORECASE)
 """LM Studio answers an address that it does not know with a success."""
 _MODERATION = re.compile(
-    r"moderat|flagged|content[_ ]?(?:policy|filter|management)|responsible ?ai|safety (?:system|filter|setting|reason|polic)"
-    r"|\bblocked by (?:our|the|content|safety|moderation)|blocked_?reason|prohibited[_ ]content|usage polic|data_?inspection_?failed|inappropriate|sensitive (?:content|word|information)|harmful",
+    r"moderat|flagged|content[_ ]?(?:policy|filter|management)|responsible ?ai|safety"
+    r" (?:system|filter|setting|reason|polic)"
+    r"|\bblocked by (?:our|the|content|safety|moderation)|blocked_?reason|prohibited[_ ]content|usage"
+    r" polic|data_?inspection_?failed|inappropriate|sensitive (?:content|word|information)|harmful",
     re.IGNORECASE,
 )
 _OF_A_FIELD = re.compile(
-    r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|invalid)[_ ](?:\w+[_ ]){0,2}(?:parameters?|params?|fields?|arguments?|keywords?|names?"
+    r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|invalid)[_ ](?:\w+[_"
+    r" ]){0,2}(?:parameters?|params?|fields?|arguments?|keywords?|names?"
     r"|keys?|propert(?:y|ies))\b|extra inputs\b|invalid value\b|(?:does|do) not support",
     re.IGNORECASE,
 )
 """Of a field of the request, which may well be called after moderation: a setting, and no verdict on what is asked."""
 _BAD_KEY = re.compile(
-    r"\b(?:invalid|incorrect|expired|missing|wrong|no)[_ ](?:\w+[_ ])?api[_ -]?key|api[_ -]?key[_ ](?:is[_ ])?(?:not[_ ](?:valid|found)|invalid|expired|missing)",
+    r"\b(?:invalid|incorrect|expired|missing|wrong|no)[_ ](?:\w+[_ ])?api[_ -]?key|api[_ -]?key[_ ](?:is[_ ])?(?:not[_"
+    r" ](?:valid|found)|invalid|expired|missing)",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"model[_ ]not[_ ](?:found|exist|available)|no such model|(?:invalid|unknown)[_ ]model\b|not a valid model|deploymentnotfound"
+    r"model[_ ]not[_ ](?:found|exist|available)|no such model|(?:invalid|unknown)[_ ]model\b|not a valid"
+    r" model|deploymentnotfound"
     r"|\bmodel\b.{0,80}\b(?:does not exist|(?:was |is )?not (?:found|available))",
     re.IGNORECASE | re.DOTALL,
 )
 _NO_CREDIT = re.compile(
-    r"insufficient[_ ](?:\w+[_ ])?(?:quota|balance|credits?|funds)|(?:quota|credits?) (?:is|are) not enough|billing[_ ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
-    r"|(?:not enough|out of|requires more|no remaining|negative) credits?|payment required|exceeded_current_quota|key limit exceeded"
+    r"insufficient[_ ](?:\w+[_ ])?(?:quota|balance|credits?|funds)|(?:quota|credits?) (?:is|are) not enough|billing[_"
+    r" ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
+    r"|(?:not enough|out of|requires more|no remaining|negative) credits?|payment required|exceeded_current_quota|key"
+    r" limit exceeded"
     r"|spending limit|balance is (?:not enough|insufficient|too low)",
     re.IGNORECASE,
 )

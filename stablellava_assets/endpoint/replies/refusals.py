@@ -20,8 +20,8 @@ _MAY_BE_CHARGED = {408, 504}
 class RefusedError(Exception):
     """The endpoint will not answer this request, however often it is sent.
 
-    ``fault`` says whether the request itself is at fault, or perhaps a setting; ``mend`` is what to do where nothing at all
-    is answered.
+    ``fault`` says whether the request itself is at fault, or perhaps a setting; ``mend`` is what to do
+    where nothing at all is answered.
     """
 
     def __init__(self, reason: str, fault: str = OF_SETTING, mend: str | None = None) -> None:

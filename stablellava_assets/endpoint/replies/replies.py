@@ -36,7 +36,8 @@ class UnreadableReplyError(ValueError):
 
 
 class ComplaintError(ValueError):
-    """What came back is an error in the place of an answer. ``charged``: something was written, and may have to be paid."""
+    """What came back is an error in the place of an answer. ``charged``: something was
+    written, and may have to be paid."""
 
     def __init__(self, complaint: Complaint, *, charged: bool = False) -> None:
         super().__init__(str(complaint))

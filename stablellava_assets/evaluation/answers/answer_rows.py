@@ -91,7 +91,8 @@ def _plan(
         "picture": picture,
     }
     asked = ImageQuestion(item["image"]["bytes"], question, limit)
-    # Hashes what determines the text of an answer, not its correctness: changing the keywords does not re-query the model.
+    # Hashes what determines the text of an answer, not its correctness: changing the keywords
+    # does not re-query the model.
     key = content_key("answer row", asked_key, picture, question, limit)
     return PlannedRow(answer_id, key, Question(columns, asked))
 
@@ -125,8 +126,8 @@ def ask_model(
         batch_size: questions per batch.
         max_new_tokens: maximum answer length for questions without a limit of their own.
         progress: receives progress lines.
-        chat_template: used instead of the model's own: that of the tuned checkpoint, so that its base also gets a system
-            message that tuning added.
+        chat_template: used instead of the model's own: that of the tuned checkpoint, so that its base also gets a
+            system message that tuning added.
 
     Raises:
         ValueError: an image cannot be decoded; its item is named.

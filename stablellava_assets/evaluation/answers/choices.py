@@ -11,7 +11,8 @@ from stablellava_assets.text.keywords import find_affirmed, find_keyword
 
 MOST_OPTIONS = len(ascii_uppercase)
 _INSTRUCTION = "Answer with the option's letter from the given choices directly."
-"""The instruction with which LLaVA-1.5 evaluates MMBench (Liu et al., 2023, "Improved Baselines with Visual Instruction Tuning")."""
+"""The instruction with which LLaVA-1.5 evaluates MMBench (Liu et al., 2023, "Improved Baselines
+with Visual Instruction Tuning")."""
 
 _DETERMINER = re.compile(r"\A\s*(?:an?|the|its|his|her|their|my|your|our)\s+(?=\S)", re.IGNORECASE)
 _OPENING = r"""[(\[*"“'‘]*"""
@@ -32,24 +33,35 @@ _NOT_A_NEGATION = rf"(?!{_NEGATED})"
 # "Die richtige Antwort ist B.", "La respuesta correcta es la opción B", "Đáp án: B", "Jawabannya adalah B."
 _ANSWER = (
     r"\b(?:alternativa|opción|opção|opzione|optie|вариант|seçenek|pilihan|phương[ \t]+án"
-    r"|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź|válasz|răspuns(?:ul)?"
-    r"|cevap|yanıt|jawaban(?:nya)?|đáp[ \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
+    r"|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź"
+    r"|válasz|răspuns(?:ul)?"
+    r"|cevap|yanıt|jawaban(?:nya)?|đáp["
+    r" \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
 )
 _SOME_WORDS = rf"(?:[ \t]+{_NOT_A_NEGATION}(?:[^\W\d_]{{2,}}|[éèàáa]\b)){{0,4}}?"
 _LINK = r"(?:[ \t]*[:=\-–—][ \t]*|[ \t]+)(?:(?:la|l[’']|el|die|de|o|a|der)[ \t]*)?"
 # "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; a space has been inserted after Chinese characters.
-_CHINESE = r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?[ \t]*:?[ \t]*"
+_CHINESE = (
+    r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?["
+    r" \t]*:?[ \t]*"
+)
 _CHINESE_ENDS = r"(?=[ \t]*(?:[項项]|가|이|是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
 _SIGN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _CHOOSING = r"I(?:[’'](?:d|ll)|[ \t]+would|[ \t]+will)?[ \t]+(?:choose|pick|select|say|take|go[ \t]+with)"
 _RULED_OUT = r"(?-i:[A-Z])\b(?![’'-]\w)"
-_SURELY = r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)|(?:it[ \t]+)?looks[ \t]+like"
+_SURELY = (
+    r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)|(?:it["
+    r" \t]+)?looks[ \t]+like"
+)
 # In order of clarity: the first pattern that matches decides. Letters take the same forms as in answers.
 _READINGS = [
     re.compile(normalized(reading), re.IGNORECASE)
     for reading in (
         # "Not A, but B", "不是A，是B"
-        rf"\bnot[ \t]+(?:option[ \t]+)?{_RULED_OUT}\W{{0,2}}[ \t]*(?:but|it(?:[’']s|[ \t]+is))[ \t]+(?:rather[ \t]+)?(?:option[ \t]+)?{_CAPITAL}{_ENDS}",
+        (
+            rf"\bnot[ \t]+(?:option[ \t]+)?{_RULED_OUT}\W{{0,2}}[ \t]*(?:but|it(?:[’']s|[ \t]+is))[ \t]+(?:rather["
+            rf" \t]+)?(?:option[ \t]+)?{_CAPITAL}{_ENDS}"
+        ),
         rf"(?:不是|不选|不選|并非|並非)[ \t]*{_RULED_OUT}[ \t]*,?[ \t]*而?(?:是|选|選)[ \t]*{_CAPITAL}{_ENDS}",
         # "Answer: B", "The correct choice would be B", "The answer to this question is B because"
         rf"\b(?:answer|option|choice|correct[ \t]+letter){_ABOUT}(?:{_IS}[\s:*]*|[\s*]*[-:=][\s*]*)"
@@ -58,7 +70,10 @@ _READINGS = [
         rf"\A\s*{_LETTER}{_ENDS}{_NOT_RULED_OUT}",
         # "Option B is correct."
         rf"(?<!not )(?<!n[’']t )\b(?:answer|option|choice)[ \t]+{_LETTER}{_NO_WORD}{_NOT_RULED_OUT}",
-        rf"{_ANSWER}{_SOME_WORDS}{_LINK}(?:letter |lettre |letra |lettera |option |opción |opção |opzione )?{_CAPITAL}(?:{_ENDS}|{_CHINESE_ENDS})",
+        (
+            rf"{_ANSWER}{_SOME_WORDS}{_LINK}(?:letter |lettre |letra |lettera |option |opción |opção |opzione"
+            rf" )?{_CAPITAL}(?:{_ENDS}|{_CHINESE_ENDS})"
+        ),
         # "Doğru cevap B'dir."
         rf"{_ANSWER}{_SOME_WORDS}{_LINK}{_OPENING}((?-i:[A-Z]))(?=[’'][dt][ıiuü]r\b)",
         # "La opción B es correcta."
@@ -66,7 +81,8 @@ _READINGS = [
         # "Ans: b", "Ans. B"
         rf"\bans\b[ \t]*[.:=]?[ \t]*{_LETTER}{_NO_WORD}",
         # "Therefore, B is correct."
-        rf"(?:[,:;.!?\n][ \t]*|\b(?:so|thus|hence|therefore|that)[ \t]+){_CAPITAL}{_IS}[ \t]+(?:the[ \t]+)?(?:most[ \t]+)?"
+        rf"(?:[,:;.!?\n][ \t]*|\b(?:so|thus|hence|therefore|that)[ \t]+){_CAPITAL}{_IS}[ \t]+(?:the[ \t]+)?(?:most["
+        r" \t]+)?"
         r"(?:correct|right|best|answer)\b",
         # "So B.", "Probably B."
         rf"\b(?:so|thus|hence|therefore)[ \t]*[,:]?[ \t]+{_CAPITAL}{_ENDS}",
@@ -78,7 +94,10 @@ _READINGS = [
         # "It's B.", "I choose B."
         rf"\b(?:it(?:[’']s|{_IS})|{_CHOOSING})[ \t]+{_CAPITAL}{_ENDS}",
         # "I believe B"
-        rf"\bI[ \t]+(?:believe|think|guess|vote[ \t]+for)(?:[ \t]+that)?(?:[ \t]+it(?:[’']s|{_IS}))?[ \t]+{_CAPITAL}{_ENDS}",
+        (
+            rf"\bI[ \t]+(?:believe|think|guess|vote[ \t]+for)(?:[ \t]+that)?(?:[ \t]+it(?:[’']s|{_IS}))?["
+            rf" \t]+{_CAPITAL}{_ENDS}"
+        ),
         r"\(((?-i:[A-Z]))\)",
         # "Based on the picture, B.", and a final line or sentence with only a letter.
         rf"(?:[,:;.!?][ \t]+|(?<=[{_SIGN}])[,:;.!?]|\n\s*){_CAPITAL}[)\].!\"”’']*\s*\Z",
@@ -112,12 +131,13 @@ def choice_question(question: str, options: Sequence[str]) -> str:
 
 
 def chosen_option(answer: str, options: Sequence[str]) -> str | None:
-    """The option that an answer chooses, by its letter or by containing the words of only one option; None if it chooses none.
+    """The option that an answer chooses, by its letter or by containing the words of only one
+    option; None if it chooses none.
 
-    A letter counts at the start of the answer if it stands alone, where the answer states that it is the answer, option or
-    choice (in English and the languages of MMBench and its translations), in brackets, and alone at the end. A and I before
-    another word are words. Two different letters choose none. Among words, those directly after a negation do not count,
-    nor do articles and possessives at the start of an option.
+    A letter counts at the start of the answer if it stands alone, where the answer states that it is the answer, option
+    or choice (in English and the languages of MMBench and its translations), in brackets, and alone at the end. A and I
+    before another word are words. Two different letters choose none. Among words, those directly after a negation do
+    not count, nor do articles and possessives at the start of an option.
     """
     answer = final_answer(answer)
     letters = _letters(answer, len(options))

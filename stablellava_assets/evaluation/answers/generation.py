@@ -62,7 +62,8 @@ def answers_of(
     used for questions in error messages. If a batch does not fit into memory, it and all later batches are halved.
 
     Raises:
-        InvalidQuestionError: an image cannot be decoded, or a question contains a special token of the model; it is named.
+        InvalidQuestionError: an image cannot be decoded, or a question contains a special
+            token of the model; it is named.
         torch.OutOfMemoryError: memory does not hold a single question.
     """
     import torch

@@ -17,9 +17,9 @@ def read_coco(annotations: Path, images: Path) -> LabelledPhotographs:
     """The annotated images of an ``instances_*.json`` file, by COCO or by other tools.
 
     The file is one JSON object of lists: ``images`` (``id``, ``file_name``, ``coco_url``, ``license``), ``annotations``
-    (``image_id``, ``category_id``), ``categories`` (``id``, ``name``, ``supercategory``), ``licenses`` (``id``, ``url`` or
-    ``name``). Ids may be numbers or strings. A ``file_name`` with leading folders from another machine is matched by its
-    longest existing suffix. Images without a label, without a usable name, or without a file are counted.
+    (``image_id``, ``category_id``), ``categories`` (``id``, ``name``, ``supercategory``), ``licenses`` (``id``, ``url``
+    or ``name``). Ids may be numbers or strings. A ``file_name`` with leading folders from another machine is matched by
+    its longest existing suffix. Images without a label, without a usable name, or without a file are counted.
 
     Raises:
         PhotographsError: the file cannot be read, or has another structure.
@@ -89,8 +89,8 @@ def _categories(
             raise PhotographsError(f"{annotations}: categories: {dict(row)!r} lacks an id or a name")
         if names.get(_id(row["id"]), name.strip().casefold()) != name.strip().casefold():
             raise PhotographsError(
-                f"{annotations}: categories: the id {row['id']!r} stands for {names[_id(row['id'])]!r} and for {name.strip()!r}; give each "
-                "an id of its own"
+                f"{annotations}: categories: the id {row['id']!r} stands for {names[_id(row['id'])]!r} and for "
+                f"{name.strip()!r}; give each an id of its own"
             )
         names[_id(row["id"])] = name.strip().casefold()
         # Tools without such a hierarchy write a placeholder.

@@ -20,8 +20,8 @@ _SLOTS = {"subject", "candidate", "first", "second", "a_subject", "a_candidate",
 class LabelledPhotograph:
     """A photograph, the names of things in it, and of things known to be absent; in lower case.
 
-    ``alike`` maps a name to those of all other things of its category, as far as the labels tell. ``name`` identifies the
-    image among the others: its path below their folder, or its file name unless given.
+    ``alike`` maps a name to those of all other things of its category, as far as the labels tell. ``name`` identifies
+    the image among the others: its path below their folder, or its file name unless given.
     """
 
     path: Path
@@ -61,11 +61,13 @@ def questions_about(
     per_kind: int,
     broken: dict[str, str] | None = None,
 ) -> Iterator[tuple[Photograph, Path]]:
-    """Up to ``per_kind`` questions per ability and kind, each about its own photograph. The answers to yes-no questions alternate.
+    """Up to ``per_kind`` questions per ability and kind, each about its own photograph. The answers
+    to yes-no questions alternate.
 
-    A photograph is used if it shows exactly one subject of an ability. Which one it is, is asked only if no label names another
-    thing of its category, even one that is no subject: a zebra beside a dog is another animal. Things in question that it
-    does not show, in a yes-no question or as the wrong option, are labelled as absent; without such labels nothing is asked.
+    A photograph is used if it shows exactly one subject of an ability. Which one it is, is asked only if no label
+    names another thing of its category, even one that is no subject: a zebra beside a dog is another animal.
+    Things in question that it does not show, in a yes-no question or as the wrong option, are labelled as absent;
+    without such labels nothing is asked.
 
     Images that cannot be decoded are skipped; ``broken`` gets the reason by name.
     """

@@ -15,12 +15,12 @@ def read_open_images(labels: Path, classes: Path, images: Path, hierarchy: Path 
     """The human-verified images whose file, ``<ImageID>.jpg``, exists; the others are counted.
 
     Args:
-        labels: such as ``validation-annotations-human-imagelabels.csv``: ``ImageID``, ``Source``, ``LabelName``, ``Confidence``
-            (1: present, 0: absent; machine-generated values in between are ignored).
+        labels: such as ``validation-annotations-human-imagelabels.csv``: ``ImageID``, ``Source``, ``LabelName``,
+            ``Confidence`` (1: present, 0: absent; machine-generated values in between are ignored).
         classes: such as ``oidv7-class-descriptions.csv``: ``LabelName``, ``DisplayName``; older files have no header.
         images: folder of the images.
-        hierarchy: such as ``bbox_labels_600_hierarchy.json``, a tree of ``LabelName`` and ``Subcategory``, which defines the
-            category of each label. None: categories are unknown.
+        hierarchy: such as ``bbox_labels_600_hierarchy.json``, a tree of ``LabelName`` and ``Subcategory``, which
+            defines the category of each label. None: categories are unknown.
 
     Raises:
         PhotographsError: a file cannot be read, has other columns, or contains an invalid row.

@@ -93,7 +93,8 @@ class Photograph(Document):
         return tuple(dict.fromkeys([*self.refused, *(option for option in self.options if option not in right)]))
 
     def _accepted_options(self) -> list[str]:
-        """The options that equal an accepted keyword or else contain one: hat is part of top hat, but may be the other option."""
+        """The options that equal an accepted keyword or else contain one: hat is part of top
+        hat, but may be the other option."""
         same = [option for option in self.options if any(same_keyword(option, word) for word in self.accepted)]
         return same or [option for option in self.options if any(find_keyword(word, option) for word in self.accepted)]
 

@@ -31,8 +31,8 @@ def write_folder(folder: Path, photographs: Iterable[tuple[Photograph, Path]], a
     try:
         if (folder / LIST).is_file():
             raise PhotographsError(
-                f"{folder}: is not empty.\nIt holds a list of photographs already, {LIST}: set benchmark.photographs to it, or name a "
-                "new folder."
+                f"{folder}: is not empty.\nIt holds a list of photographs already, {LIST}: set benchmark.photographs "
+                "to it, or name a new folder."
             )
         if folder.exists() and (not folder.is_dir() or entries(folder)):
             raise PhotographsError(f"{folder}: is not empty; name a new folder")

@@ -11,7 +11,8 @@ from stablellava_assets.tables.score_rows import AnswerJudgement
 class Agreement(NamedTuple):
     """``raw`` is the fraction of the ``n`` answers on which both agree; ``kappa`` corrects it for chance.
 
-    ``kappa`` is Cohen's (1960). It is None if both give every answer the same verdict, because chance then explains everything.
+    ``kappa`` is Cohen's (1960). It is None if both give every answer the same verdict, because
+    chance then explains everything.
     """
 
     n: int

@@ -1,4 +1,5 @@
-"""Grades open answers with a chat model. Its verdicts are rows, and its cost is in the same ledger as the chat author's."""
+"""Grades open answers with a chat model. Its verdicts are rows, and its cost is in the
+same ledger as the chat author's."""
 
 from __future__ import annotations
 

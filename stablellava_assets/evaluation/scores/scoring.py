@@ -37,11 +37,11 @@ def is_correct(
 ) -> bool:
     """Score one answer 0/1 by keywords.
 
-    Case, hyphens, punctuation and an article before a keyword are ignored. Inflections count as the same word (cactus and
-    cacti, ski and skiing), and compounds may be written as one word or two (email and e-mail). Only whole words and numbers
-    match, and those of a longer keyword must be adjacent. A yes-no answer is scored by its first yes or no, an answer to a
-    choice by the option that it chooses. Any other answer must contain an accepted keyword that is not negated, and no
-    refused one unless it is part of an accepted one, as hat is of top hat.
+    Case, hyphens, punctuation and an article before a keyword are ignored. Inflections count as the same word (cactus
+    and cacti, ski and skiing), and compounds may be written as one word or two (email and e-mail). Only whole words and
+    numbers match, and those of a longer keyword must be adjacent. A yes-no answer is scored by its first yes or no, an
+    answer to a choice by the option that it chooses. Any other answer must contain an accepted keyword that is not
+    negated, and no refused one unless it is part of an accepted one, as hat is of top hat.
 
     Args:
         answer: the model's answer.
@@ -64,16 +64,17 @@ def score_answers(
 ) -> list[JudgedScore]:
     """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
-    There is one row per model, ability and question kind, with ``all`` for the totals. Accuracies over ``all`` weight items
-    equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An item asked
-    in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned model on the
-    items that both answered, and are in both models' rows; they are null if there are none. Items about one image are not
-    independent: intervals use the effective sample size, and the test compares images.
+    There is one row per model, ability and question kind, with ``all`` for the totals. Accuracies over ``all`` weight
+    items equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An
+    item asked in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned
+    model on the items that both answered, and are in both models' rows; they are null if there are none. Items about
+    one image are not independent: intervals use the effective sample size, and the test compares images.
 
     Args:
         answers: the answers.
         judgements: ``answer_judgements`` rows.
-        judged_kinds: the kinds for which a judge's verdict counts; an item without one is ``unscored``, and not in ``n``.
+        judged_kinds: the kinds for which a judge's verdict counts; an item without one is
+            ``unscored``, and not in ``n``.
     """
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
@@ -123,7 +124,8 @@ def _scores(
     pictures: Mapping[str, str],
 ) -> Iterator[ComparedScore]:
     checkpoint, benchmark, ability, kind = key
-    # Items that a judge has yet to grade for one model are left out for both, so that both are scored on the same items.
+    # Items that a judge has yet to grade for one model are left out for both, so that both
+    # are scored on the same items.
     waiting = {
         item
         for items in by_model.values()

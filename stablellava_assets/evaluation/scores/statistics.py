@@ -46,9 +46,9 @@ def wilson_interval(correct: float, n: float) -> tuple[float, float]:
 def design_effect(by_picture: Iterable[Sequence[float]]) -> float:
     """How many items about shared images carry as much information as one independent item (Kish, 1965).
 
-    The ratio of the variance of the mean, estimated from the sums per image, to that of as many independent items. It is at
-    least 1, and exactly 1 if every image has one item. If all items are equal, so that there is no variance to compare, it
-    is the number of items per image: each image counts once.
+    The ratio of the variance of the mean, estimated from the sums per image, to that of as many independent items. It
+    is at least 1, and exactly 1 if every image has one item. If all items are equal, so that there is no variance to
+    compare, it is the number of items per image: each image counts once.
 
     Args:
         by_picture: the values of the items, one sequence per image.
@@ -66,11 +66,11 @@ def design_effect(by_picture: Iterable[Sequence[float]]) -> float:
 
 
 def paired_p_value(gained: Iterable[int]) -> float:
-    """The two-sided exact test of the hypothesis that neither model is more accurate: the probability that the sum of these
-    numbers is at least as far from 0 if each sign is random.
+    """The two-sided exact test of the hypothesis that neither model is more accurate: the probability that the sum of
+    these numbers is at least as far from 0 if each sign is random.
 
-    With one item per image this is the exact McNemar test. With more it is Fisher's randomization test over images, which
-    assumes only that images are independent.
+    With one item per image this is the exact McNemar test. With more it is Fisher's randomization test over images,
+    which assumes only that images are independent.
 
     Args:
         gained: for each image, the number of items that only the second model answers right minus those that only the

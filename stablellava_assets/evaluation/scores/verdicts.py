@@ -16,8 +16,8 @@ _Family = tuple[str, str, str, bool]
 def with_verdicts(scores: Sequence[ComparedScore]) -> list[JudgedScore]:
     """``ability_scores`` rows with ``p_holm`` and ``verdict``, which are null if ``p_value`` is.
 
-    A family is one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The total over
-    abilities is a single hypothesis, and its p-value is not adjusted.
+    A family is one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The total
+    over abilities is a single hypothesis, and its p-value is not adjusted.
     """
     families: dict[_Family, dict[str, float]] = {}
     for row in scores:

@@ -17,7 +17,8 @@ _VERDICTS: dict[str, Verdict] = {
 }
 _FIRST_VERDICTS: dict[str, Verdict] = {"true": "yes", "false": "no"}
 _EVASION = re.compile(
-    r"(?:\b(?:not|cannot)|n[’']t)(?:\s+(?:be|\w+ly|quite|possible\s+to|able\s+to))*\s+(?:know|sure|certain|tell|say|determine)\b"
+    r"(?:\b(?:not|cannot)|n[’']t)(?:\s+(?:be|\w+ly|quite|possible\s+to|able\s+to))*\s+(?:know|sure|certain"
+    r"|tell|say|determine)\b"
     r"|\bno\s+(?:idea|clue|way\s+(?:of|to))\b|\b(?:unclear|unsure|uncertain)\b"
 )
 

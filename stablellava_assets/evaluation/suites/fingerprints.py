@@ -17,7 +17,8 @@ from stablellava_assets.tables.identity import content_key
 
 
 def suite_fingerprints(suites: Sequence[SuiteSettings], folder: Path) -> list[BenchmarkFingerprint]:
-    """The fingerprints of every item. They are cached: thousands of images are decoded once, and again if a benchmark's file changes.
+    """The fingerprints of every item. They are cached: thousands of images are decoded once, and again
+    if a benchmark's file changes.
 
     Args:
         suites: the files.

@@ -19,11 +19,11 @@ _LONGEST_REFERENCE = 64
 def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> list[SuiteItem]:
     """Items of an MMBench file, such as ``MMBench_DEV_EN.tsv``; the ability is the category.
 
-    The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty if there
-    are fewer), ``answer`` (a letter), ``category``, ``l2-category`` (its group; not read), ``image`` (base64, or the index
-    of the row that has the image), and more. ``nan``, as pandas writes it, counts as an empty cell. Early files repeat each
-    question with rotated options, under indices of 1,000,000 and more. These rows are skipped, since every rotation is
-    asked anyway. ``pictures`` is shared with other files.
+    The files are tab-separated: ``index``, ``question``, ``hint`` (may be empty), ``A`` to ``D`` (options; empty if
+    there are fewer), ``answer`` (a letter), ``category``, ``l2-category`` (its group; not read), ``image`` (base64, or
+    the index of the row that has the image), and more. ``nan``, as pandas writes it, counts as an empty cell. Early
+    files repeat each question with rotated options, under indices of 1,000,000 and more. These rows are skipped, since
+    every rotation is asked anyway. ``pictures`` is shared with other files.
 
     Raises:
         SuiteError: a row is invalid, or the file has no answers.
@@ -99,7 +99,8 @@ def _right(answer: str, options: Mapping[str, str], where: str) -> str:
 
 
 def _resolved_image(image: str, images: Mapping[str, str], where: str) -> str:
-    """An image in base64: ``image`` itself, or that of the row whose index it is, which may refer to another row in turn."""
+    """An image in base64: ``image`` itself, or that of the row whose index it is, which
+    may refer to another row in turn."""
     passed: set[str] = set()
     while len(image) <= _LONGEST_REFERENCE:
         if image in passed or image not in images:

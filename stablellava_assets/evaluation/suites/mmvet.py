@@ -17,8 +17,8 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
     """Items of ``mm-vet.json``; the ability joins the capabilities that an item requires, as in ``ocr+math``.
 
     The file is one JSON object: item name (``v1_0``) -> ``imagename``, ``question``, ``answer`` (alternatives joined by
-    ``<OR>``, required parts by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more. ``pictures``
-    is shared with other files.
+    ``<OR>``, required parts by ``<AND>``), ``capability`` (list of rec, ocr, know, gen, spat, math), and more.
+    ``pictures`` is shared with other files.
 
     Raises:
         SuiteError: an item or an image is invalid.

@@ -51,7 +51,8 @@ class Alignment:
     Args:
         settings: scorers, models and thresholds.
         catalog: abilities whose question wordings are used.
-        checkpoint: the newest row of ``llava_checkpoint``, which the setting ``previous`` refers to; None before the first tuning.
+        checkpoint: the newest row of ``llava_checkpoint``, which the setting ``previous`` refers
+            to; None before the first tuning.
     """
 
     def __init__(self, settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
@@ -70,8 +71,8 @@ class Alignment:
     ) -> list[_Planned]:
         """Plan a score for every statement about every image.
 
-        A published score keeps its model if that is one of the project's own checkpoints and neither image nor statement
-        changed, unless the settings ask for scoring again.
+        A published score keeps its model if that is one of the project's own checkpoints and neither image nor
+        statement changed, unless the settings ask for scoring again.
 
         Args:
             painted: prompts with their images.

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class Exchange(NamedTuple):
-    """A question about an image, an answer, and the character range of the answer that is scored given what precedes it."""
+    """A question about an image, an answer, and the character range of the answer that is
+    scored given what precedes it."""
 
     picture: Image.Image
     question: str
@@ -26,8 +27,8 @@ def answer_probabilities(
 ) -> list[float]:
     """The probability (0 to 1) of the scored part of each answer, in order, from one forward pass over all exchanges.
 
-    Works with any model that ``AutoModelForImageTextToText`` loads. Questions and answers go through the model's own chat
-    template. The end-of-turn token is not scored, so that "Yes" also covers longer answers that begin with it.
+    Works with any model that ``AutoModelForImageTextToText`` loads. Questions and answers go through the model's own
+    chat template. The end-of-turn token is not scored, so that "Yes" also covers longer answers that begin with it.
     """
     import torch
 

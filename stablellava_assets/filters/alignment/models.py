@@ -36,7 +36,8 @@ class OwnCheckpoint(NamedTuple):
 def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
     """The most recently tuned checkpoint; None before the first.
 
-    It is read from the store and is not an upstream of the stage, because checkpoints are made from the pairs it helps to select.
+    It is read from the store and is not an upstream of the stage, because checkpoints are made
+    from the pairs it helps to select.
     """
     rows = rows_of(CheckpointFolders, store.read_all(LLAVA_CHECKPOINT, columns=columns_of(CheckpointFolders)))
     if not rows:
@@ -97,8 +98,9 @@ class ScorerModel:
             model, processor = load_checkpoint(folder)
         except (OSError, ValueError) as error:
             raise PretrainedModelError(
-                f"{self._setting}: {self._name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder {folder} "
-                f"cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment out."
+                f"{self._setting}: {self._name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder "
+                f"{folder} cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment "
+                "out."
             ) from error
         return model.eval(), processor
 

@@ -250,7 +250,10 @@ class FactScorer(_AnswerScorer):
 
     def finding(self, score: AlignmentScore, threshold: float) -> Finding:
         """Names the fact, the question and the answer."""
-        asked = f"to {score['question']!r}, {score['answer']!r} has the probability {_score_and_threshold(score, threshold)}"
+        asked = (
+            f"to {score['question']!r}, {score['answer']!r} has the probability "
+            f"{_score_and_threshold(score, threshold)}"
+        )
         return Finding("fact_not_shown", f"{fact_and_text(score)} is not shown: {asked}")
 
 

@@ -1,8 +1,9 @@
 """Statements that an image must satisfy to match its prompt, as questions to a vision-language model.
 
-There is one question per fact, as in TIFA (Hu et al., 2023) and DSG (Cho et al., 2024). If an ability of the catalog asks
-about the fact, its own yes-no question is used ("Is the umbrella red?"): it reads naturally to any model, and the project's own
-checkpoints were trained on it. Their base models were trained to write captions, so they are asked for a caption.
+There is one question per fact, as in TIFA (Hu et al., 2023) and DSG (Cho et al., 2024). If an ability of the
+catalog asks about the fact, its own yes-no question is used ("Is the umbrella red?"): it reads naturally to any
+model, and the project's own checkpoints were trained on it. Their base models were trained to write captions,
+so they are asked for a caption.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ _BRIEFLY = " Please answer yes or no."
 class Statement:
     """The statement that an image shows ``text``; ``fact`` names the part of the prompt it is about.
 
-    ``question`` and ``answer`` are sent to a vision-language model, and ``part`` is the range of characters of the answer that is scored.
-    All three are None for scorers that compare embeddings, and if no question can be asked, in which case ``problem`` says why.
-    The field names are part of the row keys of scores.
+    ``question`` and ``answer`` are sent to a vision-language model, and ``part`` is the range of characters of the
+    answer that is scored. All three are None for scorers that compare embeddings, and if no question can be asked, in
+    which case ``problem`` says why. The field names are part of the row keys of scores.
     """
 
     fact: str
@@ -98,7 +99,8 @@ class FactQuestions:
         )
 
     def _asking(self, spec: WrittenSpec, fact: str, value: str) -> tuple[Ability, Subject] | None:
-        """The ability and subject that ask about ``value``: the prompt's own if possible, else the first that draws it."""
+        """The ability and subject that ask about ``value``: the prompt's own if
+        possible, else the first that draws it."""
         own = self._own_subject(spec) if fact == "subject" else None
         return own or self._subjects_by_name.get(value.casefold())
 

@@ -21,7 +21,8 @@ from stablellava_assets.tables.identity import content_key
 
 
 class TextEncoder:
-    """A sentence-embedding model with the pooling of sentence-transformers: as configured in the model's folder, else the mean."""
+    """A sentence-embedding model with the pooling of sentence-transformers: as configured in the
+    model's folder, else the mean."""
 
     setting = "filters.duplicates.semantic_text.model"
 

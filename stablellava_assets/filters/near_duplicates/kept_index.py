@@ -100,7 +100,8 @@ class KeptIndex:
 
     @without_cyclic_gc()
     def repeatable_by(self, pairs: Sequence[ComparedPair], among: Sequence[Partition]) -> list[ComparedPair]:
-        """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, in the order of partitions and rows.
+        """Every kept pair of the partitions ``among`` that one of ``pairs`` could repeat, in
+        the order of partitions and rows.
 
         The result is a superset: it may contain pairs that are no repeats, but misses none.
         """

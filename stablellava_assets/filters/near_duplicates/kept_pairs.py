@@ -1,7 +1,8 @@
 """Finds pairs that repeat an earlier kept pair.
 
 - Prompts and images are compared between specs, never between several dialogues about one image.
-- Prompts that are nearly equal letter by letter differ if one has another word in the same place ("river", "riverbank").
+- Prompts that are nearly equal letter by letter differ if one has another word in the
+  same place ("river", "riverbank").
 - Answers are compared only for open questions: "It is a koala." is the right answer to a thousand images.
 - Near duplicates are searched within one subject, so that "((fox)), meadow" and "((ox)), meadow" stay two prompts.
   Byte-identical images and equal questions are searched across all subjects.
@@ -112,7 +113,10 @@ class KeptPairs:
             yield Finding("repeated_answer", f"{len(same)} pairs answer the same, the first is {same[0]}.", same[0])
         elif near := self._answers.near(subject, text, allowed - len(same)):
             pair_id, other, similarity = near
-            explanation = f"{allowed} pairs answer the same or nearly so; that of pair {pair_id} is {similarity:.0%} the same: {other!r}."
+            explanation = (
+                f"{allowed} pairs answer the same or nearly so; that of pair {pair_id} is {similarity:.0%} the same: "
+                f"{other!r}."
+            )
             yield Finding("repeated_answer", explanation, pair_id)
         elif alike := _near(self._answer_embeddings, subject, self._embeddings.answer(pair), allowed):
             pair_id, cosine = alike

@@ -24,7 +24,8 @@ _RECALL = 0.999
 _CHUNK = 10_000
 _CACHED = 2 * _CHUNK
 _signature_cache: dict[str, NDArray[np.uint64]] = {}
-"""Signatures of the most recent texts, because a batch needs its own three times: to look up, to compare and to store."""
+"""Signatures of the most recent texts, because a batch needs its own three times: to look up, to compare and to
+store."""
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -107,7 +108,8 @@ def _salt(group: str) -> int:
 
 
 def _rows_per_band(threshold: float) -> int:
-    """Signature rows per band: the most with which a pair at the threshold still shares a key with probability ``_RECALL``."""
+    """Signature rows per band: the most with which a pair at the threshold still shares a
+    key with probability ``_RECALL``."""
     candidates = (rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** _bands(rows) >= _RECALL)
     return max(candidates, default=1)
 

@@ -16,8 +16,8 @@ _HASH_BITS = 64
 class NearImages:
     """An exact index of 64-bit hashes by Hamming distance.
 
-    Hashes that differ in at most ``bits`` bits agree in at least one of ``bits + 1`` slices (the pigeonhole principle, as in
-    Manku, Jain and Das Sarma, 2007), so that only hashes that share a slice are compared.
+    Hashes that differ in at most ``bits`` bits agree in at least one of ``bits + 1`` slices (the pigeonhole principle,
+    as in Manku, Jain and Das Sarma, 2007), so that only hashes that share a slice are compared.
     """
 
     def __init__(self, bits: int) -> None:
@@ -31,7 +31,8 @@ class NearImages:
             self._by_slice[key].setdefault(value, owner)
 
     def nearest(self, group: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """The owner of the nearest hash of ``group`` within ``bits``, and its distance. The first one added wins a tie."""
+        """The owner of the nearest hash of ``group`` within ``bits``, and its distance.
+        The first one added wins a tie."""
         value = int(perceptual_hash, 16)
         best: tuple[str, int] | None = None
         for key in self._keys(group, value):

@@ -32,7 +32,8 @@ class NearVectors:
         self._groups[group] = matrix, owners
 
     def near(self, group: str, vector: Vector) -> list[tuple[str, float]]:
-        """Owners of the near vectors of ``group`` with their cosine similarity, nearest first, ties in the order added."""
+        """Owners of the near vectors of ``group`` with their cosine similarity, nearest
+        first, ties in the order added."""
         if group not in self._groups:
             return []
         matrix, owners = self._groups[group]

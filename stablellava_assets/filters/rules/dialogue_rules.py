@@ -1,7 +1,7 @@
 """Rules for a conversation on its own.
 
-An answer that is empty, holds markup or control characters, or does not match its images' ``<image>`` marks would teach a
-model to write the same, so it is rejected by default. Surrounding spaces and a missing full stop do not change the
+An answer that is empty, holds markup or control characters, or does not match its images' ``<image>`` marks would teach
+a model to write the same, so it is rejected by default. Surrounding spaces and a missing full stop do not change the
 meaning (chat templates strip spaces), and a hedge is a matter of taste: these are noted, and rejected only on request.
 """
 

@@ -1,7 +1,7 @@
 """Rules on whether the dialogue is about the subject of the image.
 
-An answer that shares no word with its subject is rejected. One that names part of it ("a black limousine" for ``Black-car``)
-is kept and noted: nearly all such released answers are right.
+An answer that shares no word with its subject is rejected. One that names part of it ("a black limousine" for
+``Black-car``) is kept and noted: nearly all such released answers are right.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str
 
 
 def name_to_say(candidate: Candidate) -> str | None:
-    """What an answer must name: the expected word or, for open questions, the subject; None if it must say yes or no."""
+    """What an answer must name: the expected word or, for open questions, the subject; None if it must say yes or
+    no."""
     if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
         return None
     expected = candidate.dialogue["expected"]

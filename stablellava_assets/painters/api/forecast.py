@@ -17,8 +17,8 @@ from stablellava_assets.endpoint.usage import Forecast, Spent
 def picture_forecast(settings: EndpointSettings, ledger_path: Path, requests: Sequence[ImageRequest]) -> Forecast:
     """The expected cost of these requests. Images in the ledger are free, and no retries are assumed.
 
-    Uses the price per image if there is one. Otherwise tokens are priced at today's rates: the ledger's averages for the
-    model, or else the maximum number of tokens of an image.
+    Uses the price per image if there is one. Otherwise tokens are priced at today's rates: the ledger's averages for
+    the model, or else the maximum number of tokens of an image.
     """
     ledger = Ledger(ledger_path) if ledger_path.exists() else None
     try:

@@ -80,7 +80,8 @@ class ApiPainter:
         self._ledger_path = ledger_path
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
-        """Plan one image per spec. A row's key covers prompt, seed, model and request parameters, not the endpoint's address."""
+        """Plan one image per spec. A row's key covers prompt, seed, model and request
+        parameters, not the endpoint's address."""
         return [self._plan(spec) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:

@@ -55,7 +55,8 @@ class BatchSize:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Measure memory while one image is made in the block, and set the limit accordingly. Later uses have no effect."""
+        """Measure memory while one image is made in the block, and set the limit
+        accordingly. Later uses have no effect."""
         if not self._measures:
             yield
             return

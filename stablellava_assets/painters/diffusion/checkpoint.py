@@ -54,9 +54,11 @@ class Identity(NamedTuple):
 
 
 def checkpoint_identity(settings: DiffusionPainterSettings) -> Identity:
-    """Identity by name and revision on the hub, or by a folder's name and a hash of its files; the key is only the hash.
+    """Identity by name and revision on the hub, or by a folder's name and a hash of its
+    files; the key is only the hash.
 
-    The hash covers names, sizes and 64 samples of each file. It is fast and still distinguishes two trainings of one model.
+    The hash covers names, sizes and 64 samples of each file. It is fast and still
+    distinguishes two trainings of one model.
 
     Raises:
         PainterError: the folder does not exist, or holds no pipeline.
@@ -89,8 +91,8 @@ def load_pipeline(settings: DiffusionPainterSettings) -> Any:
     device = device_of(settings)
     if settings.device == "auto" and device == "cpu":
         _LOG.warning(
-            "torch %s finds no GPU (painter.device is auto): %s paints on the processor, minutes a picture for a model of "
-            "SDXL's size",
+            "torch %s finds no GPU (painter.device is auto): %s paints on the processor, minutes a picture for a model "
+            "of SDXL's size",
             torch.__version__,
             identity,
         )
@@ -154,8 +156,8 @@ def device_of(settings: DiffusionPainterSettings) -> str:
         found = next(name for name, exists in available.items() if exists)
     elif not available[settings.device]:
         raise PainterError(
-            f"painter.device is {settings.device}, and torch {torch.__version__} finds none here; install a build of torch for "
-            "this GPU and its driver, or set painter.device to cpu"
+            f"painter.device is {settings.device}, and torch {torch.__version__} finds none here; install a build of "
+            "torch for this GPU and its driver, or set painter.device to cpu"
         )
     else:
         found = settings.device
@@ -211,7 +213,10 @@ def _explained(identity: str, settings: DiffusionPainterSettings, error: Excepti
         return (
             f"painter.model: a configuration file of {identity} is not JSON ({description}); fetch the checkpoint again"
         )
-    return f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {description}); fetch the checkpoint again"
+    return (
+        f"painter.model: {identity} cannot be loaded ({type(error).__name__}: {description}); fetch the checkpoint "
+        "again"
+    )
 
 
 def _variant_remedy(settings: DiffusionPainterSettings, error: Exception) -> str | None:

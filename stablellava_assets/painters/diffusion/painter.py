@@ -57,7 +57,8 @@ class DiffusionPainter(FreePainter):
         self._load = load
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
-        """Plan one image per spec. A row's key covers prompts, seed, checkpoint and every setting that affects the image.
+        """Plan one image per spec. A row's key covers prompts, seed, checkpoint and every
+        setting that affects the image.
 
         Raises:
             PainterError: the checkpoint's folder does not exist.
@@ -68,7 +69,8 @@ class DiffusionPainter(FreePainter):
         return [self._plan(spec, first_of_prompt) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
-        """Make ``images`` rows, in batches; a prompt that the checkpoint cannot paint gives a failed row with the reason.
+        """Make ``images`` rows, in batches; a prompt that the checkpoint cannot paint
+        gives a failed row with the reason.
 
         Raises:
             PainterError: the checkpoint cannot be loaded, or memory does not hold a single image.

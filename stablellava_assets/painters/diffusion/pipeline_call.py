@@ -86,7 +86,8 @@ def _guidance(pipeline: Any, scale: float) -> dict[str, float]:
             return {"true_cfg_scale": scale}  # Qwen-Image keeps guidance_scale for a distilled one.
         if scale > 1:
             raise PainterError(
-                f"painter.guidance: this {_name(pipeline)} was distilled to do without, as FLUX.1-schnell was; set it to 0"
+                f"painter.guidance: this {_name(pipeline)} was distilled to do without, as FLUX.1-schnell was; set it "
+                "to 0"
             )
     return {"guidance_scale": scale}
 

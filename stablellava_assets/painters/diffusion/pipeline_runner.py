@@ -76,8 +76,8 @@ class _CheckedPicture(NamedTuple):
 class PipelineRunner:
     """Runs a pipeline.
 
-    Prompts of different encoded length are never batched together: the shorter one would need padding, and an image would
-    depend on the others in its batch.
+    Prompts of different encoded length are never batched together: the shorter one would need padding, and an image
+    would depend on the others in its batch.
 
     ``scheduler`` is the class name of the sampler in diffusers, with its name in the profile if it has one.
     """
@@ -108,7 +108,8 @@ class PipelineRunner:
         """
         queue = _Queue(jobs, self._encoder)
         encoders = min(4, os.cpu_count() or 1)
-        # All inference runs on one thread, because torch has thread-local state; encoders release the GIL while they compress.
+        # All inference runs on one thread, because torch has thread-local state; encoders release
+        # the GIL while they compress.
         with ThreadPoolExecutor(1, "paint") as painting_thread, ThreadPoolExecutor(encoders, "encode") as encoding:
             under_way = painting_thread.submit(self._next, queue)
             while (shown := under_way.result()) is not None:
@@ -215,7 +216,8 @@ class _Queue:
             if not is_out_of_memory(error):
                 raise
             raise PainterError(
-                "memory ran out while a prompt was encoded, before any picture: set painter.offload, or painter.dtype to bfloat16"
+                "memory ran out while a prompt was encoded, before any picture: set painter.offload, or painter.dtype "
+                "to bfloat16"
             ) from error
         self._alike.setdefault(signature_of(conditioning), deque()).append(_Prepared(job, conditioning))
 

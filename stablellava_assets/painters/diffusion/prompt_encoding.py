@@ -30,9 +30,9 @@ class PromptTooLongError(ValueError):
 class PromptEncoder:
     """Encodes prompts for a pipeline; the result of ``encode(prompt, negative)`` does not depend on earlier calls.
 
-    compel applies the weights. For Stable Diffusion and SDXL, prompts longer than 77 tokens are encoded in chunks of 77. T5 in
-    Stable Diffusion 3 and FLUX reads up to 512 tokens; their CLIP encoders, and the pooled embedding of SDXL, read the
-    first 77. Other pipelines get the texts without brackets.
+    compel applies the weights. For Stable Diffusion and SDXL, prompts longer than 77 tokens are encoded in chunks of
+    77. T5 in Stable Diffusion 3 and FLUX reads up to 512 tokens; their CLIP encoders, and the pooled embedding of SDXL,
+    read the first 77. Other pipelines get the texts without brackets.
     """
 
     def __init__(self, pipeline: Any, settings: DiffusionPainterSettings, device: str) -> None:
@@ -114,8 +114,8 @@ class _Clip:
             if self._pooled
             else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
         )
-        # Bypass compel's prompt language: our prompts may contain its special characters, and it computes the pooled embedding
-        # of SDXL from the prompt including those characters.
+        # Bypass compel's prompt language: our prompts may contain its special characters, and it computes the pooled
+        # embedding of SDXL from the prompt including those characters.
         self._providers = [
             EmbeddingsProvider(
                 tokenizer,

@@ -32,8 +32,8 @@ _HORIZON_JITTER = 0.04
 def paint_backdrop(plan: BackdropPlan, size: int, rng: Random, *, in_focus: bool) -> Image.Image:
     """Paint sky above a horizon, ground below it, and props from back to front.
 
-    Behind a subject, everything is out of focus: props are few and small, so that the background shows the place without
-    competing with the subject.
+    Behind a subject, everything is out of focus: props are few and small, so that the background shows the place
+    without competing with the subject.
     """
     from PIL import ImageFilter
 

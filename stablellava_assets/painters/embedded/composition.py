@@ -34,7 +34,8 @@ _SIZE_IN_SCENE = 0.6
 _MARGIN = 8
 """Empty border in pixels round an assembled drawing, for its outline and small rotations."""
 _ENLARGED = 1.5
-"""Assembled drawings are cached at this multiple of the artwork size, so that fast bilinear scaling keeps edges crisp."""
+"""Assembled drawings are cached at this multiple of the artwork size, so that fast bilinear scaling keeps edges
+crisp."""
 _TILT = 7.0
 _RIM_BLUR = 2.0
 _DARK = 80
@@ -78,7 +79,8 @@ def _choose_pieces(drawing: Drawing, rng: Random) -> tuple[_PIECE, ...]:
 
 
 def _turned(pieces: tuple[_PIECE, ...], mirrored: bool, degrees: float, side: float) -> Image.Image:
-    """The assembled drawing, mirrored, rotated and scaled in one resampling so that its sprites span ``side`` pixels."""
+    """The assembled drawing, mirrored, rotated and scaled in one resampling so that its sprites span ``side``
+    pixels."""
     from PIL import Image
 
     source, span = _assembled(pieces)
@@ -147,7 +149,8 @@ def _with_rim(cutout: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=1024)
 def tinted(file: str, tint: Color) -> Image.Image:
-    """A sprite in another colour: its most common brightness becomes ``tint``, and other brightnesses keep their contrast."""
+    """A sprite in another colour: its most common brightness becomes ``tint``, and other
+    brightnesses keep their contrast."""
     from PIL import Image
 
     pixels = np.asarray(load_sprite(file), dtype=np.float32)

@@ -1,4 +1,5 @@
-"""Training data of the embedded base model: images that it synthesizes itself, with captions and caption-matching questions.
+"""Training data of the embedded base model: images that it synthesizes itself, with captions
+and caption-matching questions.
 
 LLaVA's base has a vision tower trained on captions, a language model that can read, and a projector aligned on
 captions. The embedded base goes through the same three stages. It learns to name every subject and scene (a caption
@@ -61,7 +62,8 @@ class AlignmentCorpus:
         return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
 
     def examples(self) -> Iterator[TrainingExample]:
-        """Synthesize the images, in the order of the corpus, on which training depends. Those that fail are left out."""
+        """Synthesize the images, in the order of the corpus, on which training depends. Those that fail are left
+        out."""
         rows = self._painter.paint(self._pictures)
         painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
         for spec_id, turns_of_image in self._conversations_by_image.items():

@@ -18,9 +18,9 @@ _SMALLEST_NORM = 1e-7
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay, for matrices and convolution kernels.
 
-    A kernel is treated as a matrix of output channels by everything else. Updates are scaled to the size of AdamW's (Liu et al.,
-    "Muon is scalable for LLM training", 2025). Unlike ``torch.optim.Muon``, it iterates in float32, since bfloat16 is a
-    hundred times slower on CPUs without units for it, and it batches matrices of equal shape.
+    A kernel is treated as a matrix of output channels by everything else. Updates are scaled to the size of AdamW's
+    (Liu et al., "Muon is scalable for LLM training", 2025). Unlike ``torch.optim.Muon``, it iterates in float32, since
+    bfloat16 is a hundred times slower on CPUs without units for it, and it batches matrices of equal shape.
     """
 
     def __init__(
@@ -30,7 +30,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Apply the gradients; parameters without one are unchanged. ``closure`` is part of torch's interface and unused."""
+        """Apply the gradients; parameters without one are unchanged. ``closure`` is part
+        of torch's interface and unused."""
         for group in self.param_groups:
             by_shape: dict[tuple[int, ...], list[tuple[torch.nn.Parameter, torch.Tensor]]] = defaultdict(list)
             for weight in group["params"]:

@@ -47,17 +47,23 @@ def write_card(
     sections = [
         _front_matter(base),
         f"# LLaVA checkpoint {checkpoint_id}",
-        f"Tuned by stablellava-assets from `{base}` on {result['rows']:,} conversations about {result['pictures']:,} images; "
-        f"{result['parameters']:,} trained weights ({settings.model.method}).",
+        (
+            f"Tuned by stablellava-assets from `{base}` on {result['rows']:,} conversations about "
+            f"{result['pictures']:,} images; {result['parameters']:,} trained weights ({settings.model.method})."
+        ),
         _EXAMPLE,
         "## Data",
-        "Tables `prompt_specs`, `images`, `dialogues` and `filtered_pairs` of the project; every pair has its prompt, seed, "
-        "painter, author and models there.",
+        (
+            "Tables `prompt_specs`, `images`, `dialogues` and `filtered_pairs` of the project; every pair has its "
+            "prompt, seed, painter, author and models there."
+        ),
         _table("ability", "pairs", abilities),
         mixed,
-        "Rows excluded from training (`rejected_rows.jsonl` names each):\n\n" + _table("reason", "rows", rejected)
-        if rejected
-        else "All rows were used for training.",
+        (
+            "Rows excluded from training (`rejected_rows.jsonl` names each):\n\n" + _table("reason", "rows", rejected)
+            if rejected
+            else "All rows were used for training."
+        ),
         "## Licence",
         f"The terms of `{base}` apply to the weights.",
         *licences,

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 _EDGE_TOKENS = 8
-"""Tolerance in tokens per image: how many its neighbours may gain or lose when they are joined to it or split from it."""
+"""Tolerance in tokens per image: how many its neighbours may gain or lose when they are joined to it or split from
+it."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ def with_system(processor: ProcessorMixin, system: str | None) -> None:
 
 
 def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, special: Collection[str]) -> Rendered:
-    """Render a conversation with the chat template. Answers are labelled, each with the ``special`` token that ends its turn.
+    """Render a conversation with the chat template. Answers are labelled, each with the
+    ``special`` token that ends its turn.
 
-    If the template puts only blanks after an answer (LLaVA-1.5's has a space), the tokenizer's end token replaces them, as
-    in LLaVA's own training: a model that never saw an end token would not stop.
+    If the template puts only blanks after an answer (LLaVA-1.5's has a space), the tokenizer's end token replaces them,
+    as in LLaVA's own training: a model that never saw an end token would not stop.
 
     If it renders a finished turn differently from a generation prompt (LLaVA-OneVision's puts a space before the line
     break), the answer is placed as in generation.
@@ -69,8 +71,8 @@ def render(messages: Sequence[Mapping[str, Any]], processor: ProcessorMixin, spe
         begins = answered.find(answer, len(shared))
         if begins < 0 or not (answered.startswith(shared) and asked.startswith(shared) and asked.startswith(written)):
             raise UnusableRowError(
-                "the checkpoint's chat template does not write a conversation as its beginning and an answer, so that it is "
-                "not known what is to be learned"
+                "the checkpoint's chat template does not write a conversation as its beginning and an answer, so that "
+                "it is not known what is to be learned"
             )
         lead = answered[len(asked) : begins] if shared == asked else ""
         after = answered[begins + len(answer) :]
@@ -100,7 +102,8 @@ class Encoder:
             raise PretrainedTuningError("tuning.model.model: the checkpoint's tokenizer has no end token")
         if not tokenizer.is_fast:
             raise PretrainedTuningError(
-                "tuning.model.model: the checkpoint's tokenizer is not a fast one, which alone says what each token stands for"
+                "tuning.model.model: the checkpoint's tokenizer is not a fast one, which alone says what each token "
+                "stands for"
             )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token

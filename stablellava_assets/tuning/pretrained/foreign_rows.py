@@ -12,8 +12,10 @@ from stablellava_assets.text.conversations import GPT, Turn
 from stablellava_assets.tuning.pretrained.unusable import UnusableRowError
 
 _MEDIA_KEY = re.compile(
-    r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
-    r"|(?:video|audio|sound|speech|wav|depth|point[_-]?cloud)s?(?:[_-]?(?:paths?|files?|urls?|bytes|names?))?|pixel[_-]?values?",
+    r"images|ims?|imgs?|media|(?:image|img|picture|photo)[_-]?\d+|pictures?|photos?"
+    r"|im(?:a)?g(?:e)?s?[_-]?(?:paths?|files?|file[_-]?names?|names?|urls?|bytes|base64|b64|data|list)"
+    r"|(?:video|audio|sound|speech|wav|depth|point[_-]?cloud)s?(?:[_-]?(?:paths?|files?|urls?|bytes|names?))?"
+    r"|pixel[_-]?values?",
     re.IGNORECASE,
 )
 _INSTRUCTIONS_KEY = re.compile(r"system(?:[_-]?(?:prompt|message))?|tools|functions", re.IGNORECASE)
@@ -31,8 +33,10 @@ _TURNS_KEYS = (
     "question",
 )
 _FOREIGN_MARK = re.compile(
-    r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image[_ ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
-    r"|<img>[^<>\n]{1,400}</img>|<IMG_CONTEXT>|\[IMG\]|<image_soft_token>|<(?:start|end)_of_image>|<\|vision_(?:start|end)\|>"
+    r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image[_"
+    r" ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
+    r"|<img>[^<>\n]{1,400}</img>|<IMG_CONTEXT>|\[IMG\]|<image_soft_token>|<(?:start|end)_of_image>|"
+    r"<\|vision_(?:start|end)\|>"
 )
 _CONTROL = (
     r"<\|[A-Za-z]\w{0,40}\|>|<\uff5c[^<>\n]{1,40}\uff5c>|<(?:start|end)_of_turn>|<end_of_utterance>|<(?:bos|eos)>"
@@ -42,7 +46,8 @@ _CONTROL_TOKEN = re.compile(_CONTROL)
 # Elsewhere than at the end, "</s>" is HTML.
 _LAST_TOKEN = re.compile(rf"(?:{_CONTROL}|</s>)\s*\Z")
 _DATA = re.compile(
-    r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/_=\s-]{60,}|[A-Za-z0-9+/_=\s-]{256,}\Z|b(['\"])(?:\\x|GIF|RIFF|BM)"
+    r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/])[A-Za-z0-9+/_=\s-]{60,}|[A-Za-z0-9+/_=\s-]{256,}\Z"
+    r"|b(['\"])(?:\\x|GIF|RIFF|BM)"
 )
 _LONGEST_NAME = 4096
 _SHOWN = 60

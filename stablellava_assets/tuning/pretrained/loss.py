@@ -19,8 +19,8 @@ class LearnedTokensLoss:
     which gives tokens among short answers more weight.
 
     Most tokens of a row belong to its image and questions. For 16 rows of 700 tokens, the logits of a vocabulary of
-    152,000 words take 3.4 GB in bfloat16, twice that in float32, and their gradients as much again. The hidden states of
-    unlabelled tokens therefore bypass the output layer.
+    152,000 words take 3.4 GB in bfloat16, twice that in float32, and their gradients as much again. The hidden states
+    of unlabelled tokens therefore bypass the output layer.
 
     Args:
         model: the model, before it is wrapped.
@@ -31,7 +31,8 @@ class LearnedTokensLoss:
 
     @contextmanager
     def of(self, labels: torch.Tensor) -> Iterator[None]:
-        """Context in which a forward pass computes logits only for the predecessors of the labelled tokens of ``labels`` (rows, tokens)."""
+        """Context in which a forward pass computes logits only for the predecessors of the labelled
+        tokens of ``labels`` (rows, tokens)."""
         learned = labels[:, 1:] != IGNORED
 
         def chosen(head: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:

@@ -1,4 +1,5 @@
-"""Finds out before the first step which rows can be trained on and how long they are, so that none aborts the training."""
+"""Finds out before the first step which rows can be trained on and how long they are, so
+that none aborts the training."""
 
 from __future__ import annotations
 

@@ -22,6 +22,6 @@ def explained_out_of_memory() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise PretrainedTuningError(
-            "memory does not hold the model itself: set tuning.model.method to lora, or choose a smaller tuning.model.model or a "
-            f"device with more memory ({error})"
+            "memory does not hold the model itself: set tuning.model.method to lora, or choose a smaller "
+            f"tuning.model.model or a device with more memory ({error})"
         ) from error

@@ -37,8 +37,8 @@ def checkpoint_name(settings: PretrainedTuningSettings) -> str:
     if not (folder / "config.json").is_file():
         problem = "holds no config.json" if folder.is_dir() else "is not there"
         raise PretrainedTuningError(
-            f"tuning.model.model: the folder {folder} {problem}; name a folder that save_pretrained wrote, or a model on the "
-            "Hugging Face hub"
+            f"tuning.model.model: the folder {folder} {problem}; name a folder that save_pretrained wrote, or a model "
+            "on the Hugging Face hub"
         )
     return str(folder)
 
@@ -77,8 +77,8 @@ def device_of(settings: PretrainedTuningSettings) -> str:
         return "cpu"
     if not torch.cuda.is_available():
         raise PretrainedTuningError(
-            f"tuning.machine.device is cuda, and torch {torch.__version__} finds none here; install a build of torch for this "
-            "GPU and its driver, or set tuning.machine.device to cpu"
+            f"tuning.machine.device is cuda, and torch {torch.__version__} finds none here; install a build of torch "
+            "for this GPU and its driver, or set tuning.machine.device to cpu"
         )
     if machine.processes > torch.cuda.device_count():
         raise PretrainedTuningError(
@@ -106,8 +106,8 @@ def load_processor(settings: PretrainedTuningSettings) -> ProcessorMixin:
     processor = _load("AutoProcessor", settings)
     if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
         raise PretrainedTuningError(
-            f"tuning.model.model: {settings.model.model} has no chat template, so that it is not known how it is asked; name a "
-            "checkpoint that was tuned on instructions"
+            f"tuning.model.model: {settings.model.model} has no chat template, so that it is not known how it is "
+            "asked; name a checkpoint that was tuned on instructions"
         )
     with_system(processor, settings.model.system)
     return processor
@@ -164,8 +164,8 @@ def _explained(settings: PretrainedTuningSettings, error: Exception) -> str:
         summary = summary_of(error.__cause__ or error)
         if "torchvision" in summary.lower() or "num2words" in summary:
             return (
-                f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; docs/tuning.md "
-                f"tells how to install them (stablellava-assets[video]): {summary}"
+                f"tuning.model.model: {name} needs torchvision in the build that torch has, SmolVLM num2words too; "
+                f"docs/tuning.md tells how to install them (stablellava-assets[video]): {summary}"
             )
         return f"tuning.model.model: {name} needs a package that is not installed: {summary}"
     return (

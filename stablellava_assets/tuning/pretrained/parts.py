@@ -44,7 +44,8 @@ class Parts:
 
 
 def _modules_without(module: torch.nn.Module, name: str, others: set[str]) -> Iterator[str]:
-    """The outermost modules below ``name`` that have weights and do not contain ``others``: the projectors of Gemma 4 and BLIP-2."""
+    """The outermost modules below ``name`` that have weights and do not contain ``others``: the
+    projectors of Gemma 4 and BLIP-2."""
     for last, child in module.named_children():
         path = f"{name}.{last}" if name else last
         if path not in others:
@@ -71,13 +72,14 @@ def check_parts(model: PreTrainedModel, settings: PretrainedTuningSettings) -> N
     kind = type(model).__name__
     if model.config.is_encoder_decoder:
         raise PretrainedTuningError(
-            f"tuning.model.model: {kind} reads in an encoder and answers in a decoder; name a checkpoint whose language model "
-            "does both"
+            f"tuning.model.model: {kind} reads in an encoder and answers in a decoder; name a checkpoint whose "
+            "language model does both"
         )
     parts = Parts(model)
     if not parts.projector and (settings.alignment is not None or settings.stage.projector_learning_rate > 0):
         raise PretrainedTuningError(
-            f"no projector was found in {kind}: leave tuning.alignment out and set tuning.stage.projector_learning_rate to 0"
+            f"no projector was found in {kind}: leave tuning.alignment out and set "
+            "tuning.stage.projector_learning_rate to 0"
         )
     if settings.model.method == "lora":
         _targets(model, settings, parts)

@@ -63,7 +63,8 @@ def progress_callback(
                 report(
                     f"{phase}: step {state.global_step} of {state.max_steps}, loss {logs['loss']:.3f}, learning rate "
                     f"{logs['learning_rate']:.2e}, {rate * batch_size:.1f} samples/s, peak memory "
-                    f"{point['peak_memory_bytes'] / _GIB:.2f} GiB, {(state.max_steps - state.global_step) / rate:.0f} s left"
+                    f"{point['peak_memory_bytes'] / _GIB:.2f} GiB, {(state.max_steps - state.global_step) / rate:.0f} "
+                    "s left"
                 )
 
     return Progress()

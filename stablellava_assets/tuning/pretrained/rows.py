@@ -64,7 +64,8 @@ class Rejection:
 
 
 def messages_of(row: TuningRow) -> list[dict[str, Any]]:
-    """Chat messages. A turn's only image goes before its text, as in LLaVA's training; several images keep their positions.
+    """Chat messages. A turn's only image goes before its text, as in LLaVA's training;
+    several images keep their positions.
 
     Raises:
         ValueError: turns do not alternate from human to gpt, one is empty, or marks and images differ in number.
@@ -157,7 +158,8 @@ def _entries(path: Path) -> list[JsonEntry]:
         entries = json_values(path)
     except TextFileError as error:
         raise PretrainedTuningError(
-            f"tuning.mix.conversations: {path} cannot be read as a JSON array of conversations, or as one a line: {error}"
+            f"tuning.mix.conversations: {path} cannot be read as a JSON array of conversations, or as one a line: "
+            f"{error}"
         ) from error
     if not entries:
         raise PretrainedTuningError(
@@ -248,7 +250,8 @@ def mix_key(settings: MixSettings | None) -> str | None:
     listed = [_named_pictures(entry) for entry in entries if isinstance(entry, dict)]
     names = sorted({name for names in listed for name in names if isinstance(name, str)})
     sizes = [_size(settings.images / name) for name in names]
-    # Entries that earlier versions read differently: rows that are now rejected, and images with another conversion to RGB.
+    # Entries that earlier versions read differently: rows that are now rejected, and images
+    # with another conversion to RGB.
     otherwise = [index for index, entry in enumerate(entries) if _was_misread(entry)]
     rendered = [
         (name, found)

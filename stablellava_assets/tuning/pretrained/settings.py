@@ -18,12 +18,16 @@ class LoraSettings(Document):
     target_modules: list[str] | None = Field(
         None,
         min_length=1,
-        description="Layers of the language model that get adapters, such as [q_proj, v_proj]. Unset: all its linear layers.",
+        description=(
+            "Layers of the language model that get adapters, such as [q_proj, v_proj]. Unset: all its linear layers."
+        ),
     )
     keep_adapter: bool = Field(
         False,
-        description="Keep the adapter in the checkpoint's folder adapter/, beside the merged weights. Not part of a "
-        "checkpoint's identity: existing checkpoints get none.",
+        description=(
+            "Keep the adapter in the checkpoint's folder adapter/, beside the merged weights. Not part of a "
+            "checkpoint's identity: existing checkpoints get none."
+        ),
     )
 
 
@@ -46,13 +50,17 @@ class PretrainedModelSettings(Document):
     system: str | None = Field(
         None,
         min_length=1,
-        description="System prompt, if the checkpoint's chat template has none; the tuned checkpoint's template carries it.",
+        description=(
+            "System prompt, if the checkpoint's chat template has none; the tuned checkpoint's template carries it."
+        ),
     )
     max_length: int = Field(
         2048,
         ge=16,
         le=1_000_000,
-        description="Maximum row length in tokens, including vision tokens; longer rows are rejected, never truncated.",
+        description=(
+            "Maximum row length in tokens, including vision tokens; longer rows are rejected, never truncated."
+        ),
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="Precision. auto: bfloat16 on a GPU, float32 on a processor."
@@ -107,8 +115,10 @@ class MixSettings(Document):
     """The user's own conversations, in LLaVA's JSON, added to the kept pairs."""
 
     conversations: UserPath = Field(
-        description="JSON or JSON Lines file in LLaVA's layout, such as llava_v1_5_mix665k.json: id, image (one name, "
-        "several, or none), conversations."
+        description=(
+            "JSON or JSON Lines file in LLaVA's layout, such as llava_v1_5_mix665k.json: id, image (one name, "
+            "several, or none), conversations."
+        )
     )
     images: UserPath = Field(description="Folder that the image names are relative to.")
     ratio: float | None = Field(None, gt=0, description="Rows of it per kept pair, drawn by the seed. Unset: all rows.")
@@ -131,7 +141,9 @@ class MachineSettings(Document):
     )
     compile: bool = Field(
         False,
-        description="Compile the language model's layers: a minute or two at the start, then faster and with less memory.",
+        description=(
+            "Compile the language model's layers: a minute or two at the start, then faster and with less memory."
+        ),
     )
     save_every: int = Field(
         200, ge=1, description="Optimizer steps between saves, from which a killed run resumes; the newest is kept."
@@ -144,8 +156,10 @@ class PretrainedTuningSettings(Document):
     model: PretrainedModelSettings = Field(description="The model, and which of its weights are trained.")
     alignment: ProjectorAlignmentSettings | None = Field(
         None,
-        description="Training of the projector alone. Unset: the projector is aligned already, as in every instruction-tuned "
-        "checkpoint.",
+        description=(
+            "Training of the projector alone. Unset: the projector is aligned already, as in every instruction-tuned "
+            "checkpoint."
+        ),
     )
     stage: PhaseSettings = Field(PhaseSettings(), description="Instruction tuning.")
     mix: MixSettings | None = Field(None, description="The user's own data. Unset: kept pairs only.")

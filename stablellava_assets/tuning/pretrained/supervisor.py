@@ -1,4 +1,5 @@
-"""Runs the tuning process, relays its progress, and restarts it with half the micro-batch when it runs out of memory."""
+"""Runs the tuning process, relays its progress, and restarts it with half the micro-batch when it runs out of
+memory."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
 
 
 def _gpus(processes: int) -> str:
-    """As many visible GPUs as there are processes, because the Trainer splits each batch over all GPUs that its process sees."""
+    """As many visible GPUs as there are processes, because the Trainer splits each batch over
+    all GPUs that its process sees."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return ",".join(map(str, range(processes)) if visible is None else visible.split(",")[:processes])
 
@@ -103,8 +105,8 @@ def _halve(job: JobFolder, settings: PretrainedTuningSettings, progress: Callabl
     used = max(micro_batch_for(size, settings.machine.processes, job.micro_batch(settings)) for size in sizes)
     if used == 1:
         raise PretrainedTuningError(
-            "memory does not hold a single row: set tuning.machine.gradient_checkpointing to true, tuning.model.max_length "
-            f"lower, or tuning.model.method to lora (log: {job.log})"
+            "memory does not hold a single row: set tuning.machine.gradient_checkpointing to true, "
+            f"tuning.model.max_length lower, or tuning.model.method to lora (log: {job.log})"
         )
     job.write_micro_batch(settings, used // 2)
     progress(

@@ -150,7 +150,8 @@ def _align(
     ]
     if not wanted:
         raise PretrainedTuningError(
-            "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author write them"
+            "tuning.alignment.rows: no row asks for a description of a picture; set it to all, or have the author "
+            "write them"
         )
     alignment = Phase("alignment", phase, [rows[at] for at in wanted], [lengths[at] for at in wanted])
     report(f"alignment: the projector learns from {alignment.extent}")
@@ -202,14 +203,15 @@ def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
 
 
 def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
-    """The disk must hold the result and two checkpoints, each with the trained weights and Adam's two moments in float32."""
+    """The disk must hold the result and two checkpoints, each with the trained weights and
+    Adam's two moments in float32."""
     moving = weights if settings.model.method == "full" else weights // 10
     needed = 4 * weights + 2 * 12 * moving - _size(job.checkpoints("instruction"))
     free = shutil.disk_usage(job.path).free
     if free < needed:
         raise PretrainedTuningError(
-            f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} may need "
-            f"{needed / 1e9:.1f} GB there: make room, or move storage.data{_unfinished_beside(job)}"
+            f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} "
+            f"may need {needed / 1e9:.1f} GB there: make room, or move storage.data{_unfinished_beside(job)}"
         )
 
 

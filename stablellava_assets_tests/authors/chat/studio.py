@@ -1,4 +1,5 @@
-"""The stages that the chat author works in, without Dagster: plan, resume, make, publish, paint and judge, all of them real.
+"""The stages that the chat author works in, without Dagster: plan, resume, make, publish,
+paint and judge, all of them real.
 
 As a process of its own (to be killed): ``python -m stablellava_assets_tests.authors.chat.studio FOLDER URL COUNT``.
 """

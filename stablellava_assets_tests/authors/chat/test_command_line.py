@@ -184,7 +184,8 @@ def hostile(body: Mapping[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def poor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, list[str], Counts]]:
-    """A project with a hostile model whose budget ends after a first batch of prompts; then once more with a larger one."""
+    """A project with a hostile model whose budget ends after a first batch of prompts;
+    then once more with a larger one."""
     folder = tmp_path_factory.mktemp("poor")
     # No yes-no question is asked for, so none may be demanded.
     lenient = {"min_made_dialogues": 0.0, "min_kept_pairs": 0.0, "min_question_kind_shares": {}}

@@ -1,4 +1,5 @@
-"""In-context examples: the ability's own at first, then what the filters kept; and what was seen stays what was seen."""
+"""In-context examples: the ability's own at first, then what the filters kept; and what was seen stays what was
+seen."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def test_without_a_checkpoint_pairs_are_let_through_and_that_is_recorded(checkpo
     (judged,) = judge([_with(verdict)], [], NO_BENCHMARK, FilterSettings()).rows
     assert reasons(judged) == []
     assert notes(judged) == [
-        "alignment_unscored: The subject 'red umbrella' was not scored by facts: no checkpoint available to score with: "
-        "llava_checkpoint is empty."
+        "alignment_unscored: The subject 'red umbrella' was not scored by facts: no checkpoint available to score "
+        "with: llava_checkpoint is empty."
     ]
     (later,) = alignment(checkpoint, **asks_subject()).plan(PAINTED, [row])
     assert later.row_key == row["row_key"]

@@ -22,8 +22,8 @@ from stablellava_assets_tests.fakes.tuning_checkpoints import FAMILIES, save_pal
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 SYSTEM = (
-    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and "
-    "polite answers to the user's questions."
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite answers to the user's questions."
 )
 """LLaVA-1.5's system sentence: conv_vicuna_v1 of its conversation.py."""
 
@@ -55,8 +55,8 @@ def row(folder: Path, colors: Sequence[str], *texts: str) -> TuningRow:
 def prescribed(example: TuningRow, tokenizer: Any, vision_tokens: int) -> tuple[list[int], list[int]]:
     """LLaVA-1.5's preprocess_v1, from its rules: text and marks are tokenized apart, rounds are told by ``</s>``.
 
-    The conversation is ``SYSTEM USER: <image>\\nquestion ASSISTANT: answer</s>USER: ...``. Of a round, everything up to and
-    including ``ASSISTANT:`` is masked, and so is the first token; the end token is learned.
+    The conversation is ``SYSTEM USER: <image>\\nquestion ASSISTANT: answer</s>USER: ...``. Of a round, everything up to
+    and including ``ASSISTANT:`` is masked, and so is the first token; the end token is learned.
     """
 
     def tokens(text: str) -> list[int]:
@@ -156,8 +156,8 @@ def test_lengths_are_exact_where_the_limit_is_near(family: str, folders: dict[st
 def test_a_template_that_ends_answers_in_words_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
     processor = AutoProcessor.from_pretrained(folders["llava"])
     processor.chat_template = (
-        "{% for message in messages %}{{ message['role'] + ': ' + message['content'][0]['text'] + ' over. ' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+        "{% for message in messages %}{{ message['role'] + ': ' + message['content'][0]['text'] + ' over. ' }}{% "
+        "endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     )
     with pytest.raises(ValueError, match=r"chat template ends an answer with no special token: it writes ' over. '"):
         Encoder(processor, 512).length(row(tmp_path, [], "Is it red?", "No."))

@@ -1,4 +1,5 @@
-"""The two assets at the end of the graph on a pretrained checkpoint: tuned, measured beside its base, and not tuned twice."""
+"""The two assets at the end of the graph on a pretrained checkpoint: tuned, measured beside
+its base, and not tuned twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows of one's own beside the kept pairs: which are drawn, which are refused, and what the checkpoint's identity covers."""
+"""Rows of one's own beside the kept pairs: which are drawn, which are refused, and what
+the checkpoint's identity covers."""
 
 from __future__ import annotations
 

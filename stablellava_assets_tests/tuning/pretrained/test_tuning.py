@@ -190,8 +190,8 @@ def test_compiled_layers_learn_the_same_and_no_layer_keeps_a_cache(
         raise AssertionError("nothing is generated, so that nothing is to be kept for the next token")
 
     monkeypatch.setattr(transformers.DynamicCache, "update", never)
-    # The layers are traced and differentiated in the same way, and what comes of it is not written in C++: the benchmark for a
-    # GPU, whose test runs it in small, has that done.
+    # The layers are traced and differentiated in the same way, and what comes of it is not written in C++: the
+    # benchmark for a GPU, whose test runs it in small, has that done.
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
     results = []
     for compiled in (False, True):
