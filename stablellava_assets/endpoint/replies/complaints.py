@@ -68,15 +68,15 @@ _MODERATION = re.compile(
     re.IGNORECASE,
 )
 _OF_A_FIELD = re.compile(
-    r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|invalid)[_ ](?:\w+[_"
-    r" ]){0,2}(?:parameters?|params?|fields?|arguments?|keywords?|names?"
+    r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|invalid)[_ ](?:\w+"
+    r"[_ ]){0,2}(?:parameters?|params?|fields?|arguments?|keywords?|names?"
     r"|keys?|propert(?:y|ies))\b|extra inputs\b|invalid value\b|(?:does|do) not support",
     re.IGNORECASE,
 )
 """Of a field of the request, which may well be called after moderation: a setting, and no verdict on what is asked."""
 _BAD_KEY = re.compile(
-    r"\b(?:invalid|incorrect|expired|missing|wrong|no)[_ ](?:\w+[_ ])?api[_ -]?key|api[_ -]?key[_ ](?:is[_ ])?(?:not[_"
-    r" ](?:valid|found)|invalid|expired|missing)",
+    r"\b(?:invalid|incorrect|expired|missing|wrong|no)[_ ](?:\w+[_ ])?api[_ -]?key"
+    r"|api[_ -]?key[_ ](?:is[_ ])?(?:not[_ ](?:valid|found)|invalid|expired|missing)",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
@@ -86,8 +86,8 @@ _NO_MODEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NO_CREDIT = re.compile(
-    r"insufficient[_ ](?:\w+[_ ])?(?:quota|balance|credits?|funds)|(?:quota|credits?) (?:is|are) not enough|billing[_"
-    r" ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
+    r"insufficient[_ ](?:\w+[_ ])?(?:quota|balance|credits?|funds)|(?:quota|credits?) (?:is|are) not enough"
+    r"|billing[_ ]hard[_ ]limit|billing_not_active|arrearage|credit balance is too low"
     r"|(?:not enough|out of|requires more|no remaining|negative) credits?|payment required|exceeded_current_quota|key"
     r" limit exceeded"
     r"|spending limit|balance is (?:not enough|insufficient|too low)",

@@ -35,23 +35,23 @@ _ANSWER = (
     r"\b(?:alternativa|opción|opção|opzione|optie|вариант|seçenek|pilihan|phương[ \t]+án"
     r"|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|vastaus|odpověď|odpowiedź"
     r"|válasz|răspuns(?:ul)?"
-    r"|cevap|yanıt|jawaban(?:nya)?|đáp["
-    r" \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
+    r"|cevap|yanıt|jawaban(?:nya)?|đáp"
+    r"[ \t]+án|ответ|відповідь|απάντηση|الإجابة|الجواب|उत्तर|คำตอบ(?:คือ)?|정답(?:은)?|답(?:은)?)\b"
 )
 _SOME_WORDS = rf"(?:[ \t]+{_NOT_A_NEGATION}(?:[^\W\d_]{{2,}}|[éèàáa]\b)){{0,4}}?"
 _LINK = r"(?:[ \t]*[:=\-–—][ \t]*|[ \t]+)(?:(?:la|l[’']|el|die|de|o|a|der)[ \t]*)?"
 # "答案是B", "故选B", "正确选项为B", "答えはB", "正解: B"; a space has been inserted after Chinese characters.
 _CHINESE = (
-    r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?["
-    r" \t]*:?[ \t]*"
+    r"(?:答案|选项|選項|选择|選擇|选|選|答え|正解|解答|選択肢)(?:应该|應該|应当|应|應|就|項|项|择|擇)?(?:是|为|為|选|選|は)?"
+    r"[ \t]*:?[ \t]*"
 )
 _CHINESE_ENDS = r"(?=[ \t]*(?:[項项]|가|이|是|为|為|正确|正確|对|對|选项|です|だ|が|입니다|이다|번))"
 _SIGN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _CHOOSING = r"I(?:[’'](?:d|ll)|[ \t]+would|[ \t]+will)?[ \t]+(?:choose|pick|select|say|take|go[ \t]+with)"
 _RULED_OUT = r"(?-i:[A-Z])\b(?![’'-]\w)"
 _SURELY = (
-    r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)|(?:it["
-    r" \t]+)?looks[ \t]+like"
+    r"(?:most[ \t]+)?(?:probably|likely|definitely|clearly|certainly|surely|maybe|perhaps|possibly)"
+    r"|(?:it[ \t]+)?looks[ \t]+like"
 )
 # In order of clarity: the first pattern that matches decides. Letters take the same forms as in answers.
 _READINGS = [

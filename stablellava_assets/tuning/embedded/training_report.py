@@ -50,6 +50,6 @@ class TrainingReport:
         if self._pace.is_due(last=self._done == self._steps):
             rate = (self._done - self._first) / max(time.monotonic() - self._started, 1e-9)
             self._progress(
-                f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} looks/s, "
+                f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} examples/s, "
                 f"{(self._steps - self._done) / rate:.0f} s left"
             )

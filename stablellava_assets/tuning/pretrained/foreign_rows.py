@@ -33,8 +33,8 @@ _TURNS_KEYS = (
     "question",
 )
 _FOREIGN_MARK = re.compile(
-    r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image[_"
-    r" ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
+    r"<(?:video|audio|speech|sound|ImageHere|image_placeholder|im_patch|image"
+    r"[_ ]?\d+|\|image_\d+\|)>|<\|(?:image|video|audio)(?:_pad)?\|>"
     r"|<img>[^<>\n]{1,400}</img>|<IMG_CONTEXT>|\[IMG\]|<image_soft_token>|<(?:start|end)_of_image>|"
     r"<\|vision_(?:start|end)\|>"
 )
