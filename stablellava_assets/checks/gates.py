@@ -146,11 +146,11 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     columns = [column.name for column in suite.table.columns if column.type != IMAGE]
     rows = suite.add_columns(_without_deferred(data.select(columns).to_pandas()))
     measures = {name: value for name, value in suite.measure(rows, settings).items() if value is not None}
-    message = {
+    arguments = {
         gate: gate.arguments(settings) for gate in suite.gates if gate.measure is None or gate.measure in measures
     }
-    of_rows = {gate: given for gate, given in message.items() if given.get("column") not in measures}
-    of_whole = {gate: given for gate, given in message.items() if gate not in of_rows}
+    of_rows = {gate: given for gate, given in arguments.items() if given.get("column") not in measures}
+    of_whole = {gate: given for gate, given in arguments.items() if gate not in of_rows}
     # Great Expectations pickles the whole frame twice to identify it.
     named = {value for given in of_rows.values() for key, value in given.items() if key.startswith("column")}
     rows = rows[[name for name in rows.columns if name in {*named, "status", suite.table.row_id}]]

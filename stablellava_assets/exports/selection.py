@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
 from stablellava_assets.tables.findings import label_of
-from stablellava_assets.tables.pair_rows import EncodedImage, Verdict, Written
+from stablellava_assets.tables.pair_rows import EncodedImage, ImageOrigin, Verdict, Written
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 
 
-class PictureOrigin(TypedDict):
+class PictureOrigin(ImageOrigin):
     """The provenance columns of an image."""
 
-    image_id: str
-    software: str | None
-    painter: str
-    model: str
-    steps: int | None
-    guidance: float | None
-    scheduler: str | None
-    negative_prompt: str | None
-    seed: int | None
     sha256: str
     digital_source_type: str | None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
@@ -16,14 +18,17 @@ from stablellava_assets.tables.reading import was_written
 from stablellava_assets.tables.rows import AnyPlanned, settled
 from stablellava_assets.tables.schemas import DIALOGUES, IMAGES, MADE, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
+from stablellava_assets.tables.table import AnyTable, RowT, columns_of, rows_of
 
 _NEEDED = ("row_key", "status", "fault", "settings_key")
 """Columns that tell whether a row would have to be made again."""
 
 
 class _Image(PaintedImage):
+    row_key: str
     status: str
+    fault: str | None
+    settings_key: str | None
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,10 @@ def _stages(
 ) -> list[StagePlan]:
     _, batch = partition
     prompts = author.plan_prompts(ability, batch, rows)
-    open_prompts = _missing(store, PROMPT_SPECS, partition, prompts)
+    published = store.read(PROMPT_SPECS, partition)
+    open_prompts = _missing(PROMPT_SPECS, published, prompts)
     kept = {row.row_id for row in prompts} - {row.row_id for row in open_prompts}
-    written = {spec_id: row for spec_id, row in _specs(store, partition).items() if spec_id in kept}
+    written = {row["spec_id"]: row for row in _rows(PromptSpec, published) if row["spec_id"] in kept}
     of_prompts = author.forecast(open_prompts)
     if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
@@ -93,12 +99,13 @@ def _stages(
             )
 
     add(PROMPT_SPECS, prompts, open_prompts, of_prompts)
+    images_there = store.read(IMAGES, partition, columns_of(_Image))
     if painter.forecast([]) is not None:
         images = painter.plan(list(specs.values()))
-        open_images = _missing(store, IMAGES, partition, images)
+        open_images = _missing(IMAGES, images_there, images)
         add(IMAGES, images, open_images, painter.forecast(open_images))
     if of_prompts is not None:
-        pictures = _pictures(store, partition)
+        pictures = {row["spec_id"]: row for row in _rows(_Image, images_there)}
         painted_of = {spec_id: image for spec_id, image in pictures.items() if image["status"] == MADE}
         painted: list[tuple[WrittenSpec, PaintedImage]] = [
             (spec, painted_of.get(spec_id) or _stand_in_picture(spec_id))
@@ -106,30 +113,21 @@ def _stages(
             if spec_id not in written or spec_id not in pictures or spec_id in painted_of
         ]
         dialogues = author.plan_dialogues(ability, painted)
-        open_dialogues = _missing(store, DIALOGUES, partition, dialogues)
+        open_dialogues = _missing(DIALOGUES, store.read(DIALOGUES, partition, ["pair_id", *_NEEDED]), dialogues)
         add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
     return plans
 
 
-def _missing(
-    store: ParquetStore, table: AnyTable, partition: Partition, planned: Sequence[AnyPlanned]
-) -> list[AnyPlanned]:
+def _missing(table: AnyTable, published: pa.Table | None, planned: Sequence[AnyPlanned]) -> list[AnyPlanned]:
     """The planned rows that would have to be made."""
-    published = store.read(table, partition, [table.row_id, *_NEEDED])
     if published is None:
         return list(planned)
     kept = settled(table, published, planned)
     return [row for row in planned if (row.row_id, row.row_key) not in kept]
 
 
-def _specs(store: ParquetStore, partition: Partition) -> dict[str, PromptSpec]:
-    data = store.read(PROMPT_SPECS, partition)
-    return {} if data is None else {row["spec_id"]: row for row in PROMPT_SPECS.rows(data)}
-
-
-def _pictures(store: ParquetStore, partition: Partition) -> dict[str, _Image]:
-    data = store.read(IMAGES, partition, columns_of(_Image))
-    return {} if data is None else {row["spec_id"]: row for row in rows_of(_Image, data)}
+def _rows(kind: type[RowT], data: pa.Table | None) -> list[RowT]:
+    return [] if data is None else rows_of(kind, data)
 
 
 def _spec(

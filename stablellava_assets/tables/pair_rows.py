@@ -100,16 +100,10 @@ class WrittenSpec(PromptToPaint):
     template_version: str
 
 
-class ImageRow(Keyed, Blamed):
-    """A row of ``images``."""
+class ImageOrigin(TypedDict):
+    """How an image was made."""
 
     image_id: str
-    spec_id: str
-    ability: str
-    batch: str
-    image: EncodedImage | None
-    width: int | None
-    height: int | None
     software: str | None
     painter: str
     model: str
@@ -118,6 +112,17 @@ class ImageRow(Keyed, Blamed):
     scheduler: str | None
     negative_prompt: str | None
     seed: int | None
+
+
+class ImageRow(ImageOrigin, Keyed, Blamed):
+    """A row of ``images``."""
+
+    spec_id: str
+    ability: str
+    batch: str
+    image: EncodedImage | None
+    width: int | None
+    height: int | None
     sha256: str | None
     perceptual_hash: str | None
     ignored_keywords: list[str]
@@ -141,8 +146,8 @@ class ImageBytes(TypedDict):
     image: EncodedImage | None
 
 
-class DialogueColumns(Asked):
-    """The columns of a dialogue's row that an author writes."""
+class Conversation(TypedDict):
+    """A conversation, its images, and what a right answer must contain."""
 
     ability: str
     batch: str
@@ -151,6 +156,11 @@ class DialogueColumns(Asked):
     conversations: list[Turn]
     question_kind: str
     expected: str | None
+
+
+class DialogueColumns(Conversation, Asked):
+    """The columns of a dialogue's row that an author writes."""
+
     author: str
     sees_picture: bool | None
 
@@ -180,17 +190,10 @@ class ImageToJudge(TypedDict):
     row_key: str
 
 
-class DialogueToJudge(TypedDict):
+class DialogueToJudge(Conversation):
     """The columns of a dialogue that filters use."""
 
     pair_id: str
-    ability: str
-    batch: str
-    spec_ids: list[str]
-    image_ids: list[str]
-    conversations: list[Turn]
-    question_kind: str
-    expected: str | None
     row_key: str
 
 

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 from stablellava_assets.tables.pair_rows import Blamed, EncodedImage, FilledIn, Keyed
 
 
-class ItemColumns(FilledIn):
+class ItemQuestion(TypedDict):
     """Question and right answers of a benchmark item."""
 
     benchmark: str
@@ -18,6 +18,10 @@ class ItemColumns(FilledIn):
     options: list[str]
     accepted: list[str]
     refused: list[str]
+
+
+class ItemColumns(ItemQuestion, FilledIn):
+    """The columns of a benchmark item that its image does not determine."""
 
 
 class BenchmarkItem(ItemColumns, Keyed):
@@ -30,17 +34,10 @@ class BenchmarkItem(ItemColumns, Keyed):
     seed: int | None
 
 
-class ItemToAsk(TypedDict):
+class ItemToAsk(ItemQuestion):
     """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit."""
 
     item_id: str
-    benchmark: str
-    ability: str
-    question_kind: str
-    question: str
-    options: list[str]
-    accepted: list[str]
-    refused: list[str]
     image: EncodedImage
     max_new_tokens: NotRequired[int]
 
