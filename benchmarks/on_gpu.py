@@ -115,9 +115,9 @@ STEPS = {
     "tuning": Step("tuning LLaVA-1.5-7B", 80, ("peft",), partial(_llava, "ours")),
     "tuning-original": Step("tuning LLaVA-1.5-7B", 80, ("peft",), partial(_llava, "original")),
     "tuning-trl": Step("tuning LLaVA-1.5-7B", 90, ("peft", "trl", "datasets"), partial(_llava, "trl")),
-    "scoring": Step("scoring LLaVA-1.5-7B", 100, (), _scoring),
+    "scoring": Step("scoring LLaVA-1.5-7B", 140, (), _scoring),
     "qwen": Step("tuning Qwen2.5-VL-7B", 70, ("peft",), _qwen),
-    "flux": Step("FLUX", 90, _PAINTER, _flux),
+    "flux": Step("FLUX", 130, _PAINTER, _flux),
     "tuning-compiled": Step("tuning LLaVA-1.5-7B", 200, ("peft",), partial(_llava, "compiled")),
 }
 

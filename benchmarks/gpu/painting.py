@@ -131,6 +131,9 @@ def measure_flux(tiny: bool, report: Report) -> None:
         one.loop(specs[:1])
         _measured(report, "the loop", lambda: (one.loop(specs[:2]), ""), group="FLUX", is_peer=True)
         _measured(report, "the painter, equal settings", lambda: one.paint(specs[1:]), group="FLUX", goal=1.5)
+        if not tiny:
+            compiled = {"compile": True}
+            _measured(report, "... compiled", lambda: one.paint(specs[1:], 5, **compiled), group="FLUX", goal=1.5)
 
 
 @contextmanager
