@@ -25,6 +25,7 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
+    ("state",),
     ("tables", "models", "pictures"),
     ("text",),
     ("inputs",),

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.checks.quarantine import Quarantine
+from stablellava_assets.state.locks import Locks
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable
@@ -24,7 +25,8 @@ class Tables:
     Attributes:
         store: the Parquet tables.
         warehouse: their copy in DuckDB.
-        journal: folder of finished rows that are not published yet, and of locks.
+        journal: folder of finished rows that are not published yet.
+        locks: locks of partitions.
         quarantine: the rows that gates refused.
         gates: the profile's thresholds.
         first_batch: the first batch of every ability, as a range of partitions, for error
@@ -34,6 +36,7 @@ class Tables:
     store: ParquetStore
     warehouse: Warehouse
     journal: Path
+    locks: Locks
     quarantine: Quarantine
     gates: GateSettings
     first_batch: str | None

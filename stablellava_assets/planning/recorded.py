@@ -4,13 +4,11 @@ whenever the batch is made again."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from filelock import FileLock
 
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
 from stablellava_assets.planning.evidence import read_evidence
 from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.state.locks import Locks
 from stablellava_assets.tables.pair_rows import BatchPlanRow, PlannedBatch
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
@@ -26,7 +24,7 @@ class BatchPlans:
 
     Args:
         store: the tables; ``batch_plans`` has one partition per batch.
-        locks: local folder of a lock that serializes concurrent runs of one schedule tick.
+        locks: they serialize concurrent runs of one schedule tick.
         settings: the bounds; None: existing plans are used, and nothing is planned.
         abilities: all abilities of a batch.
         rows_per_batch: mean number of rows per ability.
@@ -35,7 +33,7 @@ class BatchPlans:
     def __init__(
         self,
         store: ParquetStore,
-        locks: Path,
+        locks: Locks,
         settings: PlanningSettings | None,
         abilities: Sequence[str],
         rows_per_batch: int,
@@ -58,8 +56,7 @@ class BatchPlans:
         """
         if self._settings is None:
             return self._plan(batch, self._published(batch))
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._locks / f"{BATCH_PLANS.name}.lock"):
+        with self._locks.hold(BATCH_PLANS.name):
             rows = self._published(batch)
             known = {row["ability"] for row in rows}
             new = [row for row in foreseen if row["batch"] == batch and row["ability"] in set(abilities) - known]

@@ -26,11 +26,13 @@ from stablellava_assets.inputs.yaml_documents import (
 from stablellava_assets.painters.settings import PainterSettings
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.state.database import checked_url
 from stablellava_assets.tuning.settings import AnyTuningSettings
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
 DATA_VARIABLE = "STABLELLAVA_DATA"
+STATE_VARIABLE = "STABLELLAVA_STATE"
 
 
 def _expanded_folder(written: str) -> str:
@@ -46,6 +48,13 @@ class StorageSettings(Document):
     )
     tables: Annotated[str, AfterValidator(_expanded_folder)] | None = Field(
         None, description="Folder or fsspec URL of the Parquet tables. Unset: <data>/tables."
+    )
+    state: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None,
+        description=(
+            "PostgreSQL database of ledgers, budgets and locks, for several machines: postgresql://user@host/name. The "
+            "password comes from PGPASSWORD. Unset: files in <data>."
+        ),
     )
 
 
@@ -124,7 +133,7 @@ class Profile(Document):
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     """The profile named by ``STABLELLAVA_PROFILE`` (a built-in name or a path), by default ``embedded``.
 
-    ``STABLELLAVA_DATA`` overrides the data folder.
+    ``STABLELLAVA_DATA`` overrides the data folder, and ``STABLELLAVA_STATE`` the database of the state.
 
     Raises:
         DocumentError: there is no such profile, or it is invalid; file, line, key and reason are named.
@@ -139,9 +148,17 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     profile = load_document(path, Profile)
     data = environment.get(DATA_VARIABLE)
     if data:
-        storage = profile.storage.model_copy(update={"data": _from_environment(DATA_VARIABLE, data)})
-        profile = profile.model_copy(update={"storage": storage})
+        profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
+    if state := environment.get(STATE_VARIABLE):
+        try:
+            profile = _stored(profile, state=checked_url(state))
+        except ValueError as error:
+            raise DocumentError(f"{STATE_VARIABLE}: {error}") from error
     return profile
+
+
+def _stored(profile: Profile, **elsewhere: object) -> Profile:
+    return profile.model_copy(update={"storage": profile.storage.model_copy(update=elsewhere)})
 
 
 def _from_environment(variable: str, written: str) -> Path:
