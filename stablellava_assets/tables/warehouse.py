@@ -15,7 +15,7 @@ from filelock import FileLock
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -196,7 +196,7 @@ class Warehouse:
             yield connection
 
     def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: AnyTable) -> int:
-        plain = _plain_columns(table)
+        plain = table.without_images
         in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
         ledger = connection.execute(
             f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
@@ -258,14 +258,10 @@ def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
 
 
 def _make_table(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> None:
-    plain = _plain_columns(table)
+    plain = table.without_images
     connection.register("incoming", table.schema.empty_table().select(plain))
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
     if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
         # The table was created by another version of this program.
         connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
         connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
-
-
-def _plain_columns(table: AnyTable) -> list[str]:
-    return [column.name for column in table.columns if column.type != IMAGE]
