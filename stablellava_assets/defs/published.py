@@ -81,9 +81,17 @@ class Published:
         Raises:
             dagster.Failure: none was materialized.
         """
+        self.require()
+        return self._store.read_all(self._table, self.partitions, columns)
+
+    def require(self) -> None:
+        """See that anything is published.
+
+        Raises:
+            dagster.Failure: nothing was materialized.
+        """
         if not self.partitions:
             raise self._missing(())
-        return self._store.read_all(self._table, self.partitions, columns)
 
     def _missing(self, partition: Partition) -> dg.Failure:
         """The error for materializing an asset before its upstream."""
