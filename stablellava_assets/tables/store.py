@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from stablellava_assets.inputs.explained import ExplainedError, is_system_error, system_message
 from stablellava_assets.tables.files import whole_file
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.row_groups import write_row_groups
 from stablellava_assets.tables.table import IMAGE, AnyTable
 
@@ -231,6 +232,24 @@ class ParquetStore:
     def version(self, table: AnyTable, partition: Partition) -> str:
         """A token that changes whenever the partition is published."""
         return str(self._fs.ukey(self.path(table, partition)))
+
+    def versions(self, table: AnyTable) -> dict[Partition, str]:
+        """A token of each published partition that changes whenever it is published, from a single listing of a remote
+        store. It is not that of :meth:`version`.
+
+        Raises:
+            StoreError: a folder cannot be listed.
+        """
+        partitions = self.partitions(table)
+        if self._is_local:
+            return {partition: self.version(table, partition) for partition in partitions}
+        listed = self._fs.find(f"{self._root}/{table.name}", detail=True) if partitions else {}
+        described = {partition: listed.get(self.path(table, partition)) for partition in partitions}
+        return {
+            partition: content_key(sorted((name, str(value)) for name, value in file.items()))
+            for partition, file in described.items()
+            if file is not None
+        }
 
     def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of a partition; None if it is not published.

@@ -90,6 +90,26 @@ class Warehouse:
             raise
         return {table.name: changed[table.name] for table in tables}
 
+    def catch_up(self) -> None:
+        """Copy what other machines published, or what could not be copied when it was published.
+
+        A warehouse that lacks nothing is only read.
+
+        Raises:
+            WarehouseError: it lacks something, and cannot be written at the moment.
+            StoreError: a table cannot be listed or read.
+        """
+        if self._lacks_something():
+            self.sync()
+
+    def _lacks_something(self) -> bool:
+        import duckdb
+
+        if not self._path.exists():
+            return any(self._store.partitions(table) for table in TABLES)
+        with self._explained(), self._waiting(), duckdb.connect(str(self._path), read_only=True) as connection:
+            return any(_copied(connection, table) != self._store.versions(table) for table in TABLES)
+
     def rebuild(self) -> dict[str, int]:
         """Rebuild the warehouse from the store. Returns the number of copied partitions by table.
 
@@ -197,11 +217,7 @@ class Warehouse:
 
     def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: AnyTable) -> int:
         plain = table.without_images
-        in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
-        ledger = connection.execute(
-            f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
-        ).fetchall()
-        copied = {tuple(key.split("|")) if key else (): version for key, version in ledger}
+        in_store, copied = self._store.versions(table), _copied(connection, table)
         changed = [partition for partition, version in in_store.items() if copied.get(partition) != version]
         gone = [partition for partition in copied if partition not in in_store]
         for partition in [*changed, *gone]:
@@ -243,6 +259,14 @@ class Warehouse:
             f"CREATE OR REPLACE VIEW {table.name}_pictures AS SELECT {table.row_id}, image "
             f"FROM read_parquet([{listed}], hive_partitioning = false)"
         )
+
+
+def _copied(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> dict[Partition, str]:
+    """The versions of the partitions that were copied."""
+    ledger = connection.execute(
+        f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
+    ).fetchall()
+    return {tuple(key.split("|")) if key else (): version for key, version in ledger}
 
 
 def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
