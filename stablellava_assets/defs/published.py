@@ -12,6 +12,7 @@ import pyarrow as pa
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.state.locks import Locks
+from stablellava_assets.tables.encoded_images import EncodedImages, images_of_partitions
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable
@@ -92,6 +93,11 @@ class Published:
         """
         if not self.partitions:
             raise self._missing(())
+
+    @property
+    def images(self) -> EncodedImages:
+        """The images of every published partition, of which a few megabytes are in memory at a time."""
+        return images_of_partitions(self._store, self._table, self.partitions)
 
     def _missing(self, partition: Partition) -> dg.Failure:
         """The error for materializing an asset before its upstream."""

@@ -320,6 +320,11 @@ ABILITY_BENCHMARK = Table(
             "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
         ),
         column("image", IMAGE, "The encoded image; null when not made."),
+        column(
+            "sha256",
+            pa.string(),
+            "SHA-256 of the encoded image, hex; null when not made, and in rows of earlier versions.",
+        ),
         column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; null when not made."),
         column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
         column("question", pa.string(), "The question, in a wording that training never uses."),
@@ -332,6 +337,7 @@ ABILITY_BENCHMARK = Table(
         ),
         *_TAIL,
     ),
+    added=frozenset({"sha256"}),
 )
 
 LLAVA_CHECKPOINT = Table(

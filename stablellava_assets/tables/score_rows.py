@@ -30,6 +30,7 @@ class BenchmarkItem(ItemColumns, Keyed):
     item_id: str
     prompt: str | None
     image: EncodedImage | None
+    sha256: str | None
     perceptual_hash: str | None
     seed: int | None
 
