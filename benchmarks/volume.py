@@ -25,14 +25,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
 
-import numpy as np  # noqa: E402
-import yaml  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+import yaml
+from PIL import Image
 
-from stablellava_assets.profiles.profile import DATA_VARIABLE, PROFILE_VARIABLE  # noqa: E402
-from stablellava_assets_tests.fakes.chat_model import MODEL, write  # noqa: E402
-from stablellava_assets_tests.fakes.image_server import image_server  # noqa: E402
-from stablellava_assets_tests.fakes.loopback import loopback  # noqa: E402
+from stablellava_assets.profiles.profile import DATA_VARIABLE, PROFILE_VARIABLE
+from stablellava_assets_tests.fakes.chat_model import MODEL, write
+from stablellava_assets_tests.fakes.image_server import image_server
+from stablellava_assets_tests.fakes.loopback import loopback
 
 ROOT = Path(__file__).parents[1]
 PARTITION = "animal|0001"
