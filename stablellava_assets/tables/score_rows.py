@@ -65,6 +65,7 @@ class Checkpoint(TypedDict):
     created_at: datetime
     run_id: str
     pairs_key: str | None
+    current_since: datetime | None
 
 
 class CheckpointFolders(TypedDict):
