@@ -102,6 +102,16 @@ def filtered_pairs(
         )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
+        unchanged = [kept, rejected] == published and (scores is None or scores.unchanged)
+        # What a sheet shows lies anywhere in the table, so that reading it again is worth it only if it changed.
+        sheets: Metadata = (
+            {}
+            if unchanged
+            else {
+                "kept": pair_sheet(judged.kept, images),
+                "turned away": pair_sheet(judged.rejected, images),
+            }
+        )
         return PartitionResult(
             data=kept,
             counts={
@@ -112,14 +122,13 @@ def filtered_pairs(
                 **({"scored": scores.computed} if scores else {}),
                 **({"overruled": sum(map(was_overruled, judged.rows))} if reviews else {}),
             },
-            unchanged=[kept, rejected] == published and (scores is None or scores.unchanged),
+            unchanged=unchanged,
             beside=[(REJECTED_PAIRS, rejected), *([(ALIGNMENT_SCORES, scores.data)] if scores else [])],
             judged=pa.concat_tables([kept, rejected]),
             metadata={
                 "compared with": f"{len(items)} items of the project's benchmark, {len(published)} of published ones",
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
-                "kept": pair_sheet(judged.kept, images),
-                "turned away": pair_sheet(judged.rejected, images),
+                **sheets,
             },
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
