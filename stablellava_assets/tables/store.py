@@ -32,6 +32,7 @@ _VALUES = {
     "ability": re.compile(r"[a-z][a-z0-9_]*"),
     "batch": re.compile(r"\d{4}"),
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
+    "version": re.compile(r"[0-9a-f]{32}"),
 }
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
@@ -237,12 +238,12 @@ class ParquetStore:
             if self._is_local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
-                    _write(rows, file)
+                    _write(rows, file, table.rows_per_group)
                     file.flush()
                     os.fsync(file.fileno())
             else:
                 with self._reaching(path):
-                    self._upload(rows, path)
+                    self._upload(rows, path, table.rows_per_group)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
@@ -250,14 +251,31 @@ class ParquetStore:
             ) from error
         return path
 
-    def _upload(self, rows: pa.Table, path: str) -> None:
+    def remove(self, table: AnyTable, partition: Partition) -> None:
+        """Remove a partition, if it is published.
+
+        Raises:
+            StoreError: it could not be removed.
+        """
+        path = self.path(table, partition)
+        try:
+            with self._reaching(path):
+                self._fs.rm_file(path)
+            if self._is_local:
+                Path(path).parent.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"{path}: could not be removed ({system_message(error)})") from error
+
+    def _upload(self, rows: pa.Table, path: str, rows_per_group: int) -> None:
         """Write a remote file that appears once it is complete; whatever interrupts it leaves what was there."""
         if not set(_PROTOCOLS_OF_BUCKETS) & set(self._fs.protocol):
             self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         # Leaving the context of a file would complete it, also after an exception.
         file = self._fs.open(path, "wb", autocommit=False)
         try:
-            _write(rows, file)
+            _write(rows, file, rows_per_group)
             file.close()
         except BaseException:
             file.discard()
@@ -265,8 +283,8 @@ class ParquetStore:
         file.commit()
 
 
-def _write(rows: pa.Table, file: IO[bytes]) -> None:
-    pq.write_table(rows, file, compression="zstd", row_group_size=1024)
+def _write(rows: pa.Table, file: IO[bytes], rows_per_group: int) -> None:
+    pq.write_table(rows, file, compression="zstd", row_group_size=rows_per_group)
 
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:

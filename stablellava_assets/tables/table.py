@@ -45,6 +45,8 @@ class Table(Generic[RowT]):
     """Columns that a row may omit; they are stored as null."""
     upgrades: tuple[Upgrade, ...] = ()
     """Columns that are computed from others in files of earlier versions."""
+    rows_per_group: int = 1024
+    """Maximum number of rows per Parquet row group."""
 
     @cached_property
     def schema(self) -> pa.Schema:
