@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from processor_time import processor_seconds
+from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
-from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
 from stablellava_assets.inputs.explained import is_system_error, remedy_of, system_message
+from stablellava_assets.tables.row_groups import write_row_groups
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 _FOUND = b"stablellava_gates"
 
@@ -48,13 +49,20 @@ class Quarantine:
         self._folder = folder
 
     def keep(
-        self, table: AnyTable, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
+        self,
+        table: AnyTable,
+        partition: Partition,
+        run_id: str,
+        rows: Iterable[pa.Table],
+        results: Sequence[GateResult],
     ) -> Path:
         """Store the rows of a partition that failed its gates. Returns the file."""
         path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         found = json.dumps({result.gate: result.message for result in results if not result.passed})
-        pq.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), _FOUND: found.encode()}), path)
+        schema = table.schema.with_metadata({**(table.schema.metadata or {}), _FOUND: found.encode()})
+        with path.open("wb") as file:
+            write_row_groups(rows, schema, file)
         return path
 
     def entries(self) -> list[RefusedPartition]:
@@ -131,7 +139,7 @@ def _table_of(entry: RefusedPartition) -> AnyTable:
 
 
 def _read(entry: RefusedPartition, table: AnyTable) -> pa.Table:
-    plain = [column.name for column in table.columns if column.type != IMAGE]
+    plain = table.without_images
     try:
         return table.upgraded(pq.ParquetFile(entry.path).read(columns=table.names_in_file(plain)), plain)
     except (pa.ArrowInvalid, OSError) as error:

@@ -96,9 +96,8 @@ class Settling:
             # The first has nothing to be compared with.
             if wanted < 2:
                 continue
-            kept, compared = KeptVersions(store), NOTHING
-            for partition in sequence[:wanted]:
-                version = kept.of(partition)
+            compared = NOTHING
+            for partition, version in KeptVersions(store).of(sequence[:wanted]).items():
                 if compared != NOTHING and not _is_settled(store, partition, version, compared):
                     if overlaid is None:
                         overlaid = OverlaidStore(store)
@@ -106,7 +105,9 @@ class Settling:
                     self._report(f"finding the repeats in {'|'.join(partition)} again")
                     if self._rejudge(overlaid, earlier, partition):
                         rejudged.append(partition)
-                        version = kept_version(overlaid.read_all(FILTERED_PAIRS, [partition], KEPT_COLUMNS))
+                        kept = kept_version(overlaid.read_all(FILTERED_PAIRS, [partition], KEPT_COLUMNS))
+                        compared = followed_by(compared, partition, kept)
+                        continue
                 compared = followed_by(compared, partition, version)
         return Settled(store if overlaid is None or not rejudged else overlaid, tuple(rejudged))
 

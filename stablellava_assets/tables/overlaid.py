@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.store import ParquetStore, Partition, PartitionFile
 from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
@@ -51,11 +52,17 @@ class OverlaidStore(ParquetStore):
         """A token that changes whenever the partition is published."""
         return self._of(table, partition).version(table, partition)
 
-    def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """The rows of a partition; None if it does not exist. Raises the errors of :class:`ParquetStore`."""
-        return self._of(table, partition).read(table, partition, columns)
+    @contextmanager
+    def open(self, table: AnyTable, partition: Partition) -> Iterator[PartitionFile]:
+        """A partition, of which any part can be read. Raises the errors of :class:`ParquetStore`."""
+        with self._of(table, partition).open(table, partition) as opened:
+            yield opened
 
-    def publish(self, table: AnyTable, partition: Partition, data: pa.Table) -> str:
+    def versions(self, table: AnyTable) -> dict[Partition, str]:
+        """Tokens that change whenever a partition is published."""
+        return {**self._below.versions(table), **self._above.versions(table)}
+
+    def publish(self, table: AnyTable, partition: Partition, data: pa.Table | Iterable[pa.Table]) -> str:
         """Write a partition to the temporary folder."""
         return self._above.publish(table, partition, data)
 

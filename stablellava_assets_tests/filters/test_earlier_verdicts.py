@@ -93,7 +93,9 @@ def test_the_warehouse_and_single_columns_have_them_too(tmp_path: Path) -> None:
 def test_rows_that_the_checks_refused_are_still_shown(tmp_path: Path) -> None:
     judged = judge(PAIRS, [], NO_BENCHMARK, SETTINGS)
     failed = [GateResult("enough_pairs_kept", False, "2 of 4 rows")]
-    Quarantine(tmp_path).keep(FILTERED_PAIRS, PARTITION, "0123456789", as_before(judged.rows), failed)
+    path = Quarantine(tmp_path).keep(FILTERED_PAIRS, PARTITION, "0123456789", [], failed)
+    kept = pq.ParquetFile(path).schema_arrow.metadata
+    pq.write_table(as_before(judged.rows).replace_schema_metadata(kept), path)
     (entry,) = Quarantine(tmp_path).entries()
     assert "enough_pairs_kept" in quarantine_list([entry])
     assert "subject_not_named: No word of the answer is a form of 'owl'." in quarantined_rows(entry, 9)

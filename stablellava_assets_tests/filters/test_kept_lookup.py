@@ -77,13 +77,13 @@ def test_a_batch_published_while_it_is_looked_up_is_looked_up_again(
     published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published.judge(partition(1), [candidate("other"), candidate("first")])
-    others = {"prompt": "((owl)), barn", "subject": "owl", "answer": "An owl."}
+    owl = candidate("owl", prompt="((owl)), barn", subject="owl", answer="An owl.")
     found_by_key = KeptLookup._with_same_key
 
     def published_meanwhile(self: KeptLookup, pairs: Any, among: Any) -> Any:
         found = found_by_key(self, pairs, among)
         monkeypatch.undo()
-        published.judge(partition(1), [candidate("newer"), candidate("owl", **others)])
+        published.judge(partition(1), [candidate("newer"), owl])
         return found
 
     monkeypatch.setattr(KeptLookup, "_with_same_key", published_meanwhile)

@@ -45,19 +45,22 @@ def kept_version(data: pa.Table) -> str:
 
 
 class KeptVersions:
-    """The versions of what is kept in published partitions, each read once until it is published again."""
+    """The versions of what is kept in published partitions. Each is read once until it is published again."""
 
     def __init__(self, store: ParquetStore) -> None:
         self._store = store
         self._known: dict[Partition, tuple[str, str]] = {}
 
-    def of(self, partition: Partition) -> str:
-        """The version of what is published.
+    def of(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
+        """The version of each partition that is published.
 
         Raises:
-            StoreError: the partition cannot be read.
+            StoreError: a partition cannot be read.
         """
-        token = self._store.version(FILTERED_PAIRS, partition)
+        tokens = self._store.versions(FILTERED_PAIRS)
+        return {partition: self._of(partition, tokens[partition]) for partition in partitions if partition in tokens}
+
+    def _of(self, partition: Partition, token: str) -> str:
         known = self._known.get(partition)
         if known is None or known[0] != token:
             data = self._store.read_all(FILTERED_PAIRS, [partition], KEPT_COLUMNS)

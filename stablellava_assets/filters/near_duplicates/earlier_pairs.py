@@ -82,7 +82,7 @@ class EarlierPairs:
         if self.embeddings is not None:
             self.embeddings.load(pairs, pictures or self._pictures_of(partition))
         for _ in range(_TRIES):
-            earlier = {other: self._kept.of(other) for other in self._before(partition)}
+            earlier = self._kept.of(self._before(partition))
             try:
                 found = self._lookup.repeatable_by(pairs, earlier)
             except KeptChangedError:
@@ -98,31 +98,33 @@ class EarlierPairs:
 
     def index(self, partition: Partition, kept: pa.Table) -> None:
         """Publish the lookup keys of kept pairs that are about to be published."""
-        published = self._kept.of(partition) if self._store.holds(FILTERED_PAIRS, partition) else None
+        published = self._kept.of([partition]).get(partition)
         pairs = rows_of(ComparedPair, kept.select(EARLIER_COLUMNS))
         self._lookup.add(partition, kept_version(kept), pairs, published)
 
     def later_and_outdated(self, partition: Partition, kept: pa.Table) -> list[Partition]:
-        """The published partitions that come after ``partition`` and are next to be compared, with ``kept`` in it."""
-        version = kept_version(kept)
+        """The published partitions after ``partition`` that were not compared with its pairs ``kept``."""
         published = {*self._store.partitions(FILTERED_PAIRS), partition}
         (sequence,) = (
             sequence for sequence in sequences(published, self._settings.across_abilities) if partition in sequence
         )
+        if partition == sequence[-1]:
+            return []
+        versions = {**self._kept.of(sequence), partition: kept_version(kept)}
         found, digest, is_later = [], NOTHING, False
         for other in sequence:
             if is_later and ((known := recorded(self._store, other)) is None or known["compared_with"] != digest):
                 found.append(other)
             is_later |= other == partition
-            digest = followed_by(digest, other, version if other == partition else self._kept.of(other))
+            digest = followed_by(digest, other, versions.get(other, ""))
         return found
 
     @cached_property
     def _lookup(self) -> KeptLookup:
         return KeptLookup(self._store, self._settings, self.embeddings, self._load)
 
-    def _before(self, partition: Partition, published: Sequence[Partition] | None = None) -> list[Partition]:
-        published = self._store.partitions(FILTERED_PAIRS) if published is None else published
+    def _before(self, partition: Partition) -> list[Partition]:
+        published = self._store.partitions(FILTERED_PAIRS)
         if self._settings.across_abilities:
             earlier = (other for other in published if batch_first(other) < batch_first(partition))
             return sorted(earlier, key=batch_first)
