@@ -21,5 +21,5 @@ def settled_tables(context: dg.AssetExecutionContext, tables: Tables, profile: P
     settled = Settling(profile.filters, folder.index, context.log.info).settle(tables.store)
     if settled.notice is not None:
         context.log.warning(settled.notice)
-        context.add_output_metadata({"repeats found again": ", ".join(map("|".join, settled.rejudged))})
+        context.add_asset_metadata({"repeats found again": ", ".join(map("|".join, settled.rejudged))})
     return replace(tables, store=settled.store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
+from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import (
     COMPARISONS,
@@ -61,11 +62,11 @@ def _random_pair(name: str, chance: random.Random) -> Candidate:
 class Published:
     """A store of real Parquet files that batches are judged against and published to."""
 
-    def __init__(self, folder: Any, settings: FilterSettings) -> None:
+    def __init__(self, folder: Any, settings: FilterSettings, reviews: Mapping[str, Review] | None = None) -> None:
         self.settings = settings
+        self.reviews = reviews
         self.folder = folder
         self.store = ParquetStore(str(folder / "tables"))
-        self.reads: list[Partition] = []
 
     @property
     def earlier(self) -> EarlierPairs:
@@ -78,7 +79,14 @@ class Published:
         pairs = [each.compared for each in candidates]
         pictures = {each.image["image_id"]: each.image["image"]["bytes"] for each in candidates}
         found = earlier.repeatable_by(partition, pairs, pictures.items)
-        judged = judge(candidates, found.pairs, NO_BENCHMARK, self.settings, embeddings=earlier.embeddings)
+        judged = judge(
+            candidates,
+            found.pairs,
+            NO_BENCHMARK,
+            self.settings,
+            embeddings=earlier.embeddings,
+            reviews=self.reviews,
+        )
         self._publish(DIALOGUES, partition, [{**_NO_DIALOGUE, **each.dialogue} for each in candidates])
         self._publish(REJECTED_PAIRS, partition, judged.rejected)
         kept = _rows(FILTERED_PAIRS, partition, judged.kept)

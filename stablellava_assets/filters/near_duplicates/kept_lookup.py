@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,9 @@ from stablellava_assets.tables.schemas import FILTERED_PAIRS, LOOKUP_KEYS, LOOKU
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable, rows_of
 from stablellava_assets.text.normalized import normalized_text
+
+if TYPE_CHECKING:
+    import duckdb
 
 _VERSION = 1
 """Increase it when keys are computed differently: files of other versions are not read."""
@@ -130,6 +134,14 @@ class KeptLookup:
                 repeatable += kept
         return repeatable
 
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        connection = duckdb.connect()
+        self._store.let_duckdb_read(connection)
+        return connection
+
     def _make_missing(self, among: Mapping[Partition, str]) -> None:
         for table, settings in self._tables:
             held = set(self._store.partitions(table))
@@ -162,8 +174,6 @@ class KeptLookup:
 
     def _with_same_key(self, pairs: Sequence[ComparedPair], among: Mapping[Partition, str]) -> dict[Partition, Rows]:
         """Positions of the kept pairs that share a key with one of ``pairs``."""
-        import duckdb
-
         table, settings = self._tables[0]
         wanted = pa.table({"key": pa.array(np.unique(lookup_keys(pairs, self._settings)[:, 0]))})
         partitions = list(among)
@@ -172,14 +182,12 @@ class KeptLookup:
             glob.escape(self._store.readable_name(table, (*partition, _name(settings, version))))
             for partition, version in among.items()
         ]
-        with duckdb.connect() as connection:
-            self._store.let_duckdb_read(connection)
-            connection.register("wanted", wanted)
-            found = connection.sql(
-                "SELECT DISTINCT file_index, row FROM read_parquet($files, hive_partitioning = false) "
-                "SEMI JOIN wanted USING (key)",
-                params={"files": files},
-            ).fetchnumpy()
+        self._connection.register("wanted", wanted)
+        found = self._connection.sql(
+            "SELECT DISTINCT file_index, row FROM read_parquet($files, hive_partitioning = false) "
+            "SEMI JOIN wanted USING (key)",
+            params={"files": files},
+        ).fetchnumpy()
         by_file: dict[int, Rows] = {
             number: found["row"][found["file_index"] == number].astype(np.int64)
             for number in np.unique(found["file_index"]).tolist()
