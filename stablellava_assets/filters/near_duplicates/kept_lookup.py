@@ -175,7 +175,7 @@ class KeptLookup:
     def _with_same_key(self, pairs: Sequence[ComparedPair], among: Mapping[Partition, str]) -> dict[Partition, Rows]:
         """Positions of the kept pairs that share a key with one of ``pairs``."""
         table, settings = self._tables[0]
-        wanted = pa.table({"key": pa.array(np.unique(lookup_keys(pairs, self._settings)[:, 0]))})
+        wanted = pa.table({"key": pa.array(lookup_keys(pairs, self._settings)[:, 0])})
         partitions = list(among)
         # DuckDB treats names as patterns.
         files = [
