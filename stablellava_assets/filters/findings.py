@@ -47,7 +47,8 @@ RepeatRule = Literal[
     "duplicate_image",
     "lookalike_image",
 ]
-"""Rules that compare a pair with kept pairs of its own batch and of earlier ones. They are evaluated on every run."""
+"""Rules that compare a pair with kept pairs of its own batch and of earlier ones, as in ``tables.findings.REPEATS``.
+They are evaluated on every run."""
 
 RuleName = RowRule | BenchmarkRule | RepeatRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
@@ -57,7 +58,6 @@ without its image. Both are recorded.
 """
 
 ROW_RULES: tuple[RowRule, ...] = get_args(RowRule)
-REPEAT_RULES: tuple[RepeatRule, ...] = get_args(RepeatRule)
 
 
 class Finding(NamedTuple):

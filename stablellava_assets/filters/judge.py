@@ -8,14 +8,14 @@ from typing import NamedTuple
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
-from stablellava_assets.filters.findings import REPEAT_RULES, Finding
+from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.review.overrule import is_of_review, overrule, repeat_review
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.findings import is_rejected
+from stablellava_assets.tables.findings import REPEATS, is_rejected
 from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
 
@@ -92,7 +92,7 @@ def rejudge(
         {
             **row,
             "findings": [
-                {**found} for found in row["findings"] if found["rule"] not in REPEAT_RULES and not is_of_review(found)
+                {**found} for found in row["findings"] if found["rule"] not in REPEATS and not is_of_review(found)
             ],
         }
         for row in verdicts
