@@ -25,6 +25,7 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
+    ("state",),
     ("tables", "models", "pictures"),
     ("text",),
     ("inputs",),
@@ -46,6 +47,10 @@ HEAVY = {
     "webdataset",
     "peft",
     "accelerate",
+    "psycopg",
+    "ray",
+    "dagster_ray",
+    "dagster_k8s",
 }
 
 
@@ -106,6 +111,7 @@ def test_only_the_dagster_layer_knows_dagster() -> None:
 
 
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python", "huggingface_hub": "huggingface-hub"}
+DISTRIBUTIONS |= {"dagster_ray": "dagster-ray", "dagster_k8s": "dagster-k8s"}
 DISTRIBUTIONS |= {"great_expectations": "great-expectations", "genai_prices": "genai-prices"}
 
 

@@ -66,9 +66,9 @@ class OverlaidStore(ParquetStore):
         """Write a partition to the temporary folder."""
         return self._above.publish(table, partition, data)
 
-    def remove(self, table: AnyTable, partition: Partition) -> None:
+    def withdraw(self, table: AnyTable, partition: Partition) -> None:
         """Remove a partition from the temporary folder."""
-        self._above.remove(table, partition)
+        self._above.withdraw(table, partition)
 
     def _of(self, table: AnyTable, partition: Partition) -> ParquetStore:
         return self._above if self._above.holds(table, partition) else self._below

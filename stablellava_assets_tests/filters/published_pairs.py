@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
@@ -22,7 +21,7 @@ from stablellava_assets.tables.schemas import (
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 _SCENES = ["grove", "zoo", "night sky", "waterside", "farm yard", "lava field", "market"]
@@ -75,10 +74,9 @@ class Published:
 
     def judge(self, partition: Partition, candidates: list[Candidate]) -> list[Row]:
         """Verdicts by way of the index, as the asset comes to them; what was kept is published."""
+        self.paint(partition, candidates)
         earlier = self.earlier
-        pairs = [each.compared for each in candidates]
-        pictures = {each.image["image_id"]: each.image["image"]["bytes"] for each in candidates}
-        found = earlier.repeatable_by(partition, pairs, pictures.items)
+        found = earlier.repeatable_by(partition, [each.compared for each in candidates])
         judged = judge(
             candidates,
             found.pairs,

@@ -122,7 +122,7 @@ def test_verdicts_that_an_earlier_version_published_are_taken_over(
 ) -> None:
     published = Published(tmp_path / "in order", DEFAULT)
     for partition in published.store.partitions(COMPARISONS):
-        published.store.remove(COMPARISONS, partition)
+        published.store.withdraw(COMPARISONS, partition)
     assert settled(published).store is published.store
     published.judge(("animal", "0001"), batches["animal", "0001"][:5])
     result = settled(published)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
@@ -12,11 +12,9 @@ from stablellava_assets.filters.embeddings.vector_cache import VectorCache
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ComparedPair
-
-Pictures = Callable[[], Iterable[tuple[str, bytes]]]
-"""Yields encoded images with their ids. Called only if at least one is needed."""
 
 
 class Embeddings:
@@ -45,7 +43,7 @@ class Embeddings:
         self.key = content_key(keys)
         """Hash of the models."""
 
-    def load(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
+    def load(self, pairs: Sequence[ComparedPair], pictures: EncodedImages) -> None:
         """Compute the embeddings of ``pairs`` (rows with at least ``EARLIER_COLUMNS``) or read them from the cache.
 
         Raises:
@@ -90,13 +88,13 @@ class Embeddings:
         return answer_text(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
 
 
-def _decodable(pictures: Pictures, image_of: dict[str, str], missing: list[str]) -> Iterator[tuple[str, bytes]]:
+def _decodable(pictures: EncodedImages, image_of: dict[str, str], missing: list[str]) -> Iterator[tuple[str, bytes]]:
     """The images of ``missing`` keys that can be decoded, in one pass over all."""
     keys_of: dict[str, list[str]] = {}
     for key in missing:
         keys_of.setdefault(image_of[key], []).append(key)
-    for image_id, encoded in pictures():
-        if image_id in keys_of and _can_be_decoded(encoded):
+    for image_id, encoded in pictures(keys_of):
+        if _can_be_decoded(encoded):
             yield from ((key, encoded) for key in keys_of[image_id])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS
-from stablellava_assets.filters.embeddings.embeddings import Embeddings, Pictures
+from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.comparisons import (
     NOTHING,
     KeptVersions,
@@ -23,10 +23,11 @@ from stablellava_assets.filters.near_duplicates.comparisons import (
 )
 from stablellava_assets.filters.near_duplicates.kept_lookup import KeptChangedError, KeptLookup
 from stablellava_assets.filters.settings import DuplicateSettings
-from stablellava_assets.tables.pair_rows import ComparedPair, ImageBytes, Verdict
+from stablellava_assets.tables.encoded_images import PublishedImages
+from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
-from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.tables.table import rows_of
 
 _TRIES = 5
 
@@ -65,22 +66,19 @@ class EarlierPairs:
         """The partitions of a run, each after those that it is compared with."""
         return sorted(partitions, key=batch_first) if self._settings.across_abilities else list(partitions)
 
-    def repeatable_by(
-        self, partition: Partition, pairs: Sequence[ComparedPair], pictures: Pictures | None = None
-    ) -> Repeatable:
+    def repeatable_by(self, partition: Partition, pairs: Sequence[ComparedPair]) -> Repeatable:
         """What ``pairs`` of ``partition`` could repeat.
 
         Args:
             partition: compared with the published partitions before it.
             pairs: its pairs, whether they are kept or not.
-            pictures: their images; by default those of ``partition`` in ``images``.
 
         Raises:
             PretrainedModelError: an embedding model cannot be loaded.
             StoreError: an earlier partition cannot be read.
         """
         if self.embeddings is not None:
-            self.embeddings.load(pairs, pictures or self._pictures_of(partition))
+            self.embeddings.load(pairs, PublishedImages(self._store, IMAGES, partition))
         for _ in range(_TRIES):
             earlier = self._kept.of(self._before(partition))
             try:
@@ -133,12 +131,4 @@ class EarlierPairs:
 
     def _load(self, partition: Partition, pairs: Sequence[ComparedPair]) -> None:
         if self.embeddings is not None:
-            self.embeddings.load(pairs, self._pictures_of(partition))
-
-    def _pictures_of(self, partition: Partition) -> Pictures:
-        def pictures() -> Iterator[tuple[str, bytes]]:
-            for row in rows_of(ImageBytes, self._store.read_all(IMAGES, [partition], columns_of(ImageBytes))):
-                if (image := row["image"]) is not None:
-                    yield row["image_id"], image["bytes"]
-
-        return pictures
+            self.embeddings.load(pairs, PublishedImages(self._store, IMAGES, partition))

@@ -100,7 +100,7 @@ class KeptLookup:
                 self._store.publish(table, name, self._rows(table, partition, pairs))
             still_read = {name, *([(*partition, _name(settings, published))] if published else [])}
             for outdated in set(held) - still_read:
-                self._store.remove(table, outdated)
+                self._store.withdraw(table, outdated)
 
     @without_cyclic_gc()
     def repeatable_by(self, pairs: Sequence[ComparedPair], among: Mapping[Partition, str]) -> list[ComparedPair]:
