@@ -25,7 +25,8 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
-    ("tables", "models", "pictures"),
+    ("models",),
+    ("tables", "pictures"),
     ("text",),
     ("inputs",),
 )

@@ -12,6 +12,7 @@ from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.files import publish_file
+from stablellava_assets.tables.places import Place
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
 from stablellava_assets.tables.store import ParquetStore
@@ -22,18 +23,25 @@ class ReportError(ExplainedError, RuntimeError):
 
 
 class Report:
-    """The pages in one folder.
+    """The pages in one folder, and where they are published.
 
     Args:
         folder: the folder of the pages.
         store: source of scores, answers, pairs and images.
         settings: how much is shown.
         judged_kinds: question kinds for which a judge's verdict replaces the keywords.
+        published: where the pages of all machines are; None if the folder is the only place.
     """
 
     def __init__(
-        self, folder: Path, store: ParquetStore, settings: ReportSettings, judged_kinds: Sequence[str] = ()
+        self,
+        folder: Path,
+        store: ParquetStore,
+        settings: ReportSettings,
+        judged_kinds: Sequence[str] = (),
+        published: Place | None = None,
     ) -> None:
+        self._published = published
         self._judged_kinds = judged_kinds
         self._folder = folder
         self._store = store
@@ -71,13 +79,24 @@ class Report:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / ".lock"):
                 publish_file(self.page(chosen), report_html(content))
+                self._fetch(known)
                 publish_file(self.index, self._index())
+                for page in (self.page(chosen), self.index):
+                    if self._published is not None:
+                        self._published.write(page.name, page.read_bytes())
         except OSError as error:
             raise ReportError(
                 f"{self._folder}: the report cannot be written ({system_message(error)}); {remedy_of(error)}, then run "
                 "`stablellava report`; the tables are published and untouched."
             ) from error
         return self.page(chosen)
+
+    def _fetch(self, checkpoint_ids: Sequence[str]) -> None:
+        """Fetch the pages that other machines made."""
+        there = set() if self._published is None else set(self._published.names(""))
+        for page in map(self.page, checkpoint_ids):
+            if self._published is not None and page.name in there and not page.exists():
+                publish_file(page, self._published.read(page.name) or b"")
 
     def _index(self) -> bytes:
         """Every scored checkpoint that has a page, the current one first."""

@@ -7,18 +7,17 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.inputs.explained import ExplainedError, is_system_error, system_message
+from stablellava_assets.inputs.explained import is_system_error, system_message
 from stablellava_assets.tables.files import whole_file
+from stablellava_assets.tables.remote_files import PlaceError, RemoteFiles, filesystem_of, is_local
 from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
@@ -34,13 +33,12 @@ _VALUES = {
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
 }
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
-_PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
-"""Stores without folders. Creating one would create the bucket, which a mistyped name must not."""
+_SETTING = "storage.tables"
 _READ_AGAIN = 3
 _LOG = logging.getLogger(__name__)
 
 
-class StoreError(ExplainedError, RuntimeError):
+class StoreError(PlaceError):
     """A partition cannot be read or written; the message names the file and the remedy."""
 
 
@@ -52,13 +50,9 @@ class ParquetStore:
     """
 
     def __init__(self, root: str) -> None:
-        try:
-            self._fs, self._root = fsspec.core.url_to_fs(str(root))
-        except (ImportError, ValueError) as error:
-            raise StoreError(
-                f"storage.tables: {root} cannot be opened ({error}); install what fsspec needs for it, or name a folder"
-            ) from error
-        self._is_local = isinstance(self._fs, LocalFileSystem)
+        self._fs, self._root = filesystem_of(str(root), _SETTING, StoreError)
+        self._remote = RemoteFiles(self._fs, _SETTING, StoreError)
+        self._is_local = is_local(self._fs)
         self._left_out: set[str] = set()
 
     @property
@@ -99,20 +93,18 @@ class ParquetStore:
                 self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
         return sorted(found)
 
-    @contextmanager
-    def _reaching(self, path: str) -> Iterator[None]:
-        """Raise a ``StoreError`` for errors of a remote store's library that are not system errors."""
-        try:
-            yield
-        except (OSError, pa.ArrowException):
-            raise
-        except Exception as error:
-            if self._is_local:
-                raise
-            raise StoreError(
-                f"storage.tables: {self._fs.unstrip_protocol(path)} cannot be reached ({error}); check address, keys "
-                "and network"
-            ) from error
+    def check(self) -> None:
+        """Find out before any work starts whether a remote store can be written.
+
+        Raises:
+            StoreError: it cannot be; the message says why.
+        """
+        if not self._is_local:
+            self._remote.check(self._root)
+
+    def _reaching(self, path: str) -> AbstractContextManager[None]:
+        """Explain errors of a remote store's library that are not system errors."""
+        return nullcontext() if self._is_local else self._remote.reaching(path)
 
     def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
         """The names of a table's subfolders that hold rows."""
@@ -241,28 +233,14 @@ class ParquetStore:
                     file.flush()
                     os.fsync(file.fileno())
             else:
-                with self._reaching(path):
-                    self._upload(rows, path)
+                with self._reaching(path), self._remote.uploading(path) as file:
+                    _write(rows, file)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
                 "finished rows are kept and reused by the next run."
             ) from error
         return path
-
-    def _upload(self, rows: pa.Table, path: str) -> None:
-        """Write a remote file that appears once it is complete; whatever interrupts it leaves what was there."""
-        if not set(_PROTOCOLS_OF_BUCKETS) & set(self._fs.protocol):
-            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        # Leaving the context of a file would complete it, also after an exception.
-        file = self._fs.open(path, "wb", autocommit=False)
-        try:
-            _write(rows, file)
-            file.close()
-        except BaseException:
-            file.discard()
-            raise
-        file.commit()
 
 
 def _write(rows: pa.Table, file: IO[bytes]) -> None:
