@@ -15,7 +15,7 @@ from pydantic import Field
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, plain
 from stablellava_assets.inputs.yaml_documents import Document
 from stablellava_assets.tables.schemas import OF_BUDGET
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,8 +143,7 @@ def validate(suite: Suite, data: pa.Table, settings: GateSettings) -> list[GateR
     """
     import pandas as pd
 
-    columns = [column.name for column in suite.table.columns if column.type != IMAGE]
-    rows = suite.add_columns(_without_deferred(data.select(columns).to_pandas()))
+    rows = suite.add_columns(_without_deferred(data.select(suite.table.without_images).to_pandas()))
     measures = {name: value for name, value in suite.measure(rows, settings).items() if value is not None}
     arguments = {
         gate: gate.arguments(settings) for gate in suite.gates if gate.measure is None or gate.measure in measures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,9 +14,10 @@ from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
 from stablellava_assets.inputs.explained import is_system_error, remedy_of, system_message
 from stablellava_assets.tables.places import Place
+from stablellava_assets.tables.row_groups import write_row_groups
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 _SUFFIX = ".parquet"
 _FOUND = b"stablellava_gates"
@@ -59,13 +60,19 @@ class Quarantine:
         self._place = place
 
     def keep(
-        self, table: AnyTable, partition: Partition, run_id: str, data: pa.Table, results: Sequence[GateResult]
+        self,
+        table: AnyTable,
+        partition: Partition,
+        run_id: str,
+        rows: Iterable[pa.Table],
+        results: Sequence[GateResult],
     ) -> RefusedPartition:
         """Store the rows of a partition that failed its gates."""
         name = f"{table.name}/{'-'.join([*partition, run_id[:8]])}{_SUFFIX}"
         found = json.dumps({result.gate: result.message for result in results if not result.passed})
+        schema = table.schema.with_metadata({**(table.schema.metadata or {}), _FOUND: found.encode()})
         with self._place.writing(name) as file:
-            pq.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), _FOUND: found.encode()}), file)
+            write_row_groups(rows, schema, file)
         return self._entry(name)
 
     def entries(self) -> list[RefusedPartition]:
@@ -142,7 +149,7 @@ def _table_of(entry: RefusedPartition) -> AnyTable:
 
 
 def _read(entry: RefusedPartition, table: AnyTable) -> pa.Table:
-    plain = [column.name for column in table.columns if column.type != IMAGE]
+    plain = table.without_images
     try:
         with entry.place.opened(entry.file) as file:
             data = pq.ParquetFile(file, pre_buffer=False).read(columns=table.names_in_file(plain), use_threads=False)

@@ -10,10 +10,19 @@ from stablellava_assets.profiles.workspace import workspace_of_environment
 @click.command()
 @click.argument("sql")
 def query(sql: str) -> None:
-    """Run SQL on the DuckDB warehouse, read-only; waits while a run writes to it."""
+    """Run SQL on the DuckDB warehouse, which first copies what it lacks; waits while a run writes to it."""
     from stablellava_assets.cli.query_output import aligned
+    from stablellava_assets.tables.store import StoreError
+    from stablellava_assets.tables.warehouse import WarehouseError
 
-    click.echo(aligned(workspace_of_environment().warehouse.query(sql)))
+    warehouse = workspace_of_environment().warehouse
+    try:
+        warehouse.catch_up()
+    except (WarehouseError, StoreError) as error:
+        if not warehouse.path.exists():
+            raise
+        click.echo(f"The answer is of an earlier state of the tables: {error}", err=True)
+    click.echo(aligned(warehouse.query(sql)))
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """The ``ability_benchmark`` asset."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +21,7 @@ from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.profile import Profile
-from stablellava_assets.tables.reading import only
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.score_rows import BenchmarkItem
@@ -56,7 +57,11 @@ def ability_benchmark(
 
         planned: list[PlannedRow[PaintedItem | PhotographedItem]] = [*painted, *taken]
         refreshed = stage.refresh(partition, planned, make_rows, ABILITY_BENCHMARK)
-        return from_refreshed(refreshed, {"contact_sheet": item_sheet(only(refreshed.data, "benchmark", PAINTED))})
+        complete = partial(stage.complete, partition, ABILITY_BENCHMARK)
+        benchmarks = texts_of(refreshed.data, "benchmark")
+        shown = [at for at, name in zip(refreshed.taken, benchmarks, strict=True) if name == PAINTED]
+        metadata = {"contact_sheet": item_sheet(complete(spread(shown)))}
+        return from_refreshed(refreshed, metadata, complete=partial(complete, refreshed.taken))
 
     yield from stage.run([(ability,) for ability in abilities], make, lambda: _describe(listed))
 
@@ -97,7 +102,7 @@ def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
     ]
     columns = pa.schema([ABILITY_BENCHMARK.schema.field(name) for name in columns_of(ShownItem)])
     return {
-        "photographs": item_sheet(pa.Table.from_pylist(shown, schema=columns)),
+        "photographs": item_sheet([pa.Table.from_pylist(shown, schema=columns)]),
         "photograph_questions": len(listed),
         "photograph_files": len({one.path for one in listed}),
     }

@@ -1,5 +1,7 @@
 """The ``images`` asset."""
 
+from functools import partial
+
 import dagster as dg
 
 from stablellava_assets.checks.images import SUITE
@@ -27,10 +29,11 @@ def images(
         specs = prompt_specs.read(partition)
         written = rows_of(PromptToPaint, only_made(specs))
         refreshed = stage.refresh(partition, painter.plan(written), painter.paint, IMAGES)
+        complete = partial(stage.complete, partition, IMAGES, refreshed.taken)
         metadata = {
-            "contact_sheet": picture_sheet(refreshed.data, specs),
+            "contact_sheet": picture_sheet(complete(), specs),
             **picture_spending(context, "|".join(partition), refreshed.data),
         }
-        return from_refreshed(refreshed, metadata, waiting=waiting_for_budget(specs))
+        return from_refreshed(refreshed, metadata, waiting=waiting_for_budget(specs), complete=complete)
 
     yield from stage.run(partitions_of(context), make)

@@ -36,19 +36,19 @@ class ShownItem(TypedDict):
     accepted: list[str]
 
 
-def picture_sheet(images: pa.Table, specs: pa.Table) -> dg.MarkdownMetadataValue:
-    """Synthesized images with their subjects as captions."""
+def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMetadataValue:
+    """The first synthesized images, with their subjects as captions; no more than needed is read."""
     subjects = dict(zip(texts_of(specs, "spec_id"), texts_of(specs, "subject"), strict=True))
     painted = ((image, row) for row in _rows(_Painted, images) if (image := row["image"]) is not None)
     return _sheet([(image["bytes"], subjects[row["spec_id"]]) for image, row in islice(painted, _PICTURES)], 2)
 
 
-def item_sheet(items: pa.Table) -> dg.MarkdownMetadataValue:
+def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
     """Benchmark images with their questions and accepted answers as captions."""
-    painted = [(image, row) for row in _rows(ShownItem, items) if (image := row["image"]) is not None]
     cells = [
         (image["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}")
-        for image, row in spread(painted, _PAIRS)
+        for row in _rows(ShownItem, items)
+        if (image := row["image"]) is not None
     ]
     return _sheet(cells, 5)
 
@@ -80,9 +80,10 @@ def _picture(data: bytes, kind: str, alternative: str) -> dg.MarkdownMetadataVal
     return dg.MetadataValue.md(f"![{alternative}](data:image/{kind};base64,{base64.b64encode(data).decode()})")
 
 
-def _rows(kind: type[RowT], data: pa.Table) -> Iterator[RowT]:
-    for batch in data.select(columns_of(kind)).to_batches(max_chunksize=_PICTURES):
-        yield from rows_of(kind, pa.Table.from_batches([batch]))
+def _rows(kind: type[RowT], tables: Iterable[pa.Table]) -> Iterator[RowT]:
+    for data in tables:
+        for batch in data.select(columns_of(kind)).to_batches(max_chunksize=_PICTURES):
+            yield from rows_of(kind, pa.Table.from_batches([batch]))
 
 
 def spread(rows: Sequence[T], count: int = _PAIRS) -> Sequence[T]:

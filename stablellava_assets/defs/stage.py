@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, va
 from stablellava_assets.checks.quarantine import RefusedPartition
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import GROUP, InputsT, Make, PlannedRow, Refreshed, refresh
@@ -29,7 +31,8 @@ Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 class PartitionResult:
     """A partition that is ready for its gates.
 
-    ``beside`` are secondary tables published with it; ``judged`` is the data that the gates check, by default ``data``.
+    ``data`` lacks images; ``complete`` yields the rows with them, a few at a time, if the table has any. ``beside`` are
+    secondary tables published with it; ``judged`` is the data that the gates check, by default ``data``.
     ``metadata`` is about the partition, ``run_metadata`` about the run so far. ``waiting`` counts rows that are missing
     because the budget was spent; if there are any, a partition may be empty.
     """
@@ -39,6 +42,7 @@ class PartitionResult:
     unchanged: bool = False
     beside: Sequence[tuple[AnyTable, pa.Table]] = ()
     judged: pa.Table | None = None
+    complete: Callable[[], Iterator[pa.Table]] | None = None
     metadata: Metadata = field(default_factory=dict)
     run_metadata: Metadata = field(default_factory=dict)
     waiting: int = 0
@@ -121,7 +125,7 @@ class Stage:
         ``table`` is the stage's own or a secondary one. Slow rows (``is_slow``) are journaled one by
         one, as soon as they are finished.
         """
-        previous = self._tables.store.read(table, partition)
+        previous = self._tables.store.read(table, partition, table.without_images)
 
         def report(line: str) -> None:
             self._context.log.info(f"{self._name(partition)}: {line}")
@@ -129,6 +133,16 @@ class Stage:
         with self._journal(table, partition) as journal:
             group = 1 if is_slow else GROUP
             return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
+
+    def complete(self, partition: Partition, table: Table[RowT], taken: Sequence[int]) -> Iterator[pa.Table]:
+        """Refreshed rows (:attr:`Refreshed.taken`) with their images, a few at a time, until they are published."""
+        with ExitStack() as opened:
+            journal = opened.enter_context(self._journal(table, partition))
+            try:
+                published = opened.enter_context(self._tables.store.open(table, partition))
+            except FileNotFoundError:
+                published = None
+            yield from complete_rows(taken, published, journal)
 
     def finished(self, partition: Partition, table: Table[RowT]) -> list[RowT]:
         """Rows kept by :meth:`finish` that were not published: a gate refused them, or the process died."""
@@ -159,8 +173,10 @@ class Stage:
         # The stage's own table comes last, because readers rely on it.
         for table, data in [*made.beside, (self._table, made.data)]:
             if not made.unchanged:
-                self._tables.store.publish(table, partition, data)
-                if table is not self._table:
+                is_own = table is self._table
+                rows = made.complete() if is_own and made.complete is not None else data
+                self._tables.store.publish(table, partition, rows)
+                if not is_own:
                     self._record(table, partition, {self._row_count: data.num_rows})
             with self._journal(table, partition) as journal:
                 journal.discard()
@@ -169,7 +185,8 @@ class Stage:
         self, partition: Partition, made: PartitionResult, results: Sequence[GateResult]
     ) -> RefusedPartition:
         judged = made.judged if made.judged is not None else made.data
-        return self._tables.quarantine.keep(self._table, partition, self._context.run_id, judged, results)
+        rows = [judged] if made.complete is None else made.complete()
+        return self._tables.quarantine.keep(self._table, partition, self._context.run_id, rows, results)
 
     def _describe(
         self, partition: Partition, made: PartitionResult, results: Sequence[GateResult], position: str
@@ -268,6 +285,7 @@ def from_refreshed(
     metadata: Metadata,
     run_metadata: Metadata | None = None,
     waiting: int = 0,
+    complete: Callable[[], Iterator[pa.Table]] | None = None,
 ) -> PartitionResult:
     """The result of a row-wise stage."""
     return PartitionResult(
@@ -277,6 +295,7 @@ def from_refreshed(
         metadata=metadata,
         run_metadata=run_metadata or {},
         waiting=waiting,
+        complete=complete,
     )
 
 

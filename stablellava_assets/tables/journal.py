@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self
@@ -54,15 +54,37 @@ class RowJournal(Generic[RowT]):
             ) from error
         return batch
 
-    def rows(self) -> pa.Table:
-        """All stored rows, in order."""
+    def rows(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All stored rows, in order; in memory are only ``columns``, if given."""
         schema = self._table.schema
-        blobs = self._connection.execute("SELECT row_data FROM finished ORDER BY rowid")
-        batches = [pa.ipc.read_record_batch(pa.py_buffer(blob), schema) for (blob,) in blobs]
-        return pa.Table.from_batches(batches, schema=schema)
+        if columns is None:
+            return pa.Table.from_batches((self._decoded(blob) for blob in self._blobs()), schema)
+        chosen = schema.empty_table().select(columns).schema
+        return pa.Table.from_batches((_copied(self._decoded(blob).select(columns)) for blob in self._blobs()), chosen)
+
+    def groups(self) -> list[tuple[int, int]]:
+        """What was appended at once, in order: its number for :meth:`group`, and how many rows."""
+        numbers = self._connection.execute("SELECT rowid FROM finished ORDER BY rowid").fetchall()
+        return [(number, self.group(number).num_rows) for (number,) in numbers]
+
+    def group(self, number: int) -> pa.Table:
+        """The rows that were appended at once."""
+        (blob,) = self._connection.execute("SELECT row_data FROM finished WHERE rowid = ?", (number,)).fetchone()
+        return pa.Table.from_batches([self._decoded(blob)], self._table.schema)
+
+    def _blobs(self) -> Iterator[bytes]:
+        return (blob for (blob,) in self._connection.execute("SELECT row_data FROM finished ORDER BY rowid"))
+
+    def _decoded(self, blob: bytes) -> pa.RecordBatch:
+        return pa.ipc.read_record_batch(pa.py_buffer(blob), self._table.schema)
 
     def discard(self) -> None:
         """Delete the journal, once its rows are published."""
         self._connection.close()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+
+
+def _copied(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows without the memory that they are a part of."""
+    return batch.take(pa.array(range(batch.num_rows), pa.int64()))

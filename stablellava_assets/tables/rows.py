@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tables.pair_rows import Blamed
-from stablellava_assets.tables.reading import is_same, texts_of
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import CAUSES, DEFERRED, FAILED, MADE, OF_SETTING
 from stablellava_assets.tables.table import AnyTable, RowT, Table, rows_of
 
@@ -57,14 +57,16 @@ def is_settled(status: str, fault: str | None, settings_key: str | None, planned
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The up-to-date rows of a partition, with counts.
+    """The up-to-date rows of a partition without their images, with counts.
 
-    ``reused`` rows were published before, ``resumed`` ones were finished by an interrupted run, ``computed`` ones
-    are new. ``failed`` and ``deferred`` count rows among all of these that could not be made. ``unchanged`` means that
-    the published rows are the same.
+    ``taken`` says where the complete rows are (:mod:`~stablellava_assets.tables.complete_rows`): indices into the
+    published rows followed by those of the journal. ``reused`` rows were published before, ``resumed`` ones were
+    finished by an interrupted run, ``computed`` ones are new. ``failed`` and ``deferred`` count rows among all of these
+    that could not be made. ``unchanged`` means that the published rows are the same.
     """
 
     data: pa.Table
+    taken: Sequence[int]
     reused: int
     resumed: int
     computed: int
@@ -100,7 +102,7 @@ def refresh(
     Args:
         table: the table.
         planned: every row that should exist, in order; rows that are no longer planned are dropped.
-        previous: the published rows, if any.
+        previous: the published rows, if any; their images are not needed.
         journal: stores finished rows until the partition is published.
         make: makes the missing rows.
         run_id: recorded in the rows that this call makes.
@@ -110,8 +112,10 @@ def refresh(
     Raises:
         ValueError: ``make`` omitted a row, or made one that was not requested.
     """
-    published = previous if previous is not None else table.schema.empty_table()
-    finished = journal.rows()
+    columns = table.without_images
+    published = table.schema.empty_table() if previous is None else previous
+    published = published.select(columns)
+    finished = journal.rows(columns)
     at = settled(table, published, planned)
     resumed = settled(table, finished, planned)
     resumed_at = {key: index + published.num_rows for key, index in resumed.items() if key not in at}
@@ -125,16 +129,18 @@ def refresh(
     new_ids = zip(texts_of(made, table.row_id), texts_of(made, "row_key"), strict=True)
     known |= {key: offset + index for index, key in enumerate(new_ids)}
 
-    data = everything.take(pa.array([known[key] for key in keys], pa.int64()))
+    taken = [known[key] for key in keys]
+    data = everything.take(pa.array(taken, pa.int64()))
     statuses = texts_of(data, "status")
     return Refreshed(
         data=data,
+        taken=taken,
         reused=sum(key in at for key in keys),
         resumed=sum(key in resumed_at for key in keys),
         computed=made.num_rows,
         failed=statuses.count(FAILED),
         deferred=statuses.count(DEFERRED),
-        unchanged=is_same(data, previous),
+        unchanged=previous is not None and taken == list(range(published.num_rows)),
     )
 
 
@@ -188,13 +194,13 @@ def _make_missing(
                 raise ValueError(f"{table.name}: row {row[table.row_id]!r} was made but not asked for")
             row["run_id"] = run_id
             _blame(table, row, asked_for.settings_key)
-        made.append(journal.append(rows))
+        made.append(journal.append(rows).select(table.without_images))
         if pace.is_due():
             done = len(missing) - len(wanted)
             report(f"{done} of {len(missing)} rows, {done / (time.monotonic() - started):.0f} rows/s")
     if wanted:
         raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
-    return pa.Table.from_batches(made, table.schema)
+    return pa.Table.from_batches(made, table.schema.empty_table().select(table.without_images).schema)
 
 
 def _grouped(made: Iterable[RowT], size: int) -> Iterator[list[RowT]]:

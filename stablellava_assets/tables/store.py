@@ -7,24 +7,29 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stablellava_assets.inputs.explained import is_system_error, system_message
 from stablellava_assets.tables.files import whole_file
+from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.remote_files import PlaceError, RemoteFiles, filesystem_of, is_local
-from stablellava_assets.tables.table import AnyTable
+from stablellava_assets.tables.row_groups import write_row_groups
+from stablellava_assets.tables.table import IMAGE, AnyTable
 
 if TYPE_CHECKING:
     import duckdb
 
 Partition = tuple[str, ...]
 """Values of a table's ``partitioned_by`` columns, in order, as in ``("animal", "0001")``."""
+
+Explained = Callable[[], AbstractContextManager[None]]
+"""A context in which errors of reading a file are raised as what its reader can do about them."""
 
 _FILE = "part-0.parquet"
 _VALUES = {
@@ -40,6 +45,60 @@ _LOG = logging.getLogger(__name__)
 
 class StoreError(PlaceError):
     """A partition cannot be read or written; the message names the file and the remedy."""
+
+
+class RepublishedError(StoreError):
+    """A partition was published again while it was read."""
+
+
+class PartitionFile:
+    """The open file of a published partition.
+
+    Attributes:
+        rows_by_group: number of rows of each row group, in order.
+    """
+
+    def __init__(self, table: AnyTable, file: pq.ParquetFile, path: str, explained: Explained) -> None:
+        self._table = table
+        self._file = file
+        self._path = path
+        self._explained = explained
+        groups = file.metadata
+        self.rows_by_group = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows.
+
+        Raises:
+            StoreError: the file cannot be read, is damaged, or was written by another version.
+        """
+        names = self._names(columns)
+        if not any(self._table.schema.field(name).type == IMAGE for name in names) or not self.rows_by_group:
+            with self._explained():
+                return self._complete(
+                    self._file.read(columns=self._table.names_in_file(names), use_threads=False), names
+                )
+        # A single chunk of images ends at 2 GiB.
+        return pa.concat_tables(self.group(number, names) for number in range(len(self.rows_by_group)))
+
+    def group(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one row group. Raises the errors of :meth:`read`."""
+        names = self._names(columns)
+        in_file = self._table.names_in_file(names)
+        with self._explained():
+            data = self._file.read_row_group(number, columns=in_file, use_threads=False)
+        return self._complete(data, names)
+
+    def _names(self, columns: Sequence[str] | None) -> list[str]:
+        return list(columns) if columns is not None else self._table.schema.names
+
+    def _complete(self, data: pa.Table, names: Sequence[str]) -> pa.Table:
+        data = self._table.upgraded(data, names)
+        if missing := [name for name in names if name not in data.column_names]:
+            raise StoreError(
+                f"{self._path}: lacks the columns {missing}; it was written by another version. Delete it."
+            )
+        return data
 
 
 class ParquetStore:
@@ -166,20 +225,90 @@ class ParquetStore:
         """A token that changes whenever the partition is published."""
         return str(self._fs.ukey(self.path(table, partition)))
 
+    def versions(self, table: AnyTable) -> dict[Partition, str]:
+        """A token of each published partition that changes whenever it is published, from a single listing of a remote
+        store. It is not that of :meth:`version`.
+
+        Raises:
+            StoreError: a folder cannot be listed.
+        """
+        partitions = self.partitions(table)
+        if self._is_local:
+            return {partition: self.version(table, partition) for partition in partitions}
+        listed = self._fs.find(f"{self._root}/{table.name}", detail=True) if partitions else {}
+        described = {partition: listed.get(self.path(table, partition)) for partition in partitions}
+        return {
+            partition: content_key(sorted((name, str(value)) for name, value in file.items()))
+            for partition, file in described.items()
+            if file is not None
+        }
+
     def read(self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of a partition; None if it is not published.
 
         Raises:
             StoreError: the file exists but cannot be read, is damaged, or has another schema.
         """
+        for last in [*[False] * _READ_AGAIN, True]:
+            try:
+                with self.open(table, partition) as file:
+                    return file.read(columns)
+            except FileNotFoundError:
+                return None
+            except RepublishedError:
+                if last:
+                    raise
+                self._fs.invalidate_cache()
+        raise AssertionError("unreachable")
+
+    def row_groups(
+        self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows of a partition, a few megabytes of images at a time; nothing if it is not published.
+
+        Raises:
+            StoreError: as :meth:`read`, or the partition was published again meanwhile.
+        """
+        try:
+            with self.open(table, partition) as file:
+                for number in range(len(file.rows_by_group)):
+                    yield file.group(number, columns)
+        except FileNotFoundError:
+            return
+
+    @contextmanager
+    def open(self, table: AnyTable, partition: Partition) -> Iterator[PartitionFile]:
+        """A published partition, of which any part can be read.
+
+        Raises:
+            FileNotFoundError: it is not published.
+            StoreError: the file exists but cannot be read, or is damaged.
+        """
         path = self.path(table, partition)
-        names = list(columns) if columns is not None else table.schema.names
+
+        def explained() -> AbstractContextManager[None]:
+            return self._explained(table, partition, path)
+
+        with ExitStack() as opened:
+            with explained():
+                file = opened.enter_context(self._fs.open(path, "rb"))
+                # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because
+                # releasing them then aborts the process. So neither columns nor bytes are read by threads.
+                parquet = pq.ParquetFile(file, pre_buffer=False)
+            yield PartitionFile(table, parquet, path, explained)
+
+    @contextmanager
+    def _explained(self, table: AnyTable, partition: Partition, path: str) -> Iterator[None]:
+        """Raise errors of reading a partition as a ``StoreError`` that says what to do."""
         try:
             with self._reaching(path):
-                data = self._read_columns(path, table.names_in_file(names))
+                yield
         except FileNotFoundError:
-            return None
+            raise
         except (pa.ArrowInvalid, OSError) as error:
+            # s3fs reads one version of an object, and says so once there is another.
+            if isinstance(error, OSError) and error.errno == errno.EBUSY and not self._is_local:
+                raise RepublishedError(f"{path}: was published again while it was read; run again") from error
             if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
                     f"{path}: cannot be read ({error.strerror or system_message(error)}). Its rows may be good, so fix "
@@ -189,25 +318,6 @@ class ParquetStore:
                 f"{path}: damaged Parquet file ({error}). Delete it and materialize {table.name} "
                 f"for partition {'|'.join(partition) or '(whole table)'} again."
             ) from error
-        data = table.upgraded(data, names)
-        if missing := [name for name in names if name not in data.column_names]:
-            raise StoreError(f"{path}: lacks the columns {missing}; it was written by another version. Delete it.")
-        return data
-
-    def _read_columns(self, path: str, columns: Sequence[str]) -> pa.Table:
-        """Read a file, again if it is republished meanwhile."""
-        for last in [*[False] * _READ_AGAIN, True]:
-            try:
-                with self._fs.open(path, "rb") as file:
-                    # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because
-                    # releasing them then aborts the process. So neither columns nor bytes are read by threads.
-                    return pq.ParquetFile(file, pre_buffer=False).read(columns=list(columns), use_threads=False)
-            except OSError as error:
-                # s3fs reads one version of an object, and says so once there is another.
-                if self._is_local or last or error.errno != errno.EBUSY:
-                    raise
-                self._fs.invalidate_cache()
-        raise AssertionError("unreachable")
 
     def read_all(
         self, table: AnyTable, partitions: Iterable[Partition] | None = None, columns: Sequence[str] | None = None
@@ -218,33 +328,32 @@ class ParquetStore:
         schema = table.schema if columns is None else pa.schema([table.schema.field(name) for name in columns])
         return pa.concat_tables(read) if read else schema.empty_table()
 
-    def publish(self, table: AnyTable, partition: Partition, data: pa.Table) -> str:
+    def publish(self, table: AnyTable, partition: Partition, data: pa.Table | Iterable[pa.Table]) -> str:
         """Write a partition atomically; readers see the old rows or the new ones. Returns the path.
+
+        ``data`` are the rows, at once or a few at a time, in which case no more than those are in memory.
 
         Raises:
             StoreError: the rows could not be written (full disk, no permission); the published rows are unchanged.
         """
-        path, rows = self.path(table, partition), data.cast(table.schema)
+        path = self.path(table, partition)
+        rows = [data] if isinstance(data, pa.Table) else data
         try:
             if self._is_local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
-                    _write(rows, file)
+                    write_row_groups(rows, table.schema, file)
                     file.flush()
                     os.fsync(file.fileno())
             else:
                 with self._reaching(path), self._remote.uploading(path) as file:
-                    _write(rows, file)
+                    write_row_groups(rows, table.schema, file)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
                 "finished rows are kept and reused by the next run."
             ) from error
         return path
-
-
-def _write(rows: pa.Table, file: IO[bytes]) -> None:
-    pq.write_table(rows, file, compression="zstd", row_group_size=1024)
 
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:

@@ -53,6 +53,11 @@ class Table(Generic[RowT]):
             self.columns, metadata={"huggingface": json.dumps({"info": {"features": dict(self._features())}})}
         )
 
+    @cached_property
+    def without_images(self) -> list[str]:
+        """The columns that hold no images, and are small."""
+        return [column.name for column in self.columns if column.type != IMAGE]
+
     @property
     def tells_faults(self) -> bool:
         """Whether its rows record the cause of not being made."""

@@ -15,7 +15,7 @@ from filelock import FileLock
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,6 +89,26 @@ class Warehouse:
             self._remember()
             raise
         return {table.name: changed[table.name] for table in tables}
+
+    def catch_up(self) -> None:
+        """Copy what other machines published, or what could not be copied when it was published.
+
+        A warehouse that lacks nothing is only read.
+
+        Raises:
+            WarehouseError: it lacks something, and cannot be written at the moment.
+            StoreError: a table cannot be listed or read.
+        """
+        if self._lacks_something():
+            self.sync()
+
+    def _lacks_something(self) -> bool:
+        import duckdb
+
+        if not self._path.exists():
+            return any(self._store.partitions(table) for table in TABLES)
+        with self._explained(), self._waiting(), duckdb.connect(str(self._path), read_only=True) as connection:
+            return any(_copied(connection, table) != self._store.versions(table) for table in TABLES)
 
     def rebuild(self) -> dict[str, int]:
         """Rebuild the warehouse from the store. Returns the number of copied partitions by table.
@@ -196,12 +216,8 @@ class Warehouse:
             yield connection
 
     def _sync_table(self, connection: duckdb.DuckDBPyConnection, table: AnyTable) -> int:
-        plain = _plain_columns(table)
-        in_store = {partition: self._store.version(table, partition) for partition in self._store.partitions(table)}
-        ledger = connection.execute(
-            f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
-        ).fetchall()
-        copied = {tuple(key.split("|")) if key else (): version for key, version in ledger}
+        plain = table.without_images
+        in_store, copied = self._store.versions(table), _copied(connection, table)
         changed = [partition for partition, version in in_store.items() if copied.get(partition) != version]
         gone = [partition for partition in copied if partition not in in_store]
         for partition in [*changed, *gone]:
@@ -245,6 +261,14 @@ class Warehouse:
         )
 
 
+def _copied(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> dict[Partition, str]:
+    """The versions of the partitions that were copied."""
+    ledger = connection.execute(
+        f"SELECT partition_key, version FROM {_LEDGER} WHERE table_name = ?", [table.name]
+    ).fetchall()
+    return {tuple(key.split("|")) if key else (): version for key, version in ledger}
+
+
 def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
     """A result as a table; types that Arrow lacks, or that DuckDB converts differently, become text."""
     texts = [number for number, kind in enumerate(found.types, 1) if _NOT_IN_ARROW.search(str(kind))]
@@ -258,14 +282,10 @@ def _in_arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
 
 
 def _make_table(connection: duckdb.DuckDBPyConnection, table: AnyTable) -> None:
-    plain = _plain_columns(table)
+    plain = table.without_images
     connection.register("incoming", table.schema.empty_table().select(plain))
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} AS SELECT * FROM incoming")
     if [name for name, *_ in connection.execute(f"DESCRIBE {table.name}").fetchall()] != plain:
         # The table was created by another version of this program.
         connection.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
         connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ?", [table.name])
-
-
-def _plain_columns(table: AnyTable) -> list[str]:
-    return [column.name for column in table.columns if column.type != IMAGE]

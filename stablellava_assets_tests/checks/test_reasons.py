@@ -113,7 +113,7 @@ def test_what_is_in_quarantine_is_listed_and_shown_with_reasons(tmp_path: Path) 
     quarantine = quarantine_in(tmp_path)
     assert quarantine.entries() == []
     found = [GateResult("enough_rows_made", False, "9 of 10 rows"), GateResult("has_rows", True, "11")]
-    kept = quarantine.keep(PROMPT_SPECS, ("animal", "0001"), "0123456789", DATA, found)
+    kept = quarantine.keep(PROMPT_SPECS, ("animal", "0001"), "0123456789", [DATA], found)
     (entry,) = quarantine.entries()
     assert entry.name == "prompt_specs/animal-0001-01234567"
     assert quarantine_list([entry]).splitlines()[1:] == ["    enough_rows_made: 9 of 10 rows"]
@@ -170,7 +170,7 @@ def test_findings_that_somebody_else_wrote_do_not_end_the_command(tmp_path: Path
 def test_reasons_move_nothing_on_a_terminal(tmp_path: Path) -> None:
     data = PROMPT_SPECS.from_rows([failed(0, "HTTP 400:\x1b[2J no\r\nway")])
     kept = quarantine_in(tmp_path)
-    kept.keep(PROMPT_SPECS, ("animal", "0001"), "run", data, [GateResult("enough_rows_made", False, "1 of 1 rows")])
+    kept.keep(PROMPT_SPECS, ("animal", "0001"), "run", [data], [GateResult("enough_rows_made", False, "1 of 1 rows")])
     shown = quarantined_rows(kept.entries()[0], 1)
     assert "HTTP 400: [2J no way" in shown
     assert "\x1b" not in shown

@@ -95,7 +95,9 @@ def test_rows_that_the_checks_refused_are_still_shown(tmp_path: Path) -> None:
     judged = judge(PAIRS, [], NO_BENCHMARK, SETTINGS)
     failed = [GateResult("enough_pairs_kept", False, "2 of 4 rows")]
     quarantine = Quarantine(place_at(tmp_path, "storage.quarantine"))
-    quarantine.keep(FILTERED_PAIRS, PARTITION, "0123456789", as_before(judged.rows), failed)
+    path = quarantine.keep(FILTERED_PAIRS, PARTITION, "0123456789", [], failed).location
+    kept = pq.ParquetFile(path).schema_arrow.metadata
+    pq.write_table(as_before(judged.rows).replace_schema_metadata(kept), path)
     (entry,) = quarantine.entries()
     assert "enough_pairs_kept" in quarantine_list([entry])
     assert "subject_not_named: No word of the answer is a form of 'owl'." in quarantined_rows(entry, 9)

@@ -208,3 +208,30 @@ def test_pictures_of_remote_tables_are_shown(tmp_path: Path) -> None:
     (shown,) = warehouse.query("SELECT image_id, octet_length(image.bytes) AS bytes FROM images_pictures").to_pylist()
     assert row["image"] is not None
     assert shown == {"image_id": row["image_id"], "bytes": len(row["image"]["bytes"])}
+
+
+@pytest.mark.parametrize("root", ["{folder}/tables", "memory://two machines/tables"])
+def test_two_machines_with_one_store_give_the_same_answers(root: str, tmp_path: Path) -> None:
+    store = ParquetStore(root.format(folder=tmp_path))
+    one, other = (Warehouse(tmp_path / name / "warehouse.duckdb", store) for name in ("one", "other"))
+    store.publish(PROMPT_SPECS, ("animal", "0001"), specs("animal", 3))
+    one.sync([PROMPT_SPECS])
+    other.catch_up()
+    assert counts(one) == counts(other) == {"animal": 3}
+    store.publish(PROMPT_SPECS, ("animal", "0001"), specs("animal", 5))
+    store.publish(PROMPT_SPECS, ("food", "0001"), specs("food", 2))
+    other.sync([PROMPT_SPECS])
+    one.catch_up()
+    assert counts(one) == counts(other) == {"animal": 5, "food": 2}
+
+
+def test_a_warehouse_that_lacks_nothing_is_only_read(tmp_path: Path) -> None:
+    store, warehouse = opened(tmp_path)
+    warehouse.catch_up()
+    assert not warehouse.path.exists()
+    store.publish(PROMPT_SPECS, ("animal", "0001"), specs("animal", 3))
+    warehouse.catch_up()
+    before = warehouse.path.stat().st_mtime_ns
+    warehouse.catch_up()
+    assert warehouse.path.stat().st_mtime_ns == before
+    assert counts(warehouse) == {"animal": 3}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
+from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.rows import AnyPlanned, refresh
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
@@ -126,7 +128,8 @@ class Studio:
         previous = self.store.read(table, partition)
         with RowJournal(self.folder / "journal", table, partition) as journal:
             refreshed = refresh(table, planned, previous, journal, make, f"run {self.run}", lambda line: None)
-            self.store.publish(table, partition, refreshed.data)
+            with self.store.open(table, partition) if previous is not None else nullcontext() as published:
+                self.store.publish(table, partition, complete_rows(refreshed.taken, published, journal))
             journal.discard()
         made: list[Row] = refreshed.data.to_pylist()
         return made
