@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import re
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
 import pyarrow as pa
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 """Stores without folders. Creating one would create the bucket, which a mistyped name must not."""
+_PART_BYTES = 8 << 20
+"""Bytes of a part of an upload, which are in memory. S3 takes 10,000 parts, so a file may have 80 GB."""
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 """Extras of this project by the protocols that they are for."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
@@ -116,17 +118,41 @@ class RemoteFiles:
 
     @contextmanager
     def uploading(self, path: str) -> Iterator[IO[bytes]]:
-        """A file that appears when the block ends without an error; whatever interrupts it leaves what was there."""
-        self.make_folder_of(path)
-        # Leaving the context of the file itself would complete it, also after an exception.
-        file: Any = self._fs.open(path, "wb", autocommit=False)
+        """A file that appears when the block ends without an error; whatever interrupts it leaves what was there.
+
+        Raises:
+            PlaceError: the store cannot be reached.
+            OSError: the store refuses it.
+        """
+        with self.reaching(path):
+            self.make_folder_of(path)
+            # Leaving the context of the file itself would complete it, also after an exception.
+            file: Any = self._fs.open(path, "wb", block_size=_PART_BYTES, autocommit=False)
         try:
-            yield file
-            file.close()
+            yield cast("IO[bytes]", _Upload(file, lambda: self.reaching(path)))
+            with self.reaching(path):
+                file.close()
+                file.commit()
         except BaseException:
+            # Deleting an open file would begin another upload.
+            file.closed = True
             file.discard()
             raise
-        file.commit()
+
+
+class _Upload:
+    """A file that is written, whose own errors are explained, and not those of what is written to it."""
+
+    def __init__(self, file: Any, explained: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file = file
+        self._explained = explained
+
+    def write(self, content: bytes) -> int:
+        with self._explained():
+            return int(self._file.write(content))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def is_local(fs: AbstractFileSystem) -> bool:

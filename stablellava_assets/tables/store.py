@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import logging
 import os
@@ -40,6 +39,8 @@ _VALUES = {
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _SETTING = "storage.tables"
 _READ_AGAIN = 3
+_BESIDE_IMAGES = 64 << 10
+"""Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -113,6 +114,7 @@ class ParquetStore:
         self._remote = RemoteFiles(self._fs, _SETTING, StoreError)
         self._is_local = is_local(self._fs)
         self._left_out: set[str] = set()
+        self._listed: dict[str, dict[str, object]] = {}
 
     @property
     def url(self) -> str:
@@ -187,7 +189,8 @@ class ParquetStore:
     def _remote_files(self, top: str) -> list[str]:
         # A single listing; one per folder would take one request each.
         self._fs.invalidate_cache()
-        return [path.removeprefix(f"{top}/") for path in self._fs.find(top)]
+        self._listed = self._fs.find(top, detail=True)
+        return [path.removeprefix(f"{top}/") for path in self._listed]
 
     @staticmethod
     def _local_files(top: str, depth: int) -> list[str]:
@@ -235,8 +238,7 @@ class ParquetStore:
         partitions = self.partitions(table)
         if self._is_local:
             return {partition: self.version(table, partition) for partition in partitions}
-        listed = self._fs.find(f"{self._root}/{table.name}", detail=True) if partitions else {}
-        described = {partition: listed.get(self.path(table, partition)) for partition in partitions}
+        described = {partition: self._listed.get(self.path(table, partition)) for partition in partitions}
         return {
             partition: content_key(sorted((name, str(value)) for name, value in file.items()))
             for partition, file in described.items()
@@ -251,7 +253,7 @@ class ParquetStore:
         """
         for last in [*[False] * _READ_AGAIN, True]:
             try:
-                with self.open(table, partition) as file:
+                with self.open(table, partition, columns) as file:
                     return file.read(columns)
             except FileNotFoundError:
                 return None
@@ -270,15 +272,17 @@ class ParquetStore:
             StoreError: as :meth:`read`, or the partition was published again meanwhile.
         """
         try:
-            with self.open(table, partition) as file:
+            with self.open(table, partition, columns) as file:
                 for number in range(len(file.rows_by_group)):
                     yield file.group(number, columns)
         except FileNotFoundError:
             return
 
     @contextmanager
-    def open(self, table: AnyTable, partition: Partition) -> Iterator[PartitionFile]:
-        """A published partition, of which any part can be read.
+    def open(
+        self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
+    ) -> Iterator[PartitionFile]:
+        """A published partition, of which any part can be read; ``columns`` are those that will be.
 
         Raises:
             FileNotFoundError: it is not published.
@@ -291,11 +295,18 @@ class ParquetStore:
 
         with ExitStack() as opened:
             with explained():
-                file = opened.enter_context(self._fs.open(path, "rb"))
+                file = opened.enter_context(self._fs.open(path, "rb", **self._fetched_for(table, columns)))
                 # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because
                 # releasing them then aborts the process. So neither columns nor bytes are read by threads.
                 parquet = pq.ParquetFile(file, pre_buffer=False)
             yield PartitionFile(table, parquet, path, explained)
+
+    def _fetched_for(self, table: AnyTable, columns: Sequence[str] | None) -> dict[str, object]:
+        """How much of a remote file is fetched at once: little where images are skipped, else much."""
+        skips_images = columns is not None and table.without_images != table.schema.names
+        if self._is_local or not skips_images or not set(columns or ()) <= set(table.without_images):
+            return {}
+        return {"block_size": _BESIDE_IMAGES, "cache_type": "readahead"}
 
     @contextmanager
     def _explained(self, table: AnyTable, partition: Partition, path: str) -> Iterator[None]:
@@ -307,7 +318,7 @@ class ParquetStore:
             raise
         except (pa.ArrowInvalid, OSError) as error:
             # s3fs reads one version of an object, and says so once there is another.
-            if isinstance(error, OSError) and error.errno == errno.EBUSY and not self._is_local:
+            if type(error).__name__ == "FileExpired":
                 raise RepublishedError(f"{path}: was published again while it was read; run again") from error
             if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
@@ -346,7 +357,7 @@ class ParquetStore:
                     file.flush()
                     os.fsync(file.fileno())
             else:
-                with self._reaching(path), self._remote.uploading(path) as file:
+                with self._remote.uploading(path) as file:
                     write_row_groups(rows, table.schema, file)
         except OSError as error:
             raise StoreError(

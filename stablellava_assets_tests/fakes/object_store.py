@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 
 SERVER_VARIABLE = "STABLELLAVA_TEST_S3"
@@ -86,6 +88,28 @@ def make_bucket(address: str, name: str) -> None:
     """Create a bucket."""
     request = urllib.request.Request(f"{address}/{name}", method="PUT")
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
+
+
+@dataclass(frozen=True)
+class S3:
+    """A server and the URL of a bucket on it."""
+
+    server: str
+    url: str
+
+
+@contextmanager
+def s3_client(monkeypatch: pytest.MonkeyPatch, address: str, **environment: str) -> Iterator[None]:
+    """Let this process, and those that it starts, use the server at an address."""
+    import s3fs
+
+    with monkeypatch.context() as patched:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": address, **environment}.items():
+            patched.setenv(name, value)
+        # fsspec keeps what it opened, with the environment of that time.
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @contextmanager
