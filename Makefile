@@ -39,6 +39,7 @@ demo: setup ## synthesize, filter, tune and score one batch of every ability
 # Where Python may not keep what it compiled, every process that a test starts compiles the project again.
 test: setup ## run the test suite
 	@.ci/browser $(BIN)/python
+	@.ci/servers $(BIN)/python
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: setup ## ruff check, ruff format --check and mypy, as CI runs them

@@ -22,7 +22,7 @@ import torch
 from ablation_designs import DesignError, half_replaced, share_of_pictures, swap_pictures, without_no, yes_for_no
 from ablation_tables import Arms, first_of_each, of_all, of_kinds
 from arguments import positive
-from embedded_experiment import Experiment, examples_of
+from embedded_experiment import Experiment, examples_of, images_of
 from released_dialogues import released_dialogues
 
 from stablellava_assets.authors.released.author import ReleasedAuthor
@@ -167,7 +167,7 @@ def _scored(experiment: Experiment, candidates: Sequence[Candidate]) -> list[Can
     planned = alignment.plan(painted.values(), [])
     scores: list[dict[str, Any]] = []
     reported = time.monotonic()
-    for score in alignment.score(planned):
+    for score in alignment.score(images_of(candidates), planned):
         scores.append(score)
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()

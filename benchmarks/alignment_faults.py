@@ -171,7 +171,10 @@ def _scores(
     settings = AlignmentSettings.model_validate({"facts": {"ask": ask}})
     alignment = Alignment(settings, workspace.catalog, checkpoint)
     planned = alignment.plan(list(zip(batch.specs, batch.images, strict=True)), [])
-    scores = list(alignment.score(planned))
+    pictures = {image["image_id"]: image["image"]["bytes"] for image in batch.images}
+    scores = list(
+        alignment.score(lambda wanted: ((each, pictures[each]) for each in pictures if each in wanted), planned)
+    )
     verdicts = alignment.verdicts(scores)
     return scores, {
         image["spec_id"]: [finding.explanation for finding in verdicts[image["image_id"]].findings]

@@ -29,6 +29,7 @@ from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
 from stablellava_assets.tuning.embedded.training import TrainingExample, TuningResult, tune
@@ -164,7 +165,7 @@ class Experiment:
         return [
             row
             for ability, its_own in by_ability.items()
-            for row in judge(its_own, before.get(ability, []), prints, settings).rows
+            for row in judge(its_own, images_of(its_own), before.get(ability, []), prints, settings).rows
         ]
 
     def tuned(self, name: str, examples: Sequence[TrainingExample], seed: int, passes: float | None = None) -> Path:
@@ -265,6 +266,12 @@ def by_seed(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: I
         f"{statistics.fmean(ours[item] - theirs[item] for item in ids):+.3f}"
         for ours, theirs in zip(of_seeds, reference, strict=True)
     )
+
+
+def images_of(candidates: Iterable[Candidate]) -> EncodedImages:
+    """The pictures of candidates that hold them."""
+    pictures = {each.image["image_id"]: each.image["image"]["bytes"] for each in candidates}
+    return lambda wanted: ((image_id, encoded) for image_id, encoded in pictures.items() if image_id in wanted)
 
 
 def examples_of(candidates: Sequence[Candidate], kept: Iterable[str] | None = None) -> list[TrainingExample]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from embedded_experiment import images_of
 from PIL import Image
 
 from stablellava_assets.abilities.catalog import Ability, load_catalog
@@ -67,7 +68,9 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, A
             partition = (path.stem, f"{number:04d}")
             started, used = time.perf_counter(), time.process_time()
             repeatable = earlier.repeatable_by(partition, batch)
-            judged = judge(batch, repeatable, BenchmarkFingerprints([], settings.contamination_bits), settings)
+            judged = judge(
+                batch, images_of(batch), repeatable, BenchmarkFingerprints([], settings.contamination_bits), settings
+            )
             took += time.perf_counter() - started
             processor += time.process_time() - used
             published = FILTERED_PAIRS.from_rows([{**row, "run_id": "benchmark"} for row in judged.kept])

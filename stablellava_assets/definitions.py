@@ -6,7 +6,7 @@ from stablellava_assets import defs as dagster_layer
 from stablellava_assets.defs.automation.backfills import BATCH_JOB, MEASURE_JOB, next_batch_of_every_ability
 from stablellava_assets.defs.automation.following import follow_new_pairs
 from stablellava_assets.defs.automation.logs import readable_log
-from stablellava_assets.defs.project import WORKSPACE
+from stablellava_assets.defs.project import EXECUTOR, WORKSPACE
 from stablellava_assets.defs.resources import resources_of
 
 defs = dg.Definitions(
@@ -16,7 +16,5 @@ defs = dg.Definitions(
     sensors=[follow_new_pairs],
     resources=resources_of(WORKSPACE),
     loggers={"console": readable_log},
-    # Steps of a run go one after the other in its own process: each stage uses all cores by itself, and a second
-    # process would only load the libraries again.
-    executor=dg.in_process_executor,
+    executor=EXECUTOR,
 )

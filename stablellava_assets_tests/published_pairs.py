@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import Row
 
 ANIMALS = ("koala", "owl", "tram", "lynx", "heron", "gecko", "moose", "otter", "raven", "shrew", "tapir", "viper")

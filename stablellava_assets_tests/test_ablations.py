@@ -16,6 +16,7 @@ from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.evaluation.scores.statistics import paired_difference
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.tuning.embedded.training import TrainingExample
+from stablellava_assets_tests.filters.pairs import picture_of
 from stablellava_assets_tests.project import ROOT
 from stablellava_assets_tests.tables.made_up import Row
 
@@ -59,7 +60,7 @@ def kept(written: list[Candidate]) -> list[tuple[Row, TrainingExample]]:
     return [
         (
             {**each.dialogue, "subject": each.spec["subject"]},
-            TrainingExample(each.image["image_id"], each.image["image"]["bytes"], each.dialogue["conversations"]),
+            TrainingExample(each.image["image_id"], picture_of(each), each.dialogue["conversations"]),
         )
         for each in written
     ]
@@ -83,20 +84,18 @@ def test_a_share_of_the_pictures_of_each_ability_is_swapped_and_nothing_else(
         assert [new.image[name] for name in ("image_id", "spec_id")] == [
             old.image[name] for name in ("image_id", "spec_id")
         ]
-    assert Counter(each.image["image"]["bytes"] for each in swapped) == Counter(
-        each.image["image"]["bytes"] for each in written
-    )
+    assert Counter(picture_of(each) for each in swapped) == Counter(picture_of(each) for each in written)
 
 
 def test_a_swapped_picture_shows_what_makes_the_answer_wrong(
     designs: ModuleType, catalog: Catalog, written: list[Candidate]
 ) -> None:
-    subjects = {each.image["image"]["bytes"]: each.spec["subject"] for each in written}
+    subjects = {picture_of(each): each.spec["subject"] for each in written}
     swapped, wrong = designs.swap_pictures(written, catalog, 1.0, "seed", 0)
     assert len(wrong) == 2 * PICTURES
     for each in swapped:
         ability = catalog[each.dialogue["ability"]]
-        shown = ability.subject_named(subjects[each.image["image"]["bytes"]])
+        shown = ability.subject_named(subjects[picture_of(each)])
         told = ability.subject_named(each.spec["subject"])
         assert told.answer in {absent.answer for absent in absent_subjects(ability, shown)}
 

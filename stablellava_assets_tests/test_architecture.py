@@ -25,7 +25,7 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
-    ("models",),
+    ("state", "models"),
     ("tables", "pictures"),
     ("text",),
     ("inputs",),
@@ -47,6 +47,10 @@ HEAVY = {
     "webdataset",
     "peft",
     "accelerate",
+    "psycopg",
+    "ray",
+    "dagster_ray",
+    "dagster_k8s",
 }
 
 
@@ -107,6 +111,7 @@ def test_only_the_dagster_layer_knows_dagster() -> None:
 
 
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python", "huggingface_hub": "huggingface-hub"}
+DISTRIBUTIONS |= {"dagster_ray": "dagster-ray", "dagster_k8s": "dagster-k8s"}
 DISTRIBUTIONS |= {"great_expectations": "great-expectations", "genai_prices": "genai-prices"}
 
 

@@ -128,8 +128,8 @@ def test_what_is_transparent_lies_on_white_for_everybody(mode: str, tmp_path: Pa
         assert pixels(picture)[2, 2].min() > 250
         assert pixels(picture)[32, 32].max() < 8
     assert rendered_otherwise(content) == ["transparent"]
-    row: Row = {"image": {"bytes": content}, "width": 64, "height": 64}
-    assert read_picture(row, 5.0).findings == ()
+    row: Row = {"width": 64, "height": 64}
+    assert read_picture(row, content, 5.0).findings == ()
     with Image.open(io.BytesIO(contact_sheet([(content, "disc")], 1, 1))) as sheet:
         assert min(sheet.convert("RGB").getpixel((12, 12))) > 240  # type: ignore[arg-type]
 

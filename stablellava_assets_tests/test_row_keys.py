@@ -17,7 +17,6 @@ from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.evaluation.benchmark import plan_items
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.api.painter import ApiPainter
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
@@ -27,7 +26,7 @@ from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
 from stablellava_assets.tables.reading import was_written
 from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets_tests.filters.pairs import candidate
+from stablellava_assets_tests.filters.pairs import candidate, judge
 
 RECORDED = Path(__file__).parent / "outcomes/row_keys.json"
 ENDPOINT = {"base_url": "http://localhost:8000/v1", "model": "a-model", "api_key_variable": None}

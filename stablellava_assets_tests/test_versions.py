@@ -24,7 +24,6 @@ from PIL import Image
 
 from stablellava_assets.filters.alignment import alignment
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.rules import examine
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.api import painter as api
@@ -34,7 +33,7 @@ from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.embedded import base
 from stablellava_assets_tests.fakes.tiny_sdxl import save_sdxl
-from stablellava_assets_tests.filters.pairs import candidate, noise_png
+from stablellava_assets_tests.filters.pairs import candidate, judge, noise_png
 from stablellava_assets_tests.painters.checkpoints import painted_by, painter_of
 from stablellava_assets_tests.painters.specs import painted, spec
 from stablellava_assets_tests.project import ROOT

@@ -9,8 +9,8 @@ import click
 from stablellava_assets.models.hub import is_folder, summary_of
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.profiles.workspace import workspace_of_environment
-from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
+from stablellava_assets.tables.checkpoints import checkpoints
+from stablellava_assets.tables.score_rows import CheckpointFolders
 
 
 @click.command()
@@ -50,7 +50,7 @@ def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: in
 
 def _newest() -> str:
     workspace = workspace_of_environment()
-    paths = texts_of(workspace.store.read_all(LLAVA_CHECKPOINT, columns=["path"]), "path")
+    paths = [row["path"] for row in checkpoints(workspace.store, CheckpointFolders)]
     if not paths:
         raise click.ClickException(
             "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"

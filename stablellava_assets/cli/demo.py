@@ -24,8 +24,9 @@ from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.checkpoints import checkpoint_ids
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT, TABLES
+from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS, TABLES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
 
@@ -72,7 +73,7 @@ def current_scores(store: ParquetStore) -> str:
     Raises:
         click.ClickException: nothing has been scored yet.
     """
-    checkpoints = texts_of(store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
+    checkpoints = checkpoint_ids(store)
     rows = store.read(ABILITY_SCORES, (checkpoints[-1],)) if checkpoints else None
     if rows is None:
         raise click.ClickException("nothing has been scored yet; run `make demo`")

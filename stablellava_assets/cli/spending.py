@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
 from stablellava_assets.endpoint.ledger import Ledger, Spending
 from stablellava_assets.endpoint.settings import EndpointSettings
@@ -12,6 +11,7 @@ from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.planning.spending import StagePlan
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.text.tables import aligned_table
 
 
@@ -51,10 +51,10 @@ def budget_lines(profile: Profile, folder: DataFolder) -> str:
     return "\n".join(lines)
 
 
-def _budget_line(begins: str, path: Path, endpoint: EndpointSettings, setting: str) -> str:
+def _budget_line(begins: str, place: StatePlace, endpoint: EndpointSettings, setting: str) -> str:
     spending = Spending(Decimal(0), Decimal(0), 0)
-    if path.exists():
-        ledger = Ledger(path)
+    if place.exists():
+        ledger = Ledger(place)
         spending = ledger.spending()
         ledger.close()
     counted = spending.spent + spending.held

@@ -33,6 +33,7 @@ from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.paper import FIGURE_6
+from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.reading import is_same, only_made
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import (
@@ -42,7 +43,14 @@ from stablellava_assets.tables.schemas import (
     ANSWER_JUDGEMENTS,
     LLAVA_CHECKPOINT,
 )
-from stablellava_assets.tables.score_rows import AbilityAnswer, AbilityScore, AnswerJudgement, ItemToAsk, JudgedScore
+from stablellava_assets.tables.score_rows import (
+    AbilityAnswer,
+    AbilityScore,
+    AnswerJudgement,
+    Checkpoint,
+    ItemToAsk,
+    JudgedScore,
+)
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tuning.pretrained.card import with_scores
@@ -67,7 +75,8 @@ def ability_scores(
     """Ask the base and the tuned model every benchmark question, and compare them per ability."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
-    checkpoint = LLAVA_CHECKPOINT.rows(tables.upstream(LLAVA_CHECKPOINT).read(()))[-1]
+    tables.upstream(LLAVA_CHECKPOINT).require()
+    checkpoint = checkpoints(store, Checkpoint)[-1]
     refusals: list[str] = []
 
     def make(partition: Partition) -> PartitionResult:

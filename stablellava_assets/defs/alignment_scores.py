@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from stablellava_assets.filters.alignment.models import newest_checkpoint
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.models.folders import ModelFolders
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -38,7 +40,7 @@ class AlignmentScores:
         self._log = log
 
     def for_partition(
-        self, partition: Partition, candidates: Sequence[Candidate]
+        self, partition: Partition, candidates: Sequence[Candidate], images: EncodedImages
     ) -> tuple[list[Candidate], Refreshed | None]:
         """The candidates with their alignment verdicts, and the scores; None if the profile configures no alignment.
 
@@ -50,7 +52,7 @@ class AlignmentScores:
         painted = {candidate.image["image_id"]: (candidate.spec, candidate.image) for candidate in candidates}
         published = self._store.read(ALIGNMENT_SCORES, partition)
         planned = self._alignment.plan(painted.values(), [] if published is None else ALIGNMENT_SCORES.rows(published))
-        scores = self._stage.refresh(partition, planned, self._alignment.score, ALIGNMENT_SCORES)
+        scores = self._stage.refresh(partition, planned, partial(self._alignment.score, images), ALIGNMENT_SCORES)
         reasons = Counter(reason for reason in scores.data["reason"].to_pylist() if reason is not None)
         for reason, count in reasons.items():
             self._log.warning(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import dagster as dg
 
@@ -13,13 +12,14 @@ from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.evaluation.answers.answer_rows import Question
 from stablellava_assets.evaluation.scores.judging import judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.settings import JudgeSettings
+from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 from stablellava_assets.tables.store import Partition
 
 
-def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[PlannedRow[Question]]) -> None:
+def check_judge(settings: JudgeSettings | None, ledger: StatePlace, asked: Sequence[PlannedRow[Question]]) -> None:
     """Check the judge's settings before the models are asked, which may take hours.
 
     Raises:
@@ -35,7 +35,7 @@ def check_judge(settings: JudgeSettings | None, ledger: Path, asked: Sequence[Pl
 
 def judge(
     settings: JudgeSettings | None,
-    ledger: Path,
+    ledger: StatePlace,
     stage: Stage,
     partition: Partition,
     answers: Refreshed,

@@ -27,7 +27,10 @@ def checkpoint_row(
     pair_keys: Iterable[str],
     result: TuningResult | PretrainedResult,
 ) -> Checkpoint:
-    """The row; ``base`` is the name of the base model in rows, ``pair_keys`` are those of the kept pairs."""
+    """The row, not the current one yet.
+
+    ``base`` is the name of the base model in rows, ``pair_keys`` are those of the kept pairs.
+    """
     return {
         "checkpoint_id": checkpoint_id,
         "path": str(result.path.relative_to(folder.path)),
@@ -42,4 +45,5 @@ def checkpoint_row(
         "created_at": datetime.now(UTC),
         "run_id": run_id,
         "pairs_key": pairs_key(pair_keys),
+        "current_since": None,
     }

@@ -19,7 +19,12 @@ from stablellava_assets.defs.stage import Events, PartitionResult, Stage, partit
 from stablellava_assets.evaluation.settings import SuiteSettings
 from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
 from stablellava_assets.evaluation.suites.pictures import SuiteError
-from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint, BenchmarkFingerprints, ItemToAvoid
+from stablellava_assets.filters.benchmark_fingerprints import (
+    BenchmarkFingerprint,
+    BenchmarkFingerprints,
+    ItemToAvoid,
+    with_hashes,
+)
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
@@ -29,6 +34,7 @@ from stablellava_assets.gallery.folder import Gallery, GalleryError
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.encoded_images import PublishedImages
 from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.pair_rows import DialogueToJudge, ImageToJudge, SpecToJudge, Verdict
 from stablellava_assets.tables.reading import only_made, texts_of
@@ -66,29 +72,38 @@ def filtered_pairs(
 ) -> Events:
     """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
-    prompt_specs, images, dialogues = tables.upstream(PROMPT_SPECS), tables.upstream(IMAGES), tables.upstream(DIALOGUES)
+    prompt_specs, painted, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
     alignment = AlignmentScores(settings.alignment, catalog, models, stage, store, context.log)
     reviews = _reviews(settings.reviews, store, context.log)
-    items = rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid)))
+    items = with_hashes(
+        rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid))), ability_benchmark.images
+    )
     published = _published(profile.benchmark.external, folder.index / "benchmarks")
     benchmark = BenchmarkFingerprints(items, settings.contamination_bits, published)
     earlier = EarlierPairs(store, folder.index, settings.duplicates)
 
     def make(partition: Partition) -> PartitionResult:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
-        candidates, scores = alignment.for_partition(
-            partition, _candidates(partition, specs, images.read(partition), written)
-        )
+        rows = painted.read(partition, [*columns_of(ImageToJudge), "status"])
+        images = PublishedImages(store, IMAGES, partition)
+        candidates, scores = alignment.for_partition(partition, _candidates(partition, specs, rows, written), images)
         published = [store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
         previous = [row for data in published if data is not None for row in FILTERED_PAIRS.rows(data)]
         repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(
-            candidates, repeatable, benchmark, settings, previous, context.log.info, earlier.embeddings, reviews
+            candidates,
+            images,
+            repeatable,
+            benchmark,
+            settings,
+            previous,
+            context.log.info,
+            earlier.embeddings,
+            reviews,
         )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
-        pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
         return PartitionResult(
             data=kept,
             counts={
@@ -105,8 +120,8 @@ def filtered_pairs(
             metadata={
                 "compared with": f"{len(items)} items of the project's benchmark, {len(published)} of published ones",
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
-                "kept": pair_sheet(judged.kept, pictures),
-                "turned away": pair_sheet(judged.rejected, pictures),
+                "kept": pair_sheet(judged.kept, images),
+                "turned away": pair_sheet(judged.rejected, images),
             },
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )

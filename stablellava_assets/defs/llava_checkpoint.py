@@ -20,6 +20,7 @@ from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
+from stablellava_assets.tables.checkpoints import checkpoints, current_from_now, divide_earlier
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ImageBytes
 from stablellava_assets.tables.reading import is_same, texts_of
@@ -46,19 +47,18 @@ def llava_checkpoint(
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
     stage, settings = Stage(context, tables, SUITE), profile.tuning
     filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
+    with tables.locks.hold(f"{LLAVA_CHECKPOINT.name}/whole"):
+        divide_earlier(tables.store)
+    pairs = filtered_pairs.read_all(columns_of(KeptPair))
+    pair_keys = texts_of(pairs, "row_key")
+    if isinstance(settings, PretrainedTuningSettings):
+        checkpoint_id = pretrained_checkpoint_id(pair_keys, settings)
+    else:
+        checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
 
     def make(partition: Partition) -> PartitionResult:
-        history = tables.store.read_all(LLAVA_CHECKPOINT)
-        pairs = filtered_pairs.read_all(columns_of(KeptPair))
-        pair_keys = texts_of(pairs, "row_key")
-        if isinstance(settings, PretrainedTuningSettings):
-            checkpoint_id = pretrained_checkpoint_id(pair_keys, settings)
-        else:
-            checkpoint_id = content_key("checkpoint", sorted(pair_keys), settings)
-        known = {
-            row["checkpoint_id"]: row
-            for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *LLAVA_CHECKPOINT.rows(history)]
-        }
+        history = checkpoints(tables.store, Checkpoint)
+        known = {row["checkpoint_id"]: row for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *history]}
         row = known.get(checkpoint_id)
         reused = row is not None and all(models.exists(named) for named in (row["path"], row["base_path"]))
         described: Metadata = {}
@@ -73,12 +73,17 @@ def llava_checkpoint(
             stage.finish(partition, LLAVA_CHECKPOINT, row)
         for named in (row["base_path"], row["path"]):
             models.publish(named)
-        others = [other for other in LLAVA_CHECKPOINT.rows(history) if other["checkpoint_id"] != checkpoint_id]
-        data = LLAVA_CHECKPOINT.from_rows([*others, row])
+        is_current = bool(history) and history[-1]["checkpoint_id"] == checkpoint_id
+        if not (reused and is_current):
+            row = Checkpoint(**{**row, "current_since": current_from_now(history)})
+        data = LLAVA_CHECKPOINT.from_rows([row])
+        published = tables.store.read(LLAVA_CHECKPOINT, partition)
         counts = {"rows": data.num_rows, "reused": int(reused), "computed": int(not reused)}
-        return PartitionResult(data, counts, unchanged=is_same(data, history), metadata={**_describe(row), **described})
+        return PartitionResult(
+            data, counts, unchanged=is_same(data, published), metadata={**_describe(row), **described}
+        )
 
-    yield from stage.run([()], make)
+    yield from stage.run([(checkpoint_id,)], make)
 
 
 def _base(

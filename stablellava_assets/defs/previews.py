@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypedDict, TypeVar
 
@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.pictures.contact_sheet import contact_sheet
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.pair_rows import EncodedImage, Verdict
 from stablellava_assets.tables.reading import texts_of
@@ -53,15 +54,17 @@ def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
     return _sheet(cells, 5)
 
 
-def pair_sheet(pairs: Iterable[Verdict], pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
+def pair_sheet(pairs: Sequence[Verdict], images: EncodedImages) -> dg.MarkdownMetadataValue:
     """Pairs with their last question and answer, and their reasons for rejection, as captions."""
     cells = []
-    for pair in spread([pair for pair in pairs if pair["image_ids"][0] in pictures], _PAIRS):
+    shown = spread(pairs, _PAIRS)
+    pictures = dict(images({pair["image_ids"][0] for pair in shown}))
+    for pair in shown:
         human, gpt = pair["conversations"][-2:]
         question = without_marks(human["value"])
         rules = rules_with(REJECTS, pair["findings"])
         reasons = f"\n! {', '.join(rules)}" if rules else ""
-        cells.append((pictures[pair["image_ids"][0]], f"{question}\n> {gpt['value']}{reasons}"))
+        cells.append((pictures.get(pair["image_ids"][0], b""), f"{question}\n> {gpt['value']}{reasons}"))
     return _sheet(cells, 6)
 
 

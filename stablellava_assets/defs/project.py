@@ -10,6 +10,7 @@ import click
 import dagster as dg
 
 from stablellava_assets.checks.gates import Suite
+from stablellava_assets.defs.automation.executors import backfills_of, executor_of
 from stablellava_assets.defs.partitions import ability_batches
 from stablellava_assets.inputs.explained import ExplainedError, is_system_error, remedy_of, system_message
 from stablellava_assets.profiles.profile import load_profile
@@ -17,18 +18,19 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.table import AnyTable
 
 
-def _workspace_and_partitions() -> tuple[Workspace, dg.PartitionsDefinition[str]]:
+def _chosen() -> tuple[Workspace, dg.PartitionsDefinition[str], dg.ExecutorDefinition]:
     try:
         workspace = Workspace(load_profile())
-        return workspace, ability_batches(workspace.profile, workspace.author_abilities)
+        partitions = ability_batches(workspace.profile, workspace.author_abilities)
+        return workspace, partitions, executor_of(workspace.profile.runs.executor)
     except ExplainedError as error:
         # Dagster's commands print only the message of click exceptions.
         raise click.ClickException(str(error)) from None
 
 
 # Dagster needs the partitions to define assets, so profile and catalog are read on import.
-WORKSPACE, PARTITIONS = _workspace_and_partitions()
-ONE_RUN = dg.BackfillPolicy.single_run()
+WORKSPACE, PARTITIONS, EXECUTOR = _chosen()
+BACKFILLS = backfills_of(WORKSPACE.profile.runs.partitions_per_run)
 FOLLOW_UPSTREAM = (
     # Partitions of future batches are always missing and must not block the downstream assets of finished ones.
     dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
@@ -107,7 +109,7 @@ def stage_asset(
         return dg.asset(
             deps=list(deps),
             partitions_def=PARTITIONS if partitioned else None,
-            backfill_policy=ONE_RUN,
+            backfill_policy=BACKFILLS,
             automation_condition=condition,
             group_name=group,
             owners=OWNERS,

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.checks.quarantine import Quarantine
+from stablellava_assets.state.locks import Locks
+from stablellava_assets.tables.encoded_images import EncodedImages, images_of_partitions
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable
@@ -24,7 +26,8 @@ class Tables:
     Attributes:
         store: the Parquet tables.
         warehouse: their copy in DuckDB.
-        journal: folder of finished rows that are not published yet, and of locks.
+        journal: folder of finished rows that are not published yet.
+        locks: locks of partitions.
         quarantine: the rows that gates refused.
         gates: the profile's thresholds.
         first_batch: the first batch of every ability, as a range of partitions, for error
@@ -35,6 +38,7 @@ class Tables:
     store: ParquetStore
     warehouse: Warehouse
     journal: Path
+    locks: Locks
     quarantine: Quarantine
     gates: GateSettings
     first_batch: str | None
@@ -80,9 +84,22 @@ class Published:
         Raises:
             dagster.Failure: none was materialized.
         """
+        self.require()
+        return self._store.read_all(self._table, self.partitions, columns)
+
+    def require(self) -> None:
+        """See that anything is published.
+
+        Raises:
+            dagster.Failure: nothing was materialized.
+        """
         if not self.partitions:
             raise self._missing(())
-        return self._store.read_all(self._table, self.partitions, columns)
+
+    @property
+    def images(self) -> EncodedImages:
+        """The images of every published partition, of which a few megabytes are in memory at a time."""
+        return images_of_partitions(self._store, self._table, self.partitions)
 
     def _missing(self, partition: Partition) -> dg.Failure:
         """The error for materializing an asset before its upstream."""

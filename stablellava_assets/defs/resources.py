@@ -28,6 +28,7 @@ def resources_of(workspace: Workspace) -> dict[str, dg.ResourceDefinition]:
                 workspace.store,
                 workspace.warehouse,
                 workspace.folder.journal,
+                workspace.folder.locks,
                 workspace.quarantine,
                 profile.gates,
                 workspace.first_batch,

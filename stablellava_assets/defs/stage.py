@@ -5,18 +5,18 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from filelock import FileLock
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
 from stablellava_assets.checks.quarantine import RefusedPartition
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.state.locks import Lease
 from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
@@ -78,9 +78,10 @@ class Stage:
         metadata_by_partition: dict[Partition, Metadata] = {}
         versions: list[str] = []
         for number, partition in enumerate(partitions, 1):
-            with self._lock(partition):
+            with self._lease(partition) as lease:
                 made = make(partition)
                 results[partition] = self._judge(made)
+                lease.confirm()
                 if all(result.passed for result in results[partition]):
                     self._publish(partition, made)
                 else:
@@ -157,10 +158,14 @@ class Stage:
     def _journal(self, table: Table[RowT], partition: Partition) -> RowJournal[RowT]:
         return RowJournal(self._tables.journal, table, partition)
 
-    def _lock(self, partition: Partition) -> FileLock:
-        folder = self._tables.journal / self._table.name
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{'-'.join(partition) or 'whole'}.lock")
+    def _lease(self, partition: Partition) -> AbstractContextManager[Lease]:
+        """One process makes a partition at a time."""
+        name = f"{self._table.name}/{'-'.join(partition) or 'whole'}"
+
+        def report(line: str) -> None:
+            self._context.log.info(f"{self._name(partition)}: {line}")
+
+        return self._tables.locks.hold(name, report)
 
     def _judge(self, made: PartitionResult) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablellava_assets.endpoint.call_context import CallContext
@@ -15,6 +14,7 @@ from stablellava_assets.endpoint.rate_limits.throttle import Throttle
 from stablellava_assets.endpoint.refusal_attribution import RefusalAttribution
 from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, EndpointError
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.pace import Pace
 from stablellava_assets.tables.schemas import FAILED
 
@@ -31,21 +31,21 @@ class ChatEndpoint:
 
     Args:
         settings: which endpoint, and what it may cost.
-        ledger_path: the SQLite file that all processes of a data folder share.
+        ledger_place: the SQLite file that all processes of a data folder share.
 
     Raises:
         LedgerError: the ledger cannot be opened.
         DocumentError: the file of prices has a mistake.
     """
 
-    def __init__(self, settings: EndpointSettings, ledger_path: Path) -> None:
+    def __init__(self, settings: EndpointSettings, ledger_place: StatePlace) -> None:
         # Created eagerly because importing the client is slow.
         from stablellava_assets.endpoint.live import LiveCall
         from stablellava_assets.endpoint.transport import Transport
 
         self.settings = settings
         self.price = price_of(settings)
-        self.ledger = Ledger(ledger_path, settings.budget_usd)
+        self.ledger = Ledger(ledger_place, settings.budget_usd)
         self._throttle = Throttle(settings)
         self._transport, self._new_call = Transport(settings), LiveCall
 

@@ -1,29 +1,27 @@
 """The ledger: every request with its answer and its cost, so that nothing is paid twice and no budget is exceeded.
 
-One SQLite file a data folder, shared by all processes. An answer is in it before anything is done with it.
+One a data folder, shared by all its processes, or one in the database that several machines share. An answer is in it
+before anything is done with it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
-from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from stablellava_assets.endpoint.prices import PICO
 from stablellava_assets.endpoint.replies.replies import Reply
 from stablellava_assets.endpoint.requests import ChatRequest
 from stablellava_assets.inputs.explained import ExplainedError
-from stablellava_assets.tables.sqlite import open_sqlite
+from stablellava_assets.state.database import DatabaseError
+from stablellava_assets.state.locks import Lease
+from stablellava_assets.state.sql import SharedTables, SqlError, StatePlace, state_of
 
 _VERSION = 1
-_LONGEST_WAIT_S = 120.0
 _SCHEMA = """
 CREATE TABLE requests (
     request_id TEXT PRIMARY KEY,
@@ -32,7 +30,7 @@ CREATE TABLE requests (
     repair_of TEXT,
     state TEXT NOT NULL CHECK (state IN ('unanswered', 'answered', 'failed')),
     attempts INTEGER NOT NULL,
-    held INTEGER NOT NULL,
+    held BIGINT NOT NULL,
     text TEXT,
     refusal TEXT,
     finish_reason TEXT,
@@ -40,7 +38,7 @@ CREATE TABLE requests (
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
     cached_tokens INTEGER,
-    cost INTEGER,
+    cost BIGINT,
     reason TEXT
 );
 CREATE INDEX by_use ON requests (stage, model) WHERE state = 'answered';
@@ -49,17 +47,17 @@ CREATE TABLE batches (
     url TEXT NOT NULL,
     file_id TEXT,
     batch_id TEXT,
-    begun_at REAL NOT NULL
+    begun_at DOUBLE PRECISION NOT NULL
 );
 CREATE TABLE batch_requests (request_id TEXT PRIMARY KEY, batch_key TEXT NOT NULL, worst TEXT);
 CREATE INDEX by_batch ON batch_requests (batch_key);
-CREATE TABLE totals (spent INTEGER NOT NULL, held INTEGER NOT NULL, unknown INTEGER NOT NULL);
+CREATE TABLE totals (spent BIGINT NOT NULL, held BIGINT NOT NULL, unknown INTEGER NOT NULL);
 INSERT INTO totals VALUES (0, 0, 0);
 """
 
 
 class LedgerError(ExplainedError, RuntimeError):
-    """The ledger cannot be opened or written; the message names the file and what to do."""
+    """The ledger cannot be opened or written; the message names it and what to do."""
 
 
 @dataclass(frozen=True)
@@ -95,33 +93,36 @@ class Usage:
 
 
 class Ledger:
-    """The ledger at ``path``, opened, and made if it is not there.
+    """The ledger at ``place``, opened, and made if it is not there.
 
     Args:
-        path: the SQLite file.
+        place: the SQLite file, or the schema in a database.
         budget: most US dollars that all its requests may cost together; None for no limit.
 
     Raises:
-        LedgerError: the file is damaged, of another version, or cannot be written.
+        LedgerError: it is damaged, of another version, or cannot be written.
     """
 
-    def __init__(self, path: Path, budget: Decimal | None = None) -> None:
-        self.path = path
+    def __init__(self, place: StatePlace, budget: Decimal | None = None) -> None:
+        self._state = state_of(place)
         self._budget = None if budget is None else _picos(budget)
         self._lock = threading.RLock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"):
-                self._connection = open_sqlite(path, wait_s=_LONGEST_WAIT_S, any_thread=True)
-                self._set_up()
-        except (sqlite3.Error, OSError) as error:
+            self._tables = self._state.open(_SCHEMA, _VERSION)
+        except DatabaseError as error:
+            raise LedgerError(str(error)) from None
+        except SqlError as error:
             raise LedgerError(
-                f"{path}: cannot be opened ({error}); move it away to start with no paid answers"
+                f"{self._state}: cannot be opened ({error}); move it away to start with no paid answers"
             ) from None
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close it."""
+        self._tables.close()
+
+    def alone(self, what: str) -> AbstractContextManager[Lease]:
+        """A context that one process of all that use this ledger is in at a time."""
+        return self._state.locks.hold(self._state.lock_name(what))
 
     def find(self, request_id: str) -> Entry | None:
         """What is known of a request; None if it was never sent."""
@@ -148,8 +149,9 @@ class Ledger:
                     return False
             connection.execute(
                 "INSERT INTO requests (request_id, stage, model, repair_of, state, attempts, held) "
-                "VALUES (?, ?, ?, ?, 'unanswered', 1, ?) ON CONFLICT DO UPDATE SET attempts = attempts + 1, "
-                "held = held + excluded.held, state = CASE state WHEN 'answered' THEN state ELSE 'unanswered' END",
+                "VALUES (?, ?, ?, ?, 'unanswered', 1, ?) ON CONFLICT (request_id) DO UPDATE SET "
+                "attempts = requests.attempts + 1, held = requests.held + excluded.held, "
+                "state = CASE requests.state WHEN 'answered' THEN 'answered' ELSE 'unanswered' END",
                 (request.request_id, request.stage, model, request.repair_of, amount),
             )
             connection.execute("UPDATE totals SET held = held + ?", (amount,))
@@ -168,13 +170,13 @@ class Ledger:
             connection.execute(
                 "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
                 "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
-                "cost = iif(state = 'answered', cost, 0) + ? "
+                "cost = CASE state WHEN 'answered' THEN cost ELSE 0 END + ? "
                 "WHERE request_id = ? AND (state <> 'answered' OR trim(text) = '')",
                 (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
             )
             connection.execute(
                 "UPDATE totals SET held = held - ?, spent = spent + ?, unknown = unknown + ?",
-                (freed, _picos(cost), cost is None),
+                (freed, _picos(cost), int(cost is None)),
             )
 
     def release(self, request_id: str, worst: Decimal | None, failure: str | None = None) -> None:
@@ -186,9 +188,9 @@ class Ledger:
         amount = _picos(worst)
         with self.transaction() as connection:
             connection.execute(
-                "UPDATE requests SET held = held - ?1, reason = ?2, state = iif(?2 IS NULL, state, 'failed') "
-                "WHERE request_id = ?3 AND state <> 'answered'",
-                (amount, failure, request_id),
+                "UPDATE requests SET held = held - ?, reason = ?, state = CASE ? WHEN 1 THEN 'failed' ELSE state END "
+                "WHERE request_id = ? AND state <> 'answered'",
+                (amount, failure, int(failure is not None), request_id),
             )
             connection.execute("UPDATE totals SET held = held - ?", (amount,))
 
@@ -200,8 +202,9 @@ class Ledger:
     def usage(self, stage: str, model: str) -> Usage | None:
         """Measured averages of a stage with a model; None where nothing was answered yet."""
         ((requests, replies, prompt, completion, counted, cost, priced),) = self._read(
-            "SELECT count(*) FILTER (WHERE repair_of IS NULL), count(*), sum(prompt_tokens), sum(completion_tokens), "
-            "count(prompt_tokens), sum(cost), count(cost) FROM requests "
+            "SELECT count(*) FILTER (WHERE repair_of IS NULL), count(*), CAST(sum(prompt_tokens) AS BIGINT), "
+            "CAST(sum(completion_tokens) AS BIGINT), count(prompt_tokens), CAST(sum(cost) AS BIGINT), count(cost) "
+            "FROM requests "
             "WHERE stage = ? AND model = ? AND state = 'answered'",
             stage,
             model,
@@ -221,43 +224,31 @@ class Ledger:
         )
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[SharedTables]:
         """What is entered inside is entered together or not at all; joins one that is under way.
 
         Raises:
-            LedgerError: the file could not be written.
+            LedgerError: it could not be written.
         """
         with self._lock:
             try:
-                if self._connection.in_transaction:
-                    yield self._connection
+                if self._tables.in_transaction:
+                    yield self._tables
                     return
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._connection
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
+                with self._tables.transaction():
+                    yield self._tables
+            except SqlError as error:
                 raise LedgerError(
-                    f"{self.path}: could not be written ({error}); make room and run again, paid answers are kept"
+                    f"{self._state}: could not be written ({error}); {self._state.remedy} and run again, paid answers "
+                    "are kept"
                 ) from error
 
     def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
-                return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: could not be read ({error})") from error
-
-    def _set_up(self) -> None:
-        connection = self._connection
-        ((version,),) = connection.execute("PRAGMA user_version")
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
+                return self._tables.execute(query, values).fetchall()
+        except SqlError as error:
+            raise LedgerError(f"{self._state}: could not be read ({error})") from error
 
 
 def _picos(dollars: Decimal | None) -> int:

@@ -89,6 +89,7 @@ def make_items(planned: Sequence[PlannedRow[PaintedItem]], painter: Painter) -> 
             "item_id": item.row_id,
             **item.inputs.question,
             "image": painted["image"],
+            "sha256": painted["sha256"],
             "perceptual_hash": painted["perceptual_hash"],
             "row_key": item.row_key,
             "status": painted["status"],

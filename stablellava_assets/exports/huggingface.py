@@ -14,6 +14,8 @@ from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table
 from stablellava_assets.text.conversations import Turn
 
 _ROWS_A_GROUP = 128
+_BYTES_A_GROUP = 128 * 2**20
+"""Bytes of distinct images after which a row group ends before it has all its rows."""
 _BYTES_A_FILE = 400 * 2**20
 _BYTES_A_PAGE = 8 * 2**20
 
@@ -115,10 +117,14 @@ class _SplitFiles:
         self._paths: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
         self._rows: list[ExportedPair] = []
+        self._bytes_of: dict[str, int] = {}
 
     def add(self, row: ExportedPair) -> None:
         self._rows.append(row)
-        if len(self._rows) == _ROWS_A_GROUP:
+        self._bytes_of |= {
+            image_id: len(image["bytes"]) for image_id, image in zip(row["image_ids"], row["images"], strict=True)
+        }
+        if len(self._rows) == _ROWS_A_GROUP or sum(self._bytes_of.values()) > _BYTES_A_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -135,7 +141,7 @@ class _SplitFiles:
             # Adjacent pairs share their image, and zstd stores it once per page.
             self._writer = pq.ParquetWriter(path, DATASET.schema, compression="zstd", data_page_size=_BYTES_A_PAGE)
         self._writer.write_table(DATASET.from_rows(self._rows))
-        self._rows = []
+        self._rows, self._bytes_of = [], {}
         if self._paths[-1].stat().st_size > _BYTES_A_FILE:
             self._finish()
 

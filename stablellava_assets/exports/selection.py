@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NotRequired
 
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
+from stablellava_assets.tables.encoded_images import PublishedImages
 from stablellava_assets.tables.findings import label_of
-from stablellava_assets.tables.pair_rows import EncodedImage, ImageOrigin, Verdict, Written
+from stablellava_assets.tables.pair_rows import ImageOrigin, Verdict, Written
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -21,10 +21,6 @@ class PictureOrigin(ImageOrigin):
 
     sha256: str
     digital_source_type: str | None
-
-
-class _Image(PictureOrigin):
-    image: NotRequired[EncodedImage | None]
 
 
 class SelectionError(ExplainedError, ValueError):
@@ -114,27 +110,23 @@ def chosen_partitions(
 
 
 def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator[Pair]:
-    """The kept pairs in the order of the table, with one partition in memory at a time.
+    """The kept pairs in the order of the table, with a few megabytes of images in memory at a time.
 
     Raises:
         SelectionError: the image, prompt or dialogue of a pair is no longer published.
     """
     for partition in partitions:
         rows = FILTERED_PAIRS.rows(store.read_all(FILTERED_PAIRS, [partition]))
-        wanted = {image_id for row in rows for image_id in row["image_ids"]}
-        images = rows_of(_Image, store.read_all(IMAGES, [partition], columns_of(_Image)))
-        pictures = {
-            row["image_id"]: Picture(image["bytes"], picture_suffix(image["bytes"]), row)
-            for row in images
-            if row["image_id"] in wanted and (image := row.pop("image", None)) is not None
-        }
+        images = PublishedImages(store, IMAGES, partition)
+        origins = rows_of(PictureOrigin, store.read_all(IMAGES, [partition], columns_of(PictureOrigin)))
+        origin_of = {row["image_id"]: row for row in origins}
         dialogues = _writers(store, DIALOGUES, partition)
         prompts = _writers(store, PROMPT_SPECS, partition)
         for row in rows:
             try:
                 yield Pair(
                     row,
-                    [pictures[image_id] for image_id in row["image_ids"]],
+                    [_picture(images, origin_of[image_id]) for image_id in row["image_ids"]],
                     dialogues[row["pair_id"]],
                     prompts[row["spec_ids"][0]],
                 )
@@ -144,6 +136,12 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                     f"{row['pair_id']} needs {error}, which is gone. Materialize filtered_pairs for this partition "
                     "again."
                 ) from error
+
+
+def _picture(images: PublishedImages, origin: PictureOrigin) -> Picture:
+    if (image := images.one(origin["image_id"])) is None:
+        raise KeyError(origin["image_id"])
+    return Picture(image["bytes"], picture_suffix(image["bytes"]), origin)
 
 
 def _writers(store: ParquetStore, table: AnyTable, partition: Partition) -> dict[str, Written]:

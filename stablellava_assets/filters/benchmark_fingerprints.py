@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypedDict
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt, subject_of
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
 from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
-from stablellava_assets.tables.pair_rows import EncodedImage
-from stablellava_assets.tables.reading import bytes_of
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.text.conversations import HUMAN, IMAGE_MARK, Turn
 from stablellava_assets.text.normalized import normalized_text
 
@@ -22,7 +21,7 @@ class ItemToAvoid(TypedDict):
     benchmark: str
     prompt: str | None
     question: str
-    image: EncodedImage | None
+    sha256: str | None
     perceptual_hash: str | None
 
 
@@ -39,6 +38,18 @@ class BenchmarkFingerprint(NamedTuple):
     question: str
     sha256: str
     perceptual_hash: str
+
+
+def with_hashes(items: Sequence[ItemToAvoid], images: EncodedImages) -> list[ItemToAvoid]:
+    """The items with the SHA-256 of their images, which rows of earlier versions lack; only those images are read."""
+    unhashed = {item["item_id"] for item in items if item["sha256"] is None and _may_have_image(item)}
+    hashes = {item_id: hashlib.sha256(encoded).hexdigest() for item_id, encoded in images(unhashed)}
+    return [{**item, "sha256": item["sha256"] or hashes.get(item["item_id"])} for item in items]
+
+
+def _may_have_image(item: ItemToAvoid) -> bool:
+    # A photograph is kept although it cannot be decoded.
+    return item["perceptual_hash"] is not None or item["prompt"] is None
 
 
 class BenchmarkFingerprints:
@@ -63,14 +74,13 @@ class BenchmarkFingerprints:
             prompt, name = item["prompt"], item["item_id"]
             if prompt is not None:
                 self._prompts.setdefault(normalized_prompt(prompt), name)
-            encoded = bytes_of(item["image"])
-            if encoded is not None:
-                self._bytes.setdefault(hashlib.sha256(encoded).hexdigest(), name)
+            if item["sha256"] is not None:
+                self._bytes.setdefault(item["sha256"], name)
             if item["perceptual_hash"] is not None:
                 self._perceptual_hashes.add(
                     _ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name
                 )
-            if prompt is None and encoded is not None:
+            if prompt is None and item["sha256"] is not None:
                 self._questions.setdefault(normalized_text(item["question"]), f"{name} of {item['benchmark']}")
         for each in published:
             self._bytes.setdefault(each.sha256, each.item)

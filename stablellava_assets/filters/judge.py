@@ -15,6 +15,7 @@ from stablellava_assets.filters.review.overrule import overrule
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
@@ -39,6 +40,7 @@ class Judged(NamedTuple):
 @without_cyclic_gc()
 def judge(
     candidates: Sequence[Candidate],
+    images: EncodedImages,
     earlier: Iterable[ComparedPair],
     benchmark: BenchmarkFingerprints,
     settings: FilterSettings,
@@ -51,6 +53,7 @@ def judge(
 
     Args:
         candidates: the pairs, in order. Of repeated pairs, the first one that no other rule rejects is kept.
+        images: their images; read only if the row rules have to look at them.
         earlier: pairs kept by earlier batches, at least those that the candidates could repeat: ``filtered_pairs`` rows
             with at least ``EARLIER_COLUMNS``, in their order.
         benchmark: items that no pair may repeat.
@@ -62,7 +65,7 @@ def judge(
         reviews: human decisions by pair id, which override all rules. Others no longer count as repeats of a
             pair that was rejected in review.
     """
-    rows, reused = examine(candidates, settings, previous, report)
+    rows, reused = examine(candidates, images, settings, previous, report)
     earlier = list(earlier)
     kept = KeptPairs(settings.duplicates, embeddings)
     kept.expect([*earlier, *rows])

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stablellava_assets.filters.review.borderline import MeasuredVerdict, ScoredStatement, is_borderline, scores_of
 from stablellava_assets.filters.settings import FilterSettings
@@ -22,11 +21,10 @@ from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
+from stablellava_assets.tables.encoded_images import PublishedImages
 from stablellava_assets.tables.findings import StoredFinding, is_rejected
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import ImageBytes
 from stablellava_assets.tables.places import Place
-from stablellava_assets.tables.reading import bytes_of
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
@@ -203,16 +201,12 @@ class Gallery:
 
     def _write_pictures(self, partition: Partition, wanted: set[str], folder: Path) -> dict[str, str]:
         """Write the wanted images; returns the file name of each that can be shown."""
-        images = self._store.read(IMAGES, partition, columns_of(ImageBytes))
-        if images is None:
-            return {}
-        chosen = images.filter(pc.is_in(images["image_id"], pa.array(sorted(wanted), pa.string())))
         files: dict[str, str] = {}
-        for row in rows_of(ImageBytes, chosen):
-            if (small := thumbnail(bytes_of(row["image"]), self._settings.picture_side)) is not None:
+        for image_id, image in PublishedImages(self._store, IMAGES, partition)(wanted):
+            if (small := thumbnail(image, self._settings.picture_side)) is not None:
                 encoded, suffix = small
-                files[row["image_id"]] = f"{content_key(row['image_id'])}.{suffix}"
-                (folder / files[row["image_id"]]).write_bytes(encoded)
+                files[image_id] = f"{content_key(image_id)}.{suffix}"
+                (folder / files[image_id]).write_bytes(encoded)
         return files
 
 

@@ -121,6 +121,15 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
             "GPU's memory (CUDA), else 4."
         ),
     )
+    # Not part of any row key: who paints changes no pixel.
+    workers: Literal["auto", "ray"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        "auto",
+        exclude=True,
+        description=(
+            "Who paints a partition. auto: one process per GPU of this machine; a number: so many processes, each with "
+            "a GPU of its own in turn; ray: one actor per GPU of the Ray cluster (the extra ray)."
+        ),
+    )
     retries: int = Field(
         2,
         ge=0,

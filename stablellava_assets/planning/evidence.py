@@ -8,8 +8,9 @@ from typing import TypedDict
 
 from stablellava_assets.evaluation.scores.scoring import ALL
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
-from stablellava_assets.tables.reading import only_made, texts_of
-from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.checkpoints import checkpoint_ids
+from stablellava_assets.tables.reading import only_made
+from stablellava_assets.tables.schemas import ABILITY_SCORES, DIALOGUES, FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import columns_of, rows_of
 
@@ -79,8 +80,7 @@ def read_evidence(store: ParquetStore, abilities: Sequence[str], benchmark: str)
 
 def _newest_scores(store: ParquetStore, benchmark: str) -> tuple[str | None, dict[str, tuple[int, int]]]:
     """The checkpoint, and per ability its number of questions and right answers."""
-    checkpoints = texts_of(store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
-    for checkpoint in reversed(checkpoints):
+    for checkpoint in reversed(checkpoint_ids(store)):
         rows = rows_of(_Score, store.read_all(ABILITY_SCORES, [(checkpoint,)], columns_of(_Score)))
         scores = {
             row["ability"]: (row["n"], row["correct"])

@@ -4,13 +4,11 @@ whenever the batch is made again."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from filelock import FileLock
 
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
 from stablellava_assets.planning.evidence import read_evidence
 from stablellava_assets.planning.settings import PlanningSettings
+from stablellava_assets.state.locks import Locks
 from stablellava_assets.tables.pair_rows import BatchPlanRow, PlannedBatch
 from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
@@ -21,12 +19,12 @@ class BatchPlans:
 
     An ability's rows of a batch are planned on first use from the current scores, as its share of a batch of all
     abilities, whichever abilities are in the run. Later scores affect later batches: making a batch again gives the
-    same size, and so the same rows. Deleting the partition of ``batch_plans`` makes a batch planned anew, except for
+    same size, and so the same rows. Deleting the partitions of ``batch_plans`` makes a batch planned anew, except for
     abilities that have prompts of it, which keep their number.
 
     Args:
-        store: the tables; ``batch_plans`` has one partition per batch.
-        locks: local folder of a lock that serializes concurrent runs of one schedule tick.
+        store: the tables; ``batch_plans`` has one partition per row, so machines that plan at once lose nothing.
+        locks: they serialize concurrent runs of one schedule tick.
         settings: the bounds; None: existing plans are used, and nothing is planned.
         abilities: all abilities of a batch.
         rows_per_batch: mean number of rows per ability.
@@ -35,7 +33,7 @@ class BatchPlans:
     def __init__(
         self,
         store: ParquetStore,
-        locks: Path,
+        locks: Locks,
         settings: PlanningSettings | None,
         abilities: Sequence[str],
         rows_per_batch: int,
@@ -58,15 +56,16 @@ class BatchPlans:
         """
         if self._settings is None:
             return self._plan(batch, self._published(batch))
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._locks / f"{BATCH_PLANS.name}.lock"):
+        with self._locks.hold(BATCH_PLANS.name):
             rows = self._published(batch)
             known = {row["ability"] for row in rows}
             new = [row for row in foreseen if row["batch"] == batch and row["ability"] in set(abilities) - known]
             new += self._missing(batch, abilities, [*rows, *new])
             if new:
-                rows += [{**row, "run_id": run_id} for row in new]
-                self._store.publish(BATCH_PLANS, (batch,), BATCH_PLANS.from_rows(rows))
+                recorded: list[BatchPlanRow] = [{**row, "run_id": run_id} for row in new]
+                for row in recorded:
+                    self._store.publish(BATCH_PLANS, (batch, row["ability"]), BATCH_PLANS.from_rows([row]))
+                rows += recorded
         return self._plan(batch, rows)
 
     def foreseen(self, batch: str, abilities: Sequence[str]) -> BatchPlan:
@@ -82,8 +81,8 @@ class BatchPlans:
         return BatchPlan(batch, sorted(rows, key=lambda row: row["ability"]), self._rows_per_batch)
 
     def _published(self, batch: str) -> list[BatchPlanRow]:
-        data = self._store.read(BATCH_PLANS, (batch,))
-        return [] if data is None else BATCH_PLANS.rows(data)
+        of_batch = [partition for partition in self._store.partitions(BATCH_PLANS) if partition[0] == batch]
+        return BATCH_PLANS.rows(self._store.read_all(BATCH_PLANS, of_batch))
 
     def _missing(self, batch: str, abilities: Sequence[str], rows: Sequence[PlannedBatch]) -> list[PlannedBatch]:
         """Newly planned rows of the ``abilities`` that are not among ``rows``."""

@@ -5,6 +5,8 @@ Classes are imported on demand, because some take seconds to load.
 
 from __future__ import annotations
 
+from functools import partial
+
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.settings import (
@@ -49,9 +51,11 @@ def make_painter(settings: PainterSettings, catalog: Catalog, folder: DataFolder
 
             return EmbeddedPainter(settings, catalog)
         case DiffusionPainterSettings():
-            from stablellava_assets.painters.diffusion.painter import DiffusionPainter
+            from stablellava_assets.painters.diffusion.painter import DiffusionPainter, job_of
+            from stablellava_assets.painters.spread import SpreadPainter
 
-            return DiffusionPainter(settings, folder.batch_sizes)
+            make = partial(DiffusionPainter, settings, folder.batch_sizes)
+            return SpreadPainter(make(), make, settings.workers, job_of)
         case ApiPainterSettings():
             from stablellava_assets.painters.api.painter import ApiPainter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -26,12 +26,15 @@ from stablellava_assets.inputs.yaml_documents import (
 from stablellava_assets.painters.settings import PainterSettings
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.state.database import checked_url
 from stablellava_assets.tables.remote_files import has_credentials
 from stablellava_assets.tuning.settings import AnyTuningSettings
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
 DATA_VARIABLE = "STABLELLAVA_DATA"
+STATE_VARIABLE = "STABLELLAVA_STATE"
+EXECUTOR_VARIABLE = "STABLELLAVA_EXECUTOR"
 
 
 def _without_credentials(written: str) -> str:
@@ -73,6 +76,13 @@ class StorageSettings(Document):
     )
     gallery: Location | None = Field(None, description="Folder or URL of the gallery. Unset: as for quarantine.")
     report: Location | None = Field(None, description="Folder or URL of the reports. Unset: as for quarantine.")
+    state: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None,
+        description=(
+            "PostgreSQL database of ledgers, budgets and locks, for several machines: postgresql://user@host/name. The "
+            "password comes from PGPASSWORD. Unset: files in <data>."
+        ),
+    )
 
 
 class ScheduleSettings(Document):
@@ -80,6 +90,21 @@ class ScheduleSettings(Document):
 
     cron: str = Field("0 3 * * *", pattern=r"^\S+( \S+){4}$", description="Cron expression of five fields, in UTC.")
     follow_seconds: int = Field(30, ge=1, description="Seconds between two evaluations of the sensor.")
+
+
+Executor = Literal["in_process", "multiprocess", "ray", "k8s"]
+
+
+class RunSettings(Document):
+    """How Dagster runs steps and backfills. Where runs are launched is a setting of Dagster's own, in dagster.yaml."""
+
+    executor: Executor = Field(
+        "in_process",
+        description="Where the steps of a run go: its process, processes beside it, a Ray cluster, or Kubernetes jobs.",
+    )
+    partitions_per_run: int | None = Field(
+        None, ge=1, description="Most partitions in one run of a backfill. Unset: a single run takes all of them."
+    )
 
 
 class Profile(Document):
@@ -108,6 +133,7 @@ class Profile(Document):
         ),
     )
     schedule: ScheduleSettings = ScheduleSettings()
+    runs: RunSettings = RunSettings()
     storage: StorageSettings = StorageSettings()
 
     @model_validator(mode="after")
@@ -158,7 +184,8 @@ class Profile(Document):
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     """The profile named by ``STABLELLAVA_PROFILE`` (a built-in name or a path), by default ``embedded``.
 
-    ``STABLELLAVA_DATA`` overrides the data folder.
+    ``STABLELLAVA_DATA`` overrides the data folder, ``STABLELLAVA_STATE`` the database of the state, and
+    ``STABLELLAVA_EXECUTOR`` the executor.
 
     Raises:
         DocumentError: there is no such profile, or it is invalid; file, line, key and reason are named.
@@ -173,9 +200,22 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     profile = load_document(path, Profile)
     data = environment.get(DATA_VARIABLE)
     if data:
-        storage = profile.storage.model_copy(update={"data": _from_environment(DATA_VARIABLE, data)})
-        profile = profile.model_copy(update={"storage": storage})
+        profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
+    if state := environment.get(STATE_VARIABLE):
+        try:
+            profile = _stored(profile, state=checked_url(state))
+        except ValueError as error:
+            raise DocumentError(f"{STATE_VARIABLE}: {error}") from error
+    if executor := environment.get(EXECUTOR_VARIABLE):
+        executors = get_args(Executor)
+        if executor not in executors:
+            raise DocumentError(f"{EXECUTOR_VARIABLE}={executor}: no such executor; there are {', '.join(executors)}")
+        profile = profile.model_copy(update={"runs": profile.runs.model_copy(update={"executor": executor})})
     return profile
+
+
+def _stored(profile: Profile, **elsewhere: object) -> Profile:
+    return profile.model_copy(update={"storage": profile.storage.model_copy(update=elsewhere)})
 
 
 def _from_environment(variable: str, written: str) -> Path:

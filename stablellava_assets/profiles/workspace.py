@@ -21,6 +21,7 @@ from stablellava_assets.profiles.backends import make_author, make_painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile, Published, load_profile
 from stablellava_assets.report.folder import Report
+from stablellava_assets.state.database import Database
 from stablellava_assets.tables.places import Place, place_at
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
@@ -65,7 +66,8 @@ class Workspace:
     @cached_property
     def folder(self) -> DataFolder:
         """The local data folder."""
-        return DataFolder(self.profile.storage.data)
+        state = self.profile.storage.state
+        return DataFolder(self.profile.storage.data, None if state is None else Database(state))
 
     @property
     def data(self) -> Path:
@@ -138,7 +140,7 @@ class Workspace:
         if profile.author.kind == "released":
             return None
         return BatchPlans(
-            self.store, self.folder.journal, profile.planning, self.author_abilities, profile.rows_per_batch
+            self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch
         )
 
     def upcoming(self) -> dict[str, str]:

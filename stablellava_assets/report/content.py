@@ -18,8 +18,9 @@ from stablellava_assets.report.paper import FIGURE_6, PaperScores, mean_note, re
 from stablellava_assets.report.pictures import inline_pictures
 from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS, LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.score_rows import AbilityAnswer, AbilityScore, AnswerJudgement, Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 
@@ -116,10 +117,10 @@ def gather(
 
     ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords.
     """
-    checkpoints = {row["checkpoint_id"]: row for row in LLAVA_CHECKPOINT.rows(store.read_all(LLAVA_CHECKPOINT))}
+    known = {row["checkpoint_id"]: row for row in checkpoints(store, Checkpoint)}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
     answers = store.read(ABILITY_ANSWERS, (checkpoint_id,))
-    if checkpoint_id not in checkpoints or scores is None or answers is None:
+    if checkpoint_id not in known or scores is None or answers is None:
         return None
     judgements = store.read(ANSWER_JUDGEMENTS, (checkpoint_id,))
     measured = measured_by_benchmark(
@@ -132,13 +133,13 @@ def gather(
     comparable = {part.benchmark for part in measured}
     shown = [change.item_id for part in measured for changes in part.outcomes.shown.values() for change in changes]
     return Content(
-        checkpoint=checkpoints[checkpoint_id],
+        checkpoint=known[checkpoint_id],
         measured=measured,
         incomparable=sorted(set(texts_of(scores, "benchmark")) - comparable),
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
         costs=costs_of(store, checkpoint_id),
-        settings=list(_dotted_settings(json.loads(checkpoints[checkpoint_id]["settings"]))),
+        settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
     )
 

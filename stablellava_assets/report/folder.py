@@ -11,10 +11,11 @@ from stablellava_assets.inputs.explained import ExplainedError, remedy_of, syste
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
+from stablellava_assets.tables.checkpoints import checkpoint_ids, checkpoints
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.places import Place
-from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import ABILITY_SCORES, LLAVA_CHECKPOINT
+from stablellava_assets.tables.schemas import ABILITY_SCORES
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 
 
@@ -64,7 +65,7 @@ class Report:
         Raises:
             ReportError: there is no such checkpoint, it has not been scored, or the folder cannot be written.
         """
-        known = texts_of(self._store.read_all(LLAVA_CHECKPOINT, columns=["checkpoint_id"]), "checkpoint_id")
+        known = checkpoint_ids(self._store)
         if not known:
             raise ReportError("nothing has been tuned yet; run `make demo`")
         chosen = known[-1] if checkpoint_id is None else checkpoint_id
@@ -101,7 +102,7 @@ class Report:
     def _index(self) -> bytes:
         """Every scored checkpoint that has a page, the current one first."""
         listed = []
-        for checkpoint in reversed(LLAVA_CHECKPOINT.rows(self._store.read_all(LLAVA_CHECKPOINT))):
+        for checkpoint in reversed(checkpoints(self._store, Checkpoint)):
             scores = self._store.read(ABILITY_SCORES, (checkpoint["checkpoint_id"],))
             page = self.page(checkpoint["checkpoint_id"])
             if scores is not None and page.exists():

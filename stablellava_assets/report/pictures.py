@@ -5,25 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TypedDict
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from stablellava_assets.pictures.thumbnails import small_picture
-from stablellava_assets.tables.pair_rows import EncodedImage
-from stablellava_assets.tables.reading import bytes_of
+from stablellava_assets.tables.encoded_images import images_of_partitions
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import columns_of, rows_of
 
 _MOST_CHARACTERS = 2_000_000
 """Maximum size of all images of a page, so that it opens on a phone."""
-
-
-class _Item(TypedDict):
-    item_id: str
-    image: EncodedImage | None
 
 
 def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> dict[str, str]:
@@ -32,14 +21,9 @@ def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> 
 
     Images that no longer exist or cannot be decoded are left out.
     """
-    small: dict[str, str] = {}
-    for partition in store.partitions(ABILITY_BENCHMARK):
-        items = store.read(ABILITY_BENCHMARK, partition, columns_of(_Item))
-        if items is not None:
-            wanted = items.filter(pc.is_in(items["item_id"], pa.array(item_ids, pa.string())))
-            for row in rows_of(_Item, wanted):
-                if (uri := _data_uri(bytes_of(row["image"]), side)) is not None:
-                    small[row["item_id"]] = uri
+    images = images_of_partitions(store, ABILITY_BENCHMARK, store.partitions(ABILITY_BENCHMARK))
+    drawn = ((item_id, _data_uri(encoded, side)) for item_id, encoded in images(item_ids))
+    small = {item_id: uri for item_id, uri in drawn if uri is not None}
     room, placed = _MOST_CHARACTERS, {}
     for item_id in item_ids:
         if item_id in small and len(small[item_id]) <= room:
@@ -48,7 +32,7 @@ def inline_pictures(store: ParquetStore, item_ids: Sequence[str], side: int) -> 
     return placed
 
 
-def _data_uri(encoded: bytes | None, side: int) -> str | None:
+def _data_uri(encoded: bytes, side: int) -> str | None:
     if (small := small_picture(encoded, side)) is None:
         return None
     buffer = io.BytesIO()

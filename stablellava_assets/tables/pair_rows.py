@@ -182,7 +182,6 @@ class ImageToJudge(TypedDict):
 
     image_id: str
     spec_id: str
-    image: EncodedImage
     width: int
     height: int
     sha256: str

@@ -299,9 +299,8 @@ class _RemotePlace(Place):
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def files(self) -> list[str]:
-        self._fs.invalidate_cache()
         with self._reaching(""):
-            found = (path.removeprefix(f"{self._root}/") for path in self._fs.find(self._root))
+            found = (path.removeprefix(f"{self._root}/") for path in self._remote.listed(self._root))
             return sorted(name for name in found if not any(part.startswith(".") for part in name.split("/")))
 
     def delete(self, name: str) -> None:

@@ -110,6 +110,26 @@ class RemoteFiles:
                 f"{self._setting}: {self.url(root)} cannot be written ({_on_one_line(error)}); {_remedy(error)}"
             ) from error
 
+    def listed(self, top: str) -> dict[str, dict[str, object]]:
+        """All files below a folder by path, with what the store says of each, from a single listing.
+
+        Raises:
+            PlaceError: there is no such bucket.
+            OSError: they cannot be listed.
+        """
+        # A store that others write to.
+        self._fs.invalidate_cache()
+        try:
+            found: dict[str, dict[str, object]] = self._fs.find(top, detail=True)
+        except FileNotFoundError as error:
+            answer = getattr(error.__cause__, "response", {})
+            if answer.get("Error", {}).get("Code") != "NoSuchBucket":
+                return {}
+            raise self._error(
+                f"{self._setting}: {self.url(top)}: the bucket does not exist; correct its name, or create it"
+            ) from error
+        return found
+
     def make_folder_of(self, path: str) -> None:
         """Create the folder of a file, in stores that have folders."""
         protocols = (self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol

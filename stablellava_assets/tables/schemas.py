@@ -320,6 +320,11 @@ ABILITY_BENCHMARK = Table(
             "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
         ),
         column("image", IMAGE, "The encoded image; null when not made."),
+        column(
+            "sha256",
+            pa.string(),
+            "SHA-256 of the encoded image, hex; null when not made, and in rows of earlier versions.",
+        ),
         column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; null when not made."),
         column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
         column("question", pa.string(), "The question, in a wording that training never uses."),
@@ -332,14 +337,15 @@ ABILITY_BENCHMARK = Table(
         ),
         *_TAIL,
     ),
+    added=frozenset({"sha256"}),
 )
 
 LLAVA_CHECKPOINT = Table(
     "llava_checkpoint",
     Checkpoint,
-    "Tuned models, one row per model, the current one last: location, data, settings and loss.",
+    "Tuned models, one row per model: location, data, settings and loss.",
     "checkpoint_id",
-    (),
+    ("checkpoint_id",),
     (
         column("checkpoint_id", pa.string(), "Content hash of the pairs, the images and the settings."),
         column("path", pa.string(), "Folder of the tuned model, relative to the data folder."),
@@ -356,8 +362,14 @@ LLAVA_CHECKPOINT = Table(
         column("created_at", pa.timestamp("us", tz="UTC"), "When the tuning ended."),
         _RUN_ID,
         column("pairs_key", pa.string(), "Content hash of the kept pairs; null in rows of earlier versions."),
+        column(
+            "current_since",
+            pa.timestamp("us", tz="UTC"),
+            "When it became the current model, which has the latest time; null in rows of earlier versions.",
+        ),
     ),
-    added=frozenset({"pairs_key"}),
+    added=frozenset({"pairs_key", "current_since"}),
+    earlier_partitioned_by=(),
 )
 
 ABILITY_ANSWERS = Table(
@@ -497,7 +509,7 @@ BATCH_PLANS = Table(
     BatchPlanRow,
     "Planned prompts, one row per ability and batch, recorded when the batch is first requested; only with planning.",
     "plan_id",
-    ("batch",),
+    ("batch", "ability"),
     (
         column("plan_id", pa.string(), "Content hash of batch and ability."),
         _BATCH,
@@ -534,6 +546,7 @@ BATCH_PLANS = Table(
         ),
     ),
     added=frozenset({"benchmark", "least", "most", "begun"}),
+    earlier_partitioned_by=("batch",),
 )
 
 TABLES: tuple[AnyTable, ...] = (

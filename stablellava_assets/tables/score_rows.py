@@ -30,6 +30,7 @@ class BenchmarkItem(ItemColumns, Keyed):
     item_id: str
     prompt: str | None
     image: EncodedImage | None
+    sha256: str | None
     perceptual_hash: str | None
     seed: int | None
 
@@ -65,6 +66,7 @@ class Checkpoint(TypedDict):
     created_at: datetime
     run_id: str
     pairs_key: str | None
+    current_since: datetime | None
 
 
 class CheckpointFolders(TypedDict):

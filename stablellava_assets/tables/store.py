@@ -145,13 +145,14 @@ class ParquetStore:
             StoreError: a folder cannot be listed.
         """
         found = []
-        for folders in self._folders_with_rows(table):
-            values = [folder.partition("=")[::2] for folder in folders]
-            named = [_VALUES[column].fullmatch(value) for column, value in values if column in _VALUES]
-            if [column for column, _ in values] == list(table.partitioned_by) and all(named):
-                found.append(tuple(value for _, value in values))
-            else:
-                self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
+        for columns in table.partitionings:
+            for folders in self._folders_with_rows(table, len(columns)):
+                values = [folder.partition("=")[::2] for folder in folders]
+                named = [_VALUES[column].fullmatch(value) for column, value in values if column in _VALUES]
+                if tuple(column for column, _ in values) == columns and all(named):
+                    found.append(tuple(value for _, value in values))
+                else:
+                    self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
         return sorted(found)
 
     def check(self) -> None:
@@ -167,12 +168,12 @@ class ParquetStore:
         """Explain errors of a remote store's library that are not system errors."""
         return nullcontext() if self._is_local else self._remote.reaching(path)
 
-    def _folders_with_rows(self, table: AnyTable) -> list[tuple[str, ...]]:
-        """The names of a table's subfolders that hold rows."""
+    def _folders_with_rows(self, table: AnyTable, depth: int) -> list[tuple[str, ...]]:
+        """The names of a table's subfolders, ``depth`` below each other, that hold rows."""
         top = f"{self._root}/{table.name}"
         try:
             with self._reaching(top):
-                paths = self._local_files(top, len(table.partitioned_by)) if self._is_local else self._remote_files(top)
+                paths = self._local_files(top, depth) if self._is_local else self._remote_files(top)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -180,16 +181,14 @@ class ParquetStore:
                 f"{top}: cannot be listed ({system_message(error)}); it may hold good rows, so fix that and try again"
             ) from error
         below = [path.split("/") for path in paths]
-        parts = [each for each in below if len(each) == len(table.partitioned_by) + 1 and each[-1].endswith(".parquet")]
+        parts = [each for each in below if len(each) == depth + 1 and each[-1].endswith(".parquet")]
         for each in parts:
             if each[-1] != _FILE and not each[-1].startswith("."):
                 self._leave_out("/".join([top, *each]), f"where only {_FILE} is read")
         return [tuple(each[:-1]) for each in parts if each[-1] == _FILE]
 
     def _remote_files(self, top: str) -> list[str]:
-        # A single listing; one per folder would take one request each.
-        self._fs.invalidate_cache()
-        self._listed = self._fs.find(top, detail=True)
+        self._listed = self._remote.listed(top)
         return [path.removeprefix(f"{top}/") for path in self._listed]
 
     @staticmethod
@@ -366,8 +365,22 @@ class ParquetStore:
             ) from error
         return path
 
+    def withdraw(self, table: AnyTable, partition: Partition) -> None:
+        """Delete a partition.
+
+        Raises:
+            StoreError: it could not be deleted.
+        """
+        path = self.path(table, partition)
+        try:
+            with self._reaching(path):
+                self._fs.rm_file(path)
+        except OSError as error:
+            raise StoreError(f"{path}: could not be deleted ({error.strerror or error})") from error
+
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:
-    if len(partition) != len(table.partitioned_by):
+    columns = next((columns for columns in table.partitionings if len(columns) == len(partition)), None)
+    if columns is None:
         raise ValueError(f"{table.name} is partitioned by {table.partitioned_by}, not {partition}")
-    return [f"{column}={value}" for column, value in zip(table.partitioned_by, partition, strict=True)]
+    return [f"{column}={value}" for column, value in zip(columns, partition, strict=True)]

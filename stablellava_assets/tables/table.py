@@ -43,6 +43,8 @@ class Table(Generic[RowT]):
     """Columns that files of earlier versions lack; they are read as null."""
     optional: frozenset[str] = frozenset()
     """Columns that a row may omit; they are stored as null."""
+    earlier_partitioned_by: tuple[str, ...] | None = None
+    """The first columns of ``partitioned_by``, if earlier versions partitioned by these alone; their files are read."""
     upgrades: tuple[Upgrade, ...] = ()
     """Columns that are computed from others in files of earlier versions."""
 
@@ -57,6 +59,12 @@ class Table(Generic[RowT]):
     def without_images(self) -> list[str]:
         """The columns that hold no images, and are small."""
         return [column.name for column in self.columns if column.type != IMAGE]
+
+    @property
+    def partitionings(self) -> list[tuple[str, ...]]:
+        """The columns by which its files may be partitioned, those of earlier versions first."""
+        earlier = self.earlier_partitioned_by
+        return [self.partitioned_by] if earlier is None else [earlier, self.partitioned_by]
 
     @property
     def tells_faults(self) -> bool:

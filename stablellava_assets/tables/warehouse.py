@@ -220,7 +220,10 @@ class Warehouse:
         in_store, copied = self._store.versions(table), _copied(connection, table)
         changed = [partition for partition, version in in_store.items() if copied.get(partition) != version]
         gone = [partition for partition in copied if partition not in in_store]
-        for partition in [*changed, *gone]:
+        replaced = [*changed, *gone]
+        # A file of an earlier version holds what later ones divide, so copying it replaces those as well.
+        divided = {other for other in in_store for whole in replaced if other[: len(whole)] == whole}
+        for partition in sorted({*replaced, *divided}, key=len):
             data = self._store.read(table, partition, plain)
             connection.begin()
             self._replace(connection, table, partition, data, in_store.get(partition))
@@ -237,7 +240,8 @@ class Warehouse:
         data: pa.Table | None,
         version: str | None,
     ) -> None:
-        of_partition = " AND ".join(f"{column} = ?" for column in table.partitioned_by) or "true"
+        columns = table.partitioned_by[: len(partition)]
+        of_partition = " AND ".join(f"{column} = ?" for column in columns) or "true"
         key = "|".join(partition)
         connection.execute(f"DELETE FROM {table.name} WHERE {of_partition}", list(partition))
         connection.execute(f"DELETE FROM {_LEDGER} WHERE table_name = ? AND partition_key = ?", [table.name, key])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,10 @@ from PIL import Image
 
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.judge import Judged
+from stablellava_assets.filters.judge import judge as judge_with_images
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import notes, reasons
@@ -73,6 +76,24 @@ def candidate(
     }
     written: Row = {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}
     return Candidate(dialogue, written, image)
+
+
+def picture_of(pair: Candidate) -> bytes:
+    """The encoded picture of a pair from :func:`candidate`, or of one whose image is a whole row of ``images``."""
+    image: Row = {**pair.image}
+    picture: bytes = image["image"]["bytes"]
+    return picture
+
+
+def images_of(candidates: Iterable[Candidate]) -> EncodedImages:
+    """The pictures of these pairs, in their order."""
+    pictures = {pair.image["image_id"]: picture_of(pair) for pair in candidates}
+    return lambda wanted: ((image_id, picture) for image_id, picture in pictures.items() if image_id in wanted)
+
+
+def judge(candidates: Sequence[Candidate], *arguments: Any, **named: Any) -> Judged:
+    """What :func:`stablellava_assets.filters.judge.judge` makes of pairs with their own pictures."""
+    return judge_with_images(candidates, images_of(candidates), *arguments, **named)
 
 
 def judged(*candidates: Candidate, settings: FilterSettings | None = None) -> list[Row]:

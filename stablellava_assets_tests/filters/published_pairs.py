@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 _SCENES = ["grove", "zoo", "night sky", "waterside", "farm yard", "lava field", "market"]
@@ -63,6 +62,7 @@ class Published:
 
     def judge(self, partition: Partition, candidates: list[Candidate]) -> list[Row]:
         """Verdicts by way of the index, as the asset comes to them; what was kept is published."""
+        self.paint(partition, candidates)
         earlier = self.earlier
         repeatable = earlier.repeatable_by(partition, candidates)
         judged = judge(candidates, repeatable, NO_BENCHMARK, self.settings, embeddings=earlier.embeddings)

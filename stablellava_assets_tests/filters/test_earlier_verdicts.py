@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.quarantine import Quarantine, quarantine_list, quarantined_rows
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.places import place_at
@@ -19,7 +18,7 @@ from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import STRINGS
 from stablellava_assets.tables.warehouse import Warehouse
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.verdicts import explanations, nearest, notes, reasons
 

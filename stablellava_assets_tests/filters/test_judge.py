@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -9,12 +11,12 @@ from pydantic import ValidationError
 
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS
-from stablellava_assets.filters.judge import judge
+from stablellava_assets.filters.judge import judge as judge_with_images
 from stablellava_assets.filters.settings import FilterSettings, PromptRuleSettings
 from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets.tables.table import rows_of
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, noise_png
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge, noise_png
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
@@ -23,7 +25,7 @@ OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": 
 
 
 def item(**values: Any) -> Row:
-    return {"item_id": "item", "prompt": "((yak)), pass", "image": None, "perceptual_hash": None, **values}
+    return {"item_id": "item", "prompt": "((yak)), pass", "sha256": None, "perceptual_hash": None, **values}
 
 
 def test_verdicts_have_the_columns_of_both_tables() -> None:
@@ -45,7 +47,7 @@ def test_a_benchmark_prompt_is_contamination(prompt: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"image": {"bytes": noise_png("first"), "path": None}},
+        {"sha256": hashlib.sha256(noise_png("first")).hexdigest()},
         {"prompt": "((Koala)), zoo", "perceptual_hash": "00000000000000ff"},
     ],
 )
@@ -73,9 +75,14 @@ def stored(rows: list[Row]) -> list[Row]:
 def test_unchanged_pairs_are_not_looked_at_again() -> None:
     pairs = [candidate("first"), candidate("second", answer=" A koala may doze"), candidate("third", **OTHER)]
     before = judge(pairs, [], NO_BENCHMARK, SETTINGS)
-    for pair in pairs:
-        pair.image["image"]["bytes"] = b"not looked at"
-    after = judge(pairs, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
+    wanted: list[str] = []
+
+    def images(image_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        wanted.extend(image_ids)
+        return iter(())
+
+    after = judge_with_images(pairs, images, [], NO_BENCHMARK, SETTINGS, stored(before.rows))
+    assert not wanted
     assert (before.reused, after.reused) == (0, 3)
     assert after.rows == before.rows
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stablellava_assets.filters.judge import Judged, judge
+from stablellava_assets.filters.judge import Judged
 from stablellava_assets.filters.review.overrule import was_overruled, was_reviewed
 from stablellava_assets.filters.review.reviews import Decision, Review
 from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.verdicts import explanations, notes, reasons
 

@@ -11,13 +11,12 @@ from PIL import Image
 from stablellava_assets.evaluation.settings import MMBenchSettings, PopeSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint, BenchmarkFingerprints
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_pope
-from stablellava_assets_tests.filters.pairs import candidate, noise_png
+from stablellava_assets_tests.filters.pairs import candidate, judge, noise_png
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.verdicts import explanations, notes, reasons

@@ -19,7 +19,7 @@ from stablellava_assets.gallery.sample import sample
 from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets_tests.filters.pairs import png
+from stablellava_assets_tests.filters.pairs import picture_of, png
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish, publish_rows
 from stablellava_assets_tests.tables.made_up import Row
@@ -54,7 +54,7 @@ def test_every_pair_is_on_the_page_with_its_picture_and_scores(tmp_path: Path) -
     assert ["answer_words", 6, 120, "at most", False] in kept["scores"]
     (name,) = kept["pictures"]
     (picture,) = (tmp_path / "page/batches").glob(f"*/{name}")
-    assert picture.read_bytes() == pairs[0].image["image"]["bytes"]
+    assert picture.read_bytes() == picture_of(pairs[0])
     (batch,) = manifest(tmp_path / "page")["batches"]
     assert (batch["shown"], batch["kept"], batch["rejected"]) == (2, 1, 1)
     assert batch["reasons"] == [["subject_not_named", 1, 1]]

@@ -45,7 +45,9 @@ def sizes(made: Workspace, batch: str, abilities: Sequence[str] = _ONLY) -> dict
 
 
 def delete_plan(made: Workspace, batch: str) -> None:
-    Path(made.store.path(BATCH_PLANS, (batch,))).unlink()
+    for partition in made.store.partitions(BATCH_PLANS):
+        if partition[0] == batch:
+            made.store.withdraw(BATCH_PLANS, partition)
 
 
 def test_before_anything_was_scored_all_are_alike(tmp_path: Path) -> None:
@@ -64,7 +66,10 @@ def test_later_scores_plan_later_batches(tmp_path: Path) -> None:
     publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
     assert sizes(made, "0002") == second
     assert sizes(made, "0003")["animal"] == 24
-    assert {row["checkpoint_id"] for row in made.store.read_all(BATCH_PLANS, [("0003",)]).to_pylist()} == {"two"}
+    assert {
+        row["checkpoint_id"]
+        for row in made.store.read_all(BATCH_PLANS, [("0003", ability) for ability in _ONLY]).to_pylist()
+    } == {"two"}
 
 
 def test_the_yield_of_filtered_batches_counts(tmp_path: Path) -> None:
@@ -123,6 +128,22 @@ def test_a_larger_rows_per_batch_enlarges_a_planned_batch_in_proportion(tmp_path
     publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
     before = sizes(made, "0002")
     assert sizes(planning(tmp_path, rows_per_batch=24), "0002") == {name: 2 * rows for name, rows in before.items()}
+
+
+def test_plans_of_earlier_versions_which_had_one_file_a_batch_are_kept(tmp_path: Path) -> None:
+    made = planning(tmp_path)
+    publish_scores(made.store, "one", {"animal": 140, "color": 140, "food": 30})
+    before = sizes(made, "0002", ["animal", "food"])
+    rows = made.store.read_all(BATCH_PLANS)
+    delete_plan(made, "0002")
+    made.store.publish(BATCH_PLANS, ("0002",), rows)
+    publish_scores(made.store, "two", {"animal": 30, "color": 140, "food": 140})
+    assert {ability: rows for ability, rows in sizes(made, "0002").items() if ability != "color"} == {
+        ability: rows for ability, rows in before.items() if ability != "color"
+    }
+    assert made.store.partitions(BATCH_PLANS) == [("0002",), ("0002", "color")]
+    made.warehouse.sync()
+    assert made.warehouse.query("SELECT count(*) AS n FROM batch_plans").to_pylist() == [{"n": 3}]
 
 
 def test_foreseeing_records_nothing(tmp_path: Path) -> None:
@@ -184,7 +205,7 @@ def test_a_planned_batch_keeps_its_sizes_when_planning_is_turned_off(tmp_path: P
         assert (again["rows"], again["reused"], again["planned_rows"]) == (rows, rows, rows)
     assert sizes(off, "0002") == {"animal": 6, "color": 12, "food": 24}
     assert sizes(off, "0003") == dict.fromkeys(_ONLY, 12)
-    assert made.store.partitions(BATCH_PLANS) == [("0002",)]
+    assert made.store.partitions(BATCH_PLANS) == [("0002", "animal"), ("0002", "food")]
 
 
 def test_the_metadata_agree_when_rows_per_batch_was_changed(tmp_path: Path) -> None:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.profiles.profile import StorageSettings
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore, StoreError
+from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.fakes.object_store import S3, SECRET, Request, faulty, s3_client
+from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.big_rows import BIG, COUNT, SIZE, big_rows
 from stablellava_assets_tests.tables.test_store import PARTITION, specs
 
@@ -32,7 +42,7 @@ def version_of(rows: pa.Table | None) -> int:
     """The version that a partition of big rows holds; every row must be of it."""
     assert rows is not None
     assert rows.num_rows == COUNT
-    (version,) = set(rows["run_id"].to_pylist())
+    (version,) = set(texts_of(rows, "run_id"))
     return int(version.removeprefix("version "))
 
 
@@ -162,7 +172,11 @@ def test_a_mistyped_bucket_is_named_and_not_created(s3: S3) -> None:
         r"storage\.tables: s3://no-such-bucket/x cannot be written \(.*does not exist\); correct the name of",
         ParquetStore("s3://no-such-bucket/x"),
     )
-    _fails_with(r"no-such-bucket.*does not exist", ParquetStore("s3://no-such-bucket/x"))
+    for _ in range(2):
+        with pytest.raises(
+            StoreError, match=r"storage\.tables: s3://no-such-bucket/x.* does not exist; correct its name"
+        ):
+            ParquetStore("s3://no-such-bucket/x").partitions(PROMPT_SPECS)
 
 
 def test_a_server_that_nobody_runs_is_named(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +190,39 @@ def test_missing_keys_are_named(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None
             monkeypatch.delenv(name, raising=False)
             os.environ.pop(name, None)
         _fails_with(r"cannot be reached \(.*credentials.*check address, keys", store_in(s3))
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(import_module("fsspec.registry")._registry, "s3", raising=False)
+    with pytest.raises(StoreError, match=r"storage\.tables: s3://bucket/x .*pip install 'stablellava-assets\[s3\]'"):
+        ParquetStore("s3://bucket/x")
+
+
+@pytest.mark.parametrize("url", ["s4://bucket/x", "s4://me:secret@bucket/x"])
+def test_an_unknown_scheme_is_named_without_what_is_secret_in_it(url: str) -> None:
+    with pytest.raises(StoreError, match=r"storage\.tables: s4://bucket/x cannot be opened.*name a folder, or a URL"):
+        ParquetStore(url)
+
+
+@pytest.mark.parametrize("setting", ["tables", "models", "quarantine", "gallery", "report"])
+def test_a_profile_holds_no_password(setting: str) -> None:
+    with pytest.raises(ValueError, match="come from the environment"):
+        StorageSettings.model_validate({setting: "s3://key:secret@bucket/tables"})
+
+
+def test_stages_find_out_before_any_work(s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with faulty(s3.server, lambda request: "InvalidAccessKeyId") as (address, _), s3_client(monkeypatch, address):
+        project = Project(tmp_path / "project", {**SMALL, "storage": {"tables": f"{s3.url}/x"}})
+        result = dg.materialize(
+            [prompt_specs], resources=resources_of(project.workspace), partition_key="animal|0001", raise_on_error=False
+        )
+    failure = result.failure_data_for_node("prompt_specs")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    told = failure.user_failure_data.description or ""
+    assert re.search(r"storage\.tables: s3://.* cannot be written \(.*check the keys in the environment", told)
+    assert not list((project.folder / "data").rglob("*.sqlite"))
 
 
 def _fails_with(told: str, store: ParquetStore) -> None:

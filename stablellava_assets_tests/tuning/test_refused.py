@@ -24,7 +24,7 @@ UPSTREAM = (prompt_specs, images, dialogues, ability_benchmark, filtered_pairs)
 def test_it_is_not_trained_again(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = own.workspace
     (row,) = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
-    Path(workspace.store.path(LLAVA_CHECKPOINT, ())).unlink()
+    Path(workspace.store.path(LLAVA_CHECKPOINT, (row["checkpoint_id"],))).unlink()
     module = importlib.import_module("stablellava_assets.defs.llava_checkpoint")
     trained: list[str] = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -28,6 +27,7 @@ from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.usage import Forecast, Usage
 from stablellava_assets.inputs.yaml_documents import DocumentError
+from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.pair_rows import Asked, Blamed, Dialogue, PaintedImage, PromptSpec, WrittenSpec
 from stablellava_assets.tables.rows import PlannedRow
@@ -80,16 +80,16 @@ class ChatAuthor:
     Args:
         settings: the profile's.
         store: the published tables, the source of examples and images.
-        ledger_path: the ledger of paid answers.
+        ledger_place: the ledger of paid answers.
     """
 
     name = "chat"
     is_slow = True
 
-    def __init__(self, settings: ChatAuthorSettings, store: ParquetStore, ledger_path: Path) -> None:
+    def __init__(self, settings: ChatAuthorSettings, store: ParquetStore, ledger_place: StatePlace) -> None:
         self._settings = settings
         self._store = store
-        self._ledger_path = ledger_path
+        self._ledger_place = ledger_place
         self._usage = Usage()
 
     def abilities(self, catalog: Catalog) -> list[str]:
@@ -193,7 +193,7 @@ class ChatAuthor:
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of writing these rows; nothing is sent."""
-        return forecast(self._settings.endpoint, self._ledger_path, _requests(planned))
+        return forecast(self._settings.endpoint, self._ledger_place, _requests(planned))
 
     def take_usage(self) -> Usage:
         """The usage since the last call."""
@@ -202,7 +202,7 @@ class ChatAuthor:
 
     @cached_property
     def _endpoint(self) -> ChatEndpoint:
-        return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+        return ChatEndpoint(self._settings.endpoint, self._ledger_place)
 
     def _slots(self, ability: Ability, batch: str, count: int) -> list[Slot]:
         slots_of = drawn_slots if self._settings.subjects == "drawn" else guided_slots

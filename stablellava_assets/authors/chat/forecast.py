@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 from stablellava_assets.authors.chat.bundles import split_as_paid
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
@@ -17,17 +16,18 @@ from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.requests import ChatRequest, body_of
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.usage import Forecast, Spent
+from stablellava_assets.state.sql import StatePlace
 
 BundledRequest = PromptRequest | DialogueRequest
 
 
-def forecast(settings: EndpointSettings, ledger_path: Path, bundles: Sequence[BundledRequest]) -> Forecast:
+def forecast(settings: EndpointSettings, ledger_place: StatePlace, bundles: Sequence[BundledRequest]) -> Forecast:
     """The expected cost. Answers in the ledger are free.
 
     Token counts are the ledger's averages for the stage and model, or else an estimate from the length of each
     request. Dollars are computed at today's price, without discounts for cached input.
     """
-    ledger = Ledger(ledger_path) if ledger_path.exists() else None
+    ledger = Ledger(ledger_place) if ledger_place.exists() else None
     try:
         unanswered = [
             (part, request)

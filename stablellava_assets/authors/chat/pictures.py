@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
-import pyarrow as pa
-
-from stablellava_assets.tables.reading import texts_of
+from stablellava_assets.tables.encoded_images import PublishedImages
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
 
@@ -16,10 +12,10 @@ class MissingPictureError(KeyError):
 
 
 class Pictures:
-    """Encoded images, read on first use."""
+    """Encoded images, of which a few megabytes are in memory at a time."""
 
     def __init__(self, store: ParquetStore, partition: Partition) -> None:
-        self._store = store
+        self._images = PublishedImages(store, IMAGES, partition)
         self._partition = partition
 
     def encoded(self, image_id: str) -> tuple[bytes, str]:
@@ -28,17 +24,7 @@ class Pictures:
         Raises:
             MissingPictureError: it is not published.
         """
-        row = self._rows.get(image_id)
-        picture = None if row is None else self._data["image"][row].as_py()
+        picture = self._images.one(image_id)
         if picture is None:
             raise MissingPictureError(f"picture {image_id} of {'|'.join(self._partition)} is not published")
-        return picture["bytes"], picture["path"]
-
-    @cached_property
-    def _data(self) -> pa.Table:
-        data = self._store.read(IMAGES, self._partition, ["image_id", "image"])
-        return data if data is not None else IMAGES.schema.empty_table()
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {image_id: row for row, image_id in enumerate(texts_of(self._data, "image_id"))}
+        return picture["bytes"], picture["path"] or ""

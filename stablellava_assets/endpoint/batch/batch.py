@@ -15,8 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from filelock import FileLock
-
 from stablellava_assets.endpoint.batch.api import BatchApi, MissingBatchError, MissingFileError
 from stablellava_assets.endpoint.batch.ledger import BatchLedger, OpenBatch, Result, Unanswered
 from stablellava_assets.endpoint.batch.results import ResultFiles, Standing, missing_from, read_results, told_of
@@ -54,7 +52,6 @@ class BatchCall:
         self._progress = call.progress
         self._report = call.report
         self._batches = BatchLedger(call.ledger, call.settings.url)
-        self._submitting = FileLock(f"{call.ledger.path}.batches.lock")
         self._same: dict[str, int] = {}
         self._gathered: list[_Item] = []
         self._held_back: list[_Item] = []
@@ -135,7 +132,7 @@ class BatchCall:
             items, self._held_back = self._held_back + items, []
         if not items:
             return
-        with self._submitting:
+        with self._ledger.alone("batches"):
             fresh = [item for item in items if not self._joined(item)]
             batch, admitted = self._batches.begin([(item.to_send, item.worst) for item in fresh], self._settings.model)
             if admitted:
@@ -219,7 +216,7 @@ class BatchCall:
         open."""
         if batch.batch_id is not None:
             return batch.batch_id
-        with self._submitting:  # Whoever submits it has done so, or is dead.
+        with self._ledger.alone("batches"):  # Whoever submits it has done so, or is dead.
             now = {other.key: other for other in self._batches.open_batches()}.get(batch.key)
             if now is None:
                 return None

@@ -70,6 +70,7 @@ def make_photographs(planned: Sequence[PlannedRow[PhotographedItem]]) -> Iterabl
             "prompt": None,
             "seed": None,
             "image": {"bytes": encoded, "path": row.inputs.path.name},
+            "sha256": hashlib.sha256(encoded).hexdigest(),
             "perceptual_hash": hash_of_picture,
             "row_key": row.row_key,
             "status": MADE if reason is None else FAILED,

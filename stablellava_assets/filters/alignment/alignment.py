@@ -16,6 +16,7 @@ from stablellava_assets.filters.candidates import AlignmentVerdict
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import AlignmentScore, ImageToJudge, SpecToJudge
 from stablellava_assets.tables.rows import PlannedRow
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Part of every score's row key. Increase it when the same model and statement would get a different score."""
+
+_MOST_BYTES = 256 << 20
+"""Encoded images that are scored together, in batches of texts of similar length."""
 
 _NO_CHECKPOINT = "no checkpoint available to score with: llava_checkpoint is empty"
 
@@ -86,8 +90,12 @@ class Alignment:
             for statement in scorer.statements(spec)
         ]
 
-    def score(self, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
+    def score(self, images: EncodedImages, planned: Sequence[_Planned]) -> Iterator[AlignmentScore]:
         """Yield ``alignment_scores`` rows without ``run_id``, batch by batch.
+
+        Args:
+            images: the images; each scorer reads them once, and no more than a few hundred megabytes are in memory.
+            planned: the scores.
 
         Raises:
             PretrainedModelError: a model cannot be loaded.
@@ -101,9 +109,10 @@ class Alignment:
                     askable.append(row)
                 else:
                     yield _row(row, None, problem)
-            askable.sort(key=_batching_order)
-            for start in range(0, len(askable), scorer.batch_size):
-                yield from _score_batch(scorer, askable[start : start + scorer.batch_size])
+            for known, some in _with_images(askable, images):
+                some.sort(key=_batching_order)
+                for start in range(0, len(some), scorer.batch_size):
+                    yield from _score_batch(scorer, some[start : start + scorer.batch_size], known)
 
     def verdicts(self, scores: Iterable[AlignmentScore]) -> dict[str, AlignmentVerdict]:
         """The verdict on each image by image id, from ``alignment_scores`` rows of this plan."""
@@ -148,7 +157,30 @@ def _batching_order(row: _Planned) -> tuple[str, int]:
     return row.inputs.model or "", len(statement.text) + len(statement.question or "") + len(statement.answer or "")
 
 
-def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[AlignmentScore]:
+def _with_images(
+    planned: Sequence[_Planned], images: EncodedImages
+) -> Iterator[tuple[Mapping[str, bytes], list[_Planned]]]:
+    """The planned scores with their images, as many at a time as memory may hold; those without an image last."""
+    of_image: dict[str, list[int]] = {}
+    for index, row in enumerate(planned):
+        of_image.setdefault(row.inputs.image["image_id"], []).append(index)
+
+    def rows(image_ids: Iterable[str]) -> list[_Planned]:
+        return [planned[index] for index in sorted(index for image_id in image_ids for index in of_image[image_id])]
+
+    held: dict[str, bytes] = {}
+    left = dict.fromkeys(of_image)
+    for image_id, encoded in images(of_image.keys()):
+        if held and sum(map(len, held.values())) + len(encoded) > _MOST_BYTES:
+            yield held, rows(held)
+            held = {}
+        held[image_id] = encoded
+        left.pop(image_id)
+    if held or left:
+        yield held, rows([*held, *left])
+
+
+def _score_batch(scorer: Scorer, batch: Sequence[_Planned], encoded: Mapping[str, bytes]) -> Iterator[AlignmentScore]:
     pictures: list[Image.Image] = []
     readable: list[_Planned] = []
     known: dict[str, Image.Image] = {}
@@ -156,7 +188,7 @@ def _score_batch(scorer: Scorer, batch: Sequence[_Planned]) -> Iterator[Alignmen
         image_id = row.inputs.image["image_id"]
         try:
             if image_id not in known:
-                known[image_id] = upright(row.inputs.image["image"]["bytes"])
+                known[image_id] = upright(encoded.get(image_id))
         except UndecodablePictureError as error:
             yield _row(row, None, f"the picture cannot be decoded: {error}")
         else:

@@ -12,11 +12,10 @@ from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
 from stablellava_assets.models.precision import automatic_device
+from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 from stablellava_assets.tables.score_rows import CheckpointFolders
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets.tables.table import columns_of, rows_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -40,7 +39,7 @@ def newest_checkpoint(store: ParquetStore, models: ModelFolders) -> OwnCheckpoin
     It is read from the store and is not an upstream of the stage, because checkpoints are made
     from the pairs it helps to select.
     """
-    rows = rows_of(CheckpointFolders, store.read_all(LLAVA_CHECKPOINT, columns=columns_of(CheckpointFolders)))
+    rows = checkpoints(store, CheckpointFolders)
     if not rows:
         return None
     newest = rows[-1]

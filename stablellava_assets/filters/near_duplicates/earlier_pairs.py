@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from stablellava_assets.filters.candidates import EARLIER_COLUMNS, Candidate
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
 from stablellava_assets.filters.settings import DuplicateSettings
-from stablellava_assets.tables.pair_rows import ComparedPair, ImageBytes
+from stablellava_assets.tables.encoded_images import images_of_partitions
+from stablellava_assets.tables.pair_rows import ComparedPair
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.tables.table import rows_of
 
 
 class EarlierPairs:
@@ -53,9 +51,8 @@ class EarlierPairs:
             StoreError: an earlier partition cannot be read.
         """
         pairs = [candidate.compared for candidate in candidates]
-        pictures = {candidate.image["image_id"]: candidate.image["image"]["bytes"] for candidate in candidates}
         if self.embeddings is not None:
-            self.embeddings.load(pairs, lambda: pictures)
+            self.embeddings.load(pairs, lambda: self._pictures_of(pairs, [partition]))
         before = self._before(partition)
         if not before:
             return []
@@ -83,10 +80,8 @@ class EarlierPairs:
         return pairs
 
     def _pictures_of(self, pairs: Sequence[ComparedPair], partitions: Sequence[Partition]) -> dict[str, bytes]:
-        wanted = pa.array(sorted({pair["image_ids"][0] for pair in pairs}), pa.string())
-        images = self._store.read_all(IMAGES, partitions, columns_of(ImageBytes))
-        chosen = rows_of(ImageBytes, images.filter(pc.is_in(images["image_id"], value_set=wanted)))
-        return {row["image_id"]: image["bytes"] for row in chosen if (image := row["image"]) is not None}
+        images = images_of_partitions(self._store, IMAGES, partitions)
+        return dict(images({pair["image_ids"][0] for pair in pairs}))
 
 
 def _batch_first(partition: Partition) -> tuple[str, str]:

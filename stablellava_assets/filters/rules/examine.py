@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
@@ -14,11 +15,11 @@ from stablellava_assets.filters.rules.image_rules import PictureReading, read_pi
 from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.rules.subject_rules import check_subject, name_to_say
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, StoredFinding
 from stablellava_assets.tables.findings import finding as stored
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import ImageToJudge, Verdict
-from stablellava_assets.tables.reading import bytes_of
+from stablellava_assets.tables.pair_rows import Verdict
 from stablellava_assets.text.word_forms import named_as_a_person
 
 _VERSION = 2
@@ -27,7 +28,7 @@ _VERSION = 2
 _COMPARED_WITH = {"across_abilities", "semantic_text", "embedded_images"}
 
 _WORTH_A_THREAD = 65_536
-"""Mean size in bytes from which images are decoded on threads. Smaller ones are decoded faster than a thread starts."""
+"""Size in bytes from which images are decoded on threads. Smaller ones are decoded faster than a thread starts."""
 
 
 def settings_key(settings: FilterSettings) -> str:
@@ -52,6 +53,7 @@ def examination_key(candidate: Candidate, settings: str) -> str:
 
 def examine(
     candidates: Sequence[Candidate],
+    images: EncodedImages,
     settings: FilterSettings,
     previous: Iterable[Verdict] = (),
     report: Callable[[str], None] = lambda line: None,
@@ -59,7 +61,8 @@ def examine(
     """Verdict rows with the findings of the row rules, in order, and how many were reused from ``previous``.
 
     Args:
-        candidates: the pairs of a partition. Images that several of them share are decoded once.
+        candidates: the pairs of a partition.
+        images: their images, of which only those of pairs without a reusable verdict are read, each once.
         settings: thresholds.
         previous: earlier verdicts on this partition, kept and rejected. Those with an unchanged key are reused.
         report: receives a progress line.
@@ -69,7 +72,7 @@ def examine(
     keys = [examination_key(candidate, key) for candidate in candidates]
     ids = [(candidate.dialogue["pair_id"], row_key) for candidate, row_key in zip(candidates, keys, strict=True)]
     new = [candidate for candidate, row_id in zip(candidates, ids, strict=True) if row_id not in known]
-    readings = _read_pictures(new, settings, report)
+    readings = _read_pictures(new, images, settings, report)
     rows = [
         _with_row_rule_findings(known[row_id])
         if row_id in known
@@ -86,28 +89,40 @@ def add_finding(row: Verdict, finding: Finding, settings: FilterSettings) -> Non
 
 
 def _read_pictures(
-    candidates: Sequence[Candidate], settings: FilterSettings, report: Callable[[str], None]
+    candidates: Sequence[Candidate], images: EncodedImages, settings: FilterSettings, report: Callable[[str], None]
 ) -> dict[str, PictureReading]:
-    pictures = {candidate.image["image_id"]: candidate.image for candidate in candidates}
-    if not pictures:
+    rows = {candidate.image["image_id"]: candidate.image for candidate in candidates}
+    if not rows:
         return {}
-    report(f"examining {len(pictures)} images of {len(candidates)} pairs")
-    images = list(pictures.values())
+    report(f"examining {len(rows)} images of {len(candidates)} pairs")
 
-    def read(image: ImageToJudge) -> PictureReading:
-        return read_picture(image, settings.min_image_spread)
+    def read(image_id: str, encoded: bytes) -> PictureReading:
+        return read_picture(rows[image_id], encoded, settings.min_image_spread)
 
-    if sum(map(_encoded_bytes, images)) < _WORTH_A_THREAD * len(images):
-        readings = list(map(read, images))
-    else:
-        # Decoding releases the GIL, so threads use every core and no image is copied to another process.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            readings = list(pool.map(read, images))
-    return dict(zip(pictures, readings, strict=True))
+    readings = dict(_decoded(images(rows.keys()), read))
+    return {
+        image_id: readings.get(image_id) or read_picture(row, None, settings.min_image_spread)
+        for image_id, row in rows.items()
+    }
 
 
-def _encoded_bytes(image: ImageToJudge) -> int:
-    return len(bytes_of(image["image"]) or b"")
+def _decoded(
+    images: Iterable[tuple[str, bytes]], read: Callable[[str, bytes], PictureReading]
+) -> Iterator[tuple[str, PictureReading]]:
+    # Decoding releases the GIL, so threads use every core and no image is copied to another process.
+    threads = os.cpu_count() or 1
+    waiting: deque[tuple[str, Future[PictureReading]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for image_id, encoded in images:
+            if len(encoded) < _WORTH_A_THREAD:
+                yield image_id, read(image_id, encoded)
+                continue
+            waiting.append((image_id, pool.submit(read, image_id, encoded)))
+            if len(waiting) > 2 * threads:
+                done, reading = waiting.popleft()
+                yield done, reading.result()
+        for done, reading in waiting:
+            yield done, reading.result()
 
 
 def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settings: FilterSettings) -> Verdict:

@@ -9,7 +9,6 @@ import numpy as np
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.pictures.decoding import upright
 from stablellava_assets.tables.pair_rows import ImageToJudge
-from stablellava_assets.tables.reading import bytes_of
 
 
 class PictureReading(NamedTuple):
@@ -19,9 +18,8 @@ class PictureReading(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def read_picture(image: ImageToJudge, min_spread: float) -> PictureReading:
+def read_picture(image: ImageToJudge, encoded: bytes | None, min_spread: float) -> PictureReading:
     """Decode the image of an ``images`` row and apply the image rules."""
-    encoded = bytes_of(image["image"])
     if not encoded:
         return _broken("The picture has no bytes.")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
 from stablellava_assets.endpoint.estimates import prompt_size
 from stablellava_assets.endpoint.ledger import Ledger
@@ -12,15 +11,18 @@ from stablellava_assets.endpoint.prices import price_of
 from stablellava_assets.endpoint.requests import ImageRequest, body_of
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.usage import Forecast, Spent
+from stablellava_assets.state.sql import StatePlace
 
 
-def picture_forecast(settings: EndpointSettings, ledger_path: Path, requests: Sequence[ImageRequest]) -> Forecast:
+def picture_forecast(
+    settings: EndpointSettings, ledger_place: StatePlace, requests: Sequence[ImageRequest]
+) -> Forecast:
     """The expected cost of these requests. Images in the ledger are free, and no retries are assumed.
 
     Uses the price per image if there is one. Otherwise tokens are priced at today's rates: the ledger's averages for
     the model, or else the maximum number of tokens of an image.
     """
-    ledger = Ledger(ledger_path) if ledger_path.exists() else None
+    ledger = Ledger(ledger_place) if ledger_place.exists() else None
     try:
         unanswered = [request for request in requests if not _is_answered(ledger, request)]
         averages = ledger.usage(unanswered[0].stage, settings.model) if ledger and unanswered else None

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.prompt_format import without_brackets
@@ -22,6 +21,7 @@ from stablellava_assets.painters.provenance import Provenance, is_signed
 from stablellava_assets.painters.settings import ApiPainterSettings
 from stablellava_assets.painters.signing import PictureSigner, signer_of
 from stablellava_assets.pictures.decoding import upright
+from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import PlannedRow
@@ -70,14 +70,14 @@ class ApiPainter:
 
     Args:
         settings: the profile's.
-        ledger_path: the ledger of paid images.
+        ledger_place: the ledger of paid images.
     """
 
     name = "api"
 
-    def __init__(self, settings: ApiPainterSettings, ledger_path: Path) -> None:
+    def __init__(self, settings: ApiPainterSettings, ledger_place: StatePlace) -> None:
         self._settings = settings
-        self._ledger_path = ledger_path
+        self._ledger_place = ledger_place
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """Plan one image per spec. A row's key covers prompt, seed, model and request
@@ -104,11 +104,11 @@ class ApiPainter:
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of these rows; nothing is sent."""
         requests = [self._request(_Attempt(row)) for row in planned]
-        return picture_forecast(self._settings.endpoint, self._ledger_path, requests)
+        return picture_forecast(self._settings.endpoint, self._ledger_place, requests)
 
     @cached_property
     def _endpoint(self) -> ChatEndpoint:
-        return ChatEndpoint(self._settings.endpoint, self._ledger_path)
+        return ChatEndpoint(self._settings.endpoint, self._ledger_place)
 
     @cached_property
     def _signer(self) -> PictureSigner | None:

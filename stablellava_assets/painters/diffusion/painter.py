@@ -17,7 +17,7 @@ from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.painters.signing import signer_of
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
 
 _VERSION = 2
 """Part of every row key. Increase it when the same settings and seed would give different pixels."""
@@ -33,6 +33,12 @@ class _Inputs(PromptToPaint):
 
 
 _Planned = PlannedRow[_Inputs]
+
+
+def job_of(row: AnyPlanned) -> str:
+    """The job that a planned row belongs to; rows of one job share an image."""
+    job: str = row.inputs["job_id"]
+    return job
 
 
 class DiffusionPainter(FreePainter):

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from threading import Lock, Thread
-from types import ModuleType
 
 from stablellava_assets.painters.embedded.scene_plan import ScenePlan
+from stablellava_assets.painters.processes import end_with_parent, without_main_module
 
 _CHUNK = (8, 64)
 """Minimum and maximum number of orders sent to a worker at once."""
 _WORTH_A_POOL = 512
 """Number of orders, over the life of a pool, from which starting workers (about half a second) pays off."""
-_main_module = Lock()
 
 
 @dataclass(frozen=True)
@@ -109,43 +105,10 @@ class PaintingPool:
             import multiprocessing
 
             spawn = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=_end_with_parent)
-        with _without_main_module():
+            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=end_with_parent)
+        with without_main_module():
             return self._executor.submit(_paint_chunk, orders)
-
-
-def _end_with_parent() -> None:
-    """Exit when the parent process is killed: its queue would stay open, and this process would wait forever."""
-    from multiprocessing import parent_process
-    from multiprocessing.connection import wait as wait_for
-
-    parent = parent_process()
-    if parent is None:
-        raise RuntimeError("only for worker processes")
-
-    def watch() -> None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-    Thread(target=watch, daemon=True, name="end with parent").start()
 
 
 def _paint_chunk(orders: Sequence[Order]) -> list[PaintedOrder]:
     return [paint_order(order) for order in orders]
-
-
-@contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Hide ``__main__`` from workers that start inside the block.
-
-    A spawned process imports its parent's main module. Under Dagster that is Dagster's command line, which costs each
-    worker seconds of unnecessary imports. loky's workers import no main module, but take longer to start
-    (``benchmarks/painting_pool.py``).
-    """
-    with _main_module:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main

@@ -19,7 +19,6 @@ from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
@@ -30,6 +29,7 @@ from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES,
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.fakes.chat_model import MODEL
+from stablellava_assets_tests.filters.pairs import judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()

@@ -86,7 +86,7 @@ def test_rows_add_up_to_the_ledger_and_to_what_the_server_saw(served: Served) ->
     assert len({row["request_id"] for row in written}) == requests == len(served.counts.answered)
     assert sum(row["prompt_tokens"] for row in written) == 100 * requests
     assert sum(row["completion_tokens"] for row in written) == 20 * requests
-    with sqlite3.connect(served.project.workspace.folder.chat_ledger) as ledger:
+    with sqlite3.connect(served.project.workspace.data / "chat_ledger.sqlite") as ledger:
         ((spent, held),) = ledger.execute("SELECT spent, held FROM totals")
         ids = {request_id for (request_id,) in ledger.execute("SELECT request_id FROM requests")}
     assert held == 0

@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.candidates import AlignmentVerdict, Candidate
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.rules.examine import examination_key, settings_key
 from stablellava_assets.filters.settings import AlignmentSettings, FilterSettings
 from stablellava_assets_tests.filters.alignment.tiny_scorers import alignment, asks_subject, image, scored, spec
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.verdicts import notes, reasons
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import string
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,13 @@ def asks_subject(min_score: float = 0.5, model: str = "previous", **changes: Any
 
 def scored(scorer: Alignment, painted: list[tuple[Row, Row]], published: list[Row] | None = None) -> list[Row]:
     """``alignment_scores`` rows as the table gives them back."""
+    pictures = {row["image_id"]: row["image"]["bytes"] for _, row in painted}
+
+    def images(wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        return ((image_id, encoded) for image_id, encoded in pictures.items() if image_id in wanted)
+
     planned = scorer.plan(painted, published or [])
     rows: list[Row] = ALIGNMENT_SCORES.from_rows(
-        [{**row, "run_id": "run"} for row in scorer.score(planned)]
+        [{**row, "run_id": "run"} for row in scorer.score(images, planned)]
     ).to_pylist()
     return rows
