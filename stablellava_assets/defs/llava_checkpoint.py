@@ -15,6 +15,7 @@ from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_c
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
+from stablellava_assets.defs.settled import settled_tables
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
 from stablellava_assets.models.names import model_exists
 from stablellava_assets.painters.base import Painter
@@ -44,7 +45,8 @@ def llava_checkpoint(
 ) -> Events:
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
     stage, settings = Stage(context, tables, SUITE), profile.tuning
-    filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
+    settled = settled_tables(context, tables, profile, folder)
+    filtered_pairs, images = settled.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
     with tables.locks.hold(f"{LLAVA_CHECKPOINT.name}/whole"):
         divide_earlier(tables.store)
     pairs = filtered_pairs.read_all(columns_of(KeptPair))

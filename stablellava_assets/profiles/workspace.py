@@ -11,6 +11,7 @@ from pathlib import Path
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.quarantine import Quarantine
+from stablellava_assets.filters.settled import Settling
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.planning.recorded import BatchPlans
@@ -94,7 +95,12 @@ class Workspace:
         """The reports on all tuning runs, in the data folder."""
         judge = self.profile.benchmark.judge
         judged_kinds = () if judge is None else judge.kinds
-        return Report(self.folder.report, self.store, self.profile.report, judged_kinds)
+        return Report(self.folder.report, self.store, self.profile.report, judged_kinds, self.settling)
+
+    @property
+    def settling(self) -> Settling:
+        """Gives whoever uses kept pairs the verdicts of batches that are filtered in order."""
+        return Settling(self.profile.filters, self.folder.index)
 
     @cached_property
     def author(self) -> Author:

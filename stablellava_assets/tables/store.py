@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ _VALUES = {
     "ability": re.compile(r"[a-z][a-z0-9_]*"),
     "batch": re.compile(r"\d{4}"),
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
+    "version": re.compile(r"[0-9a-f]{32}"),
 }
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
@@ -359,12 +360,12 @@ class ParquetStore:
             if self._is_local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
-                    write_row_groups(rows, table.schema, file)
+                    write_row_groups(rows, table.schema, file, table.rows_per_group)
                     file.flush()
                     os.fsync(file.fileno())
             else:
                 with self._reaching(path):
-                    self._upload(rows, table.schema, path)
+                    self._upload(rows, table, path)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
@@ -373,7 +374,7 @@ class ParquetStore:
         return path
 
     def withdraw(self, table: AnyTable, partition: Partition) -> None:
-        """Delete a partition.
+        """Delete a partition, if it is published.
 
         Raises:
             StoreError: it could not be deleted.
@@ -382,17 +383,22 @@ class ParquetStore:
         try:
             with self._reaching(path):
                 self._fs.rm_file(path)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise StoreError(f"{path}: could not be deleted ({error.strerror or error})") from error
+        if self._is_local and partition:
+            with suppress(OSError):
+                Path(path).parent.rmdir()
 
-    def _upload(self, rows: Iterable[pa.Table], schema: pa.Schema, path: str) -> None:
+    def _upload(self, rows: Iterable[pa.Table], table: AnyTable, path: str) -> None:
         """Write a remote file that appears once it is complete; whatever interrupts it leaves what was there."""
         if not set(_PROTOCOLS_OF_BUCKETS) & set(self._fs.protocol):
             self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         # Leaving the context of a file would complete it, also after an exception.
         file = self._fs.open(path, "wb", autocommit=False)
         try:
-            write_row_groups(rows, schema, file)
+            write_row_groups(rows, table.schema, file, table.rows_per_group)
             file.close()
         except BaseException:
             file.discard()
