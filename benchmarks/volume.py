@@ -13,14 +13,17 @@ Memory is the largest of the command's processes (``ru_maxrss``). Bytes are thos
 from __future__ import annotations
 
 import argparse
+import base64
 import io
+import json
 import math
 import os
 import shutil
 import subprocess
 import sys
 import time
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # The parts of the tests are not installed.
@@ -31,8 +34,8 @@ from PIL import Image
 
 from stablellava_assets.profiles.profile import DATA_VARIABLE, PROFILE_VARIABLE
 from stablellava_assets_tests.fakes.chat_model import MODEL, write
-from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.fakes.loopback import loopback
+from stablellava_assets_tests.fakes.serving import Handler, Server, serving
 
 ROOT = Path(__file__).parents[1]
 PARTITION = "animal|0001"
@@ -83,13 +86,14 @@ def profile(pictures: int, side: int, image_url: str, chat_url: str) -> dict[str
             "height": side,
         },
         "filters": {
+            "noted_only": ["duplicate_image"],
             "duplicates": {
                 "specs_per_prompt": 100,
                 "near_prompt": 1,
                 "pairs_per_answer": 10_000,
                 "near_answer": 1,
                 "image_bits": 0,
-            }
+            },
         },
         "gates": {"min_kept_pairs": 0, "min_made_prompts": 0.1, "min_made_dialogues": 0.1, "max_yes_surplus": 0.5},
         "benchmark": {"items_per_kind": 17},
@@ -97,19 +101,23 @@ def profile(pictures: int, side: int, image_url: str, chat_url: str) -> dict[str
     }
 
 
-@cache
-def noise(side: int) -> Image.Image:
-    """A picture that no codec makes smaller."""
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
+@contextmanager
+def image_endpoint(side: int) -> Iterator[str]:
+    """An endpoint that answers every request with noise, which no codec makes smaller; the
+    painter writes the prompt's id into each file."""
+    encoded = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(encoded, "PNG", compress_level=0)
+    entry = {"b64_json": base64.b64encode(encoded.getvalue()).decode()}
+    answer = json.dumps({"created": 1, "data": [entry]}).encode()
 
+    class Images(Handler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send(200, answer)
 
-def picture(side: int, jpeg: bytes) -> bytes:
-    """Noise, with a corner of its own for every JPEG."""
-    own, encoded = noise(side).copy(), io.BytesIO()
-    with Image.open(io.BytesIO(jpeg)) as corner:
-        own.paste(corner.resize((side // 2, side // 2)))
-    own.save(encoded, "PNG", compress_level=0)
-    return encoded.getvalue()
+    with serving(Server(Images)) as address:
+        yield f"{address}/v1"
 
 
 class Runner:
@@ -169,10 +177,7 @@ def main() -> None:
     given = parser.parse_args()
     folder, side = given.folder.resolve(), round(math.sqrt(given.bytes / 3) / 8) * 8
     folder.mkdir(parents=True)
-    with (
-        image_server(finished=lambda jpeg: picture(side, jpeg)) as (images, _),
-        loopback(answer=write, keep_bodies=False) as (chat, _),
-    ):
+    with image_endpoint(side) as images, loopback(answer=write, keep_bodies=False) as (chat, _):
         settings = folder / "profile.yaml"
         settings.write_text(yaml.safe_dump(profile(given.pictures, side, images, chat)))
         runner = Runner(folder, {PROFILE_VARIABLE: str(settings), DATA_VARIABLE: str(folder / "data")})

@@ -203,7 +203,7 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     if data:
         profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
     if tables := environment.get(TABLES_VARIABLE):
-        profile = _stored(profile, tables=_expanded_folder(tables))
+        profile = _stored(profile, tables=_without_credentials(tables))
     if state := environment.get(STATE_VARIABLE):
         try:
             profile = _stored(profile, state=checked_url(state))

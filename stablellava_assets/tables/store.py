@@ -91,6 +91,14 @@ class PartitionFile:
             data = self._file.read_row_group(number, columns=in_file, use_threads=False)
         return self._complete(data, names)
 
+    def bytes_of(self, number: int, column: str) -> int:
+        """The uncompressed bytes of a column, nested ones included, in one row group; none of them are read."""
+        group = self._file.metadata.row_group(number)
+        chunks = (group.column(index) for index in range(group.num_columns))
+        return sum(
+            chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] == column
+        )
+
     def _names(self, columns: Sequence[str] | None) -> list[str]:
         return list(columns) if columns is not None else self._table.schema.names
 

@@ -143,7 +143,7 @@ def _all_pixels(
 
     missing = {image_id: number for number, image_id in enumerate(image_ids)}
     decoded = on_threads(
-        images(missing.keys()),
+        images(image_ids),
         lambda image_id, encoded: _pixels(image_id, encoded, processor),
         torch.get_num_threads(),
     )
