@@ -202,13 +202,15 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     data = environment.get(DATA_VARIABLE)
     if data:
         profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
-    if tables := environment.get(TABLES_VARIABLE):
-        profile = _stored(profile, tables=_without_credentials(tables))
-    if state := environment.get(STATE_VARIABLE):
-        try:
-            profile = _stored(profile, state=checked_url(state))
-        except ValueError as error:
-            raise DocumentError(f"{STATE_VARIABLE}: {error}") from error
+    for variable, setting, checked in (
+        (TABLES_VARIABLE, "tables", _without_credentials),
+        (STATE_VARIABLE, "state", checked_url),
+    ):
+        if written := environment.get(variable):
+            try:
+                profile = _stored(profile, **{setting: checked(written)})
+            except ValueError as error:
+                raise DocumentError(f"{variable}: {error}") from error
     if executor := environment.get(EXECUTOR_VARIABLE):
         executors = get_args(Executor)
         if executor not in executors:
