@@ -39,7 +39,7 @@ _VALUES = {
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _SETTING = "storage.tables"
 _READ_AGAIN = 3
-_BESIDE_IMAGES = 64 << 10
+_BESIDE_IMAGES = 16 << 10
 """Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
 _LOG = logging.getLogger(__name__)
 
