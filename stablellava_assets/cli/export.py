@@ -31,9 +31,12 @@ def export(
     replace: bool,
 ) -> None:
     """Write the kept pairs to a new folder or URL DESTINATION, as llava, huggingface or webdataset reads them."""
-    store = workspace_of_environment().store
-    partitions = chosen_partitions(store, abilities, batches)
-    exported = export_pairs(format_name, store, partitions, destination, read_splits(written), replace=replace)
+    workspace = workspace_of_environment()
+    partitions = chosen_partitions(workspace.store, abilities, batches)
+    settled = workspace.settling.settle(workspace.store, partitions)
+    if settled.notice is not None:
+        click.echo(settled.notice, err=True)
+    exported = export_pairs(format_name, settled.store, partitions, destination, read_splits(written), replace=replace)
     sizes = ", ".join(f"{count:,} {split}" for split, count in exported.splits.items())
     click.echo(f"{destination}: {exported.pairs:,} pairs ({sizes})")
     for reason, count in exported.left_out.items():

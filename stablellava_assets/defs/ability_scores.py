@@ -20,6 +20,7 @@ from stablellava_assets.evaluation.answers.answer_rows import (
     rescored,
     reused_answers,
 )
+from stablellava_assets.evaluation.answers.pictures import PublishedPictures, held_pictures
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
@@ -48,12 +49,16 @@ from stablellava_assets.tables.score_rows import (
     AbilityScore,
     AnswerJudgement,
     Checkpoint,
+    ItemQuestion,
     ItemToAsk,
     JudgedScore,
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
 from stablellava_assets.tuning.pretrained.card import with_scores
+
+_COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
+"""The columns of ``ability_benchmark`` that questions and scores need."""
 
 
 @stage_asset(
@@ -75,15 +80,18 @@ def ability_scores(
     """Ask the base and the tuned model every benchmark question, and compare them per ability."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
+    published = PublishedPictures(ability_benchmark.images, folder.path)
     tables.upstream(LLAVA_CHECKPOINT).require()
     checkpoint = checkpoints(store, Checkpoint)[-1]
     refusals: list[str] = []
 
     def make(partition: Partition) -> PartitionResult:
-        items = [*rows_of(ItemToAsk, only_made(ability_benchmark.read_all())), *_suites(settings.external)]
+        own = rows_of(ItemToAsk, only_made(ability_benchmark.read_all(_COLUMNS)))
+        suites = _suites(settings.external)
+        pictures = published.of({item["item_id"] for item in own}) | held_pictures(suites)
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
-        planned = plan_answers(checkpoint, items, settings.max_new_tokens, template)
+        planned = plan_answers(checkpoint, [*own, *suites], pictures, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
             check_judge(settings.judge, folder.chat_ledger, missing)
@@ -92,11 +100,13 @@ def ability_scores(
                 context.log.info(f"{len(known)} answers reused from other comparisons with the same model")
                 yield from known
             taken = {row["answer_id"] for row in known}
-            for model in ("base", "tuned"):
-                of_model = [row for row in missing if row.inputs.columns["model"] == model and row.row_id not in taken]
-                if of_model:
-                    named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
-                    yield from _answer(named, models, of_model, settings, template, context.log)
+            asked = [row for row in missing if row.row_id not in taken]
+            with published.copied({row.inputs.columns["item_id"] for row in asked}):
+                for model in ("base", "tuned"):
+                    of_model = [row for row in asked if row.inputs.columns["model"] == model]
+                    if of_model:
+                        named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
+                        yield from _answer(named, models, of_model, settings, template, context.log)
 
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)

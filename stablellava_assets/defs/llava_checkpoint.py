@@ -15,6 +15,7 @@ from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_c
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
+from stablellava_assets.defs.settled import settled_tables
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
@@ -22,7 +23,6 @@ from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.checkpoints import checkpoints, current_from_now, divide_earlier
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import ImageBytes
 from stablellava_assets.tables.reading import is_same, texts_of
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT
 from stablellava_assets.tables.score_rows import Checkpoint
@@ -46,7 +46,8 @@ def llava_checkpoint(
 ) -> Events:
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
     stage, settings = Stage(context, tables, SUITE), profile.tuning
-    filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
+    settled = settled_tables(context, tables, profile, folder)
+    filtered_pairs, images = settled.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
     with tables.locks.hold(f"{LLAVA_CHECKPOINT.name}/whole"):
         divide_earlier(tables.store)
     pairs = filtered_pairs.read_all(columns_of(KeptPair))
@@ -106,20 +107,13 @@ def _tune(
     from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 
     kept = rows_of(KeptPair, pairs)
-    wanted = {image_id for pair in kept for image_id in pair["image_ids"]}
-    pictures = {
-        row["image_id"]: image["bytes"]
-        for row in rows_of(ImageBytes, images.read_all(columns_of(ImageBytes)))
-        if row["image_id"] in wanted and (image := row["image"]) is not None
-    }
-    examples = [
-        TrainingExample(pair["image_ids"][0], pictures[pair["image_ids"][0]], pair["conversations"]) for pair in kept
-    ]
-    context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
+    examples = [TrainingExample(pair["image_ids"][0], None, pair["conversations"]) for pair in kept]
+    pictures = len({example.image_id for example in examples})
+    context.log.info(f"tuning on {len(examples)} pairs about {pictures} pictures")
     result_folder = folder.models / f"llava-{checkpoint_id}"
     # A folder without a row is left over from a run that died between writing the two.
     shutil.rmtree(result_folder, ignore_errors=True)
-    result = tune(base, examples, settings, result_folder, context.log.info)
+    result = tune(base, examples, settings, result_folder, context.log.info, images.images)
     pair_keys = texts_of(pairs, "row_key")
     return checkpoint_row(
         context.run_id, settings, folder, checkpoint_id, str(base.relative_to(folder.path)), pair_keys, result

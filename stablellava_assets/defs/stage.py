@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate, validate
+from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate
 from stablellava_assets.checks.quarantine import RefusedPartition
+from stablellava_assets.checks.remembered import RememberedGates
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.state.locks import Lease
@@ -80,7 +81,7 @@ class Stage:
         for number, partition in enumerate(partitions, 1):
             with self._lease(partition) as lease:
                 made = make(partition)
-                results[partition] = self._judge(made)
+                results[partition] = self._judge(partition, made)
                 lease.confirm()
                 if all(result.passed for result in results[partition]):
                     self._publish(partition, made)
@@ -167,12 +168,12 @@ class Stage:
 
         return self._tables.locks.hold(name, report)
 
-    def _judge(self, made: PartitionResult) -> list[GateResult]:
+    def _judge(self, partition: Partition, made: PartitionResult) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data
         gates = self._tables.gates
         if made.waiting:
             gates = gates.model_copy(update={"allow_empty": True})
-        return validate(self._suite, judged, gates)
+        return RememberedGates(self._tables.journal / "gates").results(self._suite, partition, judged, gates)
 
     def _publish(self, partition: Partition, made: PartitionResult) -> None:
         # The stage's own table comes last, because readers rely on it.

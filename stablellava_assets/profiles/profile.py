@@ -33,6 +33,7 @@ from stablellava_assets.tuning.settings import AnyTuningSettings
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
 DATA_VARIABLE = "STABLELLAVA_DATA"
+TABLES_VARIABLE = "STABLELLAVA_TABLES"
 STATE_VARIABLE = "STABLELLAVA_STATE"
 EXECUTOR_VARIABLE = "STABLELLAVA_EXECUTOR"
 
@@ -184,8 +185,8 @@ class Profile(Document):
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     """The profile named by ``STABLELLAVA_PROFILE`` (a built-in name or a path), by default ``embedded``.
 
-    ``STABLELLAVA_DATA`` overrides the data folder, ``STABLELLAVA_STATE`` the database of the state, and
-    ``STABLELLAVA_EXECUTOR`` the executor.
+    ``STABLELLAVA_DATA`` overrides the data folder, ``STABLELLAVA_TABLES`` the root of the tables, ``STABLELLAVA_STATE``
+    the database of the state, and ``STABLELLAVA_EXECUTOR`` the executor.
 
     Raises:
         DocumentError: there is no such profile, or it is invalid; file, line, key and reason are named.
@@ -201,11 +202,15 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     data = environment.get(DATA_VARIABLE)
     if data:
         profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
-    if state := environment.get(STATE_VARIABLE):
-        try:
-            profile = _stored(profile, state=checked_url(state))
-        except ValueError as error:
-            raise DocumentError(f"{STATE_VARIABLE}: {error}") from error
+    for variable, setting, checked in (
+        (TABLES_VARIABLE, "tables", _without_credentials),
+        (STATE_VARIABLE, "state", checked_url),
+    ):
+        if written := environment.get(variable):
+            try:
+                profile = _stored(profile, **{setting: checked(written)})
+            except ValueError as error:
+                raise DocumentError(f"{variable}: {error}") from error
     if executor := environment.get(EXECUTOR_VARIABLE):
         executors = get_args(Executor)
         if executor not in executors:

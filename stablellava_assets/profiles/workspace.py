@@ -12,6 +12,7 @@ from typing import get_args
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.quarantine import Quarantine
+from stablellava_assets.filters.settled import Settling
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
@@ -121,7 +122,19 @@ class Workspace:
         """The reports on all tuning runs."""
         judge = self.profile.benchmark.judge
         judged_kinds = () if judge is None else judge.kinds
-        return Report(self.folder.report, self.store, self.profile.report, judged_kinds, self._published("report"))
+        return Report(
+            self.folder.report,
+            self.store,
+            self.profile.report,
+            judged_kinds,
+            self.settling,
+            self._published("report"),
+        )
+
+    @property
+    def settling(self) -> Settling:
+        """Gives whoever uses kept pairs the verdicts of batches that are filtered in order."""
+        return Settling(self.profile.filters, self.folder.index)
 
     @cached_property
     def author(self) -> Author:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from stablellava_assets.filters.settled import Settling
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.report.content import gather, measured_by_benchmark
 from stablellava_assets.report.page import index_html, report_html
@@ -31,6 +32,7 @@ class Report:
         store: source of scores, answers, pairs and images.
         settings: how much is shown.
         judged_kinds: question kinds for which a judge's verdict replaces the keywords.
+        settling: settles the verdicts, as before they are trained on; by default they are taken as published.
         published: where the pages of all machines are; None if the folder is the only place.
     """
 
@@ -40,8 +42,10 @@ class Report:
         store: ParquetStore,
         settings: ReportSettings,
         judged_kinds: Sequence[str] = (),
+        settling: Settling | None = None,
         published: Place | None = None,
     ) -> None:
+        self._settling = settling
         self._published = published
         self._judged_kinds = judged_kinds
         self._folder = folder
@@ -71,7 +75,8 @@ class Report:
         chosen = known[-1] if checkpoint_id is None else checkpoint_id
         if chosen not in known:
             raise ReportError(f"no checkpoint {chosen!r}; there are {', '.join(known)}")
-        content = gather(self._store, chosen, self._settings, self._judged_kinds)
+        store = self._store if self._settling is None else self._settling.settle(self._store).store
+        content = gather(store, chosen, self._settings, self._judged_kinds)
         if content is None:
             raise ReportError(
                 f"checkpoint {chosen} has not been scored; run `dagster asset materialize --select ability_scores`"

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ _VALUES = {
     "ability": re.compile(r"[a-z][a-z0-9_]*"),
     "batch": re.compile(r"\d{4}"),
     "checkpoint_id": re.compile(r"[0-9a-z_-]+"),
+    "version": re.compile(r"[0-9a-f]{32}"),
 }
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _SETTING = "storage.tables"
@@ -89,6 +90,14 @@ class PartitionFile:
         with self._explained():
             data = self._file.read_row_group(number, columns=in_file, use_threads=False)
         return self._complete(data, names)
+
+    def bytes_of(self, number: int, column: str) -> int:
+        """The uncompressed bytes of a column, nested ones included, in one row group; none of them are read."""
+        group = self._file.metadata.row_group(number)
+        chunks = (group.column(index) for index in range(group.num_columns))
+        return sum(
+            chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] == column
+        )
 
     def _names(self, columns: Sequence[str] | None) -> list[str]:
         return list(columns) if columns is not None else self._table.schema.names
@@ -353,12 +362,12 @@ class ParquetStore:
             if self._is_local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
-                    write_row_groups(rows, table.schema, file)
+                    write_row_groups(rows, table.schema, file, table.rows_per_group)
                     file.flush()
                     os.fsync(file.fileno())
             else:
                 with self._remote.uploading(path) as file:
-                    write_row_groups(rows, table.schema, file)
+                    write_row_groups(rows, table.schema, file, table.rows_per_group)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
@@ -367,7 +376,7 @@ class ParquetStore:
         return path
 
     def withdraw(self, table: AnyTable, partition: Partition) -> None:
-        """Delete a partition.
+        """Delete a partition, if it is published.
 
         Raises:
             StoreError: it could not be deleted.
@@ -376,8 +385,13 @@ class ParquetStore:
         try:
             with self._reaching(path):
                 self._fs.rm_file(path)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise StoreError(f"{path}: could not be deleted ({error.strerror or error})") from error
+        if self._is_local and partition:
+            with suppress(OSError):
+                Path(path).parent.rmdir()
 
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:
