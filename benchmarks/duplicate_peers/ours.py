@@ -1,5 +1,5 @@
-"""Deduplicates a JSON Lines file of prompts as the pipeline does: batch after batch, each
-against the index of all before."""
+"""Deduplicates a JSON Lines file of prompts as the pipeline does: batch after batch, each against the published keys of
+all before."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from typing import Any
 from processor_time import processor_seconds
 
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
-from stablellava_assets.filters.near_duplicates.kept_index import KeptIndex
+from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.schemas import FILTERED_PAIRS
+from stablellava_assets.tables.store import ParquetStore
 
 BATCH = 10_000
 SMALL_BATCH = 100
+_UNJUDGED: dict[str, Any] = dict.fromkeys(FILTERED_PAIRS.schema.names)
 
 
 def pair(number: int, row: dict[str, str]) -> dict[str, Any]:
@@ -61,21 +64,24 @@ def main(source: Path, kept_ids: Path) -> None:
     settings = DuplicateSettings()
     started, used = time.perf_counter(), processor_seconds()
     with tempfile.TemporaryDirectory() as folder, source.open() as lines, kept_ids.open("w") as out:
-        index = KeptIndex(Path(folder), "prompts", settings)
-        earlier: list[tuple[str, ...]] = []
-        number = 0
+        store = ParquetStore(f"{folder}/tables")
+        earlier = EarlierPairs(store, Path(folder), settings)
+        number = batches = 0
         while chunk := [json.loads(line) for line in islice(lines, BATCH)]:
             batch = [pair(number + at, row) for at, row in enumerate(chunk)]
             number += len(batch)
-            repeatable = index.repeatable_by(batch, earlier)
-            kept = judged(batch, repeatable, settings)
-            earlier.append(("prompts", f"{len(earlier):05d}"))
-            index.sync({earlier[-1]: "1"}, lambda partition, kept=kept: kept)  # type: ignore[misc]
+            batches += 1
+            partition = "prompts", f"{batches:04d}"
+            found = earlier.repeatable_by(partition, batch)
+            kept = judged(batch, found.pairs, settings)
+            rows = FILTERED_PAIRS.from_rows([{**_UNJUDGED, **row, "row_key": row["pair_id"]} for row in kept])
+            earlier.index(partition, rows)
+            store.publish(FILTERED_PAIRS, partition, rows)
             out.writelines(f"{row['pair_id']}\n" for row in kept)
             last = batch
         took = f"{time.perf_counter() - started:.2f} {processor_seconds() - used:.2f}"
         started = time.perf_counter()
-        index.repeatable_by(last[:SMALL_BATCH], earlier)
+        earlier.repeatable_by(("prompts", "9999"), last[:SMALL_BATCH])
         print(f"what {SMALL_BATCH} rows may repeat is found in {1000 * (time.perf_counter() - started):.0f} ms")
     print(took)
 

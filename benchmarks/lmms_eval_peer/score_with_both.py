@@ -20,6 +20,7 @@ from typing import Any
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "WANDB_MODE": "disabled"}
 
 from stablellava_assets.evaluation.answers.answer_rows import ask_model, plan_answers
+from stablellava_assets.evaluation.answers.pictures import held_pictures
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.models.checkpoints import load_checkpoint
@@ -92,7 +93,8 @@ def write_pope(folder: Path, asked: list[dict[str, Any]]) -> tuple[Path, Path]:
 
 def score_here(data: Path, checkpoint: dict[str, Any], pope: Path, images: Path) -> tuple[dict[str, float], list[str]]:
     """This project's figures of the tuned model, and its answers in order."""
-    planned = plan_answers(checkpoint, read_pope(pope, images, "pope"), TOKENS, None)
+    items = read_pope(pope, images, "pope")
+    planned = plan_answers(checkpoint, items, held_pictures(items), TOKENS, None)
     tuned = [row for row in planned if row.inputs.columns["model"] == "tuned"]
     rows = {row["answer_id"]: row for row in ask_model(data / checkpoint["path"], tuned, 32, TOKENS, print)}
     scores = [row for row in score_answers(list(rows.values())) if row["question_kind"] == "yes_no"]

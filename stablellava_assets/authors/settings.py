@@ -68,8 +68,14 @@ class ChatAuthorSettings(Document):
         20,
         ge=2,
         le=50,
+        description=("Maximum number of in-context examples: the ability's own, and those of the batch examples_from."),
+    )
+    examples_from: str | None = Field(
+        None,
+        pattern=r"^\d{4}$",
         description=(
-            "Maximum number of in-context examples: the ability's own, and from every batch some that the filters kept."
+            'Batch whose good prompts and conversations are examples in later ones, such as "0001"; it must be '
+            "filtered before others are written. Unset: only the ability's own."
         ),
     )
     dialogues: DialogueQuotas = DialogueQuotas()

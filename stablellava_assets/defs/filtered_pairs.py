@@ -10,7 +10,7 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.defs.alignment_scores import AlignmentScores
-from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.metadata import Metadata, location
 from stablellava_assets.defs.previews import pair_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -31,6 +31,7 @@ from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPair
 from stablellava_assets.filters.review.overrule import was_overruled
 from stablellava_assets.filters.review.reviews import Review, ReviewError, read_reviews
 from stablellava_assets.gallery.folder import Gallery, GalleryError
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.encoded_images import PublishedImages
@@ -40,6 +41,7 @@ from stablellava_assets.tables.reading import only_made, texts_of
 from stablellava_assets.tables.schemas import (
     ABILITY_BENCHMARK,
     ALIGNMENT_SCORES,
+    COMPARISONS,
     DIALOGUES,
     FILTERED_PAIRS,
     IMAGES,
@@ -67,12 +69,13 @@ def filtered_pairs(
     catalog: dg.ResourceParam[Catalog],
     folder: dg.ResourceParam[DataFolder],
     gallery: dg.ResourceParam[Gallery],
+    models: dg.ResourceParam[ModelFolders],
 ) -> Events:
     """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
     prompt_specs, painted, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
-    alignment = AlignmentScores(settings.alignment, catalog, folder, stage, store, context.log)
+    alignment = AlignmentScores(settings.alignment, catalog, models, stage, store, context.log)
     reviews = _reviews(settings.reviews, store, context.log)
     items = with_hashes(
         rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid))), ability_benchmark.images
@@ -86,13 +89,15 @@ def filtered_pairs(
         rows = painted.read(partition, [*columns_of(ImageToJudge), "status"])
         images = PublishedImages(store, IMAGES, partition)
         candidates, scores = alignment.for_partition(partition, _candidates(partition, specs, rows, written), images)
-        published = [store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS)]
+        *published, compared_before = (
+            store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS, COMPARISONS)
+        )
         previous = [row for data in published if data is not None for row in FILTERED_PAIRS.rows(data)]
-        repeatable = earlier.repeatable_by(partition, candidates)
+        repeatable = earlier.repeatable_by(partition, [candidate.compared for candidate in candidates])
         judged = judge(
             candidates,
             images,
-            repeatable,
+            repeatable.pairs,
             benchmark,
             settings,
             previous,
@@ -102,6 +107,25 @@ def filtered_pairs(
         )
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
+        compared = earlier.comparison(partition, judged.rows, kept, repeatable)
+        earlier.index(partition, kept)
+        later = earlier.later_and_outdated(partition, kept)
+        if later:
+            context.log.info(
+                f"{', '.join(map('|'.join, later))}: filtered before {'|'.join(partition)}. Their repeats are found "
+                "again whenever pairs are trained on or exported; materialize filtered_pairs for them to publish them "
+                "so."
+            )
+        unchanged = [kept, rejected, compared] == [*published, compared_before] and (scores is None or scores.unchanged)
+        # What a sheet shows lies anywhere in the table, so that reading it again is worth it only if it changed.
+        sheets: Metadata = (
+            {}
+            if unchanged
+            else {
+                "kept": pair_sheet(judged.kept, images),
+                "turned away": pair_sheet(judged.rejected, images),
+            }
+        )
         return PartitionResult(
             data=kept,
             counts={
@@ -112,14 +136,19 @@ def filtered_pairs(
                 **({"scored": scores.computed} if scores else {}),
                 **({"overruled": sum(map(was_overruled, judged.rows))} if reviews else {}),
             },
-            unchanged=[kept, rejected] == published and (scores is None or scores.unchanged),
-            beside=[(REJECTED_PAIRS, rejected), *([(ALIGNMENT_SCORES, scores.data)] if scores else [])],
+            unchanged=unchanged,
+            beside=[
+                (REJECTED_PAIRS, rejected),
+                *([(ALIGNMENT_SCORES, scores.data)] if scores else []),
+                (COMPARISONS, compared),
+            ],
             judged=pa.concat_tables([kept, rejected]),
             metadata={
                 "compared with": f"{len(items)} items of the project's benchmark, {len(published)} of published ones",
+                "earlier batches compared with": len(repeatable.earlier),
+                **({"to be compared again": ", ".join(map("|".join, later))} if later else {}),
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
-                "kept": pair_sheet(judged.kept, images),
-                "turned away": pair_sheet(judged.rejected, images),
+                **sheets,
             },
             waiting=waiting_for_budget(specs) + waiting_for_budget(written),
         )
@@ -174,7 +203,7 @@ def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
         gallery.publish()
     except GalleryError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"gallery": dg.MetadataValue.path(gallery.page.absolute())}
+    return {"gallery": location(gallery.page)}
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:

@@ -15,14 +15,14 @@ from stablellava_assets.defs.pretrained_checkpoint import KeptPair, pretrained_c
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
+from stablellava_assets.defs.settled import settled_tables
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
-from stablellava_assets.models.names import model_exists
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.checkpoints import checkpoints, current_from_now, divide_earlier
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import ImageBytes
 from stablellava_assets.tables.reading import is_same, texts_of
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT
 from stablellava_assets.tables.score_rows import Checkpoint
@@ -42,10 +42,12 @@ def llava_checkpoint(
     catalog: dg.ResourceParam[Catalog],
     painter: dg.ResourceParam[Painter],
     folder: dg.ResourceParam[DataFolder],
+    models: dg.ResourceParam[ModelFolders],
 ) -> Events:
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
     stage, settings = Stage(context, tables, SUITE), profile.tuning
-    filtered_pairs, images = tables.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
+    settled = settled_tables(context, tables, profile, folder)
+    filtered_pairs, images = settled.upstream(FILTERED_PAIRS), tables.upstream(IMAGES)
     with tables.locks.hold(f"{LLAVA_CHECKPOINT.name}/whole"):
         divide_earlier(tables.store)
     pairs = filtered_pairs.read_all(columns_of(KeptPair))
@@ -59,7 +61,7 @@ def llava_checkpoint(
         history = checkpoints(tables.store, Checkpoint)
         known = {row["checkpoint_id"]: row for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *history]}
         row = known.get(checkpoint_id)
-        reused = row is not None and all(model_exists(folder.path, named) for named in (row["path"], row["base_path"]))
+        reused = row is not None and all(models.exists(named) for named in (row["path"], row["base_path"]))
         described: Metadata = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
@@ -67,9 +69,11 @@ def llava_checkpoint(
                     context, tables.store, folder, settings, checkpoint_id, pairs, images
                 )
             else:
-                base = _base(settings, catalog, painter, folder.models, context.log.info)
+                base = _base(settings, catalog, painter, models, context.log.info)
                 row = _tune(context, base, folder, settings, checkpoint_id, pairs, images)
             stage.finish(partition, LLAVA_CHECKPOINT, row)
+        for named in (row["base_path"], row["path"]):
+            models.publish(named)
         is_current = bool(history) and history[-1]["checkpoint_id"] == checkpoint_id
         if not (reused and is_current):
             row = Checkpoint(**{**row, "current_since": current_from_now(history)})
@@ -84,7 +88,7 @@ def llava_checkpoint(
 
 
 def _base(
-    settings: TuningSettings, catalog: Catalog, painter: Painter, models: Path, progress: Callable[[str], None]
+    settings: TuningSettings, catalog: Catalog, painter: Painter, models: ModelFolders, progress: Callable[[str], None]
 ) -> Path:
     from stablellava_assets.tuning.embedded.base import prepare_base
 
@@ -103,20 +107,13 @@ def _tune(
     from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 
     kept = rows_of(KeptPair, pairs)
-    wanted = {image_id for pair in kept for image_id in pair["image_ids"]}
-    pictures = {
-        row["image_id"]: image["bytes"]
-        for row in rows_of(ImageBytes, images.read_all(columns_of(ImageBytes)))
-        if row["image_id"] in wanted and (image := row["image"]) is not None
-    }
-    examples = [
-        TrainingExample(pair["image_ids"][0], pictures[pair["image_ids"][0]], pair["conversations"]) for pair in kept
-    ]
-    context.log.info(f"tuning on {len(examples)} pairs about {len(pictures)} pictures")
+    examples = [TrainingExample(pair["image_ids"][0], None, pair["conversations"]) for pair in kept]
+    pictures = len({example.image_id for example in examples})
+    context.log.info(f"tuning on {len(examples)} pairs about {pictures} pictures")
     result_folder = folder.models / f"llava-{checkpoint_id}"
     # A folder without a row is left over from a run that died between writing the two.
     shutil.rmtree(result_folder, ignore_errors=True)
-    result = tune(base, examples, settings, result_folder, context.log.info)
+    result = tune(base, examples, settings, result_folder, context.log.info, images.images)
     pair_keys = texts_of(pairs, "row_key")
     return checkpoint_row(
         context.run_id, settings, folder, checkpoint_id, str(base.relative_to(folder.path)), pair_keys, result

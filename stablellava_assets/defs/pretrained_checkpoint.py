@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TypedDict
 
 import dagster as dg
@@ -14,7 +14,7 @@ from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.published import Published
 from stablellava_assets.exports.licences import Origins
 from stablellava_assets.profiles.data_folder import DataFolder
-from stablellava_assets.tables.pair_rows import ImageBytes, Written
+from stablellava_assets.tables.pair_rows import Written
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import DIALOGUES, PROMPT_SPECS
 from stablellava_assets.tables.score_rows import Checkpoint
@@ -71,7 +71,7 @@ def tune_pretrained_checkpoint(
         dagster.Failure: it cannot be tuned; the message says what to change.
     """
     from stablellava_assets.tuning.pretrained.chart import training_chart
-    from stablellava_assets.tuning.pretrained.tuning import Pair, tune_pretrained
+    from stablellava_assets.tuning.pretrained.tuning import Pair, PairImages, tune_pretrained
 
     kept = [
         Pair(
@@ -88,7 +88,7 @@ def tune_pretrained_checkpoint(
     try:
         result = tune_pretrained(
             kept,
-            _pictures(images, wanted),
+            PairImages(images.images, images.bytes_of_images),
             _licences(store, images, wanted),
             settings,
             checkpoint_id,
@@ -106,14 +106,6 @@ def tune_pretrained_checkpoint(
     }
     pair_keys = texts_of(pairs, "row_key")
     return checkpoint_row(context.run_id, settings, data, checkpoint_id, result.base, pair_keys, result), described
-
-
-def _pictures(images: Published, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-    """One partition at a time, so that the images of all partitions are never in memory together."""
-    for partition in images.partitions:
-        for row in rows_of(ImageBytes, images.read(partition, columns_of(ImageBytes))):
-            if row["image_id"] in wanted and (image := row["image"]) is not None:
-                yield row["image_id"], image["bytes"]
 
 
 def _licences(store: ParquetStore, images: Published, wanted: set[str]) -> list[str]:

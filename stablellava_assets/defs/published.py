@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from stablellava_assets.checks.gates import GateSettings
 from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.state.locks import Locks
-from stablellava_assets.tables.encoded_images import EncodedImages, images_of_partitions
+from stablellava_assets.tables.encoded_images import EncodedImages, bytes_of_images, images_of_partitions
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable
@@ -32,6 +32,7 @@ class Tables:
         gates: the profile's thresholds.
         first_batch: the first batch of every ability, as a range of partitions, for error
             messages; None if there is none.
+        check_storage: finds out before any work starts whether results can be published.
     """
 
     store: ParquetStore
@@ -41,6 +42,7 @@ class Tables:
     quarantine: Quarantine
     gates: GateSettings
     first_batch: str | None
+    check_storage: Callable[[], None] = lambda: None
 
     def upstream(self, table: AnyTable) -> Published:
         """An upstream table, with its currently published partitions."""
@@ -98,6 +100,10 @@ class Published:
     def images(self) -> EncodedImages:
         """The images of every published partition, of which a few megabytes are in memory at a time."""
         return images_of_partitions(self._store, self._table, self.partitions)
+
+    def bytes_of_images(self, wanted: Collection[str]) -> int:
+        """About how many bytes the images of these rows have, without reading them."""
+        return bytes_of_images(self._store, self._table, self.partitions, wanted)
 
     def _missing(self, partition: Partition) -> dg.Failure:
         """The error for materializing an asset before its upstream."""

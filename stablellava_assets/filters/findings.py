@@ -34,10 +34,10 @@ RowRule = Literal[
 ]
 """Rules that judge a pair on its own. Their findings are reused while the pair and the settings stay the same."""
 
-SetRule = Literal[
-    "contaminated_prompt",
-    "contaminated_image",
-    "benchmark_question",
+BenchmarkRule = Literal["contaminated_prompt", "contaminated_image", "benchmark_question"]
+"""Rules that compare a pair with benchmarks. They are evaluated on every run."""
+
+RepeatRule = Literal[
     "repeated_prompt",
     "near_prompt",
     "same_meaning_prompt",
@@ -47,9 +47,10 @@ SetRule = Literal[
     "duplicate_image",
     "lookalike_image",
 ]
-"""Rules that compare a pair with others. They are evaluated on every run."""
+"""Rules that compare a pair with kept pairs of its own batch and of earlier ones, as in ``tables.findings.REPEATS``.
+They are evaluated on every run."""
 
-RuleName = RowRule | SetRule
+RuleName = RowRule | BenchmarkRule | RepeatRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
 """Rules that never reject, whatever the settings say. An image that could not be scored is let through, and a question
 that a published benchmark asks as well ("Is there a dog in the image?") reveals nothing

@@ -11,12 +11,12 @@ from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
-from stablellava_assets.filters.review.overrule import overrule
+from stablellava_assets.filters.review.overrule import is_of_review, overrule, repeat_review
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.encoded_images import EncodedImages
-from stablellava_assets.tables.findings import is_rejected
+from stablellava_assets.tables.findings import REPEATS, is_rejected
 from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
 
 
@@ -66,19 +66,66 @@ def judge(
             pair that was rejected in review.
     """
     rows, reused = examine(candidates, images, settings, previous, report)
+
+    def review(row: Verdict) -> None:
+        if (decision := (reviews or {}).get(row["pair_id"])) is not None:
+            overrule(row, decision)
+
+    _find_repeats(rows, earlier, settings, embeddings, lambda row: _contamination(row, benchmark), review)
+    return Judged(rows, reused)
+
+
+@without_cyclic_gc()
+def rejudge(
+    verdicts: Sequence[Verdict],
+    earlier: Iterable[ComparedPair],
+    settings: FilterSettings,
+    embeddings: Embeddings | None = None,
+) -> Judged:
+    """Verdicts on the same pairs if ``earlier`` is what earlier batches kept; all findings but repeats stay.
+
+    Args:
+        verdicts: kept and rejected pairs of a partition, in the order in which they were judged.
+        earlier: as for :func:`judge`.
+        settings: as for :func:`judge`; of them, only what counts as a repeat matters.
+        embeddings: as for :func:`judge`.
+    """
+    reviews = {row["pair_id"]: [found for found in row["findings"] if is_of_review(found)] for row in verdicts}
+    rows: list[Verdict] = [
+        {
+            **row,
+            "findings": [
+                {**found} for found in row["findings"] if found["rule"] not in REPEATS and not is_of_review(found)
+            ],
+        }
+        for row in verdicts
+    ]
+    _find_repeats(
+        rows, earlier, settings, embeddings, lambda row: (), lambda row: repeat_review(row, reviews[row["pair_id"]])
+    )
+    return Judged(rows, len(rows))
+
+
+def _find_repeats(
+    rows: Sequence[Verdict],
+    earlier: Iterable[ComparedPair],
+    settings: FilterSettings,
+    embeddings: Embeddings | None,
+    others: Callable[[Verdict], Iterable[Finding]],
+    review: Callable[[Verdict], None],
+) -> None:
+    """Complete the verdicts of a partition in order: findings of ``others``, then repeats, then the ``review``."""
     earlier = list(earlier)
     kept = KeptPairs(settings.duplicates, embeddings)
     kept.expect([*earlier, *rows])
     for pair in earlier:
         kept.add(pair)
     for row in rows:
-        for finding in [*_contamination(row, benchmark), *kept.repeated_by(row)]:
+        for finding in [*others(row), *kept.repeated_by(row)]:
             add_finding(row, finding, settings)
-        if (review := (reviews or {}).get(row["pair_id"])) is not None:
-            overrule(row, review)
+        review(row)
         if not is_rejected(row["findings"]):
             kept.add(row)
-    return Judged(rows, reused)
 
 
 def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[Finding]:

@@ -13,6 +13,20 @@ REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
 """Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not.
 ``overruled``: a person kept the pair."""
 
+REPEATS = frozenset(
+    {
+        "repeated_prompt",
+        "near_prompt",
+        "same_meaning_prompt",
+        "repeated_question",
+        "repeated_answer",
+        "same_meaning_answer",
+        "duplicate_image",
+        "lookalike_image",
+    }
+)
+"""Rules that compare a pair with kept pairs. What they find depends on other batches, not on the pair alone."""
+
 FINDINGS = pa.list_(
     pa.struct(
         [
@@ -74,18 +88,6 @@ def findings_of_earlier_columns(data: pa.Table) -> pa.Array[Any]:
     return pa.array([_findings_of_earlier_row(**row) for row in rows], FINDINGS)
 
 
-_COMPARES = {
-    "repeated_prompt",
-    "near_prompt",
-    "same_meaning_prompt",
-    "repeated_question",
-    "repeated_answer",
-    "same_meaning_answer",
-    "duplicate_image",
-    "lookalike_image",
-}
-
-
 def _findings_of_earlier_row(
     reasons: Sequence[str], explanations: Sequence[str], notes: Sequence[str], nearest_pair_id: str | None
 ) -> list[StoredFinding]:
@@ -95,6 +97,6 @@ def _findings_of_earlier_row(
         named, _, explanation = note.partition(": ")
         outcome, _, overruled = named.rpartition(" ")
         found.append(finding(overruled, OVERRULED if outcome == OVERRULED else NOTES, explanation))
-    for about in [each for each in found if each["rule"] in _COMPARES][:1]:
+    for about in [each for each in found if each["rule"] in REPEATS][:1]:
         about["pair_id"] = nearest_pair_id
     return found

@@ -241,6 +241,34 @@ class Verdict(TypedDict):
     run_id: NotRequired[str]
 
 
+class Comparison(TypedDict):
+    """A row of ``comparisons``."""
+
+    partition: str
+    ability: str
+    batch: str
+    pairs: str
+    kept: str
+    earlier: int
+    compared_with: str
+
+
+class LookupKey(TypedDict):
+    """A row of ``lookup_keys``."""
+
+    key: int
+    row: int
+
+
+class LookupVector(TypedDict):
+    """A row of ``lookup_vectors``."""
+
+    kind: str
+    subject: str
+    row: int
+    vector: list[float]
+
+
 class AlignmentScore(Keyed, FilledIn):
     """A row of ``alignment_scores``."""
 

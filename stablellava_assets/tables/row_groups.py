@@ -13,20 +13,22 @@ MOST_BYTES = 8 << 20
 MOST_ROWS = 1024
 
 
-def write_row_groups(tables: Iterable[pa.Table], schema: pa.Schema, file: IO[bytes]) -> None:
+def write_row_groups(
+    tables: Iterable[pa.Table], schema: pa.Schema, file: IO[bytes], most_rows: int = MOST_ROWS
+) -> None:
     """Write a Parquet file from tables of any size; no more than a row group and a table are in memory."""
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for group in row_groups(tables, schema):
-            writer.write_table(group, row_group_size=MOST_ROWS)
+        for group in row_groups(tables, schema, most_rows):
+            writer.write_table(group, row_group_size=most_rows)
 
 
-def row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of ``tables``, in order, in tables of at most ``MOST_BYTES`` and ``MOST_ROWS``."""
+def row_groups(tables: Iterable[pa.Table], schema: pa.Schema, most_rows: int = MOST_ROWS) -> Iterator[pa.Table]:
+    """The rows of ``tables``, in order, in tables of at most ``MOST_BYTES`` and ``most_rows``."""
     held: list[pa.Table] = []
     size = rows = 0
     for table in tables:
-        for part in _parts(table.cast(schema)):
-            if held and (size + part.nbytes > MOST_BYTES or rows + part.num_rows > MOST_ROWS):
+        for part in _parts(table.cast(schema), most_rows):
+            if held and (size + part.nbytes > MOST_BYTES or rows + part.num_rows > most_rows):
                 yield pa.concat_tables(held)
                 held, size, rows = [], 0, 0
             held.append(part)
@@ -36,13 +38,13 @@ def row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Tab
         yield pa.concat_tables(held)
 
 
-def _parts(table: pa.Table) -> Iterator[pa.Table]:
+def _parts(table: pa.Table, most_rows: int) -> Iterator[pa.Table]:
     """The table in halves of halves, until each fits a row group: rows may have very different sizes."""
     if not table.num_rows:
         return
-    if table.num_rows == 1 or (table.nbytes <= MOST_BYTES and table.num_rows <= MOST_ROWS):
+    if table.num_rows == 1 or (table.nbytes <= MOST_BYTES and table.num_rows <= most_rows):
         yield table
         return
-    first = min(MOST_ROWS, -(-table.num_rows // 2))
-    yield from _parts(table.slice(0, first))
-    yield from _parts(table.slice(first))
+    first = min(most_rows, -(-table.num_rows // 2))
+    yield from _parts(table.slice(0, first), most_rows)
+    yield from _parts(table.slice(first), most_rows)

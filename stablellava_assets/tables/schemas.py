@@ -5,7 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 
 from stablellava_assets.tables.findings import EARLIER_COLUMNS, FINDINGS, findings_of_earlier_columns
-from stablellava_assets.tables.pair_rows import AlignmentScore, BatchPlanRow, Dialogue, ImageRow, PromptSpec, Verdict
+from stablellava_assets.tables.pair_rows import (
+    AlignmentScore,
+    BatchPlanRow,
+    Comparison,
+    Dialogue,
+    ImageRow,
+    LookupKey,
+    LookupVector,
+    PromptSpec,
+    Verdict,
+)
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
     AbilityScore,
@@ -268,6 +278,61 @@ REJECTED_PAIRS = Table(
     _VERDICT_COLUMNS,
     upgrades=_VERDICT_UPGRADES,
 )
+
+COMPARISONS = Table(
+    "comparisons",
+    Comparison,
+    "Which earlier kept pairs the verdicts on a batch take into account, one row per partition of filtered_pairs.",
+    "partition",
+    ("ability", "batch"),
+    (
+        column("partition", pa.string(), "The partition of filtered_pairs, as ability|batch."),
+        _ABILITY,
+        _BATCH,
+        column("pairs", pa.string(), "Hash of the ids of all judged pairs, kept or rejected."),
+        column("kept", pa.string(), "Hash of the kept pairs: of their ids and row keys, in order."),
+        column("earlier", pa.int32(), "Number of earlier partitions that the pairs were compared with."),
+        column(
+            "compared_with",
+            pa.string(),
+            "Hash of these partitions and of what each of them had kept. If it is no longer that of the published "
+            "ones, the repeats are found again before anything is trained on or exported.",
+        ),
+    ),
+)
+
+_LOOKED_UP_BY = ("ability", "batch", "version")
+_ROWS_SCANNED_AT_ONCE = 122_880
+
+LOOKUP_KEYS = Table(
+    "lookup_keys",
+    LookupKey,
+    "Hashes of the kept pairs of a partition: pairs that could repeat each other share at least one.",
+    "row",
+    _LOOKED_UP_BY,
+    (
+        column("key", pa.int64(), "Hash of a part of a pair that another could repeat."),
+        column("row", pa.int32(), "Position of the pair in its partition of filtered_pairs."),
+    ),
+    rows_per_group=_ROWS_SCANNED_AT_ONCE,
+)
+"""Not one of :data:`TABLES`: it is derived from ``filtered_pairs``. ``version`` is a hash of the
+kept pairs and of the settings, so that a file never has to be changed."""
+
+LOOKUP_VECTORS = Table(
+    "lookup_vectors",
+    LookupVector,
+    "Embeddings of the kept pairs of a partition, for settings that compare by embeddings.",
+    "row",
+    _LOOKED_UP_BY,
+    (
+        column("kind", pa.string(), "prompt, answer or image."),
+        column("subject", pa.string(), "Normalized subject, within which embeddings are compared."),
+        column("row", pa.int32(), "Position of the pair in its partition of filtered_pairs."),
+        column("vector", pa.list_(pa.float32()), "Embedding of unit length."),
+    ),
+)
+"""Like :data:`LOOKUP_KEYS`; the models are part of its ``version``."""
 
 ALIGNMENT_SCORES = Table(
     "alignment_scores",
@@ -555,6 +620,7 @@ TABLES: tuple[AnyTable, ...] = (
     DIALOGUES,
     FILTERED_PAIRS,
     REJECTED_PAIRS,
+    COMPARISONS,
     ALIGNMENT_SCORES,
     ABILITY_BENCHMARK,
     LLAVA_CHECKPOINT,

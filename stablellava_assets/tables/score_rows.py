@@ -39,7 +39,6 @@ class ItemToAsk(ItemQuestion):
     """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit."""
 
     item_id: str
-    image: EncodedImage
     max_new_tokens: NotRequired[int]
 
 

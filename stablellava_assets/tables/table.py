@@ -47,6 +47,8 @@ class Table(Generic[RowT]):
     """The first columns of ``partitioned_by``, if earlier versions partitioned by these alone; their files are read."""
     upgrades: tuple[Upgrade, ...] = ()
     """Columns that are computed from others in files of earlier versions."""
+    rows_per_group: int = 1024
+    """Maximum number of rows per Parquet row group."""
 
     @cached_property
     def schema(self) -> pa.Schema:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stablellava_assets.evaluation.answers.answer_rows import ask_model, plan_answers
+from stablellava_assets.evaluation.answers.pictures import held_pictures
 from stablellava_assets.evaluation.suites.items import suite_item
 from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal
@@ -37,7 +38,9 @@ def planned(checkpoint: Path) -> list[AnyPlanned]:
         for number in range(QUESTIONS)
     ]
     row: Row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
-    return [one for one in plan_answers(row, items, 4, None) if one.inputs.columns["model"] == "base"]
+    return [
+        one for one in plan_answers(row, items, held_pictures(items), 4, None) if one.inputs.columns["model"] == "base"
+    ]
 
 
 def answer_all(checkpoint: Path, folder: Path) -> Refreshed:

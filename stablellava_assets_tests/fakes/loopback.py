@@ -261,11 +261,13 @@ def _address(server: asyncio.Server) -> str:
 
 
 @contextmanager
-def loopback(script: Script | None = None, answer: Answer = echo) -> Iterator[tuple[str, Counts]]:
+def loopback(
+    script: Script | None = None, answer: Answer = echo, *, keep_bodies: bool = True
+) -> Iterator[tuple[str, Counts]]:
     """A server in a thread of this process: its ``base_url``, and what it sees as it sees it."""
     counts = Counts()
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(_listen(script or Script(), answer, counts, keep_bodies=True))
+    server = loop.run_until_complete(_listen(script or Script(), answer, counts, keep_bodies))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

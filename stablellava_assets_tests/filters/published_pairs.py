@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import pyarrow as pa
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
+from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES
+from stablellava_assets.tables.schemas import (
+    COMPARISONS,
+    DIALOGUES,
+    FILTERED_PAIRS,
+    IMAGES,
+    REJECTED_PAIRS,
+)
 from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 _SCENES = ["grove", "zoo", "night sky", "waterside", "farm yard", "lava field", "market"]
 _LIGHTS = ["at dawn", "at dusk", "in fog", "dramatic lighting", "soft light", "golden hour"]
+
+_NO_DIALOGUE: Row = {column.name: None for column in DIALOGUES.columns} | {"status": "made", "author": "embedded"}
 
 
 def random_batch(name: str, size: int, chance: random.Random) -> list[Candidate]:
@@ -49,11 +61,11 @@ def _random_pair(name: str, chance: random.Random) -> Candidate:
 class Published:
     """A store of real Parquet files that batches are judged against and published to."""
 
-    def __init__(self, folder: Any, settings: FilterSettings) -> None:
+    def __init__(self, folder: Any, settings: FilterSettings, reviews: Mapping[str, Review] | None = None) -> None:
         self.settings = settings
+        self.reviews = reviews
         self.folder = folder
         self.store = ParquetStore(str(folder / "tables"))
-        self.reads: list[Partition] = []
 
     @property
     def earlier(self) -> EarlierPairs:
@@ -64,15 +76,29 @@ class Published:
         """Verdicts by way of the index, as the asset comes to them; what was kept is published."""
         self.paint(partition, candidates)
         earlier = self.earlier
-        repeatable = earlier.repeatable_by(partition, candidates)
-        judged = judge(candidates, repeatable, NO_BENCHMARK, self.settings, embeddings=earlier.embeddings)
-        self.publish(partition, judged.kept)
+        found = earlier.repeatable_by(partition, [each.compared for each in candidates])
+        judged = judge(
+            candidates,
+            found.pairs,
+            NO_BENCHMARK,
+            self.settings,
+            embeddings=earlier.embeddings,
+            reviews=self.reviews,
+        )
+        self._publish(DIALOGUES, partition, [{**_NO_DIALOGUE, **each.dialogue} for each in candidates])
+        self._publish(REJECTED_PAIRS, partition, judged.rejected)
+        kept = _rows(FILTERED_PAIRS, partition, judged.kept)
+        earlier.index(partition, kept)
+        self.store.publish(COMPARISONS, partition, earlier.comparison(partition, judged.rows, kept, found))
+        self.store.publish(FILTERED_PAIRS, partition, kept)
         return judged.rows
 
     def publish(self, partition: Partition, kept: Iterable[Row]) -> None:
-        ability, batch = partition
-        rows = [but(row, ability=ability, batch=batch, run_id="run") for row in kept]
-        self.store.publish(FILTERED_PAIRS, partition, FILTERED_PAIRS.from_rows(rows))
+        """Publish kept pairs as earlier versions did."""
+        self._publish(FILTERED_PAIRS, partition, kept)
+
+    def _publish(self, table: AnyTable, partition: Partition, rows: Iterable[Row]) -> None:
+        self.store.publish(table, partition, _rows(table, partition, rows))
 
     def paint(self, partition: Partition, candidates: Iterable[Candidate]) -> None:
         """Publish the pictures of a batch."""
@@ -83,6 +109,11 @@ class Published:
             for pair in candidates
         ]
         self.store.publish(IMAGES, partition, IMAGES.from_rows(rows))
+
+
+def _rows(table: AnyTable, partition: Partition, rows: Iterable[Row]) -> pa.Table:
+    ability, batch = partition
+    return table.from_rows([but(row, ability=ability, batch=batch, run_id="run") for row in rows])
 
 
 def against_all(batches: list[list[Candidate]], settings: FilterSettings) -> list[list[Row]]:

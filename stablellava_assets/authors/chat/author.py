@@ -114,7 +114,7 @@ class ChatAuthor:
             spec_id: self._key_of(spec_id, guidance_hash, asdict(slot), ability.negative_prompt)
             for spec_id, slot in slots.items()
         }
-        known = cache(partial(prompt_examples, self._store, ability, batch))
+        known = cache(partial(prompt_examples, self._store, ability, batch, settings.examples_from))
         failing = failing_key(settings.endpoint, settings.tokens_per_prompt)
         keyed = key_rows(self._store, PROMPT_SPECS, partition, key_of, known, settings.examples, failing)
         requests: dict[str, PromptRequest] = {}
@@ -159,7 +159,7 @@ class ChatAuthor:
             pair_id: self._key_of(pair_id, part_key(settings, ability, picture, part))
             for pair_id, (picture, part) in parts.items()
         }
-        known = cache(partial(dialogue_examples_of, self._store, ability, partition[1]))
+        known = cache(partial(dialogue_examples_of, self._store, ability, partition[1], settings.examples_from))
         failing = failing_key(settings.endpoint, settings.tokens_per_answer)
         keyed = key_rows(self._store, DIALOGUES, partition, key_of, known, settings.examples, failing)
         encoded = Pictures(self._store, partition).encoded

@@ -1,30 +1,36 @@
-"""In-context examples: the ability's own, and a growing number of kept texts from earlier batches."""
+"""In-context examples: the ability's own, and good texts of the one batch that the profile names.
+
+Which other batches are finished makes no difference.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Ability
-from stablellava_assets.tables.findings import StoredFinding
+from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.tables.findings import REPEATS, StoredFinding
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.reading import only, texts_of
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, PROMPT_SPECS, REJECTED_PAIRS
-from stablellava_assets.tables.store import ParquetStore
+from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 from stablellava_assets.text.conversations import Turn, without_marks
 
 _MAX_CANDIDATES = 2000
-"""Maximum number of kept texts to choose from, a stable sample, which keeps planning fast."""
+"""Maximum number of texts to choose from, a stable sample, which keeps planning fast."""
 
 _WORD = re.compile(r"\w+")
 
 
 class _Judged(TypedDict):
+    pair_id: str
     spec_ids: list[str]
     prompt: str
     conversations: list[Turn]
@@ -49,39 +55,56 @@ class Example:
         return frozenset(_WORD.findall(self.text.casefold()))
 
 
+class ExamplesError(ExplainedError, RuntimeError):
+    """The batch that examples are to come from has not been filtered; the message names the command."""
+
+
 @dataclass(frozen=True)
 class ExamplePool:
-    """Candidate examples of an ability: its ``own``, those that the filters ``kept``,
-    and all existing texts ``by_id``."""
+    """Candidate examples of an ability: its ``own``, and ``good`` ones of another batch.
+
+    ``look_back`` yields texts of one earlier batch after the other, among which are the examples of published rows.
+    """
 
     own: tuple[Example, ...]
-    kept: tuple[Example, ...]
-    by_id: Mapping[str, Example]
+    good: tuple[Example, ...] = ()
+    look_back: Callable[[], Iterator[Iterable[Example]]] = lambda: iter(())
 
     def choose(self, most: int) -> tuple[Example, ...]:
-        """The ability's own examples and then kept ones, selected for diversity, up to ``most``."""
-        return (*self.own[:most], *_most_diverse(self.own, self.kept, most - len(self.own)))
+        """The ability's own examples and then other ones, selected for diversity, up to ``most``."""
+        return (*self.own[:most], *_most_diverse(self.own, self.good, most - len(self.own)))
 
-    def contains_all(self, ids: Iterable[str]) -> bool:
-        """Whether all of these examples still exist."""
-        return all(example_id in self.by_id for example_id in ids)
-
-
-def prompt_examples(store: ParquetStore, ability: Ability, batch: str) -> ExamplePool:
-    """Prompts of the batches before ``batch``. A prompt is good if all of its pairs were kept without any finding."""
-    kept, rejected = _verdicts(store, ability, batch)
-    with_findings = {row["spec_ids"][0] for row in rejected} | {row["spec_ids"][0] for row in kept if row["findings"]}
-    good = [Example(row["prompt"]) for row in kept if row["spec_ids"][0] not in with_findings]
-    others = [Example(row["prompt"]) for row in [*kept, *rejected]]
-    return _pool([Example(text) for text in ability.chat.examples], good, others)
+    def find(self, ids: Iterable[str]) -> dict[str, Example]:
+        """The examples with these ids that still exist."""
+        wanted = set(ids)
+        found: dict[str, Example] = {}
+        for texts in chain([self.own, self.good], self.look_back()):
+            found |= {example.example_id: example for example in texts if example.example_id in wanted}
+            if len(found) == len(wanted):
+                break
+        return found
 
 
-def dialogue_examples_of(store: ParquetStore, ability: Ability, batch: str) -> ExamplePool:
-    """Conversations of the batches before ``batch``. A conversation is good if it was kept without any finding."""
-    kept, rejected = _verdicts(store, ability, batch)
+def prompt_examples(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> ExamplePool:
+    """Prompts as examples for ``batch``. A prompt of the batch ``source`` is good if none of its pairs has a finding
+    other than repeats.
+
+    Raises:
+        ExamplesError: ``source`` comes before ``batch`` and has not been filtered.
+    """
+    rows = _source_rows(store, ability, batch, source)
+    with_findings = {row["spec_ids"][0] for row in rows if not _is_good(row)}
+    own = [Example(text) for text in ability.chat.examples]
+    good = [Example(row["prompt"]) for row in rows if row["spec_ids"][0] not in with_findings]
+    return _pool(own, good, lambda: _earlier(store, ability, batch, _prompt))
+
+
+def dialogue_examples_of(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> ExamplePool:
+    """Conversations as examples for ``batch``. A conversation of the batch ``source`` is good if it has no finding
+    other than repeats. Raises the errors of :func:`prompt_examples`."""
     own = [Example(shown(given.prompt, [(given.question, given.answer)])) for given in ability.chat.dialogue_examples]
-    good = [_conversation(row) for row in kept if not row["findings"]]
-    return _pool(own, good, [_conversation(row) for row in [*kept, *rejected]])
+    good = [_conversation(row) for row in _source_rows(store, ability, batch, source) if _is_good(row)]
+    return _pool(own, good, lambda: _earlier(store, ability, batch, _conversation))
 
 
 def shown(prompt: str, turns: Sequence[tuple[str, str]]) -> str:
@@ -89,18 +112,47 @@ def shown(prompt: str, turns: Sequence[tuple[str, str]]) -> str:
     return "\n".join([f"Prompt: {prompt}", *(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)])
 
 
-def _verdicts(store: ParquetStore, ability: Ability, batch: str) -> tuple[list[_Judged], list[_Judged]]:
-    """Kept and rejected pairs of the ability's earlier batches whose prompts a chat model wrote."""
-    earlier = [found for found in store.partitions(PROMPT_SPECS) if found[0] == ability.ability and found[1] < batch]
-    written = set(
-        texts_of(only(store.read_all(PROMPT_SPECS, earlier, ["spec_id", "author"]), "author", "chat"), "spec_id")
-    )
+def _source_rows(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> list[_Judged]:
+    """The pairs of the batch ``source`` whose prompts a chat model wrote; none if ``batch`` does not come later."""
+    if source is None or source >= batch:
+        return []
+    partition = (ability.ability, source)
+    if not store.holds(FILTERED_PAIRS, partition):
+        name = "|".join(partition)
+        raise ExamplesError(
+            f"author.examples_from: the examples of {ability.ability}|{batch} come from {name}, which has not been "
+            f"filtered yet. Do that first, or leave the setting out:\n"
+            f"  dagster asset materialize --select '*filtered_pairs' --partition '{name}'"
+        )
+    return _rows(store, partition)
 
-    def read(table: AnyTable) -> list[_Judged]:
-        rows = rows_of(_Judged, store.read_all(table, earlier, columns_of(_Judged))) if written else []
-        return [row for row in rows if row["spec_ids"][0] in written]
 
-    return read(FILTERED_PAIRS), read(REJECTED_PAIRS)
+def _rows(store: ParquetStore, partition: Partition) -> list[_Judged]:
+    specs = only(store.read_all(PROMPT_SPECS, [partition], ["spec_id", "author"]), "author", "chat")
+    written = set(texts_of(specs, "spec_id"))
+    tables: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS) if written else ()
+    rows = [
+        row for table in tables for row in rows_of(_Judged, store.read_all(table, [partition], columns_of(_Judged)))
+    ]
+    return sorted((row for row in rows if row["spec_ids"][0] in written), key=lambda row: row["pair_id"])
+
+
+def _earlier(
+    store: ParquetStore, ability: Ability, batch: str, example: Callable[[_Judged], Example]
+) -> Iterator[Iterable[Example]]:
+    """The texts of earlier batches, the latest first."""
+    for partition in reversed(store.partitions(FILTERED_PAIRS)):
+        if partition[0] == ability.ability and partition[1] < batch:
+            yield map(example, _rows(store, partition))
+
+
+def _is_good(row: _Judged) -> bool:
+    """Whether there are no findings but repeats, which depend on the other batches that were filtered."""
+    return all(found["rule"] in REPEATS for found in row["findings"])
+
+
+def _prompt(row: _Judged) -> Example:
+    return Example(row["prompt"])
 
 
 def _conversation(row: _Judged) -> Example:
@@ -108,13 +160,14 @@ def _conversation(row: _Judged) -> Example:
     return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
 
 
-def _pool(own: Sequence[Example], good: Iterable[Example], others: Iterable[Example]) -> ExamplePool:
-    by_id = {example.example_id: example for example in [*others, *own]}
+def _pool(
+    own: Sequence[Example], good: Iterable[Example], look_back: Callable[[], Iterator[Iterable[Example]]]
+) -> ExamplePool:
     different = {example.example_id: example for example in good}
     for example in own:
         different.pop(example.example_id, None)
     sample = ranked(sorted(different), "examples looked at")[:_MAX_CANDIDATES] if different else []
-    return ExamplePool(tuple(own), tuple(different[example_id] for example_id in sample), by_id)
+    return ExamplePool(tuple(own), tuple(different[example_id] for example_id in sample), look_back)
 
 
 def _most_diverse(shown_before: Sequence[Example], options: Sequence[Example], count: int) -> list[Example]:

@@ -83,15 +83,17 @@ def key_rows(
             if not is_settled(status, fault, key_then, settings_key):
                 unsettled[row_id] = status
     open_rows = [row_id for row_id in key_of if row_id not in seen or row_id in unsettled]
-    shown: Mapping[str, Example] = {}
+    shown: dict[str, Example] = {}
     if open_rows:
         texts = known()
-        shown = texts.by_id
-        around = next((ids for ids in seen.values() if texts.contains_all(ids)), None)
-        chosen = around or tuple(example.example_id for example in texts.choose(most_examples))
+        for seen_ids in dict.fromkeys(seen.values()):
+            shown |= texts.find(seen_ids)
+        around = next((seen_ids for seen_ids in seen.values() if shown.keys() >= set(seen_ids)), None)
+        chosen = texts.choose(most_examples)
+        shown |= {example.example_id: example for example in chosen}
         for row_id in open_rows:
-            if row_id not in seen or not texts.contains_all(seen[row_id]):
-                seen[row_id] = chosen
+            if row_id not in seen or not shown.keys() >= set(seen[row_id]):
+                seen[row_id] = around or tuple(example.example_id for example in chosen)
     keys = {row_id: of(seen[row_id]) for row_id, of in key_of.items()}
     failed = frozenset(row_id for row_id, status in unsettled.items() if status == FAILED)
     return KeyedRows(keys, seen, open_rows, shown, failed)

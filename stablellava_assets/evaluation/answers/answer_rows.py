@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
+from stablellava_assets.evaluation.answers.pictures import ItemPicture
 from stablellava_assets.evaluation.scores.scoring import is_correct
-from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.reading import is_same
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
@@ -35,29 +34,28 @@ class EarlierAnswer(TypedDict):
 
 
 def plan_answers(
-    checkpoint: Checkpoint, items: Iterable[ItemToAsk], max_new_tokens: int, chat_template: str | None
+    checkpoint: Checkpoint,
+    items: Sequence[ItemToAsk],
+    pictures: Mapping[str, ItemPicture],
+    max_new_tokens: int,
+    chat_template: str | None,
 ) -> list[PlannedRow[Question]]:
     """Plan an answer of each model to each question about each item.
 
     Args:
         checkpoint: the ``llava_checkpoint`` row.
         items: ``ability_benchmark`` rows that were made, or the items from ``read_suites``.
+        pictures: their images by item id.
         max_new_tokens: maximum answer length for items without a limit of their own.
         chat_template: template for both models (see :func:`ask_model`).
     """
-    made = list(items)
-    # Items of published benchmarks share the bytes of their images, which are therefore hashed only once.
-    pictures = {id(picture): picture for picture in (item["image"]["bytes"] for item in made)}
-    keys = {place: hashlib.blake2b(picture, digest_size=16).hexdigest() for place, picture in pictures.items()}
-    # Earlier versions decoded such images differently.
-    rendered = {place: set(rendered_otherwise(picture)) - {"turned"} for place, picture in pictures.items()}
     return [
-        _plan(checkpoint, model, key, item, keys[place], rotation, max_new_tokens)
+        _plan(checkpoint, model, key, item, picture, rotation, max_new_tokens)
         for model, path in (("base", checkpoint["base_path"]), ("tuned", checkpoint["path"]))
         for asked_key in [content_key("asked", path, chat_template)]
-        for item in made
-        for place in [id(item["image"]["bytes"])]
-        for key in [content_key(asked_key, sorted(rendered[place])) if rendered[place] else asked_key]
+        for item in items
+        for picture in [pictures[item["item_id"]]]
+        for key in [content_key(asked_key, picture.rendered) if picture.rendered else asked_key]
         for rotation in (range(len(item["options"])) if item["question_kind"] == "choice" else [None])
     ]
 
@@ -67,7 +65,7 @@ def _plan(
     model: str,
     asked_key: str,
     item: ItemToAsk,
-    picture: str,
+    picture: ItemPicture,
     rotation: int | None,
     max_new_tokens: int,
 ) -> PlannedRow[Question]:
@@ -88,12 +86,12 @@ def _plan(
         "question": question,
         "rotation": rotation,
         "options": options,
-        "picture": picture,
+        "picture": picture.key,
     }
-    asked = ImageQuestion(item["image"]["bytes"], question, limit)
+    asked = ImageQuestion(picture.encoded, question, limit)
     # Hashes what determines the text of an answer, not its correctness: changing the keywords
     # does not re-query the model.
-    key = content_key("answer row", asked_key, picture, question, limit)
+    key = content_key("answer row", asked_key, picture.key, question, limit)
     return PlannedRow(answer_id, key, Question(columns, asked))
 
 

@@ -24,9 +24,12 @@ class InvalidQuestionError(ExplainedError, ValueError):
 
 @dataclass(frozen=True)
 class ImageQuestion:
-    """A question about one image. ``max_new_tokens`` limits its answer, if it has a limit of its own."""
+    """A question about one image, given by its bytes or by what reads them when it is asked.
 
-    image_bytes: bytes
+    ``max_new_tokens`` limits its answer, if it has a limit of its own.
+    """
+
+    image_bytes: bytes | Callable[[], bytes]
     question: str
     max_new_tokens: int | None = None
 
@@ -165,8 +168,8 @@ def _generate(
     return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
 
 
-def _picture(data: bytes, name: str) -> Image.Image:
+def _picture(data: bytes | Callable[[], bytes], name: str) -> Image.Image:
     try:
-        return upright(data)
+        return upright(data() if callable(data) else data)
     except UndecodablePictureError as error:
         raise InvalidQuestionError(f"the picture of {name} cannot be decoded: {error}") from error

@@ -11,6 +11,7 @@ from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, can_be_written
 from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.pair_rows import EncodedImage
 from stablellava_assets.tables.score_rows import ItemToAsk
 from stablellava_assets.text.conversations import IMAGE_MARK
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 
 class SuiteItem(ItemToAsk):
-    """An item of a published benchmark; ``row_key`` hashes its content."""
+    """An item of a published benchmark with its image; ``row_key`` hashes its content."""
 
+    image: EncodedImage
     row_key: str
 
 

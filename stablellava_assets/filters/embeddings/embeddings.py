@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
@@ -13,11 +12,9 @@ from stablellava_assets.filters.embeddings.vector_cache import VectorCache
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ComparedPair
-
-Pictures = Callable[[], Mapping[str, bytes]]
-"""Returns encoded images by image id. Called only if at least one is needed."""
 
 
 class Embeddings:
@@ -46,7 +43,7 @@ class Embeddings:
         self.key = content_key(keys)
         """Hash of the models."""
 
-    def load(self, pairs: Sequence[ComparedPair], pictures: Pictures) -> None:
+    def load(self, pairs: Sequence[ComparedPair], pictures: EncodedImages) -> None:
         """Compute the embeddings of ``pairs`` (rows with at least ``EARLIER_COLUMNS``) or read them from the cache.
 
         Raises:
@@ -56,16 +53,19 @@ class Embeddings:
             texts = {
                 content_key(text): text for pair in pairs for text in (self._prompt(pair), self._answer(pair)) if text
             }
-            self._texts |= self._text_cache.vectors(texts, lambda missing: {key: texts[key] for key in missing})
+            new = {key: text for key, text in texts.items() if key not in self._texts}
+            self._texts |= self._text_cache.vectors(new, lambda missing: ((key, new[key]) for key in missing))
         if self._image_cache is not None:
-            image_of = {pair["image_sha256"]: pair["image_ids"][0] for pair in pairs}
-            read = cache(pictures)
-            self._images |= self._image_cache.vectors(
-                image_of,
-                lambda missing: {
-                    key: read()[image_of[key]] for key in missing if _can_be_decoded(read().get(image_of[key]))
-                },
-            )
+            images = {pair["image_sha256"]: pair["image_ids"][0] for pair in pairs}
+            unknown = {key: image_id for key, image_id in images.items() if key not in self._images}
+            self._images |= self._image_cache.vectors(unknown, lambda missing: _decodable(pictures, unknown, missing))
+
+    def know(self, kind: str, pair: ComparedPair, vector: Vector) -> None:
+        """Take over an embedding (``prompt``, ``answer`` or ``image``) that was computed before."""
+        if kind == "image":
+            self._images[pair["image_sha256"]] = vector
+        elif (text := self._prompt(pair) if kind == "prompt" else self._answer(pair)) is not None:
+            self._texts[content_key(text)] = vector
 
     def prompt(self, pair: ComparedPair) -> Vector | None:
         """Embedding of the prompt; None if prompts are not compared."""
@@ -86,6 +86,16 @@ class Embeddings:
     def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
         return answer_text(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+
+
+def _decodable(pictures: EncodedImages, image_of: dict[str, str], missing: list[str]) -> Iterator[tuple[str, bytes]]:
+    """The images of ``missing`` keys that can be decoded, in one pass over all."""
+    keys_of: dict[str, list[str]] = {}
+    for key in missing:
+        keys_of.setdefault(image_of[key], []).append(key)
+    for image_id, encoded in pictures(keys_of):
+        if _can_be_decoded(encoded):
+            yield from ((key, encoded) for key in keys_of[image_id])
 
 
 def _can_be_decoded(encoded: bytes | None) -> bool:

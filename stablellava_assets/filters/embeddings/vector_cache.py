@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -32,24 +33,27 @@ class VectorCache(Generic[ItemT]):
         self._path = path
         self._encode = encode
 
-    def vectors(self, keys: Iterable[str], read: Callable[[list[str]], Mapping[str, ItemT]]) -> dict[str, Vector]:
+    def vectors(
+        self, keys: Iterable[str], read: Callable[[list[str]], Iterable[tuple[str, ItemT]]]
+    ) -> dict[str, Vector]:
         """One vector per key. Missing ones are encoded and stored in batches of a few hundred.
 
         Args:
             keys: content hashes.
-            read: returns the items for missing keys; keys that it omits get no vector.
+            read: yields the items of missing keys; keys that it omits get no vector.
         """
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
         with closing(open_sqlite(self._path, _SCHEMA, wait_s=_WAIT)) as connection:
-            wanted = list(dict.fromkeys(keys))
             known = _known(connection, wanted)
-            missing = [key for key in wanted if key not in known]
-            for start in range(0, len(missing), _AT_ONCE):
-                known |= self._make(connection, read(missing[start : start + _AT_ONCE]))
+            if missing := [key for key in wanted if key not in known]:
+                items = iter(read(missing))
+                while some := dict(islice(items, _AT_ONCE)):
+                    known |= self._make(connection, some)
         return known
 
     def _make(self, connection: sqlite3.Connection, items: Mapping[str, ItemT]) -> dict[str, Vector]:
-        if not items:
-            return {}
         made = dict(zip(items, self._encode(list(items.values())), strict=True))
         connection.execute("BEGIN IMMEDIATE")
         rows = [(key, vector.tobytes()) for key, vector in made.items()]

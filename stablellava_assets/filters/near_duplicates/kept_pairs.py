@@ -81,7 +81,7 @@ class KeptPairs:
             _add(self._image_embeddings, subject, self._embeddings.image(pair), pair_id)
 
     def repeated_by(self, pair: ComparedPair) -> Iterator[Finding]:
-        """Findings for everything in ``pair`` that repeats a kept pair, in the order of ``findings.SetRule``."""
+        """Findings for everything in ``pair`` that repeats a kept pair, in the order of ``findings.RepeatRule``."""
         subject = normalized_text(pair["subject"])
         is_new_spec = pair["spec_ids"][0] not in self._specs
         if is_new_spec:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt
 from stablellava_assets.filters.candidates import answer_text, question_key
-from stablellava_assets.filters.near_duplicates.minhash import MinHashBands
+from stablellava_assets.filters.near_duplicates.minhash import MinHashBands, mixed, salt_of
 from stablellava_assets.filters.near_duplicates.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.pair_rows import ComparedPair
@@ -39,13 +39,7 @@ def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> K
         _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
         _hashed([("asked", "\0".join(question_key(pair)), at) for at, pair in enumerate(pairs)]),
         _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
-        _hashed(
-            [
-                (f"looks {subjects[at]}", f"{number} {part}", at)
-                for at in specs
-                for number, part in enumerate(slices_of(pairs[at]["perceptual_hash"], settings.image_bits))
-            ]
-        ),
+        _slices(specs, subjects, [pairs[at]["perceptual_hash"] for at in specs], settings.image_bits),
     ]
     return np.concatenate(parts)
 
@@ -57,6 +51,17 @@ def _texts(kind: str, positions: Sequence[int], subjects: Sequence[str], texts: 
     keys = bands.keys([f"{kind} {subjects[at]}" for at in positions], texts).view(np.int64)
     owners = np.repeat(np.array(positions, np.int64), bands.count)
     return np.stack([keys.reshape(-1), owners], axis=1)
+
+
+def _slices(positions: Sequence[int], subjects: Sequence[str], hashes: Sequence[str], bits: int) -> Keys:
+    """Keys of the slices of perceptual hashes."""
+    if not positions:
+        return np.empty((0, 2), np.int64)
+    slices = np.array([slices_of(text, bits) for text in hashes], np.uint64)
+    salts = np.array([salt_of(f"looks {subjects[at]}") for at in positions], np.uint64)
+    numbers = np.arange(slices.shape[1], dtype=np.uint64)
+    keys = mixed(mixed(slices ^ salts[:, None]) ^ numbers).view(np.int64)
+    return np.stack([keys.reshape(-1), np.repeat(np.array(positions, np.int64), slices.shape[1])], axis=1)
 
 
 def _hashed(items: Sequence[tuple[str, str, int]]) -> Keys:

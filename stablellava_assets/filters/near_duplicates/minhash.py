@@ -47,15 +47,15 @@ class MinHashBands:
         if not texts:
             return np.empty((0, self.count), np.uint64)
         chunks = [self._keys(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
-        salts = np.array([_salt(group) for group in groups], np.uint64)
-        keys: NDArray[np.uint64] = _mixed(np.concatenate(chunks) ^ salts[:, None])
+        salts = np.array([salt_of(group) for group in groups], np.uint64)
+        keys: NDArray[np.uint64] = mixed(np.concatenate(chunks) ^ salts[:, None])
         return keys
 
     def _keys(self, texts: Sequence[str]) -> NDArray[np.uint64]:
         bands = _signatures(texts)[:, : self.count * self._rows].reshape(len(texts), self.count, self._rows)
         keys = np.broadcast_to(np.arange(self.count, dtype=np.uint64), (len(texts), self.count))
         for row in range(self._rows):
-            keys = _mixed(keys ^ bands[:, :, row])
+            keys = mixed(keys ^ bands[:, :, row])
         return keys
 
 
@@ -92,10 +92,10 @@ def _shingles(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint
     for back in range(1, SHINGLE):
         inside[ends[:-1] - back] = False
     starts = np.concatenate([[0], np.cumsum(lengths - SHINGLE + 1)]).astype(np.uint64)
-    return _mixed(values[inside]), starts
+    return mixed(values[inside]), starts
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Spread numbers over 64 bits with the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
     for shift, factor in zip((30, 27), _MIX, strict=True):
         values = (values ^ (values >> np.uint64(shift))) * factor
@@ -103,7 +103,8 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 @lru_cache(maxsize=100_000)
-def _salt(group: str) -> int:
+def salt_of(group: str) -> int:
+    """A 64-bit hash of a group's name."""
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little")
 
 

@@ -6,6 +6,7 @@ can therefore be withdrawn without evaluating the rules again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from stablellava_assets.filters.review.reviews import Review
@@ -31,10 +32,26 @@ def overrule(row: Verdict, review: Review) -> None:
     if review.decision == "reject":
         row["findings"].append(finding(REJECTED_BY_REVIEW, REJECTS, said))
         return
+    _keep(row)
+    row["findings"].append(finding(KEPT_BY_REVIEW, NOTES, said))
+
+
+def repeat_review(row: Verdict, decisions: Sequence[StoredFinding]) -> None:
+    """Apply decisions again to a verdict row whose findings have changed; ``decisions`` are the findings they made."""
+    if any(found["rule"] == KEPT_BY_REVIEW for found in decisions):
+        _keep(row)
+    row["findings"] += decisions
+
+
+def is_of_review(found: StoredFinding) -> bool:
+    """Whether a person's decision made the finding."""
+    return found["rule"] in (REJECTED_BY_REVIEW, KEPT_BY_REVIEW)
+
+
+def _keep(row: Verdict) -> None:
     for found in row["findings"]:
         if found["outcome"] == REJECTS:
             found["outcome"] = OVERRULED
-    row["findings"].append(finding(KEPT_BY_REVIEW, NOTES, said))
 
 
 def was_overruled(verdict: WithFindings) -> bool:
@@ -46,4 +63,4 @@ def was_overruled(verdict: WithFindings) -> bool:
 
 def was_reviewed(verdict: WithFindings) -> bool:
     """Whether a person has decided about the pair."""
-    return any(found["rule"] in (REJECTED_BY_REVIEW, KEPT_BY_REVIEW) for found in verdict["findings"])
+    return any(map(is_of_review, verdict["findings"]))

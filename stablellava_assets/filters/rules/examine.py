@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 
 from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
@@ -15,6 +13,7 @@ from stablellava_assets.filters.rules.image_rules import PictureReading, read_pi
 from stablellava_assets.filters.rules.prompt_rules import check_prompt
 from stablellava_assets.filters.rules.subject_rules import check_subject, name_to_say
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.pictures.on_threads import on_threads
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, StoredFinding
 from stablellava_assets.tables.findings import finding as stored
@@ -99,30 +98,11 @@ def _read_pictures(
     def read(image_id: str, encoded: bytes) -> PictureReading:
         return read_picture(rows[image_id], encoded, settings.min_image_spread)
 
-    readings = dict(_decoded(images(rows.keys()), read))
+    readings = dict(on_threads(images(rows.keys()), read, os.cpu_count() or 1, _WORTH_A_THREAD))
     return {
         image_id: readings.get(image_id) or read_picture(row, None, settings.min_image_spread)
         for image_id, row in rows.items()
     }
-
-
-def _decoded(
-    images: Iterable[tuple[str, bytes]], read: Callable[[str, bytes], PictureReading]
-) -> Iterator[tuple[str, PictureReading]]:
-    # Decoding releases the GIL, so threads use every core and no image is copied to another process.
-    threads = os.cpu_count() or 1
-    waiting: deque[tuple[str, Future[PictureReading]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for image_id, encoded in images:
-            if len(encoded) < _WORTH_A_THREAD:
-                yield image_id, read(image_id, encoded)
-                continue
-            waiting.append((image_id, pool.submit(read, image_id, encoded)))
-            if len(waiting) > 2 * threads:
-                done, reading = waiting.popleft()
-                yield done, reading.result()
-        for done, reading in waiting:
-            yield done, reading.result()
 
 
 def _verdict(candidate: Candidate, picture: PictureReading, row_key: str, settings: FilterSettings) -> Verdict:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.models.checkpoints import load_checkpoint, save_checkpoint
 from stablellava_assets.models.precision import automatic_dtype
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
 from stablellava_assets.tuning.embedded.saved_state import SavedState
@@ -43,11 +44,14 @@ def tune(
     settings: TuningSettings,
     destination: Path,
     progress: Callable[[str], None],
+    images: EncodedImages | None = None,
 ) -> TuningResult:
     """Train all weights of the checkpoint in ``base`` on ``examples`` and save it to ``destination`` atomically.
 
     An interrupted run is resumed from ``<destination>.state`` and gives the same weights as an uninterrupted one. On a
     CPU, the same base, examples, settings and number of threads give the same weights.
+
+    ``images`` are those of the examples, of which a few are in memory at a time; by default the examples hold them.
 
     Raises:
         FileExistsError: ``destination`` exists.
@@ -58,7 +62,8 @@ def tune(
         raise FileExistsError(f"{destination} exists; a checkpoint is never overwritten: remove it, or tune elsewhere")
     started = time.monotonic()
     model, processor = load_checkpoint(base)
-    training_set = prepare(examples, processor, model.config, settings.stage.rows_per_look)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    training_set = prepare(examples, processor, model.config, settings.stage.rows_per_look, images, destination.parent)
     state = SavedState(destination.with_name(f"{destination.name}.state"), _training_key(base, examples, settings))
     curve = train(model, processor, training_set, settings.stage, settings.seed, progress, state)
     save_checkpoint(model, processor, destination)

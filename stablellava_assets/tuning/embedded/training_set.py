@@ -1,29 +1,36 @@
-"""Training examples in memory: each image decoded once, each conversation tokenized once."""
+"""Training examples: each image decoded once and stored as the model sees it, each conversation tokenized once."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.pictures.on_threads import on_threads
+from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.conversations import ChatMessage, messages_of, tokenize
 from stablellava_assets.tuning.packing import PackedRows, pack
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from transformers import LlavaProcessor, PreTrainedConfig
 
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """One conversation about one image, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``."""
+    """One conversation about one image, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``.
+
+    ``image_bytes`` is None if the image is read from elsewhere.
+    """
 
     image_id: str
-    image_bytes: bytes
+    image_bytes: bytes | None
     conversations: Sequence[Turn]
 
 
@@ -45,13 +52,28 @@ class TrainingSet:
 
 
 def prepare(
-    examples: Sequence[TrainingExample], processor: LlavaProcessor, config: PreTrainedConfig, rows_per_look: int
+    examples: Sequence[TrainingExample],
+    processor: LlavaProcessor,
+    config: PreTrainedConfig,
+    rows_per_look: int,
+    images: EncodedImages | None = None,
+    folder: Path | None = None,
 ) -> TrainingSet:
-    """Decode, tokenize and pack ``examples``. At most ``rows_per_look`` rows about one image share a pack.
+    """Decode, tokenize and pack ``examples``.
+
+    Args:
+        examples: the conversations.
+        processor: the model's.
+        config: the model's.
+        rows_per_look: at most so many rows about one image share a pack.
+        images: the images of the examples, of which a few are in memory at a time; by default the examples hold them.
+        folder: where the pixels are kept, in a file that the system removes when they are no longer used, also if the
+            process dies; by default in the system's own for temporary files.
 
     Raises:
-        ValueError: there are no examples, an image cannot be decoded, a conversation is malformed, or a sequence is
-            longer than the model's context. The example at fault is named.
+        ValueError: there are no examples, an image is missing or cannot be decoded, a conversation is malformed, or a
+            sequence is longer than the model's context. The example at fault is named.
+        OSError: the pixels cannot be written.
     """
     import torch
 
@@ -62,9 +84,7 @@ def prepare(
         groups.setdefault(example.image_id, []).append(index)
     rows = tokenize([_messages(example) for example in examples], processor, config.image_seq_length)
     _check_length(examples, [len(row.tokens) for row in rows], config.text_config.max_position_embeddings)
-    pictures = [examples[group[0]] for group in groups.values()]
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        pixels = list(pool.map(lambda example: _pixels(example, processor), pictures))
+    pixels = _all_pixels(list(groups), images or _held_by(examples), processor, folder)
     groups_by_image = [
         (number, group[start : start + rows_per_look])
         for number, group in enumerate(groups.values())
@@ -74,7 +94,7 @@ def prepare(
         packs=[
             pack([rows[index] for index in group_start], config.image_token_id) for _, group_start in groups_by_image
         ],
-        pixels=torch.stack([torch.from_numpy(values) for values in pixels]),
+        pixels=torch.from_numpy(pixels),
         pictures=torch.tensor([number for number, _ in groups_by_image]),
     )
 
@@ -110,12 +130,44 @@ def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], c
             )
 
 
-def _pixels(example: TrainingExample, processor: LlavaProcessor) -> np.ndarray:
+def _held_by(examples: Sequence[TrainingExample]) -> EncodedImages:
+    held = {each.image_id: each.image_bytes for each in reversed(examples) if each.image_bytes is not None}
+    return lambda wanted: ((image_id, held[image_id]) for image_id in wanted if image_id in held)
+
+
+def _all_pixels(
+    image_ids: Sequence[str], images: EncodedImages, processor: LlavaProcessor, folder: Path | None
+) -> np.ndarray:
+    """The images as uint8 (images, 3, height, width), in the order of their ids."""
+    import torch
+
+    missing = {image_id: number for number, image_id in enumerate(image_ids)}
+    decoded = on_threads(
+        images(image_ids),
+        lambda image_id, encoded: _pixels(image_id, encoded, processor),
+        torch.get_num_threads(),
+    )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        shape: tuple[int, ...] = ()
+        for image_id, values in decoded:
+            shape = values.shape
+            file.seek(missing.pop(image_id) * values.nbytes)
+            file.write(values.tobytes())
+        if missing:
+            raise ValueError(
+                f"{len(missing)} pictures are gone, the first is {next(iter(missing))}: materialize images again"
+            )
+        file.flush()
+        # Written to as a file, because a full disk would end a process that writes to mapped memory.
+        return np.memmap(file, np.uint8, "c", shape=(len(image_ids), *shape))
+
+
+def _pixels(image_id: str, encoded: bytes, processor: LlavaProcessor) -> np.ndarray:
     """The image after the model's preprocessing, (3, height, width), before normalization to floats."""
     try:
-        picture = upright(example.image_bytes)
+        picture = upright(encoded)
     except UndecodablePictureError as error:
-        raise ValueError(f"picture {example.image_id} cannot be decoded: {error}") from error
+        raise ValueError(f"picture {image_id} cannot be decoded: {error}") from error
     prepared = processor.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
     values: np.ndarray = prepared["pixel_values"][0]
     return values.clip(0, 255).round().astype("uint8")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from stablellava_assets.tables.encoded_images import EncodedImages
+from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.text.conversations import Turn
 from stablellava_assets.tuning.pretrained.card import write_card
+from stablellava_assets.tuning.pretrained.disk import check_disk
 from stablellava_assets.tuning.pretrained.jobs import RESULT, SETTINGS, TRAINING_LOG, JobFolder, read_json, write_json
-from stablellava_assets.tuning.pretrained.model import checkpoint_key, checkpoint_name, device_of
+from stablellava_assets.tuning.pretrained.model import checkpoint_key, checkpoint_name, device_of, load_outline
 from stablellava_assets.tuning.pretrained.progress import LogPoint, read_log
 from stablellava_assets.tuning.pretrained.rows import (
     PAIRS,
@@ -57,6 +61,13 @@ class PretrainedResult:
         return [(point["step"], point["loss"]) for point in self.log if point["phase"] == "instruction"]
 
 
+class PairImages(NamedTuple):
+    """The images of pairs: ``read`` yields wanted ones, a few in memory at a time; ``size`` is about their bytes."""
+
+    read: EncodedImages
+    size: Callable[[Collection[str]], int]
+
+
 def checkpoint_id_of(pair_keys: Iterable[str], settings: PretrainedTuningSettings) -> str:
     """Hash of the pairs, the user's own data, the base checkpoint, and the settings that affect the weights.
 
@@ -74,7 +85,7 @@ def checkpoint_id_of(pair_keys: Iterable[str], settings: PretrainedTuningSetting
 
 def tune_pretrained(
     pairs: Sequence[Pair],
-    pictures: Iterable[tuple[str, bytes]],
+    images: PairImages,
     licences: list[str],
     settings: PretrainedTuningSettings,
     checkpoint_id: str,
@@ -89,7 +100,7 @@ def tune_pretrained(
 
     Args:
         pairs: kept pairs.
-        pictures: their image files by id.
+        images: their images.
         licences: notes for the model card on the terms of the data.
         settings: checkpoint and training.
         checkpoint_id: from :func:`checkpoint_id_of`.
@@ -104,7 +115,7 @@ def tune_pretrained(
     if (destination / RESULT).exists():
         progress(f"{destination.name} was tuned before; what is missing is its row in the table")
     else:
-        _tune(job, pairs, pictures, licences, settings, checkpoint_id, progress, launch)
+        _tune(job, pairs, images, licences, settings, checkpoint_id, progress, launch)
         # Folders written by earlier versions lack the training log.
         shutil.rmtree(destination, ignore_errors=True)
         job.result.rename(destination)
@@ -125,7 +136,7 @@ def tune_pretrained(
 def _tune(
     job: JobFolder,
     pairs: Sequence[Pair],
-    pictures: Iterable[tuple[str, bytes]],
+    images: PairImages,
     licences: list[str],
     settings: PretrainedTuningSettings,
     checkpoint_id: str,
@@ -138,7 +149,7 @@ def _tune(
     base = checkpoint_name(settings)
     job.path.mkdir(parents=True, exist_ok=True)
     if not job.rows.exists():
-        _write_rows(job, pairs, pictures, settings)
+        _write_rows(job, pairs, images, settings)
     # The machine settings may differ from those of the interrupted run.
     job.write_settings(settings)
     run_job(job, settings, progress, launch)
@@ -156,12 +167,16 @@ def _tune(
 def _write_rows(
     job: JobFolder,
     pairs: Sequence[Pair],
-    pictures: Iterable[tuple[str, bytes]],
+    images: PairImages,
     settings: PretrainedTuningSettings,
 ) -> None:
     job.pictures.mkdir(exist_ok=True)
-    for image_id, content in pictures:
-        (job.pictures / content_key(image_id)).write_bytes(content)
+    copied = {path.name for path in job.pictures.iterdir()}
+    wanted = {image_id for pair in pairs for image_id in pair.image_ids if content_key(image_id) not in copied}
+    check_disk(job, settings, load_outline(settings).num_parameters(), images.size(wanted))
+    for image_id, content in images.read(wanted):
+        with whole_file(job.pictures / content_key(image_id)) as unfinished:
+            unfinished.write_bytes(content)
     rows = [
         TuningRow(
             pair.pair_id,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.tables.files import whole_file
+from stablellava_assets.tuning.pretrained.disk import check_disk
 from stablellava_assets.tuning.pretrained.encoding import Encoder
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import (
@@ -199,32 +200,7 @@ def _check(job: JobFolder, settings: PretrainedTuningSettings) -> None:
     """Refuse a job that could not be finished before any row is measured or any weight is read."""
     outline = load_outline(settings)
     check_parts(outline, settings)
-    _check_disk(job, settings, outline.num_parameters())
-
-
-def _check_disk(job: JobFolder, settings: PretrainedTuningSettings, weights: int) -> None:
-    """The disk must hold the result and two checkpoints, each with the trained weights and
-    Adam's two moments in float32."""
-    moving = weights if settings.model.method == "full" else weights // 10
-    needed = 4 * weights + 2 * 12 * moving - _size(job.checkpoints("instruction"))
-    free = shutil.disk_usage(job.path).free
-    if free < needed:
-        raise PretrainedTuningError(
-            f"{job.path} has {free / 1e9:.1f} GB free, and tuning {settings.model.model} by {settings.model.method} "
-            f"may need {needed / 1e9:.1f} GB there: make room, or move storage.data{_unfinished_beside(job)}"
-        )
-
-
-def _unfinished_beside(job: JobFolder) -> str:
-    others = [path for path in sorted(job.path.parent.glob("*.job")) if path != job.path]
-    named = ", ".join(f"{path.name} ({_size(path) / 1e9:.1f} GB)" for path in others)
-    return (
-        f"; left by tunings that did not finish, and safe to delete unless one is to go on: {named}" if others else ""
-    )
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    check_disk(job, settings, outline.num_parameters())
 
 
 def _rank() -> int:

@@ -12,7 +12,13 @@ from safetensors.torch import load_file
 from stablellava_assets.tuning.pretrained import worker
 from stablellava_assets.tuning.pretrained.jobs import JobFolder
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
-from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, checkpoint_id_of, tune_pretrained
+from stablellava_assets.tuning.pretrained.tuning import (
+    Pair,
+    PairImages,
+    PretrainedResult,
+    checkpoint_id_of,
+    tune_pretrained,
+)
 from stablellava_assets_tests.tuning.tiny import COLORS, picture, turns
 
 SYSTEM = "A chat between a curious human and an artificial intelligence assistant."
@@ -61,10 +67,14 @@ def tuned(
     kept: Sequence[Pair] = (),
 ) -> PretrainedResult:
     kept = kept or pairs()
-    pictures = [(color, picture(color)) for color in COLORS]
+    pictures = {color: picture(color) for color in COLORS}
+    images = PairImages(
+        lambda wanted: ((color, encoded) for color, encoded in pictures.items() if color in wanted),
+        lambda wanted: sum(len(pictures[color]) for color in wanted),
+    )
     identity = checkpoint_id_of([pair.pair_id for pair in kept], settings)
     report = (lines if lines is not None else []).append
-    return tune_pretrained(kept, pictures, ["Pictures are free."], settings, identity, folder, report, launch)
+    return tune_pretrained(kept, images, ["Pictures are free."], settings, identity, folder, report, launch)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,21 +1,17 @@
-"""The index beside the tables: it finds what comparing with everything finds, reads what is new, and can be lost."""
+"""Lookup keys beside the tables: they find what comparing with everything finds, are made once, and can be lost."""
 
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stablellava_assets.filters.near_duplicates.kept_index import KeptIndexError
+from stablellava_assets.filters.near_duplicates.kept_lookup import KeptLookup
 from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings
-from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import candidate
 from stablellava_assets_tests.filters.published_pairs import Published, against_all, random_batch
 from stablellava_assets_tests.verdicts import nearest, reasons
@@ -32,8 +28,8 @@ def published(tmp_path: Path) -> Published:
     return Published(tmp_path, SETTINGS)
 
 
-def index_files(published: Published) -> list[Path]:
-    return sorted((published.folder / "index").rglob("*.sqlite"))
+def key_files(published: Published) -> list[Path]:
+    return sorted((published.folder / "tables/lookup_keys").rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -55,39 +51,44 @@ def test_verdicts_are_those_of_a_comparison_with_everything(tmp_path: Path, dupl
     assert found.keys() >= {"repeated_prompt", "repeated_answer", "duplicate_image"}
 
 
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The batches of kept pairs that are read from Parquet."""
-    seen: list[str] = []
-    read = ParquetStore.read
-
-    def noting(self: ParquetStore, table: Any, partition: tuple[str, ...], columns: Any = None) -> Any:
-        if table.name == "filtered_pairs":
-            seen.append(partition[1])
-        return read(self, table, partition, columns)
-
-    monkeypatch.setattr(ParquetStore, "read", noting)
-    return seen
-
-
-def test_a_new_batch_reads_only_the_one_before_it(published: Published, reads: list[str]) -> None:
+def test_the_keys_of_a_batch_are_written_once(published: Published) -> None:
     chance = random.Random(2)
-    for number in range(4):
+    published.judge(partition(0), random_batch("0", 10, chance))
+    (first,) = key_files(published)
+    written = first.stat().st_mtime_ns
+    for number in range(1, 4):
         published.judge(partition(number), random_batch(str(number), 10, chance))
-    assert reads == ["0000", "0001", "0002"]
+    assert len(key_files(published)) == 4
+    assert first.stat().st_mtime_ns == written
 
 
-def test_a_batch_that_was_published_anew_is_read_anew(published: Published, reads: list[str]) -> None:
+def test_a_batch_that_was_published_anew_has_new_keys(published: Published) -> None:
     published.judge(partition(1), [candidate("first")])
     published.judge(partition(2), [candidate("second", prompt="((owl)), barn", subject="owl", answer="An owl.")])
     again = [candidate("third")]
     (row,) = published.judge(partition(3), again)
     assert nearest(row) == "first"
     published.publish(partition(1), [])
-    del reads[:]
     (row,) = published.judge(partition(3), again)
     assert reasons(row) == []
-    assert reads == ["0001"]
+
+
+def test_a_batch_published_while_it_is_looked_up_is_looked_up_again(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.judge(partition(1), [candidate("other"), candidate("first")])
+    owl = candidate("owl", prompt="((owl)), barn", subject="owl", answer="An owl.")
+    found_by_key = KeptLookup._with_same_key
+
+    def published_meanwhile(self: KeptLookup, pairs: Any, among: Any) -> Any:
+        found = found_by_key(self, pairs, among)
+        monkeypatch.undo()
+        published.judge(partition(1), [candidate("newer"), owl])
+        return found
+
+    monkeypatch.setattr(KeptLookup, "_with_same_key", published_meanwhile)
+    (row,) = published.judge(partition(2), [candidate("third")])
+    assert nearest(row) == "newer"
 
 
 def test_a_batch_is_never_compared_with_itself_or_with_later_ones(published: Published) -> None:
@@ -105,57 +106,34 @@ def test_a_batch_is_never_compared_with_itself_or_with_later_ones(published: Pub
     assert {nearest(row) for number in (2, 3) for row in verdicts[number]} == {"pair 1"}
 
 
-def test_a_lost_index_is_built_again(published: Published) -> None:
+def test_lost_keys_are_made_again(published: Published) -> None:
     chance = random.Random(3)
     batches = [random_batch(str(number), 60, chance) for number in range(3)]
     for number, batch in enumerate(batches[:2]):
         published.judge(partition(number), batch)
     before = published.judge(partition(2), batches[2])
-    for path in index_files(published):
+    for path in key_files(published):
         path.unlink()
     assert published.judge(partition(2), batches[2]) == before
+    assert len(key_files(published)) == 3
 
 
-def test_a_batch_published_again_and_again_does_not_fill_the_index(published: Published) -> None:
+def test_keys_of_what_is_no_longer_kept_are_removed(published: Published) -> None:
     chance = random.Random(4)
-    for _ in range(12):
+    for _ in range(6):
         published.judge(partition(1), random_batch("again", 40, chance))
         published.judge(partition(2), random_batch("next", 40, chance))
-    (path,) = index_files(published)
-    with closing(sqlite3.connect(path)) as connection:
-        keys = connection.execute("SELECT sum(size) FROM runs").fetchone()[0]
-        pairs = connection.execute("SELECT count(*) FROM pairs").fetchone()[0]
-    assert pairs <= 40
-    assert keys <= 4 * 40 * 40
+    # Those of the kept pairs before the last ones may still be read.
+    assert len(key_files(published)) == 4
 
 
-def test_an_index_of_an_older_layout_is_deleted_and_never_read(published: Published) -> None:
-    thresholds = (SETTINGS.duplicates.near_prompt, SETTINGS.duplicates.near_answer, SETTINGS.duplicates.image_bits)
-    older = published.folder / "index/filtered_pairs" / f"animal.{content_key(1, thresholds, None)[:8]}.sqlite"
-    older.parent.mkdir(parents=True)
-    with closing(sqlite3.connect(older)) as connection:
-        connection.execute("CREATE TABLE keys (key INTEGER, pair INTEGER)")
+def test_other_thresholds_have_other_keys(published: Published) -> None:
     published.judge(partition(1), [candidate("first")])
+    before = key_files(published)
+    published.settings = FilterSettings(duplicates=DuplicateSettings(image_bits=5))
     (row,) = published.judge(partition(2), [candidate("second")])
     assert nearest(row) == "first"
-    (path,) = index_files(published)
-    assert path != older
-
-
-def test_a_damaged_index_is_an_error_that_names_the_file(published: Published) -> None:
-    published.judge(partition(1), [candidate("first")])
-    published.judge(partition(2), [candidate("second")])
-    (path,) = index_files(published)
-    path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(
-        KeptIndexError, match=rf"{path.name}: the index of kept pairs cannot be used .* Delete the file"
-    ):
-        published.judge(partition(2), [candidate("second")])
-
-
-def test_a_first_batch_touches_no_index(published: Published) -> None:
-    published.judge(partition(1), [candidate("first")])
-    assert index_files(published) == []
+    assert len(set(key_files(published)) - set(before)) == 2
 
 
 def test_abilities_are_apart_unless_the_settings_join_them(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""The tables for stages that use kept pairs: with the verdicts of batches that are filtered in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import dagster as dg
+
+from stablellava_assets.defs.published import Tables
+from stablellava_assets.filters.settled import Settling
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.profiles.profile import Profile
+
+
+def settled_tables(context: dg.AssetExecutionContext, tables: Tables, profile: Profile, folder: DataFolder) -> Tables:
+    """The tables, with settled verdicts. If published ones differ, the log and the metadata say so.
+
+    Raises:
+        UnsettledError: verdicts on a batch are incomplete.
+    """
+    settled = Settling(profile.filters, folder.index, context.log.info).settle(tables.store)
+    if settled.notice is not None:
+        context.log.warning(settled.notice)
+        context.add_asset_metadata({"repeats found again": ", ".join(map("|".join, settled.rejudged))})
+    return replace(tables, store=settled.store)
