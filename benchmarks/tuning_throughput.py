@@ -20,6 +20,7 @@ from embedded_experiment import embedded_tuning
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.profiles.profile import load_profile
@@ -62,7 +63,7 @@ def main() -> None:
         catalog = load_catalog()
         painter = EmbeddedPainter(EmbeddedPainterSettings(kind="embedded"), catalog)
         tiny = settings.model_copy(update={"model": model_settings})
-        base = prepare_base(tiny, catalog, painter, Path(folder), lambda line: None)
+        base = prepare_base(tiny, catalog, painter, ModelFolders(Path(folder)), lambda line: None)
         for _ in range(_ROUNDS):
             for name, examples in (("packed", packed), ("a sequence each", apart)):
                 model, processor = load_checkpoint(base)

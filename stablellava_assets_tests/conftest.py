@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from filelock import FileLock
 
+from stablellava_assets_tests.fakes.object_store import S3, make_bucket, object_store, s3_client
 from stablellava_assets_tests.project import Project
 
 # Read when torch is first imported, here and in every process that a test starts: threads of one that waits for its
@@ -91,6 +94,22 @@ def copy_of_finished(seed: Path, folder: Path) -> Project:
     project.log = (seed / "log").read_text()
     project.workspace.warehouse.sync()
     return project
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of an S3 server on loopback, one per worker."""
+    with object_store() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """An empty bucket."""
+    name = f"bucket-{uuid4().hex[:12]}"
+    make_bucket(s3_server, name)
+    with s3_client(monkeypatch, s3_server):
+        yield S3(s3_server, f"s3://{name}")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -25,8 +25,8 @@ LAYERS = (
     ("evaluation", "tuning"),
     ("authors", "painters", "filters"),
     ("endpoint", "abilities"),
-    ("state",),
-    ("tables", "models", "pictures"),
+    ("state", "models"),
+    ("tables", "pictures"),
     ("text",),
     ("inputs",),
 )

@@ -97,7 +97,7 @@ def test_a_malformed_line_stops_the_run_and_is_named(judged: Project) -> None:
 
 
 def test_the_gallery_is_published_with_the_pairs(finished: Project) -> None:
-    page = finished.workspace.gallery.page
+    page = Path(finished.workspace.gallery.page)
     assert page == finished.folder / "data/gallery/index.html"
     manifest = json.loads((page.parent / "manifest.js").read_text().strip()[len("gallery.manifest(") : -2])
     assert [batch["ability"] for batch in manifest["batches"]] == ["animal", "color", "scene"]

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,11 +13,13 @@ import pyarrow.parquet as pq
 from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.reasons import commonest_reasons, on_one_line, reasons_of
 from stablellava_assets.inputs.explained import is_system_error, remedy_of, system_message
+from stablellava_assets.tables.places import Place
 from stablellava_assets.tables.row_groups import write_row_groups
 from stablellava_assets.tables.schemas import TABLES
 from stablellava_assets.tables.store import Partition, StoreError
 from stablellava_assets.tables.table import AnyTable
 
+_SUFFIX = ".parquet"
 _FOUND = b"stablellava_gates"
 
 
@@ -29,8 +30,8 @@ class RefusedPartition:
     ``unreadable`` says why the file cannot be read.
     """
 
-    path: Path
-    table: str
+    file: str
+    place: Place
     rows: int
     refused_at: datetime
     found: Mapping[str, str] | None
@@ -39,14 +40,24 @@ class RefusedPartition:
     @property
     def name(self) -> str:
         """Its name for :meth:`Quarantine.find`."""
-        return f"{self.table}/{self.path.stem}"
+        return self.file.removesuffix(_SUFFIX)
+
+    @property
+    def table(self) -> str:
+        """Name of its table."""
+        return self.file.partition("/")[0]
+
+    @property
+    def location(self) -> str:
+        """Absolute path or URL of the file."""
+        return self.place.at(self.file)
 
 
 class Quarantine:
-    """A folder of Parquet files, one per failed partition and run, in one subfolder per table."""
+    """Parquet files, one per failed partition and run, in one subfolder per table."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def keep(
         self,
@@ -55,46 +66,45 @@ class Quarantine:
         run_id: str,
         rows: Iterable[pa.Table],
         results: Sequence[GateResult],
-    ) -> Path:
-        """Store the rows of a partition that failed its gates. Returns the file."""
-        path = self._folder / table.name / f"{'-'.join([*partition, run_id[:8]])}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
+    ) -> RefusedPartition:
+        """Store the rows of a partition that failed its gates."""
+        name = f"{table.name}/{'-'.join([*partition, run_id[:8]])}{_SUFFIX}"
         found = json.dumps({result.gate: result.message for result in results if not result.passed})
         schema = table.schema.with_metadata({**(table.schema.metadata or {}), _FOUND: found.encode()})
-        with path.open("wb") as file:
+        with self._place.writing(name) as file:
             write_row_groups(rows, schema, file)
-        return path
+        return self._entry(name)
 
     def entries(self) -> list[RefusedPartition]:
         """All entries, newest first, including unreadable ones."""
-        files = [path for path in self._folder.glob("*/*.parquet") if path.is_file() and not path.name.startswith(".")]
-        found = [self._entry(path) for path in files]
+        files = [name for name in self._place.files() if name.count("/") == 1 and name.endswith(_SUFFIX)]
+        found = [self._entry(name) for name in files]
         return sorted(found, key=lambda entry: entry.refused_at, reverse=True)
 
     def find(self, name: str) -> list[RefusedPartition]:
         """The entries for a path, a name such as ``images/animal-0001-1f2e3d4c``, or a prefix of one; newest first."""
-        wanted = name.strip().removesuffix(".parquet").replace("|", "-")
+        wanted = name.strip().removesuffix(_SUFFIX).replace("|", "-")
         if not wanted:
             return []
         return [
             entry
             for entry in self.entries()
-            if wanted in {str(entry.path.with_suffix("")), entry.path.stem, entry.name}
-            or entry.name.startswith(wanted)
-            or entry.path.stem.startswith(wanted)
-            or str(entry.path.with_suffix("")).endswith(f"/{wanted}")
+            if entry.name.startswith(wanted)
+            or entry.name.partition("/")[2].startswith(wanted)
+            or f"/{entry.location.removesuffix(_SUFFIX)}".endswith(f"/{wanted}")
         ]
 
-    def _entry(self, path: Path) -> RefusedPartition:
-        refused_at = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-        if path.parent.name not in {table.name for table in TABLES}:
-            why = f"{path.parent.name} is no table of this project; move the file away"
-            return RefusedPartition(path, path.parent.name, 0, refused_at, None, why)
+    def _entry(self, name: str) -> RefusedPartition:
+        refused_at = self._place.written(name)
+        if (folder := name.partition("/")[0]) not in {table.name for table in TABLES}:
+            why = f"{folder} is no table of this project; move the file away"
+            return RefusedPartition(name, self._place, 0, refused_at, None, why)
         try:
-            described = pq.ParquetFile(path).metadata
+            with self._place.opened(name) as file:
+                described = pq.ParquetFile(file).metadata
         except (pa.ArrowInvalid, OSError) as error:
-            return RefusedPartition(path, path.parent.name, 0, refused_at, None, _why_unreadable(error))
-        return RefusedPartition(path, path.parent.name, described.num_rows, refused_at, _found_in(described.metadata))
+            return RefusedPartition(name, self._place, 0, refused_at, None, _why_unreadable(error))
+        return RefusedPartition(name, self._place, described.num_rows, refused_at, _found_in(described.metadata))
 
 
 def quarantine_list(entries: Sequence[RefusedPartition]) -> str:
@@ -102,7 +112,7 @@ def quarantine_list(entries: Sequence[RefusedPartition]) -> str:
     lines = []
     for entry in entries:
         if entry.unreadable is not None:
-            lines += [f"{entry.name}  cannot be read", f"    {entry.path}: {entry.unreadable}"]
+            lines += [f"{entry.name}  cannot be read", f"    {entry.location}: {entry.unreadable}"]
             continue
         lines.append(f"{entry.name}  {entry.rows} rows, refused {entry.refused_at:%Y-%m-%d %H:%M}")
         found = entry.found or {"reasons": _reasons(entry) or "not kept; these rows were refused by an earlier version"}
@@ -117,7 +127,7 @@ def quarantined_rows(entry: RefusedPartition, most: int) -> str:
     table = _table_of(entry)
     rows = _read(entry, table).to_pylist()
     blamed = [(row, reasons) for row in rows if (reasons := reasons_of(row))]
-    lines = [quarantine_list([entry]), f"    file: {entry.path}", ""]
+    lines = [quarantine_list([entry]), f"    file: {entry.location}", ""]
     for row, reasons in blamed[:most]:
         about = next((str(row[name]) for name in ("prompt", "subject", "question_kind") if row.get(name)), "")
         standing = row.get("status") or "rejected"
@@ -141,9 +151,11 @@ def _table_of(entry: RefusedPartition) -> AnyTable:
 def _read(entry: RefusedPartition, table: AnyTable) -> pa.Table:
     plain = table.without_images
     try:
-        return table.upgraded(pq.ParquetFile(entry.path).read(columns=table.names_in_file(plain)), plain)
+        with entry.place.opened(entry.file) as file:
+            data = pq.ParquetFile(file, pre_buffer=False).read(columns=table.names_in_file(plain), use_threads=False)
+        return table.upgraded(data, plain)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"{entry.path}: {_why_unreadable(error)}") from error
+        raise StoreError(f"{entry.location}: {_why_unreadable(error)}") from error
 
 
 def _found_in(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, str] | None:

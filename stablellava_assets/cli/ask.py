@@ -55,4 +55,4 @@ def _newest() -> str:
         raise click.ClickException(
             "llava_checkpoint has not been materialized yet; run `make demo`, or name --checkpoint"
         )
-    return str(workspace.data / paths[-1])
+    return workspace.models.path_of(paths[-1])

@@ -21,6 +21,7 @@ from stablellava_assets.endpoint.local_server import (
     local_server,
 )
 from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
+from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.checkpoints import checkpoint_ids
@@ -60,7 +61,7 @@ def run_demo(workspace: Workspace) -> None:
         "corrected\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by "
         "kind of question.\n\nWhere to look next:\n  make ui                  every table, image, check and plot in "
         "the Dagster UI, "
-        f"http://localhost:3000\n{_report_line(workspace.report.index)}{_gallery_line(workspace.gallery.page)} "
+        f"http://localhost:3000\n{_report_line(workspace.report.index)}{_gallery_line(workspace.gallery)} "
         f" docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n "
         " .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
     )
@@ -89,8 +90,10 @@ def _report_line(index: Path) -> str:
     )
 
 
-def _gallery_line(page: Path) -> str:
-    return f"  {page}  pairs that were kept and rejected, to look at and to overrule\n" if page.exists() else ""
+def _gallery_line(gallery: Gallery) -> str:
+    return (
+        f"  {gallery.page}  pairs that were kept and rejected, to look at and to overrule\n" if gallery.exists else ""
+    )
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from stablellava_assets.exports.export import FORMATS, export_pairs
@@ -14,7 +12,7 @@ from stablellava_assets.profiles.workspace import workspace_of_environment
 
 @click.command()
 @click.argument("format_name", metavar="FORMAT", type=click.Choice(sorted(FORMATS)))
-@click.argument("destination", type=click.Path(path_type=Path))
+@click.argument("destination")
 @click.option("--ability", "abilities", multiple=True, help="Ability to export; repeatable. [all]")
 @click.option("--batch", "batches", multiple=True, help="Batch to export, such as 0002; repeatable. [all]")
 @click.option(
@@ -26,13 +24,13 @@ from stablellava_assets.profiles.workspace import workspace_of_environment
 @click.option("--replace", is_flag=True, help="Replace an earlier export in DESTINATION.")
 def export(
     format_name: str,
-    destination: Path,
+    destination: str,
     abilities: tuple[str, ...],
     batches: tuple[str, ...],
     written: tuple[str, ...],
     replace: bool,
 ) -> None:
-    """Write the kept pairs to a new folder DESTINATION, as llava, huggingface or webdataset reads them."""
+    """Write the kept pairs to a new folder or URL DESTINATION, as llava, huggingface or webdataset reads them."""
     workspace = workspace_of_environment()
     partitions = chosen_partitions(workspace.store, abilities, batches)
     settled = workspace.settling.settle(workspace.store, partitions)

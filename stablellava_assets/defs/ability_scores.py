@@ -1,7 +1,6 @@
 """The ``ability_scores`` asset."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -29,8 +28,8 @@ from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSetti
 from stablellava_assets.evaluation.suites.items import SuiteItem
 from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
-from stablellava_assets.models.checkpoints import chat_template_of
-from stablellava_assets.models.names import model_exists, model_path_of
+from stablellava_assets.models.checkpoints import CHAT_TEMPLATE
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report, ReportError
@@ -56,7 +55,7 @@ from stablellava_assets.tables.score_rows import (
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
-from stablellava_assets.tuning.pretrained.card import add_scores
+from stablellava_assets.tuning.pretrained.card import with_scores
 
 _COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
 """The columns of ``ability_benchmark`` that questions and scores need."""
@@ -75,6 +74,7 @@ def ability_scores(
     tables: dg.ResourceParam[Tables],
     profile: dg.ResourceParam[Profile],
     folder: dg.ResourceParam[DataFolder],
+    models: dg.ResourceParam[ModelFolders],
     report: dg.ResourceParam[Report],
 ) -> Events:
     """Ask the base and the tuned model every benchmark question, and compare them per ability."""
@@ -90,7 +90,7 @@ def ability_scores(
         suites = _suites(settings.external)
         pictures = published.of({item["item_id"] for item in own}) | held_pictures(suites)
         # Both models get the prompt format of the tuned one: its template, with its system message.
-        template = chat_template_of(folder.path / checkpoint["path"])
+        template = models.read(checkpoint["path"], CHAT_TEMPLATE)
         planned = plan_answers(checkpoint, [*own, *suites], pictures, settings.max_new_tokens, template)
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
@@ -106,14 +106,14 @@ def ability_scores(
                     of_model = [row for row in asked if row.inputs.columns["model"] == model]
                     if of_model:
                         named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
-                        yield from _answer(named, folder.path, of_model, settings, template, context.log)
+                        yield from _answer(named, models, of_model, settings, template, context.log)
 
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
         judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(ABILITY_ANSWERS.rows(answers.data), judgements, kinds)
-        add_scores(folder.path / checkpoint["path"], scoreboard(rows, markdown=True))
+        models.change_card(checkpoint["path"], lambda card: with_scores(card, scoreboard(rows, markdown=True)))
         previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
         return PartitionResult(
@@ -173,20 +173,21 @@ def _earlier_answers(store: ParquetStore, partition: Partition) -> list[EarlierA
 
 def _answer(
     named: str,
-    data: Path,
+    models: ModelFolders,
     planned: Sequence[PlannedRow[Question]],
     settings: BenchmarkSettings,
     chat_template: str | None,
     log: dg.DagsterLogManager,
 ) -> Iterable[AbilityAnswer]:
-    model = model_path_of(data, named)
-    if not model_exists(data, named):
+    if not models.exists(named):
         raise dg.Failure(
-            description=f"{model}: the model is gone. Make it again with:\n"
+            description=f"{models.path_of(named)}: the model is gone. Make it again with:\n"
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
-    return ask_model(model, planned, settings.answer_batch_size, settings.max_new_tokens, log.info, chat_template)
+    return ask_model(
+        models.path_of(named), planned, settings.answer_batch_size, settings.max_new_tokens, log.info, chat_template
+    )
 
 
 def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: str) -> pa.Table:

@@ -15,7 +15,7 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import newest_checkpoint
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.settings import AlignmentSettings
-from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
@@ -29,14 +29,12 @@ class AlignmentScores:
         self,
         settings: AlignmentSettings | None,
         catalog: Catalog,
-        folder: DataFolder,
+        models: ModelFolders,
         stage: Stage,
         store: ParquetStore,
         log: dg.DagsterLogManager,
     ) -> None:
-        self._alignment = (
-            None if settings is None else Alignment(settings, catalog, newest_checkpoint(store, folder.path))
-        )
+        self._alignment = None if settings is None else Alignment(settings, catalog, newest_checkpoint(store, models))
         self._store = store
         self._stage = stage
         self._log = log

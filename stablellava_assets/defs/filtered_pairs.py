@@ -10,7 +10,7 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.filtered_pairs import SUITE
 from stablellava_assets.defs.alignment_scores import AlignmentScores
-from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.metadata import Metadata, location
 from stablellava_assets.defs.previews import pair_sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -31,6 +31,7 @@ from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPair
 from stablellava_assets.filters.review.overrule import was_overruled
 from stablellava_assets.filters.review.reviews import Review, ReviewError, read_reviews
 from stablellava_assets.gallery.folder import Gallery, GalleryError
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.tables.encoded_images import PublishedImages
@@ -68,12 +69,13 @@ def filtered_pairs(
     catalog: dg.ResourceParam[Catalog],
     folder: dg.ResourceParam[DataFolder],
     gallery: dg.ResourceParam[Gallery],
+    models: dg.ResourceParam[ModelFolders],
 ) -> Events:
     """Filter the pairs: by rules, against the benchmark, and against the kept pairs of earlier batches."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.filters
     prompt_specs, painted, dialogues = (tables.upstream(table) for table in (PROMPT_SPECS, IMAGES, DIALOGUES))
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
-    alignment = AlignmentScores(settings.alignment, catalog, folder, stage, store, context.log)
+    alignment = AlignmentScores(settings.alignment, catalog, models, stage, store, context.log)
     reviews = _reviews(settings.reviews, store, context.log)
     items = with_hashes(
         rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid))), ability_benchmark.images
@@ -201,7 +203,7 @@ def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
         gallery.publish()
     except GalleryError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"gallery": dg.MetadataValue.path(gallery.page.absolute())}
+    return {"gallery": location(gallery.page)}
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:

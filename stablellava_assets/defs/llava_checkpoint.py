@@ -17,7 +17,7 @@ from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Published, Tables
 from stablellava_assets.defs.settled import settled_tables
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
-from stablellava_assets.models.names import model_exists
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
@@ -42,6 +42,7 @@ def llava_checkpoint(
     catalog: dg.ResourceParam[Catalog],
     painter: dg.ResourceParam[Painter],
     folder: dg.ResourceParam[DataFolder],
+    models: dg.ResourceParam[ModelFolders],
 ) -> Events:
     """Tune the base model on every kept pair; the same pairs and settings are never tuned on twice."""
     stage, settings = Stage(context, tables, SUITE), profile.tuning
@@ -60,7 +61,7 @@ def llava_checkpoint(
         history = checkpoints(tables.store, Checkpoint)
         known = {row["checkpoint_id"]: row for row in [*stage.finished(partition, LLAVA_CHECKPOINT), *history]}
         row = known.get(checkpoint_id)
-        reused = row is not None and all(model_exists(folder.path, named) for named in (row["path"], row["base_path"]))
+        reused = row is not None and all(models.exists(named) for named in (row["path"], row["base_path"]))
         described: Metadata = {}
         if row is None or not reused:
             if isinstance(settings, PretrainedTuningSettings):
@@ -68,9 +69,11 @@ def llava_checkpoint(
                     context, tables.store, folder, settings, checkpoint_id, pairs, images
                 )
             else:
-                base = _base(settings, catalog, painter, folder.models, context.log.info)
+                base = _base(settings, catalog, painter, models, context.log.info)
                 row = _tune(context, base, folder, settings, checkpoint_id, pairs, images)
             stage.finish(partition, LLAVA_CHECKPOINT, row)
+        for named in (row["base_path"], row["path"]):
+            models.publish(named)
         is_current = bool(history) and history[-1]["checkpoint_id"] == checkpoint_id
         if not (reused and is_current):
             row = Checkpoint(**{**row, "current_since": current_from_now(history)})
@@ -85,7 +88,7 @@ def llava_checkpoint(
 
 
 def _base(
-    settings: TuningSettings, catalog: Catalog, painter: Painter, models: Path, progress: Callable[[str], None]
+    settings: TuningSettings, catalog: Catalog, painter: Painter, models: ModelFolders, progress: Callable[[str], None]
 ) -> Path:
     from stablellava_assets.tuning.embedded.base import prepare_base
 

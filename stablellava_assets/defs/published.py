@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Tables:
         gates: the profile's thresholds.
         first_batch: the first batch of every ability, as a range of partitions, for error
             messages; None if there is none.
+        check_storage: finds out before any work starts whether results can be published.
     """
 
     store: ParquetStore
@@ -41,6 +42,7 @@ class Tables:
     quarantine: Quarantine
     gates: GateSettings
     first_batch: str | None
+    check_storage: Callable[[], None] = lambda: None
 
     def upstream(self, table: AnyTable) -> Published:
         """An upstream table, with its currently published partitions."""

@@ -32,10 +32,12 @@ def resources_of(workspace: Workspace) -> dict[str, dg.ResourceDefinition]:
                 workspace.quarantine,
                 profile.gates,
                 workspace.first_batch,
+                workspace.check_storage,
             ),
             f"The published tables, in {profile.tables_root}.",
         ),
         "folder": made(lambda: workspace.folder, f"The local data folder, {workspace.folder.path}."),
+        "models": made(lambda: workspace.models, "The checkpoints, and where they are published."),
         "batch_sizes": made(
             lambda: BatchSizes(workspace.plans, profile.rows_per_batch, publishes=profile.planning is not None),
             "How many prompts each batch gets.",

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from stablellava_assets.checks.gates import GateResult, Suite, count_by_gate
+from stablellava_assets.checks.quarantine import RefusedPartition
 from stablellava_assets.checks.remembered import RememberedGates
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
@@ -57,6 +57,7 @@ class Stage:
         self._tables = tables
         self._suite = suite
         self._table = suite.table
+        tables.check_storage()
 
     def run(
         self,
@@ -72,7 +73,7 @@ class Stage:
             dagster.Failure: a gate failed. Its partition was not published; its rows are in quarantine.
         """
         results: dict[Partition, list[GateResult]] = {}
-        quarantined: dict[Partition, Path] = {}
+        quarantined: dict[Partition, RefusedPartition] = {}
         totals: dict[str, int] = {}
         run_metadata: dict[str, MetadataEntry] = {}
         metadata_by_partition: dict[Partition, Metadata] = {}
@@ -186,7 +187,9 @@ class Stage:
             with self._journal(table, partition) as journal:
                 journal.discard()
 
-    def _quarantine(self, partition: Partition, made: PartitionResult, results: Sequence[GateResult]) -> Path:
+    def _quarantine(
+        self, partition: Partition, made: PartitionResult, results: Sequence[GateResult]
+    ) -> RefusedPartition:
         judged = made.judged if made.judged is not None else made.data
         rows = [judged] if made.complete is None else made.complete()
         return self._tables.quarantine.keep(self._table, partition, self._context.run_id, rows, results)
@@ -241,13 +244,13 @@ class Stage:
         self._context.log_event(dg.AssetMaterialization(table.name, partition=key, metadata={**metadata}))
 
     def _failure(
-        self, results: Mapping[Partition, list[GateResult]], quarantined: Mapping[Partition, Path]
+        self, results: Mapping[Partition, list[GateResult]], quarantined: Mapping[Partition, RefusedPartition]
     ) -> dg.Failure:
         lines = []
-        for partition, path in quarantined.items():
+        for partition, refused in quarantined.items():
             lines.append(
-                f"{self._name(partition)}: {_findings(results[partition])}. Its rows lie in {path}: "
-                f"`stablellava quarantine {self._table.name}/{path.stem}` shows them with their reasons."
+                f"{self._name(partition)}: {_findings(results[partition])}. Its rows lie in {refused.location}: "
+                f"`stablellava quarantine {refused.name}` shows them with their reasons."
             )
         return dg.Failure(
             description=(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.inputs.folders import entries, is_left_by_others
+from stablellava_assets.tables.places import CHECKSUMS, Place, checksums_of, place_at
 from stablellava_assets.tables.whole_folders import whole_folder
 
-CHECKSUMS = "SHA256SUMS"
 README = "README.md"
 """Part of every export."""
 
@@ -21,22 +21,28 @@ class DestinationError(ExplainedError, RuntimeError):
 
 
 @contextmanager
-def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
+def export_folder(destination: Path | str, *, replace: bool) -> Iterator[Path]:
     """A folder to write into, which becomes ``destination`` when the block ends without an error.
 
     ``SHA256SUMS``, for ``sha256sum -c``, is added. Links and mounted volumes are preserved
-    (:func:`stablellava_assets.tables.whole_folders.whole_folder`).
+    (:func:`stablellava_assets.tables.whole_folders.whole_folder`). What goes to a URL is written to the folder for
+    temporary files first; ``SHA256SUMS`` is sent last.
 
     Args:
-        destination: the folder to create.
+        destination: the folder to create, or a URL, which is not replaced: readers would see files of both.
         replace: whether an earlier export may be replaced: a folder in which every file was written by an export.
 
     Raises:
         DestinationError: something else is there, or it cannot be written.
     """
     try:
-        _refuse_foreign(destination, replace=replace)
-        with whole_folder(destination) as unfinished:
+        if "://" in str(destination):
+            with _sent_to(place_at(destination, "DESTINATION")) as unfinished:
+                yield unfinished
+            return
+        folder = Path(destination)
+        _refuse_foreign(folder, replace=replace)
+        with whole_folder(folder) as unfinished:
             yield unfinished
             _write_checksums(unfinished)
     except OSError as error:
@@ -44,6 +50,17 @@ def export_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
             f"{destination}: could not be written ({system_message(error)}); {remedy_of(error)}. What was there before "
             "is untouched."
         ) from error
+
+
+@contextmanager
+def _sent_to(place: Place) -> Iterator[Path]:
+    if place.names(""):
+        raise DestinationError(f"{place.at()}: holds files already; choose another folder, or delete it there")
+    place.check()
+    with TemporaryDirectory(prefix="export-") as made:
+        yield Path(made)
+        _write_checksums(Path(made))
+        place.put("", Path(made))
 
 
 def _refuse_foreign(destination: Path, *, replace: bool) -> None:
@@ -69,9 +86,4 @@ def _not_exported(destination: Path) -> str | None:
 
 
 def _write_checksums(folder: Path) -> None:
-    lines = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    (folder / CHECKSUMS).write_text(checksums_of(folder), encoding="utf-8")

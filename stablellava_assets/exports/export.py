@@ -68,7 +68,7 @@ def export_pairs(
     name: str,
     store: ParquetStore,
     partitions: Sequence[Partition],
-    destination: Path,
+    destination: Path | str,
     splits: Splits,
     *,
     replace: bool = False,
@@ -79,7 +79,7 @@ def export_pairs(
         name: one of :data:`FORMATS`.
         store: source of pairs and images.
         partitions: the partitions to export.
-        destination: the folder, which appears atomically.
+        destination: the folder, which appears atomically, or a URL.
         splits: how the pairs are divided.
         replace: whether an earlier export there may be replaced.
 

@@ -7,14 +7,12 @@ the new one. The name contains a hash of the batch's inputs: an unchanged batch 
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import pyarrow as pa
-from filelock import FileLock
 
 from stablellava_assets.filters.review.borderline import MeasuredVerdict, ScoredStatement, is_borderline, scores_of
 from stablellava_assets.filters.settings import FilterSettings
@@ -23,20 +21,19 @@ from stablellava_assets.gallery.sample import sample
 from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.gallery.thumbnails import thumbnail
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
-from stablellava_assets.inputs.folders import entries
 from stablellava_assets.tables.encoded_images import PublishedImages
-from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.findings import StoredFinding, is_rejected
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.places import Place
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
-from stablellava_assets.tables.whole_folders import whole_folder
 
 _VERSION = 4
 """Increase it to rewrite all batches after a change to the page."""
 
 _PAGE = Path(__file__).parent / "page"
+_INDEX, _MANIFEST, _BATCHES = "index.html", "manifest.js", "batches"
 _CALL = "gallery.manifest("
 _TABLES = (FILTERED_PAIRS, REJECTED_PAIRS)
 
@@ -65,10 +62,10 @@ class GalleryError(ExplainedError, RuntimeError):
 
 
 class Gallery:
-    """The gallery in one folder.
+    """The gallery in one place.
 
     Args:
-        folder: the folder, which must hold nothing else.
+        place: its folder or URL, which must hold nothing else.
         store: source of pairs and images.
         filters: the thresholds shown with the scores.
         settings: how much is shown.
@@ -77,23 +74,28 @@ class Gallery:
 
     def __init__(
         self,
-        folder: Path,
+        place: Place,
         store: ParquetStore,
         filters: FilterSettings,
         settings: GallerySettings,
         *,
         every_pair: bool = False,
     ) -> None:
-        self._folder = folder
+        self._place = place
         self._store = store
         self._filters = filters
         self._settings = settings
         self._count = None if every_pair else settings.pairs_per_batch
 
     @property
-    def page(self) -> Path:
-        """Path of the page."""
-        return self._folder / "index.html"
+    def page(self) -> str:
+        """Absolute path or URL of the page."""
+        return self._place.at(_INDEX)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the page was ever published."""
+        return self._place.read(_INDEX) is not None
 
     def publish(self, partitions: Iterable[Partition] | None = None) -> int:
         """Show the current rows of these partitions (all of them by default) and of no others.
@@ -105,58 +107,52 @@ class Gallery:
         """
         self._refuse_foreign()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / ".lock"):
+            with self._place.locked():
                 return self._publish(self._store.partitions(FILTERED_PAIRS) if partitions is None else list(partitions))
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
+                f"{self._place.at()}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
                 "choose another folder; the tables are published and untouched."
             ) from error
 
     def _refuse_foreign(self) -> None:
         """Batches that are no longer shown are deleted, so the folder must belong to the gallery."""
         try:
-            names = {path.name for path in entries(self._folder) if not path.name.startswith(".")}
+            names = {name for name in self._place.names("") if not name.startswith(".")}
         except OSError as error:
             raise GalleryError(
-                f"{self._folder}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
+                f"{self._place.at()}: the gallery cannot be written ({system_message(error)}); {remedy_of(error)}, or "
                 "choose another folder."
             ) from error
-        own = {"batches", "manifest.js", *(path.name for path in _PAGE.iterdir())}
-        if names - own or ("batches" in names and "gallery.js" not in names):
-            raise GalleryError(f"{self._folder}: holds something other than a gallery; choose another folder")
+        own = {_BATCHES, _MANIFEST, *(path.name for path in _PAGE.iterdir())}
+        if names - own or (_BATCHES in names and "gallery.js" not in names):
+            raise GalleryError(f"{self._place.at()}: holds something other than a gallery; choose another folder")
 
     def _publish(self, partitions: Sequence[Partition]) -> int:
         for source in sorted(_PAGE.iterdir()):
-            publish_file(self._folder / source.name, source.read_bytes())
-        before = {batch["folder"]: batch for batch in self._manifest()}
+            self._place.write(source.name, source.read_bytes())
+        there = set(self._place.names(_BATCHES))
+        before = {batch["folder"]: batch for batch in self._manifest() if batch["folder"] in there}
         shown = []
         for partition in partitions:
             name = f"{'-'.join(partition)}-{self._key(partition)}"
-            known = before.get(name) if self._batch(name).exists() else None
-            shown.append(known or self._write_batch(partition, name))
+            shown.append(before.get(name) or self._write_batch(partition, name))
         # Two projects may have equal pair ids, so the browser stores decisions under the location of the pairs. It is
         # hashed, because pages are passed on to others.
         project = content_key("gallery of", self._store.url)
         content = {"project": project, "pairs_per_batch": self._count, "batches": shown}
-        publish_file(self._folder / "manifest.js", f"{_CALL}{_script_json(content)});\n".encode())
+        self._place.write(_MANIFEST, f"{_CALL}{_script_json(content)});\n".encode())
         folders = {batch["folder"] for batch in shown}
-        for folder in entries(self._folder / "batches"):
-            if folder.name not in folders and folder.is_dir():
-                shutil.rmtree(folder)
+        for name in there - folders:
+            self._place.delete(f"{_BATCHES}/{name}")
         return len(folders - before.keys())
-
-    def _batch(self, name: str) -> Path:
-        return self._folder / "batches" / name
 
     def _manifest(self) -> list[_Batch]:
         """The current manifest; empty if there is none or it cannot be read."""
-        path = self._folder / "manifest.js"
+        written = (self._place.read(_MANIFEST) or b"").decode("utf-8", "replace")
         try:
-            content = json.loads(path.read_text(encoding="utf-8").strip().removeprefix(_CALL).removesuffix(");"))
-            return list(content["batches"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return list(json.loads(written.strip().removeprefix(_CALL).removesuffix(");"))["batches"])
+        except (ValueError, KeyError, TypeError):
             return []
 
     def _key(self, partition: Partition) -> str:
@@ -174,7 +170,7 @@ class Gallery:
         chosen = sample(summaries, [is_borderline(found, share) for found in scores], self._count)
         rows = FILTERED_PAIRS.rows(verdicts.take(pa.array(chosen, pa.int64())))
 
-        with whole_folder(self._batch(name)) as unfinished:
+        with self._place.folder(f"{_BATCHES}/{name}") as unfinished:
             files = self._write_pictures(partition, {image for row in rows for image in row["image_ids"]}, unfinished)
             pairs = [
                 entry(row, [files.get(image) for image in row["image_ids"]], scores[position], share)

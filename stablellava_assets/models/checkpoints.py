@@ -10,6 +10,9 @@ from stablellava_assets.models.names import model_source
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.models.quiet import quiet
 
+CHAT_TEMPLATE = "chat_template.jinja"
+"""The file with the chat template of a checkpoint that has one of its own."""
+
 if TYPE_CHECKING:
     from transformers import LlavaProcessor, PreTrainedModel
 
@@ -31,13 +34,6 @@ def load_checkpoint(named: Path | str) -> tuple[PreTrainedModel, LlavaProcessor]
         )
         processor = AutoProcessor.from_pretrained(source.name, revision=source.revision)
     return model.to(device), processor
-
-
-def chat_template_of(folder: Path) -> str | None:
-    """The chat template of a checkpoint saved by :func:`save_checkpoint` or a processor;
-    None if it has none of its own."""
-    path = folder / "chat_template.jinja"
-    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def save_checkpoint(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:

@@ -25,13 +25,3 @@ def model_source(named: str | Path) -> ModelSource:
 def is_on_hub(named: str | Path) -> bool:
     """Whether a model's name in a row is a hub name: ``owner/model@revision``."""
     return "@" in str(named) and not Path(named).is_absolute()
-
-
-def model_path_of(data: Path, named: str) -> str:
-    """The argument of :func:`stablellava_assets.models.checkpoints.load_checkpoint` for a model's name in a row."""
-    return named if is_on_hub(named) else str(data / named)
-
-
-def model_exists(data: Path, named: str) -> bool:
-    """Whether a model in a row still exists; hub models are assumed to."""
-    return is_on_hub(named) or (data / named).exists()

@@ -33,11 +33,6 @@ class DataFolder:
         return self.path / "journal"
 
     @property
-    def quarantine(self) -> Path:
-        """The rows that gates refused."""
-        return self.path / "quarantine"
-
-    @property
     def index(self) -> Path:
         """Indexes of earlier batches and benchmarks, used by the filters."""
         return self.path / "index"
@@ -46,11 +41,6 @@ class DataFolder:
     def models(self) -> Path:
         """Checkpoints, one folder each."""
         return self.path / "models"
-
-    @property
-    def gallery(self) -> Path:
-        """The gallery page."""
-        return self.path / "gallery"
 
     @property
     def report(self) -> Path:

@@ -27,29 +27,56 @@ from stablellava_assets.painters.settings import PainterSettings
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.state.database import checked_url
+from stablellava_assets.tables.remote_files import has_credentials
 from stablellava_assets.tuning.settings import AnyTuningSettings
 
 BUILT_IN_PROFILES = Path(__file__).parent
 PROFILE_VARIABLE = "STABLELLAVA_PROFILE"
 DATA_VARIABLE = "STABLELLAVA_DATA"
+TABLES_VARIABLE = "STABLELLAVA_TABLES"
 STATE_VARIABLE = "STABLELLAVA_STATE"
 EXECUTOR_VARIABLE = "STABLELLAVA_EXECUTOR"
 
 
-def _expanded_folder(written: str) -> str:
+def _without_credentials(written: str) -> str:
     """A folder with its tilde expanded; a URL unchanged."""
+    if has_credentials(written):
+        raise ValueError("passwords and keys come from the environment; leave them out of the URL")
     return str(expanded(Path(written))) if written.startswith("~") else written
+
+
+Location = Annotated[str, AfterValidator(_without_credentials)]
+"""A folder, or a URL that fsspec opens."""
+
+Published = Literal["models", "quarantine", "gallery", "report"]
+"""What is published besides the tables."""
 
 
 class StorageSettings(Document):
     """Storage locations. Relative folders start at the working directory."""
 
     data: UserPath = Field(
-        Path("data"), description="Local folder for the warehouse, models, journals, quarantine and Dagster's state."
+        Path("data"), description="Local folder for the warehouse, models, journals and Dagster's state."
     )
-    tables: Annotated[str, AfterValidator(_expanded_folder)] | None = Field(
+    tables: Location | None = Field(
         None, description="Folder or fsspec URL of the Parquet tables. Unset: <data>/tables."
     )
+    models: Location | None = Field(
+        None,
+        description=(
+            "Folder or URL to which checkpoints are published, and from which other machines fetch them. Unset: below "
+            "storage.tables if that is a URL; else they stay in <data>/models."
+        ),
+    )
+    quarantine: Location | None = Field(
+        None,
+        description=(
+            "Folder or URL of the rows that gates refused. Unset: below storage.tables if that is a URL, else in the "
+            "data folder."
+        ),
+    )
+    gallery: Location | None = Field(None, description="Folder or URL of the gallery. Unset: as for quarantine.")
+    report: Location | None = Field(None, description="Folder or URL of the reports. Unset: as for quarantine.")
     state: Annotated[str, AfterValidator(checked_url)] | None = Field(
         None,
         description=(
@@ -146,12 +173,20 @@ class Profile(Document):
         """Root of the Parquet tables."""
         return self.storage.tables or str(self.storage.data / "tables")
 
+    def place_of(self, published: Published) -> str:
+        """Folder or URL of something that is published besides the tables."""
+        named: str | None = getattr(self.storage, published)
+        if named is not None:
+            return named
+        root = self.tables_root
+        return f"{root.rstrip('/')}/{published}" if "://" in root else str(self.storage.data / published)
+
 
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     """The profile named by ``STABLELLAVA_PROFILE`` (a built-in name or a path), by default ``embedded``.
 
-    ``STABLELLAVA_DATA`` overrides the data folder, ``STABLELLAVA_STATE`` the database of the state, and
-    ``STABLELLAVA_EXECUTOR`` the executor.
+    ``STABLELLAVA_DATA`` overrides the data folder, ``STABLELLAVA_TABLES`` the root of the tables, ``STABLELLAVA_STATE``
+    the database of the state, and ``STABLELLAVA_EXECUTOR`` the executor.
 
     Raises:
         DocumentError: there is no such profile, or it is invalid; file, line, key and reason are named.
@@ -167,11 +202,15 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     data = environment.get(DATA_VARIABLE)
     if data:
         profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
-    if state := environment.get(STATE_VARIABLE):
-        try:
-            profile = _stored(profile, state=checked_url(state))
-        except ValueError as error:
-            raise DocumentError(f"{STATE_VARIABLE}: {error}") from error
+    for variable, setting, checked in (
+        (TABLES_VARIABLE, "tables", _without_credentials),
+        (STATE_VARIABLE, "state", checked_url),
+    ):
+        if written := environment.get(variable):
+            try:
+                profile = _stored(profile, **{setting: checked(written)})
+            except ValueError as error:
+                raise DocumentError(f"{variable}: {error}") from error
     if executor := environment.get(EXECUTOR_VARIABLE):
         executors = get_args(Executor)
         if executor not in executors:

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.quarantine import Quarantine
 from stablellava_assets.filters.settled import Settling
 from stablellava_assets.gallery.folder import Gallery
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.planning.upcoming import next_batches
 from stablellava_assets.profiles.backends import make_author, make_painter
 from stablellava_assets.profiles.data_folder import DataFolder
-from stablellava_assets.profiles.profile import Profile, load_profile
+from stablellava_assets.profiles.profile import Profile, Published, load_profile
 from stablellava_assets.report.folder import Report
 from stablellava_assets.state.database import Database
+from stablellava_assets.tables.places import Place, place_at
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.warehouse import Warehouse
@@ -80,22 +83,53 @@ class Workspace:
             return None
         return f"{self.author_abilities[0]}|{batch}...{self.author_abilities[-1]}|{batch}"
 
+    @cached_property
+    def models(self) -> ModelFolders:
+        """The checkpoints: in the data folder, and published if the tables are on a URL or the profile says where."""
+        return ModelFolders(self.folder.path, self._published("models"))
+
+    def check_storage(self) -> None:
+        """Find out before any work starts whether what is made can be published.
+
+        Raises:
+            PlaceError: something cannot be written; setting and reason are named.
+        """
+        self.store.check()
+        for published in get_args(Published):
+            if not self.profile.place_of(published).startswith(f"{self.profile.tables_root.rstrip('/')}/"):
+                self._place(published).check()
+
+    def _published(self, published: Published) -> Place | None:
+        """The place of something that is made in the data folder; None if it stays there."""
+        is_elsewhere = Path(self.profile.place_of(published)) != self.folder.path / published
+        return self._place(published) if is_elsewhere else None
+
+    def _place(self, published: Published) -> Place:
+        return place_at(self.profile.place_of(published), f"storage.{published}")
+
     @property
     def quarantine(self) -> Quarantine:
         """The rows that gates refused."""
-        return Quarantine(self.folder.quarantine)
+        return Quarantine(self._place("quarantine"))
 
     @property
     def gallery(self) -> Gallery:
-        """The gallery page, in the data folder."""
-        return Gallery(self.folder.gallery, self.store, self.profile.filters, self.profile.gallery)
+        """The gallery page."""
+        return Gallery(self._place("gallery"), self.store, self.profile.filters, self.profile.gallery)
 
     @property
     def report(self) -> Report:
-        """The reports on all tuning runs, in the data folder."""
+        """The reports on all tuning runs."""
         judge = self.profile.benchmark.judge
         judged_kinds = () if judge is None else judge.kinds
-        return Report(self.folder.report, self.store, self.profile.report, judged_kinds, self.settling)
+        return Report(
+            self.folder.report,
+            self.store,
+            self.profile.report,
+            judged_kinds,
+            self.settling,
+            self._published("report"),
+        )
 
     @property
     def settling(self) -> Settling:

@@ -14,6 +14,7 @@ from stablellava_assets.report.page import index_html, report_html
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.checkpoints import checkpoint_ids, checkpoints
 from stablellava_assets.tables.files import publish_file
+from stablellava_assets.tables.places import Place
 from stablellava_assets.tables.schemas import ABILITY_SCORES
 from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
@@ -24,7 +25,7 @@ class ReportError(ExplainedError, RuntimeError):
 
 
 class Report:
-    """The pages in one folder.
+    """The pages in one folder, and where they are published.
 
     Args:
         folder: the folder of the pages.
@@ -32,6 +33,7 @@ class Report:
         settings: how much is shown.
         judged_kinds: question kinds for which a judge's verdict replaces the keywords.
         settling: settles the verdicts, as before they are trained on; by default they are taken as published.
+        published: where the pages of all machines are; None if the folder is the only place.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Report:
         settings: ReportSettings,
         judged_kinds: Sequence[str] = (),
         settling: Settling | None = None,
+        published: Place | None = None,
     ) -> None:
         self._settling = settling
+        self._published = published
         self._judged_kinds = judged_kinds
         self._folder = folder
         self._store = store
@@ -81,13 +85,24 @@ class Report:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / ".lock"):
                 publish_file(self.page(chosen), report_html(content))
+                self._fetch(known)
                 publish_file(self.index, self._index())
+                for page in (self.page(chosen), self.index):
+                    if self._published is not None:
+                        self._published.write(page.name, page.read_bytes())
         except OSError as error:
             raise ReportError(
                 f"{self._folder}: the report cannot be written ({system_message(error)}); {remedy_of(error)}, then run "
                 "`stablellava report`; the tables are published and untouched."
             ) from error
         return self.page(chosen)
+
+    def _fetch(self, checkpoint_ids: Sequence[str]) -> None:
+        """Fetch the pages that other machines made."""
+        there = set() if self._published is None else set(self._published.names(""))
+        for page in map(self.page, checkpoint_ids):
+            if self._published is not None and page.name in there and not page.exists():
+                publish_file(page, self._published.read(page.name) or b"")
 
     def _index(self) -> bytes:
         """Every scored checkpoint that has a page, the current one first."""

@@ -226,11 +226,10 @@ class _PostgresTables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self.execute("BEGIN")
+        # One after the other, as SQLite does it: what was read stays true until the end.
+        self.execute("BEGIN; SELECT pg_advisory_xact_lock(?)", (lock_key(f"{self._schema}.transaction"),))
         self._in_transaction = True
         try:
-            # One after the other, as SQLite does it: what was read stays true until the end.
-            self.execute("SELECT pg_advisory_xact_lock(?)", (lock_key(f"{self._schema}.transaction"),))
             yield
             self.execute("COMMIT")
         except BaseException:

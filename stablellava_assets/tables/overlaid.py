@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -53,9 +53,11 @@ class OverlaidStore(ParquetStore):
         return self._of(table, partition).version(table, partition)
 
     @contextmanager
-    def open(self, table: AnyTable, partition: Partition) -> Iterator[PartitionFile]:
+    def open(
+        self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
+    ) -> Iterator[PartitionFile]:
         """A partition, of which any part can be read. Raises the errors of :class:`ParquetStore`."""
-        with self._of(table, partition).open(table, partition) as opened:
+        with self._of(table, partition).open(table, partition, columns) as opened:
             yield opened
 
     def versions(self, table: AnyTable) -> dict[Partition, str]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
-from stablellava_assets.inputs.explained import ExplainedError, is_system_error, system_message
+from stablellava_assets.inputs.explained import is_system_error, system_message
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.remote_files import PlaceError, RemoteFiles, filesystem_of, is_local
 from stablellava_assets.tables.row_groups import write_row_groups
 from stablellava_assets.tables.table import IMAGE, AnyTable
 
@@ -40,13 +38,14 @@ _VALUES = {
     "version": re.compile(r"[0-9a-f]{32}"),
 }
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
-_PROTOCOLS_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
-"""Stores without folders. Creating one would create the bucket, which a mistyped name must not."""
+_SETTING = "storage.tables"
 _READ_AGAIN = 3
+_BESIDE_IMAGES = 64 << 10
+"""Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
 _LOG = logging.getLogger(__name__)
 
 
-class StoreError(ExplainedError, RuntimeError):
+class StoreError(PlaceError):
     """A partition cannot be read or written; the message names the file and the remedy."""
 
 
@@ -120,14 +119,11 @@ class ParquetStore:
     """
 
     def __init__(self, root: str) -> None:
-        try:
-            self._fs, self._root = fsspec.core.url_to_fs(str(root))
-        except (ImportError, ValueError) as error:
-            raise StoreError(
-                f"storage.tables: {root} cannot be opened ({error}); install what fsspec needs for it, or name a folder"
-            ) from error
-        self._is_local = isinstance(self._fs, LocalFileSystem)
+        self._fs, self._root = filesystem_of(str(root), _SETTING, StoreError)
+        self._remote = RemoteFiles(self._fs, _SETTING, StoreError)
+        self._is_local = is_local(self._fs)
         self._left_out: set[str] = set()
+        self._listed: dict[str, dict[str, object]] = {}
 
     @property
     def url(self) -> str:
@@ -168,20 +164,18 @@ class ParquetStore:
                     self._leave_out("/".join([self._root, table.name, *folders]), "which no partition is called")
         return sorted(found)
 
-    @contextmanager
-    def _reaching(self, path: str) -> Iterator[None]:
-        """Raise a ``StoreError`` for errors of a remote store's library that are not system errors."""
-        try:
-            yield
-        except (OSError, pa.ArrowException, StoreError):
-            raise
-        except Exception as error:
-            if self._is_local:
-                raise
-            raise StoreError(
-                f"storage.tables: {self._fs.unstrip_protocol(path)} cannot be reached ({error}); check address, keys "
-                "and network"
-            ) from error
+    def check(self) -> None:
+        """Find out before any work starts whether a remote store can be written.
+
+        Raises:
+            StoreError: it cannot be; the message says why.
+        """
+        if not self._is_local:
+            self._remote.check(self._root)
+
+    def _reaching(self, path: str) -> AbstractContextManager[None]:
+        """Explain errors of a remote store's library that are not system errors."""
+        return nullcontext() if self._is_local else self._remote.reaching(path)
 
     def _folders_with_rows(self, table: AnyTable, depth: int) -> list[tuple[str, ...]]:
         """The names of a table's subfolders, ``depth`` below each other, that hold rows."""
@@ -203,9 +197,8 @@ class ParquetStore:
         return [tuple(each[:-1]) for each in parts if each[-1] == _FILE]
 
     def _remote_files(self, top: str) -> list[str]:
-        # A single listing; one per folder would take one request each.
-        self._fs.invalidate_cache()
-        return [path.removeprefix(f"{top}/") for path in self._fs.find(top)]
+        self._listed = self._remote.listed(top)
+        return [path.removeprefix(f"{top}/") for path in self._listed]
 
     @staticmethod
     def _local_files(top: str, depth: int) -> list[str]:
@@ -253,8 +246,7 @@ class ParquetStore:
         partitions = self.partitions(table)
         if self._is_local:
             return {partition: self.version(table, partition) for partition in partitions}
-        listed = self._fs.find(f"{self._root}/{table.name}", detail=True) if partitions else {}
-        described = {partition: listed.get(self.path(table, partition)) for partition in partitions}
+        described = {partition: self._listed.get(self.path(table, partition)) for partition in partitions}
         return {
             partition: content_key(sorted((name, str(value)) for name, value in file.items()))
             for partition, file in described.items()
@@ -269,7 +261,7 @@ class ParquetStore:
         """
         for last in [*[False] * _READ_AGAIN, True]:
             try:
-                with self.open(table, partition) as file:
+                with self.open(table, partition, columns) as file:
                     return file.read(columns)
             except FileNotFoundError:
                 return None
@@ -288,15 +280,17 @@ class ParquetStore:
             StoreError: as :meth:`read`, or the partition was published again meanwhile.
         """
         try:
-            with self.open(table, partition) as file:
+            with self.open(table, partition, columns) as file:
                 for number in range(len(file.rows_by_group)):
                     yield file.group(number, columns)
         except FileNotFoundError:
             return
 
     @contextmanager
-    def open(self, table: AnyTable, partition: Partition) -> Iterator[PartitionFile]:
-        """A published partition, of which any part can be read.
+    def open(
+        self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
+    ) -> Iterator[PartitionFile]:
+        """A published partition, of which any part can be read; ``columns`` are those that will be.
 
         Raises:
             FileNotFoundError: it is not published.
@@ -309,11 +303,18 @@ class ParquetStore:
 
         with ExitStack() as opened:
             with explained():
-                file = opened.enter_context(self._fs.open(path, "rb"))
+                file = opened.enter_context(self._fs.open(path, "rb", **self._fetched_for(table, columns)))
                 # Arrow's threads must not hold buffers of a Python file when the interpreter exits, because
                 # releasing them then aborts the process. So neither columns nor bytes are read by threads.
                 parquet = pq.ParquetFile(file, pre_buffer=False)
             yield PartitionFile(table, parquet, path, explained)
+
+    def _fetched_for(self, table: AnyTable, columns: Sequence[str] | None) -> dict[str, object]:
+        """How much of a remote file is fetched at once: little where images are skipped, else much."""
+        skips_images = columns is not None and table.without_images != table.schema.names
+        if self._is_local or not skips_images or not set(columns or ()) <= set(table.without_images):
+            return {}
+        return {"block_size": _BESIDE_IMAGES, "cache_type": "readahead"}
 
     @contextmanager
     def _explained(self, table: AnyTable, partition: Partition, path: str) -> Iterator[None]:
@@ -325,7 +326,7 @@ class ParquetStore:
             raise
         except (pa.ArrowInvalid, OSError) as error:
             # s3fs reads one version of an object, and says so once there is another.
-            if isinstance(error, OSError) and error.errno == errno.EBUSY and not self._is_local:
+            if type(error).__name__ == "FileExpired":
                 raise RepublishedError(f"{path}: was published again while it was read; run again") from error
             if isinstance(error, OSError) and is_system_error(error):
                 raise StoreError(
@@ -364,8 +365,8 @@ class ParquetStore:
                     file.flush()
                     os.fsync(file.fileno())
             else:
-                with self._reaching(path):
-                    self._upload(rows, table, path)
+                with self._remote.uploading(path) as file:
+                    write_row_groups(rows, table.schema, file, table.rows_per_group)
         except OSError as error:
             raise StoreError(
                 f"{path}: could not be written ({error.strerror or error}). What was published before is untouched; "
@@ -390,20 +391,6 @@ class ParquetStore:
         if self._is_local and partition:
             with suppress(OSError):
                 Path(path).parent.rmdir()
-
-    def _upload(self, rows: Iterable[pa.Table], table: AnyTable, path: str) -> None:
-        """Write a remote file that appears once it is complete; whatever interrupts it leaves what was there."""
-        if not set(_PROTOCOLS_OF_BUCKETS) & set(self._fs.protocol):
-            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        # Leaving the context of a file would complete it, also after an exception.
-        file = self._fs.open(path, "wb", autocommit=False)
-        try:
-            write_row_groups(rows, table.schema, file, table.rows_per_group)
-            file.close()
-        except BaseException:
-            file.discard()
-            raise
-        file.commit()
 
 
 def _folders(table: AnyTable, partition: Partition) -> list[str]:

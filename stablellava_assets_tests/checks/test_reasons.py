@@ -19,6 +19,7 @@ from stablellava_assets.cli.main import main
 from stablellava_assets.defs.automation.logs import readable_log
 from stablellava_assets.defs.prompt_specs import prompt_specs as prompt_specs_asset
 from stablellava_assets.defs.resources import resources_of
+from stablellava_assets.tables.places import place_at
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, LLAVA_CHECKPOINT, OF_BUDGET, PROMPT_SPECS
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.project import Project
@@ -104,15 +105,26 @@ def test_a_tuning_of_few_steps_is_not_refused_for_its_curve(losses: tuple[float,
     assert (found["loss_fell"].passed, found["loss_fell"].observed[: len(told)]) == (passed, told)
 
 
+def quarantine_in(folder: Path) -> Quarantine:
+    return Quarantine(place_at(folder, "storage.quarantine"))
+
+
 def test_what_is_in_quarantine_is_listed_and_shown_with_reasons(tmp_path: Path) -> None:
-    quarantine = Quarantine(tmp_path)
+    quarantine = quarantine_in(tmp_path)
     assert quarantine.entries() == []
     found = [GateResult("enough_rows_made", False, "9 of 10 rows"), GateResult("has_rows", True, "11")]
-    path = quarantine.keep(PROMPT_SPECS, ("animal", "0001"), "0123456789", [DATA], found)
+    kept = quarantine.keep(PROMPT_SPECS, ("animal", "0001"), "0123456789", [DATA], found)
     (entry,) = quarantine.entries()
     assert entry.name == "prompt_specs/animal-0001-01234567"
     assert quarantine_list([entry]).splitlines()[1:] == ["    enough_rows_made: 9 of 10 rows"]
-    for name in (entry.name, "prompt_specs", "prompt_specs/animal-0001", "animal|0001", str(path), path.name):
+    for name in (
+        entry.name,
+        "prompt_specs",
+        "prompt_specs/animal-0001",
+        "animal|0001",
+        kept.location,
+        Path(kept.location).name,
+    ):
         assert quarantine.find(name) == [entry], name
     assert quarantine.find("plant") == []
     shown = quarantined_rows(entry, 3)
@@ -130,17 +142,17 @@ def test_a_file_of_an_earlier_version_and_a_damaged_one(tmp_path: Path) -> None:
     folder = tmp_path / "prompt_specs"
     folder.mkdir()
     pq.write_table(DATA.drop_columns(["fault", "settings_key"]), folder / "old.parquet")
-    (entry,) = Quarantine(tmp_path).entries()
+    (entry,) = quarantine_in(tmp_path).entries()
     assert "5 rows: the answer is empty" in quarantine_list([entry])
     (folder / "bad.parquet").write_bytes(b"no Parquet")
     (folder / "._old.parquet").write_bytes(b"of another system")
-    listed = quarantine_list(Quarantine(tmp_path).entries())
+    listed = quarantine_list(quarantine_in(tmp_path).entries())
     assert "bad.parquet: damaged Parquet file" in listed
     assert "5 rows: the answer is empty" in listed, "one file that cannot be read hides no other"
     assert "._old" not in listed
-    (bad,) = Quarantine(tmp_path).find("prompt_specs/bad")
+    (bad,) = quarantine_in(tmp_path).find("prompt_specs/bad")
     assert "bad.parquet: damaged Parquet file" in quarantined_rows(bad, 5)
-    assert Quarantine(tmp_path).find(" ") == []
+    assert quarantine_in(tmp_path).find(" ") == []
 
 
 @pytest.mark.parametrize("found", [b"no JSON", b"[1]", b"null"])
@@ -151,13 +163,13 @@ def test_findings_that_somebody_else_wrote_do_not_end_the_command(tmp_path: Path
     pq.write_table(
         DATA.replace_schema_metadata({b"stablellava_gates": found}), tmp_path / "prompt_specs" / "odd.parquet"
     )
-    (entry,) = Quarantine(tmp_path).entries()
+    (entry,) = quarantine_in(tmp_path).entries()
     assert "reasons: 5 rows: the answer is empty" in quarantined_rows(entry, 1)
 
 
 def test_reasons_move_nothing_on_a_terminal(tmp_path: Path) -> None:
     data = PROMPT_SPECS.from_rows([failed(0, "HTTP 400:\x1b[2J no\r\nway")])
-    kept = Quarantine(tmp_path)
+    kept = quarantine_in(tmp_path)
     kept.keep(PROMPT_SPECS, ("animal", "0001"), "run", [data], [GateResult("enough_rows_made", False, "1 of 1 rows")])
     shown = quarantined_rows(kept.entries()[0], 1)
     assert "HTTP 400: [2J no way" in shown

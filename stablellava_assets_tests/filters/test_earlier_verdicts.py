@@ -13,6 +13,7 @@ from stablellava_assets.checks.gates import GateResult
 from stablellava_assets.checks.quarantine import Quarantine, quarantine_list, quarantined_rows
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.settings import FilterSettings
+from stablellava_assets.tables.places import place_at
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import STRINGS
@@ -92,9 +93,10 @@ def test_the_warehouse_and_single_columns_have_them_too(tmp_path: Path) -> None:
 def test_rows_that_the_checks_refused_are_still_shown(tmp_path: Path) -> None:
     judged = judge(PAIRS, [], NO_BENCHMARK, SETTINGS)
     failed = [GateResult("enough_pairs_kept", False, "2 of 4 rows")]
-    path = Quarantine(tmp_path).keep(FILTERED_PAIRS, PARTITION, "0123456789", [], failed)
+    quarantine = Quarantine(place_at(tmp_path, "storage.quarantine"))
+    path = quarantine.keep(FILTERED_PAIRS, PARTITION, "0123456789", [], failed).location
     kept = pq.ParquetFile(path).schema_arrow.metadata
     pq.write_table(as_before(judged.rows).replace_schema_metadata(kept), path)
-    (entry,) = Quarantine(tmp_path).entries()
+    (entry,) = quarantine.entries()
     assert "enough_pairs_kept" in quarantine_list([entry])
     assert "subject_not_named: No word of the answer is a form of 'owl'." in quarantined_rows(entry, 9)

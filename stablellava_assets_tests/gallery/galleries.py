@@ -8,6 +8,7 @@ from typing import Any
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.gallery.settings import GallerySettings
+from stablellava_assets.tables.places import place_at
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.filters.pairs import judged, noise_png
@@ -23,7 +24,8 @@ def gallery_of(
     filters: FilterSettings | None = None,
     **settings: Any,
 ) -> Gallery:
-    return Gallery(folder, store, filters or FilterSettings(), GallerySettings(**settings), every_pair=every_pair)
+    place = place_at(folder, "storage.gallery")
+    return Gallery(place, store, filters or FilterSettings(), GallerySettings(**settings), every_pair=every_pair)
 
 
 def many_pairs(root: Path, count: int) -> ParquetStore:

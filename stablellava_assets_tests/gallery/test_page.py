@@ -93,7 +93,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish(folder / "tables", plants, partition=("plant", "0001"))
     gallery = gallery_of(store, folder / "page")
     gallery.publish()
-    return gallery.page
+    return Path(gallery.page)
 
 
 def test_it_says_what_is_shown_and_shows_it(page_path: Path, visit: Any) -> None:
@@ -169,7 +169,7 @@ def test_a_repeated_pair_is_one_click_away(tmp_path: Path, visit: Any) -> None:
     pairs = [animal("earlier", answer="A koala rests.", **koala), animal("later", answer="It is a koala.", **koala)]
     gallery = gallery_of(publish(tmp_path / "tables", pairs), tmp_path / "page")
     gallery.publish()
-    seen = visit(gallery.page, "#verdict=rejected")
+    seen = visit(Path(gallery.page), "#verdict=rejected")
     seen.page.locator("summary").click()
     seen.page.get_by_role("link", name="earlier").click()
     assert seen.ids() == ["earlier"]
@@ -182,7 +182,7 @@ def test_hostile_text_stays_text(tmp_path: Path, visit: Any) -> None:
     decision = Review(pair_id="koala", decision="reject", reviewer=HOSTILE, note=HOSTILE)
     gallery = gallery_of(publish(tmp_path / "tables", [hostile], {"koala": decision}), tmp_path / "page")
     gallery.publish()
-    seen = visit(gallery.page)
+    seen = visit(Path(gallery.page))
     seen.page.locator("summary").first.click()
     text = seen.page.inner_text("#pair-koala")
     assert text.count("<img src=x onerror=\"document.title='broken'\"><b>bold</b> &amp;") >= 4
@@ -231,11 +231,11 @@ def test_decisions_of_two_projects_are_kept_apart_and_outlive_a_new_publication(
         galleries.append(gallery_of(store, tmp_path / name / "page"))
         galleries[-1].publish()
     first, second = galleries
-    seen = visit(first.page)
+    seen = visit(Path(first.page))
     seen.page.locator("#pair-owl").get_by_role("button", name="Reject").click()
     seen.page.fill("#reviewer", "Ada")
     context = seen.page.context
-    other = Visit(context.new_page(), second.page)
+    other = Visit(context.new_page(), Path(second.page))
     other.choose("Decided here")
     assert other.ids() == []
     assert not other.page.is_visible("#download")
@@ -247,7 +247,7 @@ def test_decisions_of_two_projects_are_kept_apart_and_outlive_a_new_publication(
     first.publish()
     everything = gallery_of(store, tmp_path / "elsewhere", every_pair=True)
     everything.publish()
-    for page in (first.page, everything.page):
+    for page in (Path(first.page), Path(everything.page)):
         again = Visit(context.new_page(), page, "#verdict=mine")
         assert again.page.inner_text("#decided") == "1 decision"
         assert again.ids() == ["owl"]
@@ -285,7 +285,7 @@ def test_ten_thousand_pairs_are_there_in_seconds_and_drawn_as_needed(tmp_path: P
     gallery = gallery_of(many_pairs(tmp_path / "tables", 10_000), tmp_path / "page", every_pair=True)
     gallery.publish()
     began = time.monotonic()
-    seen = visit(gallery.page)
+    seen = visit(Path(gallery.page))
     assert time.monotonic() - began < 15
     assert seen.status == "10,000 pairs match"
     assert len(seen.ids()) < 200
@@ -304,7 +304,7 @@ def test_ten_thousand_pairs_are_there_in_seconds_and_drawn_as_needed(tmp_path: P
 def test_a_sample_says_how_much_it_leaves_out(tmp_path: Path, visit: Any) -> None:
     gallery = gallery_of(many_pairs(tmp_path / "tables", 320), tmp_path / "page", pairs_per_batch=20)
     gallery.publish()
-    seen = visit(gallery.page)
+    seen = visit(Path(gallery.page))
     assert seen.page.inner_text("#extent").startswith(
         "80 of 320 pairs are shown: at most 20 per batch, including every reason and note and all pairs with human "
         "decisions. Of all pairs, 288 were kept and 32 rejected, in 4 batches."
@@ -324,7 +324,7 @@ def test_a_sample_says_how_many_reasons_it_has_no_room_for(tmp_path: Path, visit
     for count, said in ((1, "2 of 3 reasons and notes"), (2, "every reason and note")):
         gallery = gallery_of(store, tmp_path / "page", pairs_per_batch=count)
         gallery.publish()
-        seen = visit(gallery.page)
+        seen = visit(Path(gallery.page))
         assert f"at most {count} per batch, including {said} and all" in seen.page.inner_text("#extent")
         labels = seen.page.locator("#reason option").all_inner_texts()
         assert sum("(0 of" in label for label in labels) == 2 - count
@@ -334,5 +334,5 @@ def test_a_batch_that_is_gone_is_named(tmp_path: Path, visit: Any) -> None:
     gallery = gallery_of(many_pairs(tmp_path / "tables", 64), tmp_path / "page")
     gallery.publish()
     next((tmp_path / "page/batches").glob("food-*/pairs.js")).unlink()
-    seen = visit(gallery.page)
+    seen = visit(Path(gallery.page))
     assert seen.status == "48 pairs match; failed to load, reload the page: food|0001"

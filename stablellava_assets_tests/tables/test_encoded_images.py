@@ -17,13 +17,12 @@ from stablellava_assets.filters.benchmark_fingerprints import ItemToAvoid, with_
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.gallery.folder import Gallery
-from stablellava_assets.gallery.settings import GallerySettings
 from stablellava_assets.tables import row_groups
 from stablellava_assets.tables.encoded_images import PublishedImages, bytes_of_images, images_of_partitions
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, IMAGES
 from stablellava_assets.tables.store import ParquetStore, PartitionFile
 from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, png
+from stablellava_assets_tests.gallery.galleries import gallery_of
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import image
@@ -198,7 +197,7 @@ def test_exports_and_galleries_read_each_picture_once(tmp_path: Path, reads: Rea
     assert pairs == {pair_id: noise(ANIMALS.index(pair_id.split()[0])) for pair_id in pairs}
     assert reads.pictures < len(ANIMALS) + 1
     del reads.groups[:]
-    gallery = Gallery(tmp_path / "gallery", store, FilterSettings(), GallerySettings(), every_pair=True)
+    gallery = gallery_of(store, tmp_path / "gallery", every_pair=True)
     assert gallery.publish() == 1
     files = [path for path in (tmp_path / "gallery/batches").rglob("*") if path.suffix not in ("", ".js")]
     assert len(files) == len(ANIMALS)

@@ -9,6 +9,7 @@ import pytest
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.pair_rows import ImageRow
@@ -31,9 +32,9 @@ def _painter(catalog: Catalog, size: int = 48) -> EmbeddedPainter:
 
 def test_a_base_is_built_once(catalog: Catalog, tmp_path: Path) -> None:
     lines: list[str] = []
-    first = prepare_base(SETTINGS, catalog, _painter(catalog), tmp_path, lines.append)
+    first = prepare_base(SETTINGS, catalog, _painter(catalog), ModelFolders(tmp_path), lines.append)
     said = len(lines)
-    assert prepare_base(SETTINGS, catalog, _painter(catalog), tmp_path, lines.append) == first
+    assert prepare_base(SETTINGS, catalog, _painter(catalog), ModelFolders(tmp_path), lines.append) == first
     assert len(lines) == said > 0
     model, processor = load_checkpoint(first)
     assert model.config.image_seq_length == 4
@@ -45,7 +46,7 @@ def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_
     wider = TuningSettings(model=MODEL.model_copy(update={"text_width": 48}), stage=SETTINGS.stage)
     retuned = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"passes": 2})})
     paths = [
-        prepare_base(settings, catalog, _painter(catalog, size), tmp_path, lambda line: None)
+        prepare_base(settings, catalog, _painter(catalog, size), ModelFolders(tmp_path), lambda line: None)
         for settings, size in ((SETTINGS, 48), (wider, 48), (SETTINGS, 64), (retuned, 48))
     ]
     assert len(set(paths[:3])) == 3
@@ -63,7 +64,9 @@ def test_the_order_in_which_pictures_are_finished_changes_no_weight(catalog: Cat
     settings = EmbeddedPainterSettings(kind="embedded", size=48, workers=1)
     weights = []
     for painter in (EmbeddedPainter(settings, catalog), LastFirst(settings, catalog)):
-        folder = prepare_base(SETTINGS, catalog, painter, tmp_path / type(painter).__name__, lambda line: None)
+        folder = prepare_base(
+            SETTINGS, catalog, painter, ModelFolders(tmp_path / type(painter).__name__), lambda line: None
+        )
         weights.append((folder / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
 

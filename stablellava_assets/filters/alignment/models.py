@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablellava_assets.inputs.explained import system_message
 from stablellava_assets.models.checkpoints import load_checkpoint
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.models.hub import folder_fingerprints
 from stablellava_assets.models.loading import PretrainedModelError, load_pretrained
-from stablellava_assets.models.names import model_path_of
 from stablellava_assets.models.precision import automatic_device
 from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.identity import content_key
@@ -25,14 +25,15 @@ PREVIOUS, PREVIOUS_BASE = "previous", "previous_base"
 
 
 class OwnCheckpoint(NamedTuple):
-    """A row of ``llava_checkpoint``: its id and the folders of the tuned model and of its base."""
+    """A row of ``llava_checkpoint``: its id, and the names of the tuned model and of its base in ``models``."""
 
     checkpoint_id: str
-    tuned: Path
-    base: Path
+    tuned: str
+    base: str
+    models: ModelFolders
 
 
-def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
+def newest_checkpoint(store: ParquetStore, models: ModelFolders) -> OwnCheckpoint | None:
     """The most recently tuned checkpoint; None before the first.
 
     It is read from the store and is not an upstream of the stage, because checkpoints are made
@@ -42,8 +43,7 @@ def newest_checkpoint(store: ParquetStore, data: Path) -> OwnCheckpoint | None:
     if not rows:
         return None
     newest = rows[-1]
-    tuned, base = (Path(model_path_of(data, named)) for named in (newest["path"], newest["base_path"]))
-    return OwnCheckpoint(newest["checkpoint_id"], tuned, base)
+    return OwnCheckpoint(newest["checkpoint_id"], newest["path"], newest["base_path"], models)
 
 
 class ScorerModel:
@@ -69,7 +69,7 @@ class ScorerModel:
             return None
         tuned = self._name == PREVIOUS
         # The name of the base's folder contains a hash of everything it was made from.
-        return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else self._checkpoint.base.name
+        return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else Path(self._checkpoint.base).name
 
     @cached_property
     def fingerprint(self) -> str | None:
@@ -92,7 +92,8 @@ class ScorerModel:
             return load_named(self._setting, self._name, AutoModelForImageTextToText)
         if self._checkpoint is None:
             raise PretrainedModelError(f"{self._setting}: {self._name}: no checkpoint has been tuned yet")
-        folder = self._checkpoint.tuned if self._name == PREVIOUS else self._checkpoint.base
+        named = self._checkpoint.tuned if self._name == PREVIOUS else self._checkpoint.base
+        folder = self._checkpoint.models.path_of(named)
         try:
             model, processor = load_checkpoint(folder)
         except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.conversations import ChatMessage
@@ -24,10 +25,10 @@ def prepare_base(
     settings: TuningSettings,
     catalog: Catalog,
     painter: Painter,
-    models_folder: Path,
+    models: ModelFolders,
     progress: Callable[[str], None],
 ) -> Path:
-    """The folder of the base model, ``<models_folder>/base-<key>``, trained if it does not exist.
+    """The folder of the base model, ``base-<key>`` among the models, trained if it does not exist.
 
     The key covers the model's settings, the seed, the vocabulary and every image and sentence of the alignment corpus.
     A base is therefore trained once, whatever it is tuned on later. :mod:`stablellava_assets.tuning.embedded.alignment`
@@ -39,10 +40,10 @@ def prepare_base(
     corpus = AlignmentCorpus(catalog, painter, settings.model.base_pictures)
     reading = reading_conversations(catalog, settings.model.base_texts)
     texts = [*catalog_texts(catalog), *alignment_texts(), *reading_texts()]
-    path = models_folder / f"base-{content_key(_VERSION, settings.model, settings.seed, texts, reading, corpus.key)}"
-    models_folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(models_folder / f"{path.name}.lock"):
-        if not path.exists():
+    path = models.folder / f"base-{content_key(_VERSION, settings.model, settings.seed, texts, reading, corpus.key)}"
+    models.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(models.folder / f"{path.name}.lock"):
+        if not models.fetched(path.name):
             _build(settings, corpus, reading, texts, path, progress)
     return path
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from stablellava_assets.tables.files import publish_file
 from stablellava_assets.text.tables import markdown_table
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 
@@ -73,12 +72,10 @@ def write_card(
     (folder / "README.md").write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
 
 
-def add_scores(folder: Path, scores: str) -> None:
-    """Append or replace the table of scores (Markdown) at the end of the card. Does nothing if there is no card."""
-    path = folder / "README.md"
-    if path.exists():
-        text = path.read_text(encoding="utf-8").partition(f"\n{_SCORES}\n")[0]
-        publish_file(path, f"{text.rstrip()}\n\n{_SCORES}\n\n{scores}\n".encode())
+def with_scores(card: str, scores: str) -> str:
+    """A card with the table of scores (Markdown) at its end, instead of an earlier one."""
+    text = card.partition(f"\n{_SCORES}\n")[0]
+    return f"{text.rstrip()}\n\n{_SCORES}\n\n{scores}\n"
 
 
 def _front_matter(base: str) -> str:

@@ -10,6 +10,7 @@ import torch
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
 from stablellava_assets.filters.alignment.models import OwnCheckpoint, ScorerModel
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.models.loading import PretrainedModelError
 from stablellava_assets_tests.filters.alignment.tiny_scorers import (
     SIGLIP_LENGTH,
@@ -114,7 +115,7 @@ def test_vqa_score_asks_about_the_whole_caption(checkpoint: OwnCheckpoint) -> No
 
 
 def test_other_models_are_asked_for_a_yes(checkpoint: OwnCheckpoint) -> None:
-    model = str(checkpoint.tuned)
+    model = checkpoint.models.path_of(checkpoint.tuned)
     written = {"spec_id": "s", "ability": "animal", "batch": "0001", "subject": "axolotl", "keywords": ["lake", "8k"]}
     facts = [{"name": "subject", "value": "axolotl"}, {"name": "keyword", "value": "red panda"}]
     ask = {"subject": {"model": model, "min_score": 0}, "keyword": {"model": model, "min_score": 0}}
@@ -134,7 +135,7 @@ def test_a_model_that_cannot_be_loaded_is_named_with_its_setting(tmp_path: Path,
 
 
 def test_a_checkpoint_whose_folder_is_gone_is_named(tmp_path: Path) -> None:
-    gone = OwnCheckpoint("4567", tmp_path / "gone", tmp_path / "base")
+    gone = OwnCheckpoint("4567", "gone", "base", ModelFolders(tmp_path))
     with pytest.raises(PretrainedModelError, match=r"checkpoint 4567.*gone.*Materialize llava_checkpoint again"):
         scored(alignment(gone, **asks_subject()), [(RED, image("red", RED))])
 

@@ -18,6 +18,7 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.models.checkpoints import save_checkpoint
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 from stablellava_assets_tests.tables.made_up import Row
@@ -41,7 +42,7 @@ def own_checkpoint(folder: Path) -> OwnCheckpoint:
         for question, answer in [_asks(asked)]
     ]
     tuned = tune(folder / "base-0123", examples, longer, folder / "tuned", lambda line: None).path
-    return OwnCheckpoint("4567", tuned, folder / "base-0123")
+    return OwnCheckpoint("4567", tuned.name, "base-0123", ModelFolders(folder))
 
 
 def _asks(color: str) -> tuple[str, str]:

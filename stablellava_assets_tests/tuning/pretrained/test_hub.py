@@ -12,7 +12,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 from stablellava_assets.inputs.yaml_documents import Document
-from stablellava_assets.models.names import model_exists, model_path_of
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.model import checkpoint_name, load_processor
 from stablellava_assets.tuning.pretrained.settings import (
@@ -45,11 +45,9 @@ def test_a_base_on_the_hub_answers_under_its_name_and_revision(cache: Path) -> N
     save_llava(cache / "models--tiny--llava/snapshots" / COMMIT)
     named = checkpoint_name(settings_for("tiny/llava"))
     assert named == f"tiny/llava@{COMMIT}"
-    assert model_exists(cache / "data", named)
-    assert (
-        len(answer(model_path_of(cache / "data", named), [ImageQuestion(picture("red"), "What is it?")], 1, 2, print))
-        == 1
-    )
+    models = ModelFolders(cache / "data")
+    assert models.exists(named)
+    assert len(answer(models.path_of(named), [ImageQuestion(picture("red"), "What is it?")], 1, 2, print)) == 1
 
 
 def test_a_checkpoint_that_cannot_be_had_is_told_with_what_to_do(cache: Path) -> None:

