@@ -41,6 +41,7 @@ _VALUES = {
 _SETTING = "storage.tables"
 _READ_AGAIN = 3
 _BESIDE_IMAGES = 64 << 10
+_BESIDE_A_GROUP = 1 << 20
 """Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
 _LOG = logging.getLogger(__name__)
 
@@ -310,11 +311,12 @@ class ParquetStore:
             yield PartitionFile(table, parquet, path, explained)
 
     def _fetched_for(self, table: AnyTable, columns: Sequence[str] | None) -> dict[str, object]:
-        """How much of a remote file is fetched at once: little where images are skipped, else much."""
-        skips_images = columns is not None and table.without_images != table.schema.names
-        if self._is_local or not skips_images or not set(columns or ()) <= set(table.without_images):
+        """How much of a remote file is fetched beyond what is read: little of a file with images, of which parts are
+        skipped, else much."""
+        if self._is_local or table.without_images == table.schema.names:
             return {}
-        return {"block_size": _BESIDE_IMAGES, "cache_type": "readahead"}
+        skips_images = set(table.schema.names if columns is None else columns) <= set(table.without_images)
+        return {"block_size": _BESIDE_IMAGES if skips_images else _BESIDE_A_GROUP, "cache_type": "readahead"}
 
     @contextmanager
     def _explained(self, table: AnyTable, partition: Partition, path: str) -> Iterator[None]:
