@@ -215,3 +215,11 @@ def test_processes_side_by_side_give_the_same_pairs(tmp_path: Path, settings: Fi
                 run.result()
             result = settled(Published(folder, settings))
             assert verdicts_of(result.store) == verdicts_of(in_order(tmp_path / f"{attempt}", batches, settings)), order
+
+
+def test_tables_elsewhere_are_settled_too(tmp_path: Path, batches: Batches, wanted: ParquetStore) -> None:
+    published = Published(tmp_path / "here", DEFAULT)
+    published.store = ParquetStore(f"memory://{tmp_path.name}/tables")
+    for partition in reversed(batches):
+        published.judge(partition, batches[partition])
+    assert kept_of(settled(published).store) == kept_of(wanted)
