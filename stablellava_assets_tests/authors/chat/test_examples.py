@@ -166,9 +166,9 @@ def test_planning_reads_one_batch_however_many_there_are(studio: Studio, monkeyp
     read: list[tuple[str, ...]] = []
     open_file = ParquetStore.open
 
-    def noting(self: ParquetStore, table: Any, partition: tuple[str, ...]) -> Any:
+    def noting(self: ParquetStore, table: Any, partition: tuple[str, ...], columns: Any = None) -> Any:
         read.append(partition)
-        return open_file(self, table, partition)
+        return open_file(self, table, partition, columns)
 
     monkeypatch.setattr(ParquetStore, "open", noting)
     studio.author().plan_prompts(ANIMAL, "0020", 10)
