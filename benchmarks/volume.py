@@ -86,7 +86,7 @@ def profile(pictures: int, side: int, image_url: str, chat_url: str) -> dict[str
             "height": side,
         },
         "filters": {
-            "noted_only": ["duplicate_image"],
+            "noted_only": ["duplicate_image", "contaminated_image"],
             "duplicates": {
                 "specs_per_prompt": 100,
                 "near_prompt": 1,

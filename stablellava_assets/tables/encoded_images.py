@@ -8,7 +8,7 @@ from itertools import accumulate, islice, pairwise
 
 from stablellava_assets.tables.pair_rows import EncodedImage
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.store import ParquetStore, Partition, RepublishedError
 from stablellava_assets.tables.table import AnyTable
 
 _GROUPS_KEPT = 4
@@ -38,19 +38,25 @@ class PublishedImages:
         """The wanted images.
 
         Raises:
-            StoreError: the partition cannot be read.
+            StoreError: the partition cannot be read, or was published again meanwhile.
         """
         wanted = set(wanted)
         if not wanted:
             return
         try:
-            with self._store.open(self._table, self._partition) as file:
+            with self._store.open(self._table, self._partition, [self._table.row_id]) as file:
                 ids = texts_of(file.read([self._table.row_id]), self._table.row_id)
+            with self._store.open(self._table, self._partition, self._columns) as file:
                 for number, (start, end) in enumerate(pairwise(accumulate(file.rows_by_group, initial=0))):
-                    if rows := [row for row in range(start, end) if ids[row] in wanted]:
-                        images = file.group(number, self._columns)["image"]
+                    if rows := [row for row in range(start, end) if row < len(ids) and ids[row] in wanted]:
+                        data = file.group(number, self._columns)
+                        if texts_of(data, self._table.row_id) != ids[start:end]:
+                            raise RepublishedError(
+                                f"{self._store.path(self._table, self._partition)}: was published again while it was "
+                                "read; run again"
+                            )
                         for row in rows:
-                            if (image := images[row - start].as_py()) is not None:
+                            if (image := data["image"][row - start].as_py()) is not None:
                                 yield ids[row], image["bytes"]
         except FileNotFoundError:
             return
@@ -62,20 +68,27 @@ class PublishedImages:
             StoreError: the partition cannot be read.
         """
         number = self._group_of.get(row_id)
+        if number is not None and row_id not in self._group(number):
+            # Published again meanwhile.
+            self.__dict__.pop("_group_of")
+            self._group.cache_clear()
+            number = self._group_of.get(row_id)
         return None if number is None else self._group(number).get(row_id)
 
     @cached_property
     def _group_of(self) -> dict[str, int]:
         """The row group of each image."""
         try:
-            with self._store.open(self._table, self._partition) as file:
+            with self._store.open(self._table, self._partition, [self._table.row_id]) as file:
                 ids = iter(texts_of(file.read([self._table.row_id]), self._table.row_id))
                 return {next(ids): number for number, count in enumerate(file.rows_by_group) for _ in range(count)}
         except FileNotFoundError:
             return {}
 
     def _read_group(self, number: int) -> dict[str, EncodedImage | None]:
-        with self._store.open(self._table, self._partition) as file:
+        with self._store.open(self._table, self._partition, self._columns) as file:
+            if number >= len(file.rows_by_group):
+                return {}
             data = file.group(number, self._columns)
         return dict(zip(texts_of(data, self._table.row_id), data["image"].to_pylist(), strict=True))
 
@@ -102,7 +115,7 @@ def bytes_of_images(
     wanted, found = set(wanted), 0.0
     for partition in partitions:
         try:
-            with store.open(table, partition) as file:
+            with store.open(table, partition, [table.row_id]) as file:
                 ids = iter(texts_of(file.read([table.row_id]), table.row_id))
                 for number, count in enumerate(file.rows_by_group):
                     chosen = sum(row_id in wanted for row_id in islice(ids, count))

@@ -139,13 +139,6 @@ class PaintedImage(TypedDict):
     ignored_keywords: list[str]
 
 
-class ImageBytes(TypedDict):
-    """The bytes of an image; null if it was not made."""
-
-    image_id: str
-    image: EncodedImage | None
-
-
 class Conversation(TypedDict):
     """A conversation, its images, and what a right answer must contain."""
 

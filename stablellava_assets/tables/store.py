@@ -42,6 +42,8 @@ _SETTING = "storage.tables"
 _READ_AGAIN = 3
 _BESIDE_IMAGES = 16 << 10
 """Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
+_BESIDE_A_GROUP = 1 << 20
+"""Bytes that are fetched beyond a row group with images, of which parts of the file are skipped."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -310,12 +312,12 @@ class ParquetStore:
             yield PartitionFile(table, parquet, path, explained)
 
     def _fetched_for(self, table: AnyTable, columns: Sequence[str] | None) -> dict[str, object]:
-        """How much of a remote file is fetched at once: little where images are skipped, else much."""
-        if self._is_local or columns is None or not table.holds_images:
+        """How much of a remote file is fetched beyond what is read: little of a file with images, of which parts are
+        skipped, else much."""
+        if self._is_local or not table.holds_images:
             return {}
-        if not set(columns) <= set(table.without_images):
-            return {}
-        return {"block_size": _BESIDE_IMAGES, "cache_type": "readahead"}
+        skips_images = set(table.schema.names if columns is None else columns) <= set(table.without_images)
+        return {"block_size": _BESIDE_IMAGES if skips_images else _BESIDE_A_GROUP, "cache_type": "readahead"}
 
     @contextmanager
     def _explained(self, table: AnyTable, partition: Partition, path: str) -> Iterator[None]:

@@ -108,6 +108,20 @@ def test_single_images_in_nearly_their_order_are_read_once(store: ParquetStore, 
             pictures.encoded(unknown)
 
 
+def test_a_partition_that_is_published_again_meanwhile_is_not_mixed_up(store: ParquetStore) -> None:
+    images = PublishedImages(store, IMAGES, PARTITION)
+    assert images.one(*image_ids(3)) is not None
+    found = images(image_ids(1, 20))
+    assert next(found)[1] == noise(1)
+    moved = [but(image(number, noise(number)), run_id="again") for number in range(10, COUNT)]
+    store.publish(IMAGES, PARTITION, IMAGES.from_rows(moved))
+    assert next(found)[1] == noise(20), "an open file stays what it was"
+    single = images.one(*image_ids(20))
+    assert single is not None
+    assert single["bytes"] == noise(20)
+    assert images.one(*image_ids(5)) is None
+
+
 def test_the_size_of_images_is_known_without_reading_them(store: ParquetStore, reads: Reads) -> None:
     del reads.groups[:]
     size = bytes_of_images(store, IMAGES, [PARTITION, ("animal", "0002")], image_ids(1, 2, 21))

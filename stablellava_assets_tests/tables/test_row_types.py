@@ -18,7 +18,6 @@ from stablellava_assets.filters.review.borderline import MeasuredVerdict, Scored
 from stablellava_assets.tables.pair_rows import (
     ComparedPair,
     DialogueToJudge,
-    ImageBytes,
     ImageToJudge,
     PaintedImage,
     PromptToPaint,
@@ -105,7 +104,7 @@ def test_only_what_is_filled_in_may_be_left_out(table: AnyTable) -> None:
     ("few", "table"),
     [
         *((few, PROMPT_SPECS) for few in (PromptToPaint, WrittenSpec, SpecToJudge, Written)),
-        *((few, IMAGES) for few in (PaintedImage, ImageBytes, ImageToJudge)),
+        *((few, IMAGES) for few in (PaintedImage, ImageToJudge)),
         *((few, DIALOGUES) for few in (DialogueToJudge, Written)),
         *((few, FILTERED_PAIRS) for few in (ComparedPair, MeasuredVerdict, KeptPair)),
         (ItemToAvoid, ABILITY_BENCHMARK),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,6 +43,24 @@ def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> 
     assert packed_loss == pytest.approx(loss_alone, rel=1e-5)
     for name, gradient in packed.items():
         assert torch.allclose(gradient, alone[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_images_that_are_read_from_elsewhere_give_the_same_pixels(tmp_path: Path) -> None:
+    model, processor = model_and_processor()
+    held = examples()
+    apart = [TrainingExample(each.image_id, None, each.conversations) for each in held]
+    pictures = {each.image_id: each.image_bytes or b"" for each in held}
+
+    def images(wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        return ((image_id, pictures[image_id]) for image_id in sorted(wanted, reverse=True))
+
+    one = prepare(held, processor, model.config, 2)
+    other = prepare(apart, processor, model.config, 2, images, tmp_path)
+    assert len(one.pixels) == len(pictures)
+    assert torch.equal(one.pixels, other.pixels)
+    assert list(tmp_path.iterdir()) == [], "the file of the pixels has no name"
+    with pytest.raises(ValueError, match=f"{len(pictures)} pictures are gone, the first is {held[0].image_id}"):
+        prepare(apart, processor, model.config, 2, lambda wanted: iter(()), tmp_path)
 
 
 def test_the_loss_is_that_of_the_model_itself() -> None:

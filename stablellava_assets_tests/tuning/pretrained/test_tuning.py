@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -26,8 +26,14 @@ from stablellava_assets.tuning.pretrained.chart import training_chart
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.supervisor import launch_process
-from stablellava_assets.tuning.pretrained.tuning import Pair, PretrainedResult, checkpoint_id_of
-from stablellava_assets_tests.tuning.pretrained.tunings import SYSTEM, moved, settings_for, tuned, weights
+from stablellava_assets.tuning.pretrained.tuning import (
+    Pair,
+    PairImages,
+    PretrainedResult,
+    checkpoint_id_of,
+    tune_pretrained,
+)
+from stablellava_assets_tests.tuning.pretrained.tunings import SYSTEM, moved, pairs, settings_for, tuned, weights
 from stablellava_assets_tests.tuning.tiny import picture, turns
 
 pytestmark = pytest.mark.slow
@@ -348,9 +354,32 @@ def test_a_disk_without_room_is_said_before_any_weight_is_read(
     with (tmp_path / "llava-abandoned.job/checkpoints-instruction/optimizer.pt").open("wb") as file:
         file.truncate(250_000_000)
     with pytest.raises(
-        PretrainedTuningError, match=r"GB free, and tuning .* may need .*llava-abandoned\.job \(0\.2 GB\)"
+        PretrainedTuningError,
+        match=r"GB free, and tuning .* may need .*for copies of the pictures.*llava-abandoned\.job \(0\.2 GB\)",
     ):
         tuned(settings_for(without_weights), tmp_path / "tuned")
+    assert list((tmp_path / "tuned.job/pictures").iterdir()) == [], "nothing is copied"
+
+
+def test_pictures_are_copied_once_although_copying_was_interrupted(base: Path, tmp_path: Path) -> None:
+    wanted: list[set[str]] = []
+
+    def images(image_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        wanted.append(set(image_ids))
+        for number, color in enumerate(sorted(image_ids)):
+            if number == 3 and len(wanted) == 1:
+                raise KeyboardInterrupt
+            yield color, picture(color)
+
+    def killed(*arguments: Any) -> int:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            tune_pretrained(
+                pairs(), PairImages(images, len), [], settings_for(base), "id", tmp_path / "tuned", print, killed
+            )
+    assert list(map(len, wanted)) == [4, 1]
 
 
 def test_the_identity_covers_data_and_what_shapes_the_weights(base: Path) -> None:
