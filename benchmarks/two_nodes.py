@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,6 +122,7 @@ def _on_two_nodes(
     while waiting := _left(keys):
         done = len(keys) - len(waiting)
         if doomed is not None and done >= len(keys) // 4 and _is_working(folder / "node-b"):
+            _kill_processes(folder / "node-b")
             cluster.remove_node(doomed, allow_graceful=False)
             doomed = None
             print(f"a node was killed after {done} of {len(keys)} partitions", flush=True)
@@ -134,6 +136,14 @@ def _on_two_nodes(
     print(f"two nodes, one killed, {relaunched} runs launched again: {seconds:.0f} s", flush=True)
     os.environ["RAY_ADDRESS"] = cluster.address
     return cluster
+
+
+def _kill_processes(node: Path) -> None:
+    """Kill what works in a node's folder, as the loss of its machine does: runs outlive the node that began them."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"STABLELLAVA_DATA={node}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _is_working(node: Path) -> bool:
