@@ -92,7 +92,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--answers", type=float, default=400, help="requests a second that the chat model answers in all"
     )
-    parser.add_argument("--transaction", type=float, default=0.0012, help="seconds of one transaction of the ledger")
+    parser.add_argument(
+        "--transaction", type=float, default=0.0027, help="seconds of one transaction (shared_ledger.py)"
+    )
     parser.add_argument("--filters", type=float, default=0.05, help="seconds a row")
     parser.add_argument(
         "--machine-mb", type=float, default=100, help="megabytes a second between a machine and the store"

@@ -83,9 +83,10 @@ def main(options: argparse.Namespace) -> None:
         answered = Counter(counts.answered)
         counts.answered.clear()
         with postgres(programs) as server, _object_store(folder) as store_url:
-            _on_two_nodes(folder, profile, keys, server, store_url, options)
+            cluster = _on_two_nodes(folder, profile, keys, server, store_url, options)
             _compare(folder, server, spent, answered, counts)
             if options.pictures:
+                cluster.add_node(num_cpus=1)
                 _paint(folder, options.pictures)
 
 
@@ -96,7 +97,7 @@ def _on_two_nodes(
     server: PostgresServer,
     store_url: str,
     options: argparse.Namespace,
-) -> None:
+) -> Any:
     shared = {
         "PGPASSWORD": PASSWORD,
         "STABLELLAVA_STATE": server.new_database("lava"),
@@ -119,7 +120,7 @@ def _on_two_nodes(
     relaunched = 0
     while waiting := _left(keys):
         done = len(keys) - len(waiting)
-        if doomed is not None and done >= max(len(keys) // 3, 1) and (folder / "node-b").exists():
+        if doomed is not None and done >= len(keys) // 4 and _is_working(folder / "node-b"):
             cluster.remove_node(doomed, allow_graceful=False)
             doomed = None
             print(f"a node was killed after {done} of {len(keys)} partitions", flush=True)
@@ -128,10 +129,16 @@ def _on_two_nodes(
             _backfill(lost, environment)
         if time.perf_counter() - began > options.longest:
             sys.exit(f"{len(waiting)} partitions are still missing: {waiting}")
-        time.sleep(2)
+        time.sleep(2 if doomed is None else 0.2)
     seconds = time.perf_counter() - began
     print(f"two nodes, one killed, {relaunched} runs launched again: {seconds:.0f} s", flush=True)
     os.environ["RAY_ADDRESS"] = cluster.address
+    return cluster
+
+
+def _is_working(node: Path) -> bool:
+    """Whether a row was finished there within the last seconds."""
+    return any(time.time() - path.stat().st_mtime < 2 for path in (node / "journal").rglob("*.sqlite*"))
 
 
 def _left(keys: Sequence[str]) -> list[str]:
@@ -187,11 +194,11 @@ def _compare(folder: Path, server: PostgresServer, spent: Spending, answered: Co
         print(f"{table.name}: {len(one)} rows in the local run, {told} from two nodes", flush=True)
     shared_spending = Ledger(StateSchema(Database(server.url("lava")), "chat_ledger")).spending()
     twice = {body: times for body, times in counts.answered.items() if times > 1}
-    print(f"paid: ${spent.spent} by the local run, ${shared_spending.spent} by two nodes", flush=True)
-    print(f"held for requests that were under way on the killed node: ${shared_spending.held}", flush=True)
+    print(f"paid: ${spent.spent:.6f} by the local run, ${shared_spending.spent:.6f} by two nodes", flush=True)
+    print(f"held for requests that were under way on the killed node: ${shared_spending.held:.6f}", flush=True)
     print(
-        f"requests answered: {answered.total()} in the local run, {counts.answered.total()} by two nodes; of these "
-        f"{len(twice)} twice, all under way when the node was killed",
+        f"requests answered: {answered.total()} in the local run, {counts.answered.total()} by two nodes; {len(twice)} "
+        "of them twice",
         flush=True,
     )
 
@@ -207,6 +214,10 @@ def _paint(folder: Path, count: int) -> None:
     make = partial(DiffusionPainter, settings, folder / "batch_sizes.json")
     painter = SpreadPainter(make(), make, "ray", job_of)
     planned = painter.plan([spec(number) for number in range(count)])
+    import torch
+
+    # As many threads as an actor has: sums are rounded by how they are divided.
+    torch.set_num_threads(1)
     began = time.perf_counter()
     theirs = {row["image_id"]: row["image"] for row in painter.paint(planned)}
     seconds = time.perf_counter() - began

@@ -69,7 +69,9 @@ def llava_checkpoint(
                     context, tables.store, folder, settings, checkpoint_id, pairs, images
                 )
             else:
-                base = _base(settings, catalog, painter, models, context.log.info)
+                # Checkpoints of other pairs are tuned from the same base, perhaps at the same time.
+                with tables.locks.hold("models/base"):
+                    base = _base(settings, catalog, painter, models, context.log.info)
                 row = _tune(context, base, folder, settings, checkpoint_id, pairs, images)
             stage.finish(partition, LLAVA_CHECKPOINT, row)
         for named in (row["base_path"], row["path"]):

@@ -3,7 +3,13 @@
 import dagster as dg
 
 from stablellava_assets.defs.project import OWNERS, PARTITIONS, column_schema
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ALIGNMENT_SCORES, ANSWER_JUDGEMENTS, REJECTED_PAIRS
+from stablellava_assets.tables.schemas import (
+    ABILITY_ANSWERS,
+    ALIGNMENT_SCORES,
+    ANSWER_JUDGEMENTS,
+    COMPARISONS,
+    REJECTED_PAIRS,
+)
 from stablellava_assets.tables.table import AnyTable
 
 
@@ -21,6 +27,7 @@ def _secondary_table(table: AnyTable, stage: str, group: str, *, partitioned: bo
 
 
 rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", "filtering", partitioned=True)
+comparisons = _secondary_table(COMPARISONS, "filtered_pairs", "filtering", partitioned=True)
 alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", "filtering", partitioned=True)
 ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", "evaluation", partitioned=False)
 answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", "evaluation", partitioned=False)

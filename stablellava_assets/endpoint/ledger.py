@@ -22,6 +22,8 @@ from stablellava_assets.state.locks import Lease
 from stablellava_assets.state.sql import SharedTables, SqlError, StatePlace, state_of
 
 _VERSION = 1
+_MOST = 2**62
+"""More picodollars than anybody spends."""
 _SCHEMA = """
 CREATE TABLE requests (
     request_id TEXT PRIMARY KEY,
@@ -142,20 +144,21 @@ class Ledger:
         Returns False, and enters nothing, when the budget has no room for it.
         """
         amount = _picos(worst)
-        with self.transaction() as connection:
-            if self._budget is not None:
-                ((spent_and_held,),) = connection.execute("SELECT spent + held FROM totals")
-                if spent_and_held + amount > self._budget:
-                    return False
-            connection.execute(
-                "INSERT INTO requests (request_id, stage, model, repair_of, state, attempts, held) "
-                "VALUES (?, ?, ?, ?, 'unanswered', 1, ?) ON CONFLICT (request_id) DO UPDATE SET "
-                "attempts = requests.attempts + 1, held = requests.held + excluded.held, "
-                "state = CASE requests.state WHEN 'answered' THEN 'answered' ELSE 'unanswered' END",
-                (request.request_id, request.stage, model, request.repair_of, amount),
+        room = _MOST if self._budget is None else self._budget - amount
+        with self._entering() as tables:
+            # The second statement has the condition of the first, whose totals are unchanged.
+            entered = tables.enter(
+                (
+                    "INSERT INTO requests (request_id, stage, model, repair_of, state, attempts, held) "
+                    "SELECT ?, ?, ?, ?, 'unanswered', 1, ? FROM totals WHERE spent + held <= ? "
+                    "ON CONFLICT (request_id) DO UPDATE SET "
+                    "attempts = requests.attempts + 1, held = requests.held + excluded.held, "
+                    "state = CASE requests.state WHEN 'answered' THEN 'answered' ELSE 'unanswered' END",
+                    (request.request_id, request.stage, model, request.repair_of, amount, room),
+                ),
+                ("UPDATE totals SET held = held + ? WHERE spent + held <= ?", (amount, room)),
             )
-            connection.execute("UPDATE totals SET held = held + ?", (amount,))
-        return True
+        return entered > 0
 
     def settle(self, request_id: str, reply: Reply, cost: Decimal | None, worst: Decimal | None) -> None:
         """Enter the answer to a reserved request. Of several answers to one request the first with a
@@ -166,17 +169,19 @@ class Ledger:
         freed = 0 if cost is None else _picos(worst)
         values = (reply.text, reply.refusal, reply.finish_reason, reply.model)
         tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-        with self.transaction() as connection:
-            connection.execute(
-                "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
-                "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
-                "cost = CASE state WHEN 'answered' THEN cost ELSE 0 END + ? "
-                "WHERE request_id = ? AND (state <> 'answered' OR trim(text) = '')",
-                (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
-            )
-            connection.execute(
-                "UPDATE totals SET held = held - ?, spent = spent + ?, unknown = unknown + ?",
-                (freed, _picos(cost), int(cost is None)),
+        with self._entering() as tables:
+            tables.enter(
+                (
+                    "UPDATE requests SET state = 'answered', held = held - ?, reason = NULL, text = ?, refusal = ?, "
+                    "finish_reason = ?, answered_by = ?, prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
+                    "cost = CASE state WHEN 'answered' THEN cost ELSE 0 END + ? "
+                    "WHERE request_id = ? AND (state <> 'answered' OR trim(text) = '')",
+                    (freed, *values, *tokens, None if cost is None else _picos(cost), request_id),
+                ),
+                (
+                    "UPDATE totals SET held = held - ?, spent = spent + ?, unknown = unknown + ?",
+                    (freed, _picos(cost), int(cost is None)),
+                ),
             )
 
     def release(self, request_id: str, worst: Decimal | None, failure: str | None = None) -> None:
@@ -186,13 +191,15 @@ class Ledger:
         A request that it may have charged for although no answer arrived is not released.
         """
         amount = _picos(worst)
-        with self.transaction() as connection:
-            connection.execute(
-                "UPDATE requests SET held = held - ?, reason = ?, state = CASE ? WHEN 1 THEN 'failed' ELSE state END "
-                "WHERE request_id = ? AND state <> 'answered'",
-                (amount, failure, int(failure is not None), request_id),
+        with self._entering() as tables:
+            tables.enter(
+                (
+                    "UPDATE requests SET held = held - ?, reason = ?, "
+                    "state = CASE ? WHEN 1 THEN 'failed' ELSE state END WHERE request_id = ? AND state <> 'answered'",
+                    (amount, failure, int(failure is not None), request_id),
+                ),
+                ("UPDATE totals SET held = held - ?", (amount,)),
             )
-            connection.execute("UPDATE totals SET held = held - ?", (amount,))
 
     def spending(self) -> Spending:
         """What all requests of this ledger cost."""
@@ -230,13 +237,18 @@ class Ledger:
         Raises:
             LedgerError: it could not be written.
         """
+        with self._entering() as tables:
+            if tables.in_transaction:
+                yield tables
+                return
+            with tables.transaction():
+                yield tables
+
+    @contextmanager
+    def _entering(self) -> Iterator[SharedTables]:
         with self._lock:
             try:
-                if self._tables.in_transaction:
-                    yield self._tables
-                    return
-                with self._tables.transaction():
-                    yield self._tables
+                yield self._tables
             except SqlError as error:
                 raise LedgerError(
                     f"{self._state}: could not be written ({error}); {self._state.remedy} and run again, paid answers "

@@ -1,7 +1,7 @@
 """One partition painted by several workers: a process per GPU of this machine, or actors on a Ray cluster.
 
 Rows are planned here and painted there by the same painter, so the images are those of one process: with the same bytes
-if images are painted one by one, and otherwise to the rounding of batches, which are then put together differently.
+if images are painted one by one and with as many threads, and otherwise to the rounding of sums and of batches.
 """
 
 from __future__ import annotations

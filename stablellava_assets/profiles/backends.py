@@ -55,7 +55,9 @@ def make_painter(settings: PainterSettings, catalog: Catalog, folder: DataFolder
             from stablellava_assets.painters.spread import SpreadPainter
 
             make = partial(DiffusionPainter, settings, folder.batch_sizes)
-            return SpreadPainter(make(), make, settings.workers, job_of)
+            has_gpus = settings.device in ("auto", "cuda")
+            workers = settings.workers if has_gpus or settings.workers != "auto" else 1
+            return SpreadPainter(make(), make, workers, job_of)
         case ApiPainterSettings():
             from stablellava_assets.painters.api.painter import ApiPainter
 

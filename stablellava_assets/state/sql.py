@@ -5,6 +5,7 @@ Statements are written in what both understand, with ``?`` for values and withou
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,14 @@ class Rows(Protocol):
 
     def __iter__(self) -> Iterator[Any]: ...
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+
+Statement = tuple[str, Sequence[Any]]
+"""A statement with its values."""
+
 
 class SharedTables(Protocol):
     """Open tables. Threads that share them take turns."""
@@ -47,6 +56,13 @@ class SharedTables(Protocol):
 
         Raises:
             SqlError: it failed.
+        """
+
+    def enter(self, *statements: Statement) -> int:
+        """Run statements as a transaction, or within one that is under way; returns the rows that the last changed.
+
+        Raises:
+            SqlError: one failed, and nothing was changed.
         """
 
     def transaction(self) -> Any:
@@ -178,6 +194,12 @@ class _SqliteTables:
         except sqlite3.Error as error:
             raise SqlError(str(error)) from error
 
+    def enter(self, *statements: Statement) -> int:
+        if not self.in_transaction:
+            with self.transaction():
+                return self.enter(*statements)
+        return [self.execute(*statement).rowcount for statement in statements][-1]
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self.execute("BEGIN IMMEDIATE")
@@ -203,7 +225,7 @@ class _PostgresTables:
         self._database, self._schema = database, schema
         self._connection = self._connected()
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> Rows:
+    def execute(self, statement: str, values: Sequence[Any] = (), *, repeatable: bool = True) -> Any:
         import psycopg
 
         # Text of PostgreSQL holds every character but this one.
@@ -211,11 +233,10 @@ class _PostgresTables:
         written = statement.replace("?", "%s")
         for is_last in (False, True):
             try:
-                found: Rows = self._connection.execute(written, kept)
-                return found
+                return self._connection.execute(written, kept)
             except psycopg.OperationalError as error:
                 # Outside of a transaction nothing was changed, so a server that was away can be asked again.
-                if is_last or self._in_transaction or not self._connection.closed:
+                if is_last or not repeatable or self._in_transaction or not self._connection.closed:
                     raise SqlError(_line(error)) from error
                 self._reconnect()
             except psycopg.Error as error:
@@ -224,10 +245,36 @@ class _PostgresTables:
 
     _in_transaction = False
 
+    def enter(self, *statements: Statement) -> int:
+        if self._in_transaction:
+            within: list[int] = [self.execute(*statement).rowcount for statement in statements]
+            return within[-1]
+        # All in one message, so that nobody waits for the network while this has the lock.
+        together = [self._begin, *statements, ("COMMIT", ())]
+        text = "; ".join(statement for statement, _ in together)
+        if select.select([self._connection.fileno()], [], [], 0)[0]:
+            # The server has something to say although nothing was asked: it has closed the connection.
+            self.execute("SELECT 1")
+        try:
+            # Not repeated if the answer is lost, because it may have been completed.
+            results = self.execute(text, [value for _, values in together for value in values], repeatable=False)
+        except SqlError:
+            if not self._connection.closed:
+                self.execute("ROLLBACK")
+            raise
+        changed: list[int] = [results.rowcount]
+        while results.nextset():
+            changed.append(results.rowcount)
+        return changed[-2]
+
+    @property
+    def _begin(self) -> Statement:
+        # One after the other, as SQLite does it: what was read stays true until the end.
+        return "BEGIN; SELECT pg_advisory_xact_lock(?)", (lock_key(f"{self._schema}.transaction"),)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        # One after the other, as SQLite does it: what was read stays true until the end.
-        self.execute("BEGIN; SELECT pg_advisory_xact_lock(?)", (lock_key(f"{self._schema}.transaction"),))
+        self.execute(*self._begin)
         self._in_transaction = True
         try:
             yield

@@ -253,6 +253,12 @@ class LookupKey(TypedDict):
     row: int
 
 
+class LookupPair(TypedDict):
+    """A row of ``lookup_pairs``."""
+
+    pair: str
+
+
 class LookupVector(TypedDict):
     """A row of ``lookup_vectors``."""
 

@@ -6,7 +6,7 @@ import errno
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import fsspec
@@ -106,6 +106,10 @@ class RemoteFiles:
                 self._fs.pipe_file(path, b"can this be written?")
                 self._fs.rm_file(path)
         except OSError as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                # Some stores say of a bucket that does not exist only that nobody may write to it.
+                with suppress(OSError):
+                    self.listed(path)
             raise self._error(
                 f"{self._setting}: {self.url(root)} cannot be written ({_on_one_line(error)}); {_remedy(error)}"
             ) from error
@@ -183,8 +187,6 @@ def is_local(fs: AbstractFileSystem) -> bool:
 def _remedy(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "check the keys in the environment, and what they may do"
-    if isinstance(error, FileNotFoundError):
-        return "correct the name of the bucket, or create it"
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error).lower():
         return "make room there"
     return "fix that, or name another place"

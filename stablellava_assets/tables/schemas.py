@@ -12,6 +12,7 @@ from stablellava_assets.tables.pair_rows import (
     Dialogue,
     ImageRow,
     LookupKey,
+    LookupPair,
     LookupVector,
     PromptSpec,
     Verdict,
@@ -318,6 +319,17 @@ LOOKUP_KEYS = Table(
 )
 """Not one of :data:`TABLES`: it is derived from ``filtered_pairs``. ``version`` is a hash of the
 kept pairs and of the settings, so that a file never has to be changed."""
+
+LOOKUP_PAIRS = Table(
+    "lookup_pairs",
+    LookupPair,
+    "The kept pairs of a partition as they are compared with others, in small row groups, since few are read.",
+    "pair",
+    _LOOKED_UP_BY,
+    (column("pair", pa.string(), "The compared columns of filtered_pairs, as JSON."),),
+    rows_per_group=64,
+)
+"""Like :data:`LOOKUP_KEYS`, whose ``row`` is a position in this table."""
 
 LOOKUP_VECTORS = Table(
     "lookup_vectors",

@@ -19,7 +19,7 @@ from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.remote_files import PlaceError, RemoteFiles, filesystem_of, is_local
 from stablellava_assets.tables.row_groups import write_row_groups
-from stablellava_assets.tables.table import IMAGE, AnyTable
+from stablellava_assets.tables.table import AnyTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +40,7 @@ _VALUES = {
 """Valid partition values. Other folder names ("batch=0001 (1)") come from sync programs and manual copies."""
 _SETTING = "storage.tables"
 _READ_AGAIN = 3
-_BESIDE_IMAGES = 64 << 10
+_BESIDE_IMAGES = 16 << 10
 _BESIDE_A_GROUP = 1 << 20
 """Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
 _LOG = logging.getLogger(__name__)
@@ -76,12 +76,12 @@ class PartitionFile:
             StoreError: the file cannot be read, is damaged, or was written by another version.
         """
         names = self._names(columns)
-        if not any(self._table.schema.field(name).type == IMAGE for name in names) or not self.rows_by_group:
+        if not self._table.holds_images or not self.rows_by_group:
             with self._explained():
                 return self._complete(
                     self._file.read(columns=self._table.names_in_file(names), use_threads=False), names
                 )
-        # A single chunk of images ends at 2 GiB.
+        # A single chunk of images ends at 2 GiB. The columns beside the images of a row group are fetched at once.
         return pa.concat_tables(self.group(number, names) for number in range(len(self.rows_by_group)))
 
     def group(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -313,7 +313,7 @@ class ParquetStore:
     def _fetched_for(self, table: AnyTable, columns: Sequence[str] | None) -> dict[str, object]:
         """How much of a remote file is fetched beyond what is read: little of a file with images, of which parts are
         skipped, else much."""
-        if self._is_local or table.without_images == table.schema.names:
+        if self._is_local or not table.holds_images:
             return {}
         skips_images = set(table.schema.names if columns is None else columns) <= set(table.without_images)
         return {"block_size": _BESIDE_IMAGES if skips_images else _BESIDE_A_GROUP, "cache_type": "readahead"}

@@ -69,6 +69,11 @@ class Table(Generic[RowT]):
         return [self.partitioned_by] if earlier is None else [earlier, self.partitioned_by]
 
     @property
+    def holds_images(self) -> bool:
+        """Whether a column holds images."""
+        return len(self.without_images) < len(self.columns)
+
+    @property
     def tells_faults(self) -> bool:
         """Whether its rows record the cause of not being made."""
         return "fault" in self.schema.names

@@ -12,6 +12,7 @@ import pytest
 from stablellava_assets.filters.near_duplicates.kept_lookup import KeptLookup
 from stablellava_assets.filters.rules.examine import settings_key
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings
+from stablellava_assets.tables.store import StoreError
 from stablellava_assets_tests.filters.pairs import candidate
 from stablellava_assets_tests.filters.published_pairs import Published, against_all, random_batch
 from stablellava_assets_tests.verdicts import nearest, reasons
@@ -81,10 +82,11 @@ def test_a_batch_published_while_it_is_looked_up_is_looked_up_again(
     found_by_key = KeptLookup._with_same_key
 
     def published_meanwhile(self: KeptLookup, pairs: Any, among: Any) -> Any:
-        found = found_by_key(self, pairs, among)
         monkeypatch.undo()
-        published.judge(partition(1), [candidate("newer"), owl])
-        return found
+        # The keys of what was kept before what is published are removed.
+        for name in ("new", "newer"):
+            published.judge(partition(1), [candidate(name), owl])
+        return found_by_key(self, pairs, among)
 
     monkeypatch.setattr(KeptLookup, "_with_same_key", published_meanwhile)
     (row,) = published.judge(partition(2), [candidate("third")])
@@ -104,6 +106,15 @@ def test_a_batch_is_never_compared_with_itself_or_with_later_ones(published: Pub
         3: ["repeated_prompt"],
     }
     assert {nearest(row) for number in (2, 3) for row in verdicts[number]} == {"pair 1"}
+
+
+@pytest.mark.parametrize("table", ["lookup_keys", "lookup_pairs"])
+def test_damaged_keys_are_an_error_that_says_what_to_do(published: Published, table: str) -> None:
+    published.judge(partition(1), [candidate("first")])
+    (path,) = (published.folder / "tables" / table).rglob("*.parquet")
+    path.write_bytes(b"not a table" * 100)
+    with pytest.raises(StoreError, match=rf"{table}.* (Delete|delete)"):
+        published.judge(partition(2), [candidate("second")])
 
 
 def test_lost_keys_are_made_again(published: Published) -> None:

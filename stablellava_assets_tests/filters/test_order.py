@@ -66,11 +66,9 @@ def settled(published: Published) -> Settled:
     return Settling(published.settings, published.folder / "index").settle(published.store)
 
 
-@pytest.mark.parametrize(
-    ("settings", "count"), [(DEFAULT, 4), (TWO_ANSWERS, 3), (ACROSS, 3)], ids=["default", "two answers", "across"]
-)
-def test_every_order_gives_the_same_pairs(tmp_path: Path, settings: FilterSettings, count: int) -> None:
-    batches = made_up(settings, count)
+@pytest.mark.parametrize("settings", [DEFAULT, TWO_ANSWERS, ACROSS], ids=["default", "two answers", "across"])
+def test_every_order_gives_the_same_pairs(tmp_path: Path, settings: FilterSettings) -> None:
+    batches = made_up(settings, 3)
     wanted = in_order(tmp_path / "in order", batches, settings)
     found = Counter(rule for row in verdicts_of(wanted).values() for rule in reasons(row))
     assert found.keys() >= {"repeated_prompt", "repeated_answer"}
@@ -83,7 +81,7 @@ def test_every_order_gives_the_same_pairs(tmp_path: Path, settings: FilterSettin
         rejudged += len(result.rejudged)
         assert verdicts_of(result.store) == verdicts_of(wanted), order
         assert kept_of(result.store) == kept_of(wanted), order
-    assert rejudged > count
+    assert rejudged > 3
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_a_store_that_cannot_be_written_says_so_first(
 
 def test_a_mistyped_bucket_is_named_and_not_created(s3: S3) -> None:
     _fails_with(
-        r"storage\.tables: s3://no-such-bucket/x cannot be written \(.*does not exist\); correct the name of",
+        r"storage\.tables: s3://no-such-bucket/x.*: the bucket does not exist; correct its name, or create it",
         ParquetStore("s3://no-such-bucket/x"),
     )
     for _ in range(2):

@@ -1,12 +1,14 @@
 """Finds the kept pairs that new pairs could repeat, by their lookup keys.
 
-The keys of a partition are a Parquet file beside the tables, named by a hash of the kept pairs and of the settings: it
-is made once and never changed. Files that are missing are made.
+The keys of a partition are a Parquet file beside the tables, and the pairs as they are compared are another. They are
+named by a hash of the kept pairs and of the settings: each is made once and never changed. Files that are missing are
+made.
 """
 
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,8 +28,8 @@ from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.pair_rows import ComparedPair, LookupVector
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, LOOKUP_KEYS, LOOKUP_VECTORS
-from stablellava_assets.tables.store import ParquetStore, Partition
+from stablellava_assets.tables.schemas import FILTERED_PAIRS, LOOKUP_KEYS, LOOKUP_PAIRS, LOOKUP_VECTORS
+from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable, rows_of
 from stablellava_assets.text.normalized import normalized_text
 
@@ -80,9 +82,14 @@ class KeptLookup:
         self._embeddings = embeddings
         self._load = load
         thresholds = (settings.near_prompt, settings.near_answer, settings.image_bits)
-        self._tables: list[tuple[AnyTable, str]] = [(LOOKUP_KEYS, content_key("keys", _VERSION, thresholds))]
+        self._settings_of = {
+            LOOKUP_KEYS.name: content_key("keys", _VERSION, thresholds),
+            LOOKUP_PAIRS.name: content_key("pairs", _VERSION, EARLIER_COLUMNS),
+        }
+        self._tables: list[AnyTable] = [LOOKUP_KEYS, LOOKUP_PAIRS]
         if embeddings is not None:
-            self._tables.append((LOOKUP_VECTORS, content_key("vectors", _VERSION, embeddings.key)))
+            self._settings_of[LOOKUP_VECTORS.name] = content_key("vectors", _VERSION, embeddings.key)
+            self._tables.append(LOOKUP_VECTORS)
 
     def add(self, partition: Partition, kept: str, pairs: Sequence[ComparedPair], published: str | None) -> None:
         """Publish the keys of a partition that is about to be published.
@@ -93,12 +100,12 @@ class KeptLookup:
             pairs: the kept pairs, in order.
             published: version of the pairs that are published now. Keys of others are removed.
         """
-        for table, settings in self._tables:
+        for table in self._tables:
             held = [name for name in self._store.partitions(table) if name[:2] == partition]
-            name = (*partition, _name(settings, kept))
+            name = self._name(table, partition, kept)
             if name not in held:
                 self._store.publish(table, name, self._rows(table, partition, pairs))
-            still_read = {name, *([(*partition, _name(settings, published))] if published else [])}
+            still_read = {name, *([self._name(table, partition, published)] if published else [])}
             for outdated in set(held) - still_read:
                 self._store.withdraw(table, outdated)
 
@@ -126,7 +133,7 @@ class KeptLookup:
         for partition, version in among.items():
             if partition in found:
                 rows = np.unique(found[partition])
-                kept = self._pairs(partition, version, rows)
+                kept = self._pairs_at(partition, version, rows)
                 if self._embeddings is not None:
                     for row, pair in zip(rows.tolist(), kept, strict=True):
                         for kind, vector in vectors[partition].get(row, {}).items():
@@ -143,12 +150,12 @@ class KeptLookup:
         return connection
 
     def _make_missing(self, among: Mapping[Partition, str]) -> None:
-        for table, settings in self._tables:
+        for table in self._tables:
             held = set(self._store.partitions(table))
             for partition, version in among.items():
-                name = (*partition, _name(settings, version))
+                name = self._name(table, partition, version)
                 if name not in held:
-                    pairs = self._pairs(partition, version)
+                    pairs = self._published(partition, version)
                     self._store.publish(table, name, self._rows(table, partition, pairs))
 
     def _rows(self, table: AnyTable, partition: Partition, pairs: Sequence[ComparedPair]) -> pa.Table:
@@ -156,6 +163,8 @@ class KeptLookup:
             keys = lookup_keys(pairs, self._settings)
             columns = [pa.array(keys[:, 0]), pa.array(keys[:, 1].astype(np.int32))]
             return pa.Table.from_arrays(columns, schema=table.schema)
+        if table is LOOKUP_PAIRS:
+            return LOOKUP_PAIRS.from_rows([{"pair": json.dumps(dict(pair), ensure_ascii=False)} for pair in pairs])
         self._load(partition, pairs)
         rows: list[LookupVector] = [
             {"kind": found.kind, "subject": found.subject, "row": at, "vector": found.vector.tolist()}
@@ -164,30 +173,54 @@ class KeptLookup:
         ]
         return LOOKUP_VECTORS.from_rows(rows)
 
-    def _pairs(self, partition: Partition, version: str, rows: Rows | None = None) -> list[ComparedPair]:
-        """The kept pairs of a partition, or those at these positions."""
+    def _published(self, partition: Partition, version: str) -> list[ComparedPair]:
+        """The kept pairs of a partition."""
         data = self._store.read_all(FILTERED_PAIRS, [partition], [*EARLIER_COLUMNS, *KEPT_COLUMNS[1:]])
         if kept_version(data) != version:
             raise KeptChangedError("|".join(partition))
-        chosen = data.select(EARLIER_COLUMNS)
-        return rows_of(ComparedPair, chosen if rows is None else chosen.take(rows))
+        return rows_of(ComparedPair, data.select(EARLIER_COLUMNS))
+
+    def _pairs_at(self, partition: Partition, version: str, rows: Rows) -> list[ComparedPair]:
+        """The kept pairs at these positions, sorted; only their row groups are read."""
+        found: list[ComparedPair] = []
+        try:
+            with self._store.open(LOOKUP_PAIRS, self._name(LOOKUP_PAIRS, partition, version)) as file:
+                ends = np.cumsum(file.rows_by_group)
+                group_of = np.searchsorted(ends, rows, side="right")
+                for number in np.unique(group_of).tolist():
+                    start = int(ends[number]) - file.rows_by_group[number]
+                    texts = file.group(number)["pair"]
+                    found += (json.loads(texts[row - start].as_py()) for row in rows[group_of == number].tolist())
+        except FileNotFoundError as error:
+            raise KeptChangedError("|".join(partition)) from error
+        return found
+
+    def _name(self, table: AnyTable, partition: Partition, kept: str) -> Partition:
+        """The name of the file about these kept pairs."""
+        return (*partition, content_key(self._settings_of[table.name], kept))
 
     def _with_same_key(self, pairs: Sequence[ComparedPair], among: Mapping[Partition, str]) -> dict[Partition, Rows]:
         """Positions of the kept pairs that share a key with one of ``pairs``."""
-        table, settings = self._tables[0]
+        import duckdb
+
         wanted = pa.table({"key": pa.array(lookup_keys(pairs, self._settings)[:, 0])})
         partitions = list(among)
+        names = {self._name(LOOKUP_KEYS, partition, version): None for partition, version in among.items()}
         # DuckDB treats names as patterns.
-        files = [
-            glob.escape(self._store.readable_name(table, (*partition, _name(settings, version))))
-            for partition, version in among.items()
-        ]
+        files = [glob.escape(self._store.readable_name(LOOKUP_KEYS, name)) for name in names]
         self._connection.register("wanted", wanted)
-        found = self._connection.sql(
-            "SELECT DISTINCT file_index, row FROM read_parquet($files, hive_partitioning = false) "
-            "SEMI JOIN wanted USING (key)",
-            params={"files": files},
-        ).fetchnumpy()
+        try:
+            found = self._connection.sql(
+                "SELECT DISTINCT file_index, row FROM read_parquet($files, hive_partitioning = false) "
+                "SEMI JOIN wanted USING (key)",
+                params={"files": files},
+            ).fetchnumpy()
+        except duckdb.Error as error:
+            if names.keys() - set(self._store.partitions(LOOKUP_KEYS)):
+                raise KeptChangedError from error
+            raise StoreError(
+                f"{self._store.url}/{LOOKUP_KEYS.name}: cannot be read ({error}). Delete the folder; it is made again."
+            ) from error
         by_file: dict[int, Rows] = {
             number: found["row"][found["file_index"] == number].astype(np.int64)
             for number in np.unique(found["file_index"]).tolist()
@@ -207,25 +240,24 @@ class KeptLookup:
             group = compared.kind, compared.subject
             wanted.setdefault(group, ([], compared.near))[0].append(compared.vector)
         of_found: dict[Partition, dict[int, dict[str, Vector]]] = {}
-        for table, settings in self._tables[1:]:
-            for partition, version in among.items():
-                data = self._store.read_all(table, [(*partition, _name(settings, version))])
-                rows, vectors = data["row"].to_numpy().astype(np.int64), _vectors_of(data)
-                groups = list(zip(texts_of(data, "kind"), texts_of(data, "subject"), strict=True))
-                at: dict[tuple[str, str], list[int]] = {}
-                for position, group in enumerate(groups):
-                    at.setdefault(group, []).append(position)
-                near = [found.get(partition, np.empty(0, np.int64))]
-                for group in at.keys() & wanted.keys():
-                    new, threshold = wanted[group]
-                    kept = np.stack([vectors[position] for position in at[group]])
-                    nearest = (kept @ np.stack(new).T).max(axis=1)
-                    near.append(rows[at[group]][nearest >= threshold - _ROUNDING])
-                if len(together := np.unique(np.concatenate(near))):
-                    found[partition] = together
-                of_rows = of_found[partition] = {}
-                for position in np.flatnonzero(np.isin(rows, together)).tolist():
-                    of_rows.setdefault(int(rows[position]), {})[groups[position][0]] = vectors[position]
+        for partition, version in among.items() if LOOKUP_VECTORS.name in self._settings_of else ():
+            data = self._store.read_all(LOOKUP_VECTORS, [self._name(LOOKUP_VECTORS, partition, version)])
+            rows, vectors = data["row"].to_numpy().astype(np.int64), _vectors_of(data)
+            groups = list(zip(texts_of(data, "kind"), texts_of(data, "subject"), strict=True))
+            at: dict[tuple[str, str], list[int]] = {}
+            for position, group in enumerate(groups):
+                at.setdefault(group, []).append(position)
+            near = [found.get(partition, np.empty(0, np.int64))]
+            for group in at.keys() & wanted.keys():
+                new, threshold = wanted[group]
+                kept = np.stack([vectors[position] for position in at[group]])
+                nearest = (kept @ np.stack(new).T).max(axis=1)
+                near.append(rows[at[group]][nearest >= threshold - _ROUNDING])
+            if len(together := np.unique(np.concatenate(near))):
+                found[partition] = together
+            of_rows = of_found[partition] = {}
+            for position in np.flatnonzero(np.isin(rows, together)).tolist():
+                of_rows.setdefault(int(rows[position]), {})[groups[position][0]] = vectors[position]
         return of_found
 
     def _compared(self, pair: ComparedPair) -> Iterator[_Compared]:
@@ -249,7 +281,3 @@ def _vectors_of(data: pa.Table) -> list[Vector]:
     """The vectors of a ``lookup_vectors`` table. Those of texts and images may differ in width."""
     lengths = pc.list_value_length(data["vector"]).to_numpy()
     return np.split(pc.list_flatten(data["vector"]).to_numpy(), np.cumsum(lengths)[:-1]) if data.num_rows else []
-
-
-def _name(settings: str, kept: str) -> str:
-    return content_key(settings, kept)
