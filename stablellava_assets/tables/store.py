@@ -41,8 +41,9 @@ _VALUES = {
 _SETTING = "storage.tables"
 _READ_AGAIN = 3
 _BESIDE_IMAGES = 16 << 10
-_BESIDE_A_GROUP = 1 << 20
 """Bytes that are fetched beyond a column of a row group with images: the columns beside it, but few of an image."""
+_BESIDE_A_GROUP = 1 << 20
+"""Bytes that are fetched beyond a row group with images, of which parts of the file are skipped."""
 _LOG = logging.getLogger(__name__)
 
 
