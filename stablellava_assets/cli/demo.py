@@ -30,6 +30,9 @@ from stablellava_assets.tables.schemas import ABILITY_SCORES, ANSWER_JUDGEMENTS,
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
 
+_WITH_RUNS = [table for table in TABLES if "run_id" in table.schema.names]
+"""The tables whose rows name the run that made them."""
+
 
 def run_demo(workspace: Workspace) -> None:
     """Materialize everything for the first batch and print the results.
@@ -45,7 +48,7 @@ def run_demo(workspace: Workspace) -> None:
         )
     everything = ["--select", "*", "--partition-range", workspace.first_batch]
     readable = ["--config-json", '{"loggers": {"console": {}}}']
-    before = {table.name: set(_runs(workspace.store, table)) for table in TABLES}
+    before = {table.name: set(_runs(workspace.store, table)) for table in _WITH_RUNS}
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
     environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
@@ -117,7 +120,7 @@ def _runs(store: ParquetStore, table: AnyTable) -> list[str]:
 def _print_work(store: ParquetStore, before: dict[str, set[str]]) -> None:
     """Numbers of computed and reused rows of this run, per table."""
     computed_anything = False
-    for table in TABLES:
+    for table in _WITH_RUNS:
         runs = _runs(store, table)
         computed = sum(run not in before[table.name] for run in runs)
         computed_anything |= computed > 0
