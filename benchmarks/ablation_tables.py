@@ -26,7 +26,7 @@ class Arms:
     def __init__(self, experiment: Experiment, asked: Sequence[dict[str, Any]], seeds: int) -> None:
         self._experiment = experiment
         self._asked = asked
-        base = experiment.answers(experiment.checkpoint.base, asked)
+        base = experiment.answers(experiment.base, asked)
         experiment.say(f"{len(asked)} questions; {BASE}: {sum(base.values()) / len(base):.3f}")
         self._answers: dict[str, list[Answers]] = {BASE: [base] * seeds}
         self._pairs: dict[str, list[int]] = {BASE: [0]}

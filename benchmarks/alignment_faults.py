@@ -25,12 +25,11 @@ from stablellava_assets.abilities.catalog import Ability, Subject
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.filters.alignment.alignment import Alignment
-from stablellava_assets.filters.alignment.models import OwnCheckpoint
+from stablellava_assets.filters.alignment.models import OwnCheckpoint, newest_checkpoint
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.identity import choose, derive_seed
-from stablellava_assets.tables.schemas import LLAVA_CHECKPOINT
 
 _CHOOSING, _REPORTING = "0002", "0007"
 _ONE_IN = {_CHOOSING: 3, _REPORTING: 10}
@@ -67,8 +66,9 @@ def main() -> None:
     )
     given = arguments.parse_args()
     workspace = Workspace(load_profile({**os.environ, DATA_VARIABLE: str(given.data)}))
-    newest = workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
-    checkpoint = OwnCheckpoint(newest["checkpoint_id"], given.data / newest["path"], given.data / newest["base_path"])
+    checkpoint = newest_checkpoint(workspace.store, workspace.models)
+    if checkpoint is None:
+        raise SystemExit(f"{given.data}: no tuned model is there")
 
     batch = _batch(workspace, _CHOOSING, given.choose)
     scores, _ = _scores(workspace, checkpoint, batch, dict.fromkeys(_ASKED, 0.0), {})

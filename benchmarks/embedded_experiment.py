@@ -22,16 +22,17 @@ from stablellava_assets.evaluation.answers.generation import ImageQuestion, answ
 from stablellava_assets.evaluation.benchmark import PAINTED, make_items, plan_items
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
-from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.profiles.profile import DATA_VARIABLE, load_profile
 from stablellava_assets.profiles.workspace import Workspace
+from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import ranked
-from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, LLAVA_CHECKPOINT, MADE
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, FILTERED_PAIRS, IMAGES, MADE
+from stablellava_assets.tables.score_rows import CheckpointFolders
 from stablellava_assets.tuning.embedded.training import TrainingExample, TuningResult, tune
 from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettings
 from stablellava_assets.tuning.settings import TuningSettings
@@ -60,11 +61,10 @@ class Experiment:
         self.scratch = scratch
         self.settings = embedded_tuning(self.workspace.profile.tuning)
         self.passes = passes or self.settings.stage.passes
-        checkpoints = self.workspace.store.read_all(LLAVA_CHECKPOINT).to_pylist()
-        if not checkpoints:
+        tuned = checkpoints(self.workspace.store, CheckpointFolders)
+        if not tuned:
             raise SystemExit(f"{data}: no tuned model is there; name the data folder of a finished `make demo`")
-        newest = checkpoints[-1]
-        self.checkpoint = OwnCheckpoint(newest["checkpoint_id"], data / newest["path"], data / newest["base_path"])
+        self.base = data / tuned[-1]["base_path"]
         self.items: list[dict[str, Any]] = [
             item
             for item in self.workspace.store.read_all(ABILITY_BENCHMARK).to_pylist()
@@ -182,7 +182,7 @@ class Experiment:
         """The same into a folder of the caller's, without a word."""
         stage = self.settings.stage.model_copy(update={"passes": passes or self.passes})
         settings = self.settings.model_copy(update={"stage": stage, "seed": seed})
-        return tune(self.checkpoint.base, examples, settings, folder, lambda line: None)
+        return tune(self.base, examples, settings, folder, lambda line: None)
 
     def answers(self, model: Path, items: Sequence[dict[str, Any]]) -> Answers:
         """Which of ``items`` the checkpoint in ``model`` answers right."""

@@ -29,10 +29,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         experiment = Experiment(given.data, Path(folder))
         examples = experiment.demo_pairs(None)
-        experiment.say(
-            f"{len(examples)} pairs, {len(experiment.items)} questions, base {experiment.checkpoint.base.name}"
-        )
-        asked_of_base = experiment.said(experiment.checkpoint.base, experiment.items)
+        experiment.say(f"{len(examples)} pairs, {len(experiment.items)} questions, base {experiment.base.name}")
+        asked_of_base = experiment.said(experiment.base, experiment.items)
         scores = {}
         for seed in given.seeds:
             tuned = experiment.said(experiment.tuned("all pairs", examples, seed), experiment.items)

@@ -27,9 +27,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(given.data, Path(folder))
         examples = experiment.demo_pairs(None)
-        print(f"{len(examples)} pairs, base {experiment.checkpoint.base.name}")
+        print(f"{len(examples)} pairs, base {experiment.base.name}")
         print("| minutes | passes | loss | accuracy |\n|---:|---:|---:|---:|")
-        print(f"| 0 | 0 | | {_accuracy(experiment, experiment.checkpoint.base):.3f} |", flush=True)
+        print(f"| 0 | 0 | | {_accuracy(experiment, experiment.base):.3f} |", flush=True)
         # Two short trials: what a pass takes, and what is done once, as decoding the pictures.
         short, longer = (
             experiment.tune(examples, _SEED, Path(folder) / f"trial {passes}", passes).seconds for passes in _TRIALS

@@ -24,7 +24,9 @@ from stablellava_assets.evaluation.answers.pictures import held_pictures
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.suites.pope import read_pope
 from stablellava_assets.models.checkpoints import load_checkpoint
-from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, LLAVA_CHECKPOINT
+from stablellava_assets.tables.checkpoints import checkpoints
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
+from stablellava_assets.tables.score_rows import Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 
 FIGURES = ("accuracy", "precision", "recall", "f1_score", "yes_ratio")
@@ -61,7 +63,7 @@ def main() -> None:
     given = arguments.parse_args()
     data = given.data
     store = ParquetStore(str(data / "tables"))
-    checkpoint = store.read_all(LLAVA_CHECKPOINT).to_pylist()[-1]
+    checkpoint = checkpoints(store, Checkpoint)[-1]
     folder = Path(tempfile.mkdtemp())
     asked = [
         row
@@ -91,7 +93,7 @@ def write_pope(folder: Path, asked: list[dict[str, Any]]) -> tuple[Path, Path]:
     return file, images
 
 
-def score_here(data: Path, checkpoint: dict[str, Any], pope: Path, images: Path) -> tuple[dict[str, float], list[str]]:
+def score_here(data: Path, checkpoint: Checkpoint, pope: Path, images: Path) -> tuple[dict[str, float], list[str]]:
     """This project's figures of the tuned model, and its answers in order."""
     items = read_pope(pope, images, "pope")
     planned = plan_answers(checkpoint, items, held_pictures(items), TOKENS, None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from stablellava_assets.cli.folder_or_url import FolderOrUrl
 from stablellava_assets.exports.selection import chosen_partitions
 from stablellava_assets.profiles.workspace import workspace_of_environment
 from stablellava_assets.tables.places import place_at
 
 
 @click.command()
-@click.argument("folder")
+@click.argument("folder", type=FolderOrUrl())
 @click.option("--ability", "abilities", multiple=True, help="Ability to show; repeatable. [all]")
 @click.option("--batch", "batches", multiple=True, help="Batch to show, such as 0002; repeatable. [all]")
 def gallery(folder: str, abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
