@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueKind
 from stablellava_assets.endpoint.settings import EndpointSettings
@@ -51,6 +52,12 @@ class DialogueQuotas(Document):
         return {kind: getattr(self, kind) for kind in get_args(DialogueKind)}
 
 
+def _batch(written: object) -> object:
+    if written is not None and not (isinstance(written, str) and re.fullmatch(r"\d{4}", written) and int(written)):
+        raise ValueError('takes a batch in quotes, such as "0001"')
+    return written
+
+
 class ChatAuthorSettings(Document):
     """Prompts and dialogues written by a chat model behind an OpenAI-compatible endpoint."""
 
@@ -70,9 +77,8 @@ class ChatAuthorSettings(Document):
         le=50,
         description=("Maximum number of in-context examples: the ability's own, and those of the batch examples_from."),
     )
-    examples_from: str | None = Field(
+    examples_from: Annotated[str | None, BeforeValidator(_batch)] = Field(
         None,
-        pattern=r"^\d{4}$",
         description=(
             'Batch whose good prompts and conversations are examples in later ones, such as "0001"; it must be '
             "filtered before others are written. Unset: only the ability's own."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
@@ -52,6 +52,16 @@ class _GeneratedPictureSettings(Document):
         exclude=True,
         description="Sign new images (C2PA). Unset: images are not signed. Changing this repaints nothing.",
     )
+
+
+_MOST_WORKERS = 64
+
+
+def _workers(written: object) -> object:
+    is_count = isinstance(written, int) and not isinstance(written, bool) and 1 <= written <= _MOST_WORKERS
+    if written not in ("auto", "ray") and not is_count:
+        raise ValueError(f"takes auto, ray, or a number of processes from 1 to {_MOST_WORKERS}")
+    return written
 
 
 class DiffusionPainterSettings(_GeneratedPictureSettings):
@@ -122,7 +132,7 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
         ),
     )
     # Not part of any row key: who paints changes no pixel.
-    workers: Literal["auto", "ray"] | Annotated[int, Field(ge=1, le=64)] = Field(
+    workers: Annotated[int | Literal["auto", "ray"], BeforeValidator(_workers)] = Field(
         "auto",
         exclude=True,
         description=(

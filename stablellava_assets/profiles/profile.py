@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stablellava_assets.abilities.catalog import BUILT_IN_ABILITIES, Catalog
 from stablellava_assets.authors.settings import AuthorSettings
@@ -37,11 +38,15 @@ TABLES_VARIABLE = "STABLELLAVA_TABLES"
 STATE_VARIABLE = "STABLELLAVA_STATE"
 EXECUTOR_VARIABLE = "STABLELLAVA_EXECUTOR"
 
+_MISTYPED_URL = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")
+
 
 def _without_credentials(written: str) -> str:
     """A folder with its tilde expanded; a URL unchanged."""
     if has_credentials(written):
         raise ValueError("passwords and keys come from the environment; leave them out of the URL")
+    if _MISTYPED_URL.match(written) or written.endswith("://"):
+        raise ValueError("a folder, or a URL with two slashes and a bucket, as in s3://bucket/folder")
     return str(expanded(Path(written))) if written.startswith("~") else written
 
 
@@ -52,10 +57,17 @@ Published = Literal["models", "quarantine", "gallery", "report"]
 """What is published besides the tables."""
 
 
+def _local(written: object) -> object:
+    """What was written for a folder of this machine, unless it is a URL."""
+    if isinstance(written, str) and re.match(r"[a-z][a-z0-9+]+:/", written):
+        raise ValueError("a folder of this machine; URLs go into storage.tables")
+    return written
+
+
 class StorageSettings(Document):
     """Storage locations. Relative folders start at the working directory."""
 
-    data: UserPath = Field(
+    data: Annotated[UserPath, BeforeValidator(_local)] = Field(
         Path("data"), description="Local folder for the warehouse, models, journals and Dagster's state."
     )
     tables: Location | None = Field(
@@ -201,6 +213,10 @@ def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
     profile = load_document(path, Profile)
     data = environment.get(DATA_VARIABLE)
     if data:
+        try:
+            _local(data)
+        except ValueError as error:
+            raise DocumentError(f"{DATA_VARIABLE}: {error}") from error
         profile = _stored(profile, data=_from_environment(DATA_VARIABLE, data))
     for variable, setting, checked in (
         (TABLES_VARIABLE, "tables", _without_credentials),

@@ -6,9 +6,10 @@ import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from stablellava_assets.inputs.explained import ExplainedError
+from stablellava_assets.tables.remote_files import has_credentials
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,14 +31,18 @@ def checked_url(written: str) -> str:
     Raises:
         ValueError: it is not the address of a PostgreSQL database, or holds a password.
     """
-    url = urlsplit(written)
-    if url.scheme not in SCHEMES or not url.path.strip("/"):
+    try:
+        url = urlsplit(written)
+        is_address = written.partition("://")[0] in SCHEMES and url.path.strip("/") != "" and url.port != 0
+    except ValueError:
+        is_address = False
+    if has_credentials(written) or any("password" in name for name in parse_qs(written.partition("?")[2])):
+        raise ValueError(f"holds a password; leave it out and set {PASSWORD_VARIABLE} in the environment")
+    if not is_address:
         raise ValueError(
             "not the address of a PostgreSQL database, as in postgresql://user@host:5432/name; leave it out to keep "
             "state in files"
         )
-    if url.password is not None or "password" in url.query:
-        raise ValueError(f"holds a password; leave it out and set {PASSWORD_VARIABLE} in the environment")
     return written
 
 

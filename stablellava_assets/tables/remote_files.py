@@ -24,7 +24,8 @@ _PART_BYTES = 8 << 20
 """Bytes of a part of an upload, which are in memory. S3 takes 10,000 parts, so a file may have 80 GB."""
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 """Extras of this project by the protocols that they are for."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+_CREDENTIALS = re.compile(r"(?<=://)[^@]*:.*@")
+"""User and password of a URL, which is malformed where the password holds a slash, as keys of AWS may."""
 
 
 class PlaceError(ExplainedError, RuntimeError):
@@ -109,7 +110,7 @@ class RemoteFiles:
             if isinstance(error, FileNotFoundError | PermissionError):
                 # Some stores say of a bucket that does not exist only that nobody may write to it.
                 with suppress(OSError):
-                    self.listed(path)
+                    self.listed(root)
             raise self._error(
                 f"{self._setting}: {self.url(root)} cannot be written ({_on_one_line(error)}); {_remedy(error)}"
             ) from error
