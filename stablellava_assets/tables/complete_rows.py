@@ -27,11 +27,19 @@ def complete_rows(
         published: the partition as it is published, if it is.
         journal: holds the rows that are not published yet.
     """
-    groups: list[tuple[int, Callable[[], pa.Table]]] = []
+    groups: list[Callable[[], pa.Table]] = []
+    starts = [0]
     if published is not None:
-        groups += [(count, partial(published.group, number)) for number, count in enumerate(published.rows_by_group)]
-    groups += [(count, partial(journal.group, number)) for number, count in journal.groups()]
-    starts = [0, *accumulate(count for count, _ in groups)]
-    read = lru_cache(_GROUPS_KEPT)(lambda number: groups[number][1]())
-    for number, run in groupby(taken, key=lambda index: bisect_right(starts, index) - 1):
+        groups += [partial(published.group, number) for number in range(len(published.rows_by_group))]
+        starts += accumulate(published.rows_by_group)
+    groups += [partial(journal.group, number) for number in journal.numbers()]
+    read = lru_cache(_GROUPS_KEPT)(lambda number: groups[number]())
+
+    def group_of(index: int) -> int:
+        # How many rows a group of the journal has is known once it is read, which is when its rows are wanted.
+        while index >= starts[-1]:
+            starts.append(starts[-1] + read(len(starts) - 1).num_rows)
+        return bisect_right(starts, index) - 1
+
+    for number, run in groupby(taken, key=group_of):
         yield read(number).take(pa.array([index - starts[number] for index in run], pa.int64()))

@@ -62,10 +62,9 @@ class RowJournal(Generic[RowT]):
         chosen = schema.empty_table().select(columns).schema
         return pa.Table.from_batches((_copied(self._decoded(blob).select(columns)) for blob in self._blobs()), chosen)
 
-    def groups(self) -> list[tuple[int, int]]:
-        """What was appended at once, in order: its number for :meth:`group`, and how many rows."""
-        numbers = self._connection.execute("SELECT rowid FROM finished ORDER BY rowid").fetchall()
-        return [(number, self.group(number).num_rows) for (number,) in numbers]
+    def numbers(self) -> list[int]:
+        """The numbers for :meth:`group`, in order; no rows are read."""
+        return [number for (number,) in self._connection.execute("SELECT rowid FROM finished ORDER BY rowid")]
 
     def group(self, number: int) -> pa.Table:
         """The rows that were appended at once."""
