@@ -127,8 +127,8 @@ def test_reports_of_all_machines_are_in_the_index(bucket: str, other: Project) -
 
 def test_refused_rows_are_shown_on_another_machine(first: Project, other: Project) -> None:
     first_place = first.workspace.quarantine
-    rows = first.workspace.store.row_groups(FILTERED_PAIRS, ("animal", "0001"))
-    kept = first_place.keep(FILTERED_PAIRS, ("animal", "0001"), "0123456789", rows, [])
+    rows = first.workspace.store.read_all(FILTERED_PAIRS, [("animal", "0001")])
+    kept = first_place.keep(FILTERED_PAIRS, ("animal", "0001"), "0123456789", [rows], [])
     assert kept.location.startswith("s3://")
     (entry,) = other.workspace.quarantine.entries()
     assert entry.name == kept.name == "filtered_pairs/animal-0001-01234567"

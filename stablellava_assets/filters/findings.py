@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
+from stablellava_assets.tables.findings import RepeatRule
+
 RowRule = Literal[
     "cut_off_prompt",
     "unbalanced_brackets",
@@ -36,19 +38,6 @@ RowRule = Literal[
 
 BenchmarkRule = Literal["contaminated_prompt", "contaminated_image", "benchmark_question"]
 """Rules that compare a pair with benchmarks. They are evaluated on every run."""
-
-RepeatRule = Literal[
-    "repeated_prompt",
-    "near_prompt",
-    "same_meaning_prompt",
-    "repeated_question",
-    "repeated_answer",
-    "same_meaning_answer",
-    "duplicate_image",
-    "lookalike_image",
-]
-"""Rules that compare a pair with kept pairs of its own batch and of earlier ones, as in ``tables.findings.REPEATS``.
-They are evaluated on every run."""
 
 RuleName = RowRule | BenchmarkRule | RepeatRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")

@@ -38,14 +38,15 @@ TABLES_VARIABLE = "STABLELLAVA_TABLES"
 STATE_VARIABLE = "STABLELLAVA_STATE"
 EXECUTOR_VARIABLE = "STABLELLAVA_EXECUTOR"
 
-_MISTYPED_URL = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")
+_SCHEME = re.compile(r"[a-z][a-z0-9+]+:/")
+"""Begins a URL, also one that lacks a slash."""
 
 
 def _without_credentials(written: str) -> str:
     """A folder with its tilde expanded; a URL unchanged."""
     if has_credentials(written):
         raise ValueError("passwords and keys come from the environment; leave them out of the URL")
-    if _MISTYPED_URL.match(written) or written.endswith("://"):
+    if written.endswith("://") or (_SCHEME.match(written) and "://" not in written):
         raise ValueError("a folder, or a URL with two slashes and a bucket, as in s3://bucket/folder")
     return str(expanded(Path(written))) if written.startswith("~") else written
 
@@ -59,7 +60,7 @@ Published = Literal["models", "quarantine", "gallery", "report"]
 
 def _local(written: object) -> object:
     """What was written for a folder of this machine, unless it is a URL."""
-    if isinstance(written, str) and re.match(r"[a-z][a-z0-9+]+:/", written):
+    if isinstance(written, str) and _SCHEME.match(written):
         raise ValueError("a folder of this machine; URLs go into storage.tables")
     return written
 

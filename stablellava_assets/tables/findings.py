@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import pyarrow as pa
 
@@ -13,19 +13,21 @@ REJECTS, NOTES, OVERRULED = "rejects", "notes", "overruled"
 """Outcome of a finding. ``rejects``: the pair is rejected. ``notes``: it is not.
 ``overruled``: a person kept the pair."""
 
-REPEATS = frozenset(
-    {
-        "repeated_prompt",
-        "near_prompt",
-        "same_meaning_prompt",
-        "repeated_question",
-        "repeated_answer",
-        "same_meaning_answer",
-        "duplicate_image",
-        "lookalike_image",
-    }
-)
-"""Rules that compare a pair with kept pairs. What they find depends on other batches, not on the pair alone."""
+RepeatRule = Literal[
+    "repeated_prompt",
+    "near_prompt",
+    "same_meaning_prompt",
+    "repeated_question",
+    "repeated_answer",
+    "same_meaning_answer",
+    "duplicate_image",
+    "lookalike_image",
+]
+"""Rules that compare a pair with kept pairs of its own batch and of earlier ones. They are evaluated on every run,
+because what they find depends on other batches, not on the pair alone."""
+
+REPEATS = frozenset(get_args(RepeatRule))
+"""The names of these rules."""
 
 FINDINGS = pa.list_(
     pa.struct(

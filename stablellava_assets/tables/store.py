@@ -273,21 +273,6 @@ class ParquetStore:
                 self._fs.invalidate_cache()
         raise AssertionError("unreachable")
 
-    def row_groups(
-        self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
-    ) -> Iterator[pa.Table]:
-        """The rows of a partition, a few megabytes of images at a time; nothing if it is not published.
-
-        Raises:
-            StoreError: as :meth:`read`, or the partition was published again meanwhile.
-        """
-        try:
-            with self.open(table, partition, columns) as file:
-                for number in range(len(file.rows_by_group)):
-                    yield file.group(number, columns)
-        except FileNotFoundError:
-            return
-
     @contextmanager
     def open(
         self, table: AnyTable, partition: Partition, columns: Sequence[str] | None = None
