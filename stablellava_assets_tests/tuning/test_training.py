@@ -119,9 +119,9 @@ def test_a_checkpoint_is_never_overwritten(base: Path) -> None:
     ("bad", "reason"),
     [
         ([], "no examples"),
-        ([TrainingExample("p7", b"no picture", turns("<image>\nWhat?", "Red."))], "picture p7 cannot be decoded"),
-        ([TrainingExample("p8", picture("red"), turns("What?", "Red."))], "picture p8: .*there are 0"),
-        ([TrainingExample("p9", picture("red"), turns("<image>\nWhat?", "Red " * 99))], "p9 .*context holds 96"),
+        ([TrainingExample(["p7"], [b"no picture"], turns("<image>\nWhat?", "Red."))], "picture p7 cannot be decoded"),
+        ([TrainingExample(["p8"], [picture("red")], turns("What?", "Red."))], "picture p8 .*the turns hold"),
+        ([TrainingExample(["p9"], [picture("red")], turns("<image>\nWhat?", "Red " * 99))], "p9 .*context holds 96"),
     ],
 )
 def test_an_unusable_example_is_named_and_nothing_is_left(

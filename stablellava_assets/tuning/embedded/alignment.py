@@ -69,7 +69,7 @@ class AlignmentCorpus:
         for spec_id, turns_of_image in self._conversations_by_image.items():
             if spec_id in painted:
                 for question, answer in turns_of_image:
-                    yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
+                    yield TrainingExample([spec_id], [painted[spec_id]], exchange(with_mark(question, True), answer))
 
 
 def _spec(ability: Ability, index: int) -> _Spec:

@@ -11,7 +11,7 @@ from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tuning.conversations import ChatMessage
+from stablellava_assets.text.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus, alignment_texts
 from stablellava_assets.tuning.embedded.reading import reading_conversations, reading_texts
 from stablellava_assets.tuning.embedded.tokenizer import catalog_texts
@@ -72,7 +72,7 @@ def _build(
     processor = build_processor(embedded, tokenizer)
     model = build_model(embedded, tokenizer, seed)
     captions = prepare(examples, processor, model.config, embedded.alignment.rows_per_look)
-    phrases = [corpus.phrases(image_id) for image_id in dict.fromkeys(example.image_id for example in examples)]
+    phrases = [corpus.phrases(image_id) for image_id in dict.fromkeys(example.image_ids[0] for example in examples)]
     progress(f"base model, 1 of 3: the vision tower learns from {len(phrases)} captions")
     pretrain_vision(model, processor, captions.pixels, phrases, embedded.vision, seed, progress)
     progress(f"base model, 2 of 3: the language model reads {len(reading)} texts")

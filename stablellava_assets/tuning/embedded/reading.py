@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from stablellava_assets.abilities.catalog import Ability, Catalog
 from stablellava_assets.tables.identity import choose, content_key
-from stablellava_assets.tuning.conversations import ChatMessage
+from stablellava_assets.text.conversations import ChatMessage
 
 _FRAMES = (
     ("Somebody wrote {told}. Did they write {asked}?", "They wrote {told}, so {verdict}."),

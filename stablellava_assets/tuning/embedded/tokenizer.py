@@ -19,8 +19,9 @@ CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{%- if message['role'] == 'user' -%}"
     "{{- 'USER: ' -}}"
-    "{%- for part in message['content'] if part['type'] == 'image' -%}{{- '<image>\n' -}}{%- endfor -%}"
-    "{%- for part in message['content'] if part['type'] == 'text' -%}{{- part['text'] -}}{%- endfor -%}"
+    "{%- for part in message['content'] -%}"
+    "{{- '<image>\n' if part['type'] == 'image' else part['text'] -}}"
+    "{%- endfor -%}"
     "{%- else -%}"
     "{{- ' ASSISTANT:' -}}"
     "{%- for part in message['content'] -%}{{- ' ' + part['text'] + '</s>' -}}{%- endfor -%}"
@@ -28,7 +29,7 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- ' ASSISTANT:' -}}{%- endif -%}"
 )
-"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``, with the image before the text."""
+"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``; images keep their places."""
 
 
 def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:

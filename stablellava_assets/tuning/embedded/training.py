@@ -71,7 +71,7 @@ def tune(
     return TuningResult(
         path=destination,
         parameters=model.num_parameters(only_trainable=True),
-        pictures=len({example.image_id for example in examples}),
+        pictures=len({image_id for example in examples for image_id in example.image_ids}),
         rows=len(examples),
         loss_curve=curve,
         seconds=time.monotonic() - started,
@@ -92,6 +92,8 @@ def train(
     Returns:
         The loss curve, (step, mean loss since the previous point), of a few hundred points.
     """
+    import torch
+
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(automatic_dtype(model.device.type)).train()
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
@@ -99,12 +101,13 @@ def train(
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 
     def backward(replica: PreTrainedModel, micro_batch: Batch) -> float:
-        packed = collate(
-            [training_set.packs[at] for at in micro_batch.packs.tolist()], processor.tokenizer.pad_token_id
-        )
-        pixels = training_set.pixels_of(micro_batch.packs)
+        packs = micro_batch.packs.tolist()
+        packed = collate([training_set.packs[at] for at in packs], processor.tokenizer.pad_token_id)
+        pixels = training_set.pixels_of(packs)
         if pixels is not None:
-            pixels = shifted(normalized(pixels, processor), stage.shift, micro_batch.offsets)
+            images = torch.tensor([len(training_set.pictures[at]) for at in packs])
+            offsets = micro_batch.offsets.repeat_interleave(images, 0)
+            pixels = shifted(normalized(pixels, processor), stage.shift, offsets)
             pixels = pixels.to(replica.device, replica.dtype)
         loss = answer_loss(replica, packed.to(replica.device), pixels) / micro_batch.learned
         loss.backward()  # type: ignore[no-untyped-call]
@@ -127,5 +130,5 @@ def _training_key(base: Path, examples: Sequence[TrainingExample], settings: Tun
     """Hash of everything that determines the weights, including the number of replicas."""
     import torch
 
-    rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]
+    rows = [(example.image_ids, [dict(turn) for turn in example.conversations]) for example in examples]
     return content_key("training", base.name, rows, settings, torch.get_num_threads())
