@@ -94,9 +94,17 @@ def collate(pictures: Sequence[PackedRows], pad_token: int) -> PackedBatch:
 
 
 def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None) -> torch.Tensor:
-    """Cross-entropy summed over the labelled tokens; logits are computed only where a label needs them."""
+    """Cross-entropy summed over the labelled tokens."""
     import torch
 
+    logits, labels = answer_logits(model, batch, pixels)
+    return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+
+
+def answer_logits(
+    model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (labelled tokens, vocabulary), computed only where a label needs them, and the labels."""
     hidden = model.model(
         input_ids=batch.tokens,
         pixel_values=pixels,
@@ -106,8 +114,7 @@ def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor
     ).last_hidden_state
     # A labelled token is never the first of its row, so its predecessor in the pack is its predecessor in the row.
     learned = batch.labels[:, 1:] != IGNORED
-    logits = model.lm_head(hidden[:, :-1][learned])
-    return torch.nn.functional.cross_entropy(logits.float(), batch.labels[:, 1:][learned], reduction="sum")
+    return model.lm_head(hidden[:, :-1][learned]), batch.labels[:, 1:][learned]
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -39,13 +39,14 @@ class TrainingExample:
 class TrainingSet:
     """Packs of rows, with the images of each.
 
-    ``pixels`` is uint8 (images, 3, height, width), empty for text-only rows. ``pictures`` has the indices of each
-    pack's images, in the order of their tokens.
+    ``pixels`` is uint8 (images, 3, height, width) of ``image_ids``, empty for text-only rows. ``pictures`` has the
+    indices of each pack's images, in the order of their tokens.
     """
 
     packs: list[PackedRows]
     pixels: torch.Tensor
     pictures: list[list[int]]
+    image_ids: list[str]
 
     def pixels_of(self, packs: Sequence[int]) -> torch.Tensor | None:
         """The images of some packs, by their indices; None if they have no image."""
@@ -88,28 +89,29 @@ def prepare(
         for image_id in example.image_ids:
             numbers.setdefault(image_id, len(numbers))
     pixels = _all_pixels(list(numbers), images or _held_by(examples), processor, folder)
-    groups: dict[tuple[str, ...], list[int]] = {}
     prefixes = [prefix_of(row, config.image_token_id) for row in rows]
+    # How many images each row shares with those of its pack, and has in its first question.
+    shared = [prefix.count(config.image_token_id) // config.image_seq_length for prefix in prefixes]
+    groups: dict[tuple[tuple[str, ...], tuple[int, ...]], list[int]] = {}
     for index, (example, prefix) in enumerate(zip(examples, prefixes, strict=True)):
-        shared = example.image_ids[: prefix.count(config.image_token_id) // config.image_seq_length]
-        groups.setdefault((tuple(shared), tuple(prefix)), []).append(index)
-    packed = [
+        groups.setdefault((tuple(example.image_ids[: shared[index]]), tuple(prefix)), []).append(index)
+    looks = [
         group[start : start + rows_per_look]
         for group in groups.values()
         for start in range(0, len(group), rows_per_look)
     ]
     return TrainingSet(
-        packs=[pack([rows[index] for index in indices], config.image_token_id) for indices in packed],
+        packs=[pack([rows[index] for index in look], config.image_token_id) for look in looks],
         pixels=torch.from_numpy(pixels),
         pictures=[
             [
                 numbers[image_id]
-                for at, index in enumerate(indices)
-                for image_id in examples[index].image_ids[shown * (at > 0) :]
+                for at, index in enumerate(look)
+                for image_id in examples[index].image_ids[shared[index] if at else 0 :]
             ]
-            for indices in packed
-            for shown in [prefixes[indices[0]].count(config.image_token_id) // config.image_seq_length]
+            for look in looks
         ],
+        image_ids=list(numbers),
     )
 
 
@@ -125,7 +127,7 @@ def prepare_texts(
     rows = tokenize(conversations, processor, config.image_seq_length)
     starts = range(0, len(rows), rows_per_look)
     packs = [pack(rows[start : start + rows_per_look], config.image_token_id) for start in starts]
-    return TrainingSet(packs, torch.empty(0, 3, 0, 0, dtype=torch.uint8), [[] for _ in starts])
+    return TrainingSet(packs, torch.empty(0, 3, 0, 0, dtype=torch.uint8), [[] for _ in starts], [])
 
 
 def _messages(example: TrainingExample) -> list[ChatMessage]:
