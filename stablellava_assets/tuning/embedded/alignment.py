@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from random import Random
 
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
@@ -65,9 +66,11 @@ class AlignmentCorpus:
         """Hash of everything that determines the corpus: what prompts are drawn from, how it is painted, and what is
         said. Drawing all of it would take as long as reading it."""
         sample = self._drawn(min(self._count, _SAMPLED))
-        drawn_from = [(ability.ability, ability.prompts, ability.drawn_subjects) for ability in self._catalog.values()]
+        drawn_from = [
+            (ability.ability, ability.prompts, ability.drawn_subjects) for ability in self._catalog.single.values()
+        ]
         pictures = [row.row_key for row in self._painter.plan(sample)]
-        said = [_turns(spec, self._catalog[spec["ability"]]) for spec in sample]
+        said = [_turns(spec, self._catalog.single[spec["ability"]]) for spec in sample]
         return content_key("alignment corpus", self._count, drawn_from, pictures, said, list(_about_several(sample)))
 
     def phrases(self, image_id: str) -> list[str]:
@@ -81,7 +84,7 @@ class AlignmentCorpus:
         painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
         shown = [spec for spec_id, spec in self._specs.items() if spec_id in painted]
         for spec in shown:
-            for question, answer in _turns(spec, self._catalog[spec["ability"]]):
+            for question, answer in _turns(spec, self._catalog.single[spec["ability"]]):
                 yield _example([spec], painted, question, answer)
         for specs, question, answer in _about_several(shown):
             yield _example(specs, painted, question, answer)
@@ -91,7 +94,7 @@ class AlignmentCorpus:
         return {spec["spec_id"]: spec for spec in self._drawn(self._count)}
 
     def _drawn(self, count: int) -> list[_Spec]:
-        abilities = list(self._catalog.values())
+        abilities = list(self._catalog.single.values())
         return [_spec(abilities[index % len(abilities)], index) for index in range(self._first, self._first + count)]
 
 

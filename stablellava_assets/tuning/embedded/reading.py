@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from random import Random
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.text.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order, odd_one_of
@@ -53,7 +54,7 @@ def reading_texts() -> Iterator[str]:
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
     """Chat messages, cycling through the abilities; a third is about several things."""
-    abilities = list(catalog.values())
+    abilities = list(catalog.single.values())
     return [
         _about_several(ability, index) if index // len(abilities) % _SEVERAL_SHARE == 2 else _about_one(ability, index)
         for index in range(count)
