@@ -24,16 +24,16 @@ def base() -> None:
 
 
 @base.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=shipped.FOLDER)
-def make(folder: Path) -> None:
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+def make(folder: Path | None) -> None:
     """Train the base of this profile's catalog, painter and settings, and write its weights to FOLDER.
 
-    The default FOLDER is where the package looks for them. The weights have to be made anew when the package's own
+    By default, FOLDER is where the package looks for them. The weights have to be made anew when the package's own
     catalog, painter or settings change.
     """
     recipe = _recipe()
     model, _ = recipe.trained(click.echo)
-    path = shipped.write_weights(model, recipe.key, folder)
+    path = shipped.write_weights(model, recipe.key, folder or shipped.FOLDER)
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -13,9 +13,9 @@ FOLDER = Path(__file__).parent / "shipped"
 _LICENCE = "Apache-2.0; trained on images composed of Twemoji, (c) Twitter, Inc and other contributors, CC-BY 4.0"
 
 
-def shipped_weights(key: str, folder: Path = FOLDER) -> Path | None:
+def shipped_weights(key: str) -> Path | None:
     """The file with the weights of the base ``key``, if it comes with the package."""
-    path = _file(key, folder)
+    path = _file(key, FOLDER)
     return path if path.exists() else None
 
 

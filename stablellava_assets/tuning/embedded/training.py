@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,8 +95,12 @@ def train(
     """
     import torch
 
+    from stablellava_assets.tuning.embedded.frozen_tower import seen_by_tower, without_tower
+
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(automatic_dtype(model.device.type)).train()
+    frozen = not stage.tower_rate and not stage.shift and len(training_set.pixels) > 0
+    seen = seen_by_tower(model, processor, training_set.pixels) if frozen else training_set.pixels
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
     # On a CPU, the backward pass of eager attention is several times faster than that of the fused kernel.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
@@ -103,8 +108,9 @@ def train(
     def backward(replica: PreTrainedModel, micro_batch: Batch) -> float:
         packs = micro_batch.packs.tolist()
         packed = collate([training_set.packs[at] for at in packs], processor.tokenizer.pad_token_id)
-        pixels = training_set.pixels_of(packs)
-        if pixels is not None:
+        wanted = [picture for at in packs for picture in training_set.pictures[at]]
+        pixels = seen[wanted] if wanted else None
+        if pixels is not None and not frozen:
             images = torch.tensor([len(training_set.pictures[at]) for at in packs])
             offsets = micro_batch.offsets.repeat_interleave(images, 0)
             pixels = shifted(normalized(pixels, processor), stage.shift, offsets)
@@ -113,15 +119,16 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    curve = optimize(
-        model,
-        stage,
-        steps,
-        batches(training_set.packs, per_step, steps, stage.shift, seed),
-        backward,
-        TrainingReport(steps, per_step, progress),
-        saved,
-    )
+    with without_tower(model) if frozen else nullcontext():
+        curve = optimize(
+            model,
+            stage,
+            steps,
+            batches(training_set.packs, per_step, steps, stage.shift, seed),
+            backward,
+            TrainingReport(steps, per_step, progress),
+            saved,
+        )
     model.eval()
     return curve
 
