@@ -47,6 +47,6 @@ def seen_by_tower(model: PreTrainedModel, processor: LlavaProcessor, pixels: tor
         return outputs
 
     with single_threaded(len(replicas)) as pool:
-        parts = pixels.split(_AT_ONCE)
+        parts = torch.split(pixels, _AT_ONCE)
         towers = [replicas[at % len(replicas)] for at in range(len(parts))]
         return torch.cat(list(pool.map(seen, zip(towers, parts, strict=True))))
