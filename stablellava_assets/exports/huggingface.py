@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stablellava_assets.exports.selection import Pair
 from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.tables.pair_rows import EncodedImage
-from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table, column
+from stablellava_assets.tables.table import CONVERSATIONS, IMAGE_LIST, STRINGS, Table, column
 from stablellava_assets.text.conversations import Turn
 
 _ROWS_A_GROUP = 128
@@ -57,7 +57,7 @@ DATASET = Table(
         column("pair_id", pa.string(), "Id of the pair."),
         column("ability", pa.string(), "Ability that the pair trains."),
         column("question_kind", pa.string(), "Kind of the question."),
-        column("images", pa.list_(IMAGE), "The images, in the order of the <image> marks."),
+        column("images", IMAGE_LIST, "The images, in the order of the <image> marks."),
         column("conversations", CONVERSATIONS, "Turns: from human or gpt, and their text, in LLaVA's layout."),
         column("expected", pa.string(), "What a right answer must contain; null for open questions."),
         column("subject", pa.string(), "Subject of the first image."),

@@ -24,7 +24,17 @@ from stablellava_assets.tables.score_rows import (
     BenchmarkItem,
     Checkpoint,
 )
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, AnyTable, Table, Upgrade, column
+from stablellava_assets.tables.table import (
+    CONVERSATIONS,
+    FACTS,
+    IMAGE,
+    IMAGE_LIST,
+    STRINGS,
+    AnyTable,
+    Table,
+    Upgrade,
+    column,
+)
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
@@ -68,6 +78,28 @@ _BLAME = (
 _BLAMED = frozenset(field.name for field in _BLAME)
 _GROUPED = frozenset({"group_id", "image_number"})
 
+_SEVERAL_IMAGES = (
+    column(
+        "accepted_groups",
+        pa.list_(STRINGS),
+        "Groups of keywords, of each of which a right answer contains one; null if there is only one group, accepted.",
+    ),
+    column("in_order", pa.bool_(), "Whether a right answer names the groups in this order; null if the order is free."),
+    column(
+        "history",
+        CONVERSATIONS,
+        "Earlier turns of the conversation, with an <image> mark for each image; null if the question is the first.",
+    ),
+)
+"""Columns of questions about several images."""
+_ASKED_OF_SEVERAL = frozenset(field.name for field in _SEVERAL_IMAGES)
+_FURTHER = ("further_images", "further_sha256", "further_perceptual_hashes")
+_OF_SEVERAL = _ASKED_OF_SEVERAL | set(_FURTHER)
+
+_MODEL = (
+    "base or tuned; or blanked (tuned, with one of several images blank) or exchanged (tuned, with several images in "
+    "reverse order)."
+)
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
 _ASKED = (
@@ -416,7 +448,7 @@ ALIGNMENT_SCORES = Table(
 ABILITY_BENCHMARK = Table(
     "ability_benchmark",
     BenchmarkItem,
-    "Held-out benchmark questions, one row per question about one image, with the keywords that count as right.",
+    "Held-out benchmark questions, one row per question about one image or several, with the keywords that are right.",
     "item_id",
     ("ability",),
     (
@@ -427,9 +459,10 @@ ABILITY_BENCHMARK = Table(
         column(
             "prompt",
             pa.string(),
-            "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
+            "Prompt of the image, or of each of several images on a line of its own; training pairs with this prompt "
+            "are rejected as contaminated. Null for a photograph.",
         ),
-        column("image", IMAGE, "The encoded image; null when not made."),
+        column("image", IMAGE, "The encoded image, the first of several; null when not made."),
         column(
             "sha256",
             pa.string(),
@@ -437,7 +470,12 @@ ABILITY_BENCHMARK = Table(
         ),
         column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; null when not made."),
         column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
-        column("question", pa.string(), "The question, in a wording that training never uses."),
+        column(
+            "question",
+            pa.string(),
+            "The question, in a wording that training never uses; with an <image> mark for each image if there are "
+            "several or a history.",
+        ),
         column(
             "options", STRINGS, "Options of an either-or question or a multiple-choice question, in order; else empty."
         ),
@@ -446,8 +484,19 @@ ABILITY_BENCHMARK = Table(
             "refused", STRINGS, "Keywords that make an answer wrong: the other option, or the opposite of yes or no."
         ),
         *_TAIL,
+        *_SEVERAL_IMAGES,
+        column(
+            "further_images", IMAGE_LIST, "The encoded images after the first, in order; null if there is only one."
+        ),
+        column("further_sha256", STRINGS, "SHA-256 of each of the further images; null if there are none."),
+        column(
+            "further_perceptual_hashes",
+            STRINGS,
+            "Perceptual hash of each of the further images; null if there are none.",
+        ),
     ),
-    added=frozenset({"sha256"}),
+    added=frozenset({"sha256"}) | _OF_SEVERAL,
+    optional=_OF_SEVERAL,
 )
 
 LLAVA_CHECKPOINT = Table(
@@ -491,7 +540,7 @@ ABILITY_ANSWERS = Table(
     (
         column("answer_id", pa.string(), "Content hash of checkpoint, model, item and rotation."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("model", pa.string(), "base or tuned."),
+        column("model", pa.string(), _MODEL),
         column("benchmark", pa.string(), "Benchmark of the item: ai, photos, or the name of a published one."),
         column(
             "ability",
@@ -510,9 +559,11 @@ ABILITY_ANSWERS = Table(
         column("rotation", pa.int32(), "Rotation of the options of a multiple-choice question; null otherwise."),
         column("options", STRINGS, "The options in the order shown; null if there were none."),
         column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
-        column("picture", pa.string(), "Content hash of the image; null in rows of earlier versions."),
+        column("picture", pa.string(), "Content hash of the image or images; null in rows of earlier versions."),
+        *_SEVERAL_IMAGES,
     ),
-    added=frozenset({"rotation", "options", "refused", "picture"}),
+    added=frozenset({"rotation", "options", "refused", "picture"}) | _ASKED_OF_SEVERAL,
+    optional=_ASKED_OF_SEVERAL,
 )
 
 ANSWER_JUDGEMENTS = Table(
@@ -551,7 +602,7 @@ ABILITY_SCORES = Table(
     (
         column("score_id", pa.string(), "Content hash of checkpoint, model, benchmark, ability and kind."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("model", pa.string(), "base or tuned."),
+        column("model", pa.string(), _MODEL),
         column("benchmark", pa.string(), "Benchmark of the questions."),
         column("ability", pa.string(), "Ability; for a published benchmark its split, category or capability; or all."),
         column("question_kind", pa.string(), "what, yes_no, either_or, choice, open, or all."),

@@ -6,9 +6,18 @@ from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from stablellava_assets.tables.pair_rows import Blamed, EncodedImage, FilledIn, Keyed
+from stablellava_assets.text.conversations import Turn
 
 
-class ItemQuestion(TypedDict):
+class SeveralImages(TypedDict):
+    """What only questions about several images have."""
+
+    accepted_groups: NotRequired[list[list[str]] | None]
+    in_order: NotRequired[bool | None]
+    history: NotRequired[list[Turn] | None]
+
+
+class ItemQuestion(SeveralImages):
     """Question and right answers of a benchmark item."""
 
     benchmark: str
@@ -33,6 +42,9 @@ class BenchmarkItem(ItemColumns, Keyed):
     sha256: str | None
     perceptual_hash: str | None
     seed: int | None
+    further_images: NotRequired[list[EncodedImage] | None]
+    further_sha256: NotRequired[list[str] | None]
+    further_perceptual_hashes: NotRequired[list[str] | None]
 
 
 class ItemToAsk(ItemQuestion):
@@ -76,7 +88,7 @@ class CheckpointFolders(TypedDict):
     base_path: str
 
 
-class AnswerColumns(FilledIn):
+class AnswerColumns(SeveralImages, FilledIn):
     """The columns of an answer that are known before the model is asked."""
 
     checkpoint_id: str
