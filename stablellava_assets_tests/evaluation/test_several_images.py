@@ -1,0 +1,226 @@
+"""Questions about several images: how they are asked, what is right, and their controls."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, GenerationMixin
+
+from stablellava_assets.evaluation.answers.answer_rows import plan_answers
+from stablellava_assets.evaluation.answers.controls import shown_to
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, InvalidQuestionError, answer
+from stablellava_assets.evaluation.answers.pictures import ItemPicture
+from stablellava_assets.evaluation.guessing import AskedText, guess_surplus
+from stablellava_assets.evaluation.kinds import BLANKED, EXCHANGED
+from stablellava_assets.evaluation.ordinals import said_as
+from stablellava_assets.evaluation.scoreboard import scoreboard
+from stablellava_assets.evaluation.scores.scoring import is_correct, score_answers
+from stablellava_assets.report.plots import scores_chart
+from stablellava_assets_tests.evaluation.answers import answers
+from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
+from stablellava_assets_tests.tables.made_up import Row
+from stablellava_assets_tests.tuning.tiny import COLORS, picture, turns
+
+BOTH = "<image>\n<image>\nWhat color is each?"
+CHECKPOINT: Row = {"checkpoint_id": "c", "base_path": "models/base", "path": "models/tuned"}
+
+
+@pytest.fixture(name="checkpoint", scope="module")
+def _checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llava(tmp_path_factory.mktemp("llava") / "checkpoint")
+
+
+def asked_of(question: str, *colors: str, history: tuple[str, ...] = ()) -> ImageQuestion:
+    first, *further = map(picture, colors)
+    return ImageQuestion(first, question, further_images=tuple(further), history=tuple(turns(*history)))
+
+
+def test_every_image_reaches_the_model_at_its_mark(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, list[int]]] = []
+    processor = AutoProcessor.from_pretrained(checkpoint)
+
+    def generate(self: object, input_ids: torch.Tensor, pixel_values: torch.Tensor, **rest: object) -> torch.Tensor:
+        reds = [round(float(red)) for red in pixel_values[:, 0].mean(dim=(1, 2))]
+        for text in processor.batch_decode(input_ids):
+            count = text.count("<image>") // 4
+            asked.append((text.replace("<image>" * 4, "#").replace("<pad>", "").replace(" \n", "\n"), reds[:count]))
+            reds = reds[count:]
+        return input_ids
+
+    monkeypatch.setattr(GenerationMixin, "generate", generate)
+    questions = [
+        asked_of(BOTH, "red", "blue"),
+        asked_of(BOTH, "blue", "red"),
+        asked_of("What color is it?", "red"),
+        asked_of("<image>\nAnd now?", "red", "blue", history=("<image>\nIs it?", "It is red.")),
+    ]
+    answer(checkpoint, questions, 8, 8, print)
+    red, blue = 2, -2
+    assert sorted(asked) == [
+        ("<s> USER: #\nIs it? ASSISTANT: It is red. USER: #\nAnd now? ASSISTANT:", [red, blue]),
+        ("<s> USER: #\nWhat color is it? ASSISTANT:", [red]),
+        ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [blue, red]),
+        ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [red, blue]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "colors", "history"),
+    [
+        ("What differs?", ("red", "blue"), ()),
+        ("<image>\nWhat differs?", ("red", "blue"), ()),
+        (BOTH, ("red",), ()),
+        ("And now?", ("red",), ("Is it?", "It is red.")),
+    ],
+)
+def test_images_without_a_mark_and_marks_without_an_image_are_refused(
+    checkpoint: Path, question: str, colors: tuple[str, ...], history: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidQuestionError, match=r"question 0 has .* write one mark for each picture"):
+        answer(checkpoint, [asked_of(question, *colors, history=history)], 1, 2, print)
+
+
+@pytest.mark.parametrize(
+    ("text", "in_order", "right"),
+    [
+        ("A lion, then a tiger.", True, True),
+        ("A tiger, then a lion.", True, False),
+        ("A tiger, then a lion.", False, True),
+        ("Two lions.", True, False),
+        ("A big cat and no tiger.", True, False),
+        ("A big cat and a tiger.", True, True),
+    ],
+)
+def test_each_group_must_be_named_and_in_order_where_order_matters(text: str, in_order: bool, right: bool) -> None:
+    groups = [["lion", "big cat"], ["tiger"]]
+    assert is_correct(text, groups[0], [], "what", groups=groups, in_order=in_order) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("A lion and a tiger: the first shows a lion.", True),
+        ("A lion and a tiger: the first shows a tiger.", False),
+        ("A lion.", True),
+        ("A zebra.", False),
+        ("It shows no lion.", False),
+    ],
+)
+def test_the_option_named_last_is_the_answer(text: str, right: bool) -> None:
+    assert is_correct(text, ["lion"], ["tiger"], "either_or", several_images=True) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The second.", True),
+        ("Picture 2.", True),
+        ("It is the 2nd one.", True),
+        ("image two", True),
+        ("2", True),
+        ("The first.", False),
+        ("Picture 1.", False),
+        ("In picture 1 there are 2.", False),
+    ],
+)
+def test_a_picture_is_named_by_its_place_in_several_ways(text: str, right: bool) -> None:
+    accepted, refused = said_as(["second"], alone=True), said_as(["first"], alone=False)
+    assert said_as(["lion"], alone=True) == ["lion"]
+    assert is_correct(text, accepted, refused, "either_or", several_images=False) is right
+
+
+def _item(number: int, marks: int) -> Row:
+    return {
+        "item_id": f"item {number}",
+        "benchmark": "ai",
+        "ability": "difference" if marks > 1 else "color",
+        "question_kind": "what",
+        "question": BOTH if marks > 1 else "What color is it?",
+        "options": [],
+        "accepted": ["red"],
+        "refused": [],
+        "accepted_groups": [["red"], ["blue"]] if marks > 1 else None,
+        "in_order": marks > 1 or None,
+        "history": None,
+    }
+
+
+def _pictures(*colors: str) -> list[ItemPicture]:
+    return [ItemPicture(color, (), picture(color)) for color in colors]
+
+
+def test_controls_are_asked_of_the_tuned_model_and_about_several_images_only() -> None:
+    items = [_item(number, 2) for number in range(20)] + [_item(20, 1)]
+    pictures = {item["item_id"]: _pictures(*COLORS[: item["question"].count("<image>") or 1]) for item in items}
+    planned = plan_answers(CHECKPOINT, items, pictures, 8, None)
+    models = [row.inputs.columns["model"] for row in planned]
+    assert [models.count(model) for model in ("base", "tuned", BLANKED, EXCHANGED)] == [21, 21, 20, 20]
+    assert len({row.row_id for row in planned}) == len(planned)
+    by_key = {(row.inputs.columns["model"], row.inputs.columns["item_id"]): row for row in planned}
+    one, blanked, exchanged = (by_key[model, "item 0"] for model in ("tuned", BLANKED, EXCHANGED))
+    assert len({one.row_key, blanked.row_key, exchanged.row_key}) == 3
+    assert exchanged.inputs.asked.images == tuple(reversed(one.inputs.asked.images))
+    assert one.inputs.columns["accepted_groups"] == [["red"], ["blue"]]
+    assert one.inputs.columns["picture"] == blanked.inputs.columns["picture"] == exchanged.inputs.columns["picture"]
+
+
+def test_each_place_is_blanked_equally_often_with_grey_of_the_same_size() -> None:
+    places = []
+    for number in range(60):
+        shown = shown_to(BLANKED, f"item {number}", _pictures("red", "blue", "lime"))
+        (place,) = (at for at, each in enumerate(shown) if callable(each.encoded))
+        places.append(place)
+    assert min(map(places.count, range(3))) > 10
+    blank = next(each.encoded for each in shown if callable(each.encoded))
+    with Image.open(io.BytesIO(blank())) as grey:
+        assert (grey.size, grey.getcolors()) == ((32, 32), [(32 * 32, (128, 128, 128))])
+
+
+def controlled() -> list[Row]:
+    """Answers about single images and about several, with the controls of the latter."""
+    rows = answers("0011", "1111", "animal") + answers("0001", "1110", "difference")
+    for row in list(rows):
+        if (row["model"], row["ability"]) == ("tuned", "difference"):
+            rows += [{**row, "model": model, "correct": model == BLANKED} for model in (BLANKED, EXCHANGED)]
+    return rows
+
+
+def test_controls_are_scored_by_kind_and_are_in_no_total() -> None:
+    scores = {(row["model"], row["ability"], row["question_kind"]): row for row in score_answers(controlled())}
+    assert scores[BLANKED, "difference", "what"]["accuracy"] == scores[BLANKED, "difference", "all"]["accuracy"] == 1.0
+    assert scores[EXCHANGED, "difference", "all"]["n"] == 4
+    assert scores[EXCHANGED, "difference", "all"]["verdict"] is None
+    assert scores["tuned", "all", "all"]["n"] == 8
+    assert not [key for key in scores if key[0] in (BLANKED, EXCHANGED) and key[1] == "all"]
+
+
+def test_the_table_shows_controls_and_charts_leave_them_out() -> None:
+    scores = score_answers(controlled())
+    shown = scoreboard(scores, markdown=True)
+    assert "| several images | model | n | accuracy | what |" in shown
+    assert "| difference | tuned | 4 | 0.750 | 0.750 |" in shown
+    assert "| difference | blanked | 4 | 1.000 | 1.000 |" in shown
+    assert "several images" not in scoreboard(score_answers(answers("0", "1", "animal")), markdown=True)
+    models = [row for row in scores if row["model"] in ("base", "tuned")]
+    assert scores_chart(scores) == scores_chart(models)
+
+
+def test_a_guess_from_the_text_is_measured_against_chance() -> None:
+    fair = [AskedText("yes_no", f"Do both show {COLORS[at % 4]}?", (), ("yes", "no")[at // 4 % 2]) for at in range(48)]
+    assert (guess_surplus(fair) or 0) < 0.1
+    worded = [AskedText("yes_no", f"{('Is', 'Might')[at % 2]} it so?", (), ("yes", "no")[at % 2]) for at in range(48)]
+    assert (guess_surplus(worded) or 0) > 0.3
+    always = [AskedText("either_or", f"Which, {at}?", ("first", "second"), "second") for at in range(48)]
+    assert (guess_surplus(fair + always) or 0) > 0.3
+    offered = [
+        AskedText("either_or", "Which?", ("red", other)[:: 1 if at % 2 else -1], "red")
+        for at, other in enumerate(COLORS[1:] * 16)
+    ]
+    assert (guess_surplus(offered) or 0) > 0.3
+    named = [AskedText("what", "What differs?", (), f"{at} {at + 1}") for at in range(48)]
+    assert (guess_surplus(named) or 0) < 0.1
+    assert guess_surplus([]) is None
