@@ -9,9 +9,14 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind
+from stablellava_assets.abilities import group_questions
+from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, QuestionKind
+from stablellava_assets.abilities.catalog import AnyAbility
+from stablellava_assets.abilities.groups import draw_group
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompts import DrawnPrompt, draw_prompt
 from stablellava_assets.abilities.questions import benchmark_question
+from stablellava_assets.evaluation.ordinals import said_as
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key, derive_seed
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
@@ -21,6 +26,9 @@ from stablellava_assets.tables.score_rows import BenchmarkItem, ItemColumns
 
 PAINTED = "ai"
 """Name of the benchmark with images by the profile's painter."""
+
+_MOST_DRAWS = 200
+"""How many groups of images are drawn for an item until one suits its kind of question."""
 
 
 class _Question(ItemColumns):
@@ -44,12 +52,22 @@ class _Draft(NamedTuple):
     question: _Question
 
 
-def plan_items(ability: Ability, items_per_kind: int, painter: Painter) -> list[PlannedRow[PaintedItem]]:
+def plan_items(ability: AnyAbility, items_per_kind: int, painter: Painter) -> list[PlannedRow[PaintedItem]]:
     """The items of an ability, ``items_per_kind`` per question kind. The answers to yes-no questions alternate.
 
     Every item has images of its own, so that items are independent, as intervals and tests assume.
+
+    Raises:
+        ValueError: hardly a group of images suits a kind of question.
     """
-    drafts = [_draft(ability, kind, index) for kind in QUESTION_KINDS for index in range(items_per_kind)]
+    if isinstance(ability, MultiImageAbility):
+        drafts = [
+            _group_draft(ability, kind, index)
+            for kind in group_questions.kinds_of(ability)
+            for index in range(items_per_kind)
+        ]
+    else:
+        drafts = [_draft(ability, kind, index) for kind in QUESTION_KINDS for index in range(items_per_kind)]
     pictures = iter(painter.plan([spec for draft in drafts for spec in draft.specs]))
     items = [PaintedItem(tuple(islice(pictures, len(draft.specs))), draft.question) for draft in drafts]
     return [
@@ -105,12 +123,54 @@ def _draft(ability: Ability, kind: QuestionKind, index: int) -> _Draft:
     )
 
 
+def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int) -> _Draft:
+    """An item about a group of images: the first drawn of which the question can be asked."""
+    item_id = content_key("benchmark item", PAINTED, ability.ability, kind, index)
+    present = index % 2 == 0 if kind == "yes_no" else None
+    for attempt in range(_MOST_DRAWS):
+        drawn = draw_group(ability, item_id, attempt)
+        facts = [{fact["name"]: fact["value"] for fact in prompt["facts"]} for prompt in drawn.prompts]
+        asked = group_questions.benchmark_question(ability, facts, kind, item_id, present=present)
+        if asked is not None:
+            break
+    else:
+        raise ValueError(
+            f"ability {ability.ability!r}: of {_MOST_DRAWS} groups of images, none suits a {kind} question"
+            + ("" if present is None else f" with the answer {'yes' if present else 'no'}")
+        )
+    specs: list[PromptToPaint] = []
+    for at, prompt in enumerate(drawn.prompts):
+        spec_id = _spec_id(item_id, at, len(drawn.prompts))
+        spec = _spec(ability, spec_id, prompt, derive_seed(item_id if drawn.exact else spec_id))
+        specs.append({**spec, "group_id": item_id, "image_number": at + 1})
+    # An image may be named by its place in more ways than the author's.
+    groups = [said_as(group, alone=True) for group in asked.accepted_groups]
+    return _Draft(
+        item_id,
+        specs,
+        {
+            "benchmark": PAINTED,
+            "ability": ability.ability,
+            "question_kind": kind,
+            "prompt": "\n".join(prompt["prompt"] for prompt in drawn.prompts),
+            "seed": specs[0]["seed"],
+            "question": asked.text,
+            "options": list(asked.options),
+            "accepted": groups[0],
+            "refused": said_as(asked.refused, alone=False),
+            "accepted_groups": groups if len(groups) > 1 else None,
+            "in_order": asked.in_order or None,
+            "history": list(asked.history) or None,
+        },
+    )
+
+
 def _spec_id(item_id: str, at: int, count: int) -> str:
     """The id of the prompt of an item's image."""
     return item_id if count == 1 else content_key("benchmark image", item_id, at)
 
 
-def _spec(ability: Ability, spec_id: str, prompt: DrawnPrompt, seed: int) -> PromptToPaint:
+def _spec(ability: AnyAbility, spec_id: str, prompt: DrawnPrompt, seed: int) -> PromptToPaint:
     return {
         "spec_id": spec_id,
         "ability": ability.ability,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+from stablellava_assets.abilities.multi_image import ORDINALS
+
 _SHORT = ("1st", "2nd", "3rd", "4th", "5th", "6th")
 _CARDINALS = ("one", "two", "three", "four", "five", "six")
 _IMAGES = ("picture", "image", "photo")
@@ -16,8 +17,8 @@ def said_as(keywords: Iterable[str], *, alone: bool) -> list[str]:
 
 
 def _others(keyword: str, alone: bool) -> Iterator[str]:
-    if keyword.casefold() in _ORDINALS:
-        place = _ORDINALS.index(keyword.casefold())
+    if keyword.casefold() in ORDINALS:
+        place = ORDINALS.index(keyword.casefold())
         yield _SHORT[place]
         yield from (f"{image} {name}" for image in _IMAGES for name in (str(place + 1), _CARDINALS[place]))
         if alone:

@@ -174,7 +174,8 @@ class Profile(Document):
         """
         if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
             raise DocumentError(f"only: {self.abilities} holds no ability {unknown[0]!r}")
-        return [name for name in catalog if self.only is None or name in self.only]
+        # Abilities about several images must be named: the embedded model does not learn them yet.
+        return [name for name in catalog if name in (catalog.single if self.only is None else self.only)]
 
     @property
     def batch_keys(self) -> list[str]:

@@ -76,6 +76,7 @@ _BLAME = (
 )
 """Machine-readable cause of a request that produced no row."""
 _BLAMED = frozenset(field.name for field in _BLAME)
+_GROUPED = frozenset({"group_id", "image_number"})
 
 _SEVERAL_IMAGES = (
     column(
@@ -150,7 +151,23 @@ PROMPT_SPECS = Table(
             "What the image must show, by name: subject, answer, scene, style, placement; keyword: what the chat "
             "model was told to write about.",
         ),
-        column("seed", pa.int64(), "Seed of the image, derived from spec_id."),
+        column(
+            "seed",
+            pa.int64(),
+            "Seed of the image, derived from spec_id, or from group_id if the images of a group share it.",
+        ),
+        column(
+            "group_id",
+            pa.string(),
+            "Group of images that one dialogue is about; null for an ability about single images, and in rows of "
+            "earlier versions.",
+        ),
+        column(
+            "image_number",
+            pa.int32(),
+            "Number of the image in its group, from 1; null for an ability about single images, and in rows of earlier "
+            "versions.",
+        ),
         column("author", pa.string(), "Author (text generator) that wrote the prompt."),
         column(
             "template_version",
@@ -161,8 +178,8 @@ PROMPT_SPECS = Table(
         *_TAIL,
         *_BLAME,
     ),
-    added=_BLAMED,
-    optional=_BLAMED,
+    added=_BLAMED | _GROUPED,
+    optional=_BLAMED | _GROUPED,
 )
 
 IMAGES = Table(

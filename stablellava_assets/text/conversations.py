@@ -74,3 +74,12 @@ def content_of(value: str) -> list[ContentPart]:
         if text := piece.strip():
             content.append({"type": "text", "text": text})
     return content
+
+
+EXPECTED_SEPARATOR = " | "
+"""Between the words of ``expected`` that an answer must all contain, in this order."""
+
+
+def expected_words(expected: str) -> list[str]:
+    """The words that a right answer must contain, in order."""
+    return expected.split(EXPECTED_SEPARATOR)

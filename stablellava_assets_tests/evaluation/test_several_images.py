@@ -60,12 +60,14 @@ def test_every_image_reaches_the_model_at_its_mark(checkpoint: Path, monkeypatch
     ]
     answer(checkpoint, questions, 8, 8, print)
     red, blue = 2, -2
-    assert sorted(asked) == [
-        ("<s> USER: #\nIs it? ASSISTANT: It is red. USER: #\nAnd now? ASSISTANT:", [red, blue]),
-        ("<s> USER: #\nWhat color is it? ASSISTANT:", [red]),
-        ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [blue, red]),
-        ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [red, blue]),
-    ]
+    assert sorted(asked) == sorted(
+        [
+            ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [red, blue]),
+            ("<s> USER: #\n#\nWhat color is each? ASSISTANT:", [blue, red]),
+            ("<s> USER: #\nWhat color is it? ASSISTANT:", [red]),
+            ("<s> USER: #\nIs it? ASSISTANT: It is red. USER: #\nAnd now? ASSISTANT:", [red, blue]),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
