@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from operator import itemgetter
 from typing import NamedTuple
 
 from stablellava_assets.abilities import group_questions
 from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, QuestionKind
 from stablellava_assets.abilities.catalog import AnyAbility
-from stablellava_assets.abilities.groups import draw_group
+from stablellava_assets.abilities.group_questions import WordedQuestion
+from stablellava_assets.abilities.groups import DrawnGroup, draw_group
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompts import DrawnPrompt, draw_prompt
 from stablellava_assets.abilities.questions import benchmark_question
@@ -28,7 +29,7 @@ PAINTED = "ai"
 """Name of the benchmark with images by the profile's painter."""
 
 _MOST_DRAWS = 200
-"""How many groups of images are drawn for an item until one suits its kind of question."""
+"""How many groups of images are drawn for an item until one suits its question and its answer."""
 
 
 class _Question(ItemColumns):
@@ -124,20 +125,8 @@ def _draft(ability: Ability, kind: QuestionKind, index: int) -> _Draft:
 
 
 def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int) -> _Draft:
-    """An item about a group of images: the first drawn of which the question can be asked."""
     item_id = content_key("benchmark item", PAINTED, ability.ability, kind, index)
-    present = index % 2 == 0 if kind == "yes_no" else None
-    for attempt in range(_MOST_DRAWS):
-        drawn = draw_group(ability, item_id, attempt)
-        facts = [{fact["name"]: fact["value"] for fact in prompt["facts"]} for prompt in drawn.prompts]
-        asked = group_questions.benchmark_question(ability, facts, kind, item_id, present=present)
-        if asked is not None:
-            break
-    else:
-        raise ValueError(
-            f"ability {ability.ability!r}: of {_MOST_DRAWS} groups of images, none suits a {kind} question"
-            + ("" if present is None else f" with the answer {'yes' if present else 'no'}")
-        )
+    drawn, asked = _drawn_question(ability, kind, index, item_id)
     specs: list[PromptToPaint] = []
     for at, prompt in enumerate(drawn.prompts):
         spec_id = _spec_id(item_id, at, len(drawn.prompts))
@@ -163,6 +152,38 @@ def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int) -> 
             "history": list(asked.history) or None,
         },
     )
+
+
+def _drawn_question(
+    ability: MultiImageAbility, kind: QuestionKind, index: int, item_id: str
+) -> tuple[DrawnGroup, WordedQuestion]:
+    """A group of images and the question about it.
+
+    The questions of a kind take turns, each with every answer, yes and no or the place among the options, so that
+    neither the wording nor the place tells the answer.
+    """
+    names = group_questions.names_of(ability, kind)
+    present = index % 2 == 0 if kind == "yes_no" else None
+    answers = {"what": 1, "yes_no": 2, "either_or": ability.images.count}[kind]
+    usable = None
+    # No group may suit a question with this answer; then any question is asked.
+    for name, attempt in product((names[index // answers % len(names)], None), range(_MOST_DRAWS)):
+        if name is None and usable is not None:
+            break
+        drawn = draw_group(ability, item_id, attempt)
+        facts = [{fact["name"]: fact["value"] for fact in prompt["facts"]} for prompt in drawn.prompts]
+        asked = group_questions.benchmark_question(ability, facts, kind, item_id, attempt, present=present, name=name)
+        if asked is None:
+            continue
+        usable = usable or (drawn, asked)
+        if not asked.options or asked.options.index(asked.expected) == index % len(asked.options):
+            return drawn, asked
+    if usable is None:
+        said = "" if present is None else f" with the answer {'yes' if present else 'no'}"
+        raise ValueError(
+            f"ability {ability.ability!r}: of {_MOST_DRAWS} groups of images, none suits a {kind} question{said}"
+        )
+    return usable
 
 
 def _spec_id(item_id: str, at: int, count: int) -> str:

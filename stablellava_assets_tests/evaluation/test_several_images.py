@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,21 +12,30 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, GenerationMixin
 
+from stablellava_assets.abilities.catalog import load_catalog
+from stablellava_assets.checks.ability_benchmark import SUITE
+from stablellava_assets.checks.gates import GateSettings, validate
 from stablellava_assets.evaluation.answers.answer_rows import plan_answers
 from stablellava_assets.evaluation.answers.controls import shown_to
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, InvalidQuestionError, answer
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
+from stablellava_assets.evaluation.benchmark import make_items, plan_items
 from stablellava_assets.evaluation.guessing import AskedText, guess_surplus
 from stablellava_assets.evaluation.kinds import BLANKED, EXCHANGED
 from stablellava_assets.evaluation.ordinals import said_as
 from stablellava_assets.evaluation.scoreboard import scoreboard
 from stablellava_assets.evaluation.scores.scoring import is_correct, score_answers
+from stablellava_assets.painters.base import FreePainter
 from stablellava_assets.report.plots import scores_chart
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
+from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
+from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 from stablellava_assets_tests.evaluation.answers import answers
 from stablellava_assets_tests.fakes.tuning_checkpoints import save_llava
 from stablellava_assets_tests.tables.made_up import Row
 from stablellava_assets_tests.tuning.tiny import COLORS, picture, turns
 
+CATALOG = load_catalog()
 BOTH = "<image>\n<image>\nWhat color is each?"
 CHECKPOINT: Row = {"checkpoint_id": "c", "base_path": "models/base", "path": "models/tuned"}
 
@@ -226,3 +237,76 @@ def test_a_guess_from_the_text_is_measured_against_chance() -> None:
     named = [AskedText("what", "What differs?", (), f"{at} {at + 1}") for at in range(48)]
     assert (guess_surplus(named) or 0) < 0.1
     assert guess_surplus([]) is None
+
+
+class Painter(FreePainter):
+    """Paints what it is told in reverse order, but for prompts of which it says that they cannot be."""
+
+    name = "reversed"
+
+    def __init__(self, failing: str = "nothing") -> None:
+        self._failing = failing
+
+    def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
+        return [PlannedRow(f"image of {spec['spec_id']}", spec["prompt"], spec) for spec in specs]
+
+    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
+        for row in reversed(planned):
+            spec = row.inputs
+            fails = self._failing in spec["prompt"]
+            made: Row = {
+                "spec_id": spec["spec_id"],
+                "image": None if fails else {"bytes": spec["prompt"].encode(), "path": None},
+                "sha256": None if fails else str(spec["seed"]),
+                "perceptual_hash": None if fails else str(spec["image_number"]),
+                "status": "failed" if fails else "made",
+                "reason": "cannot be painted" if fails else None,
+            }
+            yield made
+
+
+@pytest.mark.parametrize("name", CATALOG.multi_image)
+def test_items_of_every_ability_are_balanced_and_not_told_by_their_text(name: str) -> None:
+    ability = CATALOG.multi_image[name]
+    items = list(make_items(plan_items(ability, 24, Painter()), Painter()))
+    assert {item["status"] for item in items} == {"made"}
+    for item in items:
+        shown = [turn["value"] for turn in item["history"] or ()] + [item["question"]]
+        assert sum(text.count("<image>") for text in shown) == ability.images.count
+        assert len(item["further_images"] or ()) == ability.images.count - 1
+        assert item["image"] is not None
+        images = [item["image"], *(item["further_images"] or ())]
+        assert "\n".join(image["bytes"].decode() for image in images) == item["prompt"], "in order"
+        assert item["further_perceptual_hashes"] == [str(number) for number in range(2, ability.images.count + 1)]
+    for kind in ("yes_no", "either_or"):
+        asked = [item for item in items if item["question_kind"] == kind]
+        places = Counter(item["options"].index(item["accepted"][0]) for item in asked if item["options"])
+        answered = Counter(item["accepted"][0] for item in asked)
+        assert max(places.values(), default=0) - min(places.values(), default=0) <= 4, places
+        assert kind != "yes_no" or answered == {"yes": 12, "no": 12}
+    data = ABILITY_BENCHMARK.from_rows([{**item, "run_id": "run"} for item in items])
+    results = {result.gate: result for result in validate(SUITE, data, GateSettings())}
+    assert results["text_alone_does_not_tell"].passed
+    assert all(result.passed for result in results.values()), results
+
+
+def test_an_item_of_which_an_image_is_missing_is_not_made() -> None:
+    ability = CATALOG.multi_image["odd_one_out"]
+    planned = plan_items(ability, 4, Painter())
+    word = planned[0].inputs.question["prompt"].splitlines()[1]
+    items = {item["item_id"]: item for item in make_items(planned, Painter(failing=word))}
+    unmade = items[planned[0].row_id]
+    assert (unmade["status"], unmade["reason"], unmade["image"]) == ("failed", "cannot be painted", None)
+    assert unmade["further_images"] is None
+    assert len(items) == len(planned)
+
+
+def test_a_benchmark_that_its_wording_tells_is_refused() -> None:
+    items = list(make_items(plan_items(CATALOG.multi_image["similarity"], 24, Painter()), Painter()))
+    for item in items:
+        if item["accepted"] == ["yes"]:
+            item["question"] = f"Surely? {item['question']}"
+    data = ABILITY_BENCHMARK.from_rows([{**item, "run_id": "run"} for item in items])
+    failed = [result for result in validate(SUITE, data, GateSettings()) if not result.passed]
+    assert [result.gate for result in failed] == ["text_alone_does_not_tell"]
+    assert not [each for each in validate(SUITE, data, GateSettings(max_guess_surplus=0.5)) if not each.passed]
