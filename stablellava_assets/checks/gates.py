@@ -78,7 +78,7 @@ class GateSettings(Document):
         0.25, ge=0, le=1, description="Maximum share of kept pairs with a hedged answer (filters.dialogue.hedges)."
     )
     max_guess_surplus: float = Field(
-        0.1,
+        0.15,
         ge=0,
         le=1,
         description=(

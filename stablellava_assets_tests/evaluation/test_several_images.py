@@ -6,15 +6,18 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
-from transformers import AutoProcessor, GenerationMixin
+from transformers import AutoProcessor, GenerationMixin, LlavaProcessor
 
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.checks.gates import GateSettings, validate
+from stablellava_assets.cli.main import main
 from stablellava_assets.evaluation.answers.answer_rows import plan_answers
 from stablellava_assets.evaluation.answers.controls import shown_to
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, InvalidQuestionError, answer
@@ -268,7 +271,7 @@ class Painter(FreePainter):
 @pytest.mark.parametrize("name", CATALOG.multi_image)
 def test_items_of_every_ability_are_balanced_and_not_told_by_their_text(name: str) -> None:
     ability = CATALOG.multi_image[name]
-    items = list(make_items(plan_items(ability, 24, Painter()), Painter()))
+    items = list(make_items(plan_items(ability, 50, Painter()), Painter()))
     assert {item["status"] for item in items} == {"made"}
     for item in items:
         shown = [turn["value"] for turn in item["history"] or ()] + [item["question"]]
@@ -283,7 +286,7 @@ def test_items_of_every_ability_are_balanced_and_not_told_by_their_text(name: st
         places = Counter(item["options"].index(item["accepted"][0]) for item in asked if item["options"])
         answered = Counter(item["accepted"][0] for item in asked)
         assert max(places.values(), default=0) - min(places.values(), default=0) <= 4, places
-        assert kind != "yes_no" or answered == {"yes": 12, "no": 12}
+        assert kind != "yes_no" or answered == {"yes": 25, "no": 25}
     data = ABILITY_BENCHMARK.from_rows([{**item, "run_id": "run"} for item in items])
     results = {result.gate: result for result in validate(SUITE, data, GateSettings())}
     assert results["text_alone_does_not_tell"].passed
@@ -310,3 +313,54 @@ def test_a_benchmark_that_its_wording_tells_is_refused() -> None:
     failed = [result for result in validate(SUITE, data, GateSettings()) if not result.passed]
     assert [result.gate for result in failed] == ["text_alone_does_not_tell"]
     assert not [each for each in validate(SUITE, data, GateSettings(max_guess_surplus=0.5)) if not each.passed]
+
+
+@pytest.fixture(name="files")
+def _files(tmp_path: Path) -> list[str]:
+    for color in ("red", "blue"):
+        (tmp_path / f"{color}.png").write_bytes(picture(color))
+    return [str(tmp_path / f"{color}.png") for color in ("red", "blue")]
+
+
+def test_ask_takes_several_pictures_and_places_them(
+    checkpoint: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(self: LlavaProcessor, **inputs: Any) -> Any:
+        asked.extend(inputs["text"])
+        return call(self, **inputs)
+
+    call = LlavaProcessor.__call__
+    monkeypatch.setattr(LlavaProcessor, "__call__", noted)
+    rest = ["--checkpoint", str(checkpoint), "--max-new-tokens", "2"]
+    options = ["--image", files[0], "--image", files[1]]
+    for words in (
+        [*files, "What differs?"],
+        ["What differs?", *options],
+        [files[0], "<image>\n<image>\nWhat differs?", "--image", files[1]],
+    ):
+        done = CliRunner().invoke(main, ["ask", *words, *rest])
+        assert (done.exit_code, done.stderr) == (0, "") or "Writing" in done.stderr, done.output
+    assert asked == ["USER: <image>\n<image>\nWhat differs? ASSISTANT:"] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            ("RED", "BLUE", "<image> Is it?"),
+            "holds 1 <image> marks and there are 2 pictures; write one for each, or none",
+        ),
+        (("RED", "<image><image> Is it?"), "holds 2 <image> marks and there are 1 pictures"),
+        (("Is it?",), "name a picture, before the question or with --image"),
+    ],
+)
+def test_ask_refuses_other_numbers_of_marks_in_one_sentence(
+    files: list[str], words: tuple[str, ...], complaint: str
+) -> None:
+    named = dict(zip(("RED", "BLUE"), files, strict=True))
+    done = CliRunner().invoke(main, ["ask", *(named.get(word, word) for word in words)])
+    assert done.exit_code == 1
+    assert complaint in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

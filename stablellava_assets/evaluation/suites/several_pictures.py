@@ -59,7 +59,8 @@ _LAYOUTS = {
 def read_several_pictures(
     settings: BlinkSettings | MuirBenchSettings | MantisEvalSettings, pictures: Pictures | None = None
 ) -> list[SuiteItem]:
-    """The items of the files; the ability is BLINK's ``sub_task``, MuirBench's ``task`` or Mantis-Eval's ``category``.
+    """The items of the files; the ability is BLINK's ``sub_task``, MuirBench's ``task`` or Mantis-Eval's ``category``
+    (``question_type`` where that is empty).
 
     A few rows are in memory at a time, their images in a temporary file. Marks in the question stand for the images in
     order. If options hold marks, or fewer stand in the question than there are images, every image is put before the
@@ -116,10 +117,11 @@ def _item(
     else:
         options = _options(layout, row, where)
         accepted = ""
+    ability = row[layout.ability] or (row[layout.kind] if layout.kind is not None else None)
     question, options = _placed(question, options, len(shown), where)
     return suite_item(
         settings.name,
-        text_at(layout.ability, row[layout.ability], where),
+        text_at(layout.ability, ability, where),
         number,
         kind="choice" if options else "open",
         question=question,
