@@ -37,11 +37,15 @@ class ShownItem(TypedDict):
     accepted: list[str]
 
 
-def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMetadataValue:
-    """The first synthesized images, with their subjects as captions; no more than needed is read."""
+def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
+    """A contact sheet (JPEG) of the first synthesized images, with their subjects as captions; None if there is none.
+
+    No more than needed is read.
+    """
     subjects = dict(zip(texts_of(specs, "spec_id"), texts_of(specs, "subject"), strict=True))
     painted = ((image, row) for row in _rows(_Painted, images) if (image := row["image"]) is not None)
-    return _sheet([(image["bytes"], subjects[row["spec_id"]]) for image, row in islice(painted, _PICTURES)], 2)
+    cells = [(image["bytes"], subjects[row["spec_id"]]) for image, row in islice(painted, _PICTURES)]
+    return contact_sheet(cells, _COLUMNS, 2) if cells else None
 
 
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
@@ -73,10 +77,13 @@ def plot(png: bytes, alternative: str) -> dg.MarkdownMetadataValue:
     return _picture(png, "png", alternative)
 
 
+def sheet(jpeg: bytes | None) -> dg.MarkdownMetadataValue:
+    """A contact sheet as a data URI."""
+    return dg.MetadataValue.md("nothing to show") if jpeg is None else _picture(jpeg, "jpeg", "contact sheet")
+
+
 def _sheet(cells: list[tuple[bytes, str]], caption_lines: int) -> dg.MarkdownMetadataValue:
-    if not cells:
-        return dg.MetadataValue.md("nothing to show")
-    return _picture(contact_sheet(cells, _COLUMNS, caption_lines), "jpeg", "contact sheet")
+    return sheet(contact_sheet(cells, _COLUMNS, caption_lines) if cells else None)
 
 
 def _picture(data: bytes, kind: str, alternative: str) -> dg.MarkdownMetadataValue:
