@@ -77,18 +77,16 @@ class _StageLine:
         return f"{parts}{rows:,} {what}, {'all as before' if not new else 'all new' if new >= rows else f'{new:,} new'}"
 
 
-class _Display(logging.Handler):
+class Display(logging.Handler):
     """Draws what log records tell. Warnings, errors and what is to be looked at are printed above."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__()
         self.setFormatter(Readable())
-        # While a step runs, Dagster sends the standard streams into a file.
-        terminal = os.fdopen(os.dup(2), "w")
-        self._console = Console(file=terminal, force_terminal=True)
+        self._console = console
         self._stages: list[_StageLine] = []
         self._spinner = Spinner("dots")
-        self._live = Live(get_renderable=self._drawn, console=self._console, refresh_per_second=_PER_SECOND)
+        self._live = Live(get_renderable=self.drawn, console=self._console, refresh_per_second=_PER_SECOND)
         self._live.start()
         atexit.register(self._end)
 
@@ -97,6 +95,7 @@ class _Display(logging.Handler):
             self._live.stop()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Take in what a record tells."""
         event = getattr(record, "dagster_event", None)
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         kind = event.event_type if event is not None else None
@@ -120,7 +119,8 @@ class _Display(logging.Handler):
         elif record.levelno < logging.WARNING:
             stage.progress, stage.doing = None, message
 
-    def _drawn(self) -> RenderableType:
+    def drawn(self) -> RenderableType:
+        """The lines as they stand."""
         grid = Table.grid(padding=(0, 1), expand=False)
         grid.add_column(width=1)
         grid.add_column(width=_NAME_WIDTH)
@@ -138,7 +138,8 @@ class _Display(logging.Handler):
 def _in_terminal(context: dg.InitLoggerContext) -> logging.Logger:
     # Stages begin and end by events of level DEBUG.
     logger = logging.Logger("stablellava_assets", logging.DEBUG)
-    logger.addHandler(_Display())
+    # While a step runs, Dagster sends the standard streams into a file.
+    logger.addHandler(Display(Console(file=os.fdopen(os.dup(2), "w"), force_terminal=True)))
     return logger
 
 
