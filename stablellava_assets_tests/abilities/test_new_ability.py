@@ -79,7 +79,7 @@ def test_a_mistake_is_found_when_it_is_checked(project: Project) -> None:
         told = _run(project, "check-ability", "instrument")
         assert told.exit_code == 1
         assert reason in told.output
-        assert not isinstance(told.exception, ValueError), told.output
+    path.write_text(right)
     assert "there is no such ability" in _run(project, "check-ability", "sounds").output
 
 
