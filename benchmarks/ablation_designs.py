@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.questions import Question, absent_subjects, training_question
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.tables.identity import ranked
@@ -48,7 +49,7 @@ def swap_pictures(
         left = ranked(list(pictures), *parts)
         for _ in range(min(round(share * len(pictures) / 2), len(pictures) // 2)):
             one = left.pop(0)
-            others = (each for each in left if _exclude(catalog[ability], pictures[one], pictures[each]))
+            others = (each for each in left if _exclude(catalog.single[ability], pictures[one], pictures[each]))
             other = next(others, None)
             if other is None:
                 raise DesignError(
@@ -94,7 +95,7 @@ def yes_for_no(rows: Sequence[Kept], catalog: Catalog) -> list[Kept]:
     replaced = []
     for row, example in rows:
         if _says_no(row):
-            said = _affirmed(catalog[row["ability"]], row, asked[example.image_id])
+            said = _affirmed(catalog.single[row["ability"]], row, asked[example.image_id])
             row = {**row, "expected": said.expected, "conversations": _reworded(row["conversations"], said)}
             example = TrainingExample(example.image_id, example.image_bytes, row["conversations"])
         replaced.append((row, example))

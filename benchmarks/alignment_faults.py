@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablellava_assets.abilities.catalog import Ability, Subject
+from stablellava_assets.abilities.ability import Ability, Subject
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.filters.alignment.alignment import Alignment
@@ -98,7 +98,7 @@ def _batch(workspace: Workspace, name: str, count: int) -> Batch:
     planted, painted = {}, []
     for spec in specs:
         prompt = spec["prompt"]
-        faults = _faults(workspace.catalog[spec["ability"]], spec)
+        faults = _faults(workspace.catalog.single[spec["ability"]], spec)
         if derive_seed(spec["spec_id"], "planted") % _ONE_IN[name] == 0:
             kind = choose(sorted(faults), spec["spec_id"], "kind")
             planted[spec["spec_id"]], prompt = kind, faults[kind]

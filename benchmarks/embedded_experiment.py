@@ -82,7 +82,7 @@ class Experiment:
             planned
             for ability in self.workspace.measured
             for at, planned in enumerate(
-                plan_items(self.workspace.catalog[ability], first + count, self.workspace.painter)
+                plan_items(self.workspace.catalog.single[ability], first + count, self.workspace.painter)
             )
             if at % (first + count) >= first
         ]
@@ -124,7 +124,7 @@ class Experiment:
         specs = {
             spec["spec_id"]: spec
             for ability, count in rows.items()
-            for spec in author.write_prompts(author.plan_prompts(catalog[ability], batch, count))
+            for spec in author.write_prompts(author.plan_prompts(catalog.single[ability], batch, count))
             if spec["status"] == MADE
         }
         images = {
@@ -141,7 +141,7 @@ class Experiment:
             painted = [
                 (specs[image["spec_id"]], image) for image in in_order if specs[image["spec_id"]]["ability"] == ability
             ]
-            for dialogue in author.write_dialogues(author.plan_dialogues(catalog[ability], painted)):
+            for dialogue in author.write_dialogues(author.plan_dialogues(catalog.single[ability], painted)):
                 image = images[dialogue["image_ids"][0]]
                 candidates.append(Candidate(dialogue, specs[image["spec_id"]], image))
         return candidates

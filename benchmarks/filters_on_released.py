@@ -23,7 +23,8 @@ import numpy as np
 from embedded_experiment import images_of
 from PIL import Image
 
-from stablellava_assets.abilities.catalog import Ability, load_catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.authors.released.author import ReleasedAuthor
 from stablellava_assets.authors.released.rows import released_files
 from stablellava_assets.authors.settings import ReleasedAuthorSettings
@@ -61,7 +62,7 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, A
     author = ReleasedAuthor(ReleasedAuthorSettings(kind="released", folder=folder))
     rows, seconds, processor = 0, 0.0, 0.0
     for path in released_files(folder):
-        batches = _batches(author, catalog[path.stem], batch_size)
+        batches = _batches(author, catalog.single[path.stem], batch_size)
         counts: Counter[str] = Counter()
         took, kept = 0.0, 0
         for number, batch in enumerate(batches, 1):

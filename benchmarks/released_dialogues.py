@@ -60,7 +60,7 @@ def _item(candidate: Candidate, catalog: Catalog) -> dict[str, Any] | None:
     """The dialogue's question; right is what names the subject. None where the published answer would be wrong."""
     dialogue, subject = candidate.dialogue, candidate.spec["subject"]
     try:
-        accepted = [subject, *keywords(catalog[dialogue["ability"]].subject_named(subject))]
+        accepted = [subject, *keywords(catalog.single[dialogue["ability"]].subject_named(subject))]
     except KeyError:  # Drawn under another name, or as another ability's subject.
         accepted = [subject]
     if not is_correct(candidate.answers[0], accepted, (), "what"):

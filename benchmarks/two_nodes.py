@@ -1,9 +1,10 @@
 """Two Ray nodes with different local folders, PostgreSQL, an S3 server, and a node that is killed in the middle.
 
-A backfill goes to the nodes as one run per partition. One node is killed once the first runs are done; what it had
-begun is launched again, as Dagster's run retries do. Afterwards the tables are compared row by row with those of one
-undisturbed local run, the ledger with what the server of the chat model saw. At the end, actors on the nodes paint one
-partition with a tiny Stable Diffusion XL, and the bytes are compared with those of this process. Usage::
+A backfill goes to the nodes as one run per partition: to one node, to two, and to two of which one is killed once the
+first runs are done; what it had begun is launched again, as Dagster's run retries do. Afterwards the tables are
+compared row by row with those of one undisturbed local run, the ledger with what the server of the chat model saw. At
+the end, actors on the nodes paint one partition with a tiny Stable Diffusion XL, and the bytes are compared with those
+of this process. Usage::
 
     pip install -e '.[dev,postgres,ray,s3]' 'moto[server]'
     python benchmarks/two_nodes.py --partitions 26
@@ -43,7 +44,7 @@ from stablellava_assets_tests.fakes.chat_model import write  # noqa: E402
 from stablellava_assets_tests.fakes.loopback import Counts, Script, loopback  # noqa: E402
 from stablellava_assets_tests.fakes.postgres import PASSWORD, PostgresServer, postgres, server_programs  # noqa: E402
 
-BUCKET = "s3://two-nodes/tables"
+BUCKET = "two-nodes"
 DASHBOARD = 8267
 LOCAL = """
 import sys
@@ -84,45 +85,61 @@ def main(options: argparse.Namespace) -> None:
         answered = Counter(counts.answered)
         counts.answered.clear()
         with postgres(programs) as server, _object_store(folder) as store_url:
-            cluster = _on_two_nodes(folder, profile, keys, server, store_url, options)
-            _compare(folder, server, spent, answered, counts)
-            if options.pictures:
-                cluster.add_node(num_cpus=1)
-                _paint(folder, options.pictures)
+            os.environ |= {"PGPASSWORD": PASSWORD, "AWS_ENDPOINT_URL": store_url}
+            os.environ |= {name: value for name, value in undisturbed.items() if name.startswith("AWS_")}
+            import fsspec
+
+            fsspec.filesystem("s3").mkdir(BUCKET)
+            seconds = {}
+            for leg, nodes, killed in (("one", 1, False), ("two", 2, False), ("killed", 2, True)):
+                if leg != "killed" and options.only_killed:
+                    continue
+                counts.answered.clear()
+                cluster, seconds[leg] = _on_nodes(leg, nodes, killed, folder, profile, keys, server, options)
+                _compare(leg, folder, server, spent, answered, counts)
+                if leg == "killed" and options.pictures:
+                    cluster.add_node(num_cpus=1)
+                    os.environ["RAY_ADDRESS"] = cluster.address
+                    _paint(folder, options.pictures)
+                _shut_down(cluster)
+            if "one" in seconds:
+                print(f"one node took {seconds['one'] / seconds['two']:.2f} times the time of two")
 
 
-def _on_two_nodes(
+def _on_nodes(
+    leg: str,
+    nodes: int,
+    killed: bool,
     folder: Path,
     profile: Mapping[str, Any],
     keys: Sequence[str],
     server: PostgresServer,
-    store_url: str,
     options: argparse.Namespace,
-) -> Any:
+) -> tuple[Any, float]:
+    """Run the backfill; the cluster, and the seconds until the last partition was done."""
     shared = {
-        "PGPASSWORD": PASSWORD,
-        "STABLELLAVA_STATE": server.new_database("lava"),
-        "DAGSTER_HOME": str(_dagster_home(folder, server)),
-        "AWS_ENDPOINT_URL": store_url,
+        "STABLELLAVA_STATE": server.new_database(f"lava_{leg}"),
+        "DAGSTER_HOME": str(_dagster_home(folder / leg, server, f"dagster_{leg}")),
     }
-    environment = _environment(folder, {**profile, "storage": {"tables": BUCKET}}, "driver") | shared
+    tables = {"storage": {"tables": _tables(leg)}}
+    environment = _environment(folder, {**profile, **tables}, f"driver-{leg}") | shared
     os.environ.update(environment)
-    import fsspec
     from ray.cluster_utils import Cluster
 
-    fsspec.filesystem("s3").mkdir("two-nodes")
     _run([sys.executable, "-c", LOCAL], environment)  # The benchmark, from which decontamination needs its items.
-    nodes = {name: {"STABLELLAVA_DATA": str(folder / name)} for name in ("node-a", "node-b")}
-    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": DASHBOARD, "env_vars": nodes["node-a"]}
+    folders = [{"STABLELLAVA_DATA": str(folder / leg / f"node-{number}")} for number in range(nodes)]
+    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": DASHBOARD, "env_vars": folders[0]}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    doomed = cluster.add_node(num_cpus=1, env_vars=nodes["node-b"])
+    others = [cluster.add_node(num_cpus=1, env_vars=variables) for variables in folders[1:]]
+    doomed = others[-1] if killed else None
+    last = Path(folders[-1]["STABLELLAVA_DATA"])
     began = time.perf_counter()
     _backfill(keys, environment)
     relaunched = 0
     while waiting := _left(keys):
         done = len(keys) - len(waiting)
-        if doomed is not None and done >= len(keys) // 4 and _is_working(folder / "node-b"):
-            _kill_processes(folder / "node-b")
+        if doomed is not None and done >= len(keys) // 4 and _is_working(last):
+            _kill_processes(last)
             cluster.remove_node(doomed, allow_graceful=False)
             doomed = None
             print(f"a node was killed after {done} of {len(keys)} partitions", flush=True)
@@ -133,9 +150,20 @@ def _on_two_nodes(
             sys.exit(f"{len(waiting)} partitions are still missing: {waiting}")
         time.sleep(2 if doomed is None else 0.2)
     seconds = time.perf_counter() - began
-    print(f"two nodes, one killed, {relaunched} runs launched again: {seconds:.0f} s", flush=True)
-    os.environ["RAY_ADDRESS"] = cluster.address
-    return cluster
+    told = f"{nodes} node(s)" + (f", one killed, {relaunched} runs launched again" if killed else "")
+    print(f"{told}: {len(keys)} partitions in {seconds:.0f} s", flush=True)
+    return cluster, seconds
+
+
+def _shut_down(cluster: Any) -> None:
+    import ray
+
+    ray.shutdown()  # A node to which this process is connected is not removed.
+    cluster.shutdown()
+
+
+def _tables(leg: str) -> str:
+    return f"s3://{BUCKET}/{leg}/tables"
 
 
 def _kill_processes(node: Path) -> None:
@@ -190,8 +218,10 @@ def _backfill(keys: Sequence[str], environment: Mapping[str, str]) -> None:
     _run([sys.executable, *command, "--partitions", ",".join(keys), "--noprompt"], environment)
 
 
-def _compare(folder: Path, server: PostgresServer, spent: Spending, answered: Counter[str], counts: Counts) -> None:
-    local, shared = ParquetStore(str(folder / "local/tables")), ParquetStore(BUCKET)
+def _compare(
+    leg: str, folder: Path, server: PostgresServer, spent: Spending, answered: Counter[str], counts: Counts
+) -> None:
+    local, shared = ParquetStore(str(folder / "local/tables")), ParquetStore(_tables(leg))
     for table in (PROMPT_SPECS, IMAGES, DIALOGUES, FILTERED_PAIRS):
         columns = [name for name in table.schema.names if name not in ("run_id", "created_at")]
         one, other = (
@@ -201,14 +231,14 @@ def _compare(folder: Path, server: PostgresServer, spent: Spending, answered: Co
         differing = sorted({name for a, b in zip(one, other, strict=False) for name in columns if a[name] != b[name]})
         same = len(one) == len(other) and not differing
         told = "the same rows" if same else f"DIFFERENT: {len(other)} rows, columns {differing}"
-        print(f"{table.name}: {len(one)} rows in the local run, {told} from two nodes", flush=True)
-    shared_spending = Ledger(StateSchema(Database(server.url("lava")), "chat_ledger")).spending()
+        print(f"{table.name}: {len(one)} rows in the local run, {told} from the cluster", flush=True)
+    shared_spending = Ledger(StateSchema(Database(server.url(f"lava_{leg}")), "chat_ledger")).spending()
     twice = {body: times for body, times in counts.answered.items() if times > 1}
-    print(f"paid: ${spent.spent:.6f} by the local run, ${shared_spending.spent:.6f} by two nodes", flush=True)
-    print(f"held for requests that were under way on the killed node: ${shared_spending.held:.6f}", flush=True)
+    print(f"paid: ${spent.spent:.6f} by the local run, ${shared_spending.spent:.6f} by the cluster", flush=True)
+    print(f"held for requests that were under way at the end: ${shared_spending.held:.6f}", flush=True)
     print(
-        f"requests answered: {answered.total()} in the local run, {counts.answered.total()} by two nodes; {len(twice)} "
-        "of them twice",
+        f"requests answered: {answered.total()} in the local run, {counts.answered.total()} by the cluster; "
+        f"{len(twice)} of them twice",
         flush=True,
     )
 
@@ -259,11 +289,11 @@ def _object_store(folder: Path) -> Iterator[str]:
             process.wait()
 
 
-def _dagster_home(folder: Path, server: PostgresServer) -> Path:
+def _dagster_home(folder: Path, server: PostgresServer, name: str) -> Path:
     home = folder / "dagster"
-    home.mkdir()
-    server.new_database("dagster")
-    database = {"hostname": "127.0.0.1", "port": server.port, "username": "keeper", "db_name": "dagster"}
+    home.mkdir(parents=True)
+    server.new_database(name)
+    database = {"hostname": "127.0.0.1", "port": server.port, "username": "keeper", "db_name": name}
     database |= {"password": {"env": "PGPASSWORD"}, "scheme": "postgresql+psycopg2"}
     launcher = {"ray": {"address": f"http://127.0.0.1:{DASHBOARD}", "num_cpus": 1}}
     instance = {
@@ -303,6 +333,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=6, help="prompts per partition")
     parser.add_argument("--latency", type=float, default=0.5, help="seconds until the chat model answers")
     parser.add_argument("--pictures", type=int, default=12, help="pictures that actors paint; 0 for none")
+    parser.add_argument("--only-killed", action="store_true", help="run only the backfill in which a node is killed")
     parser.add_argument("--longest", type=float, default=3600, help="seconds to wait for the backfill")
     return parser.parse_args()
 

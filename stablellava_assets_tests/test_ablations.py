@@ -45,7 +45,7 @@ def catalog() -> Catalog:
 def written(catalog: Catalog) -> list[Candidate]:
     """A batch of two abilities; in one of them another thing may have the same answer."""
     author, candidates = EmbeddedAuthor(), []
-    for ability in (catalog["animal"], catalog["color"]):
+    for ability in (catalog.single["animal"], catalog.single["color"]):
         specs: list[Row] = list(author.write_prompts(author.plan_prompts(ability, "0001", PICTURES)))
         painted = [(spec, picture(spec["spec_id"])) for spec in specs]
         by_image = {image["image_id"]: (spec, image) for spec, image in painted}
@@ -94,7 +94,7 @@ def test_a_swapped_picture_shows_what_makes_the_answer_wrong(
     swapped, wrong = designs.swap_pictures(written, catalog, 1.0, "seed", 0)
     assert len(wrong) == 2 * PICTURES
     for each in swapped:
-        ability = catalog[each.dialogue["ability"]]
+        ability = catalog.single[each.dialogue["ability"]]
         shown = ability.subject_named(subjects[picture_of(each)])
         told = ability.subject_named(each.spec["subject"])
         assert told.answer in {absent.answer for absent in absent_subjects(ability, shown)}

@@ -45,7 +45,7 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
     images = ApiPainter(ApiPainterSettings.model_validate({"kind": "api", "endpoint": ENDPOINT}), folder / "images")
     chat_settings = ChatAuthorSettings.model_validate({"kind": "chat", "endpoint": ENDPOINT})
     chat = ChatAuthor(chat_settings, ParquetStore(str(folder / "tables")), folder / "chat")
-    for name, ability in catalog.items():
+    for name, ability in catalog.single.items():
         prompts = embedded.plan_prompts(ability, "0001", 20)
         yield f"{name}: prompts", digest(prompts)
         specs = [spec for spec in embedded.write_prompts(prompts) if was_written(spec)]

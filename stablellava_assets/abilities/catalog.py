@@ -1,285 +1,41 @@
-"""The catalog of abilities, with one YAML file per ability.
-
-A file defines the ability, the instructions for a chat model that writes prompts and dialogues, the subjects that the
-embedded author and painter know, and the wordings of questions for training and for the benchmark.
-"""
+"""The catalog of abilities: one YAML file each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Literal, Self
+from typing import Any
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
-
-from stablellava_assets.abilities.prompt_format import is_well_formed
+from stablellava_assets.abilities.ability import Ability, Subject
+from stablellava_assets.abilities.group_questions import check_questions
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.inputs.folders import files_of
-from stablellava_assets.inputs.yaml_documents import Document, DocumentError, KeyPath, MistakeAtKeyError, load_document
+from stablellava_assets.inputs.yaml_documents import DocumentError, load_document_as
 
 BUILT_IN_ABILITIES = Path(__file__).parent
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-HexColor = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
-QuestionKind = Literal["what", "yes_no", "either_or"]
-QUESTION_KINDS: tuple[QuestionKind, ...] = ("what", "yes_no", "either_or")
+AnyAbility = Ability | MultiImageAbility
 
 
-class Layer(Document):
-    """One sprite of a drawing. Offsets and scale are fractions of the subject's box (1 = its full side)."""
+def single_image(ability: AnyAbility) -> Ability:
+    """The ability, for code that knows only abilities about single images.
 
-    sprites: list[Text] = Field(min_length=1, description="Emoji; the image's seed chooses one of them.")
-    scale: float = Field(1.0, gt=0, le=3)
-    dx: float = Field(0.0, ge=-1.5, le=1.5)
-    dy: float = Field(0.0, ge=-1.5, le=1.5)
-    turn: float = Field(0.0, ge=-180, le=180, description="Degrees, counter-clockwise.")
-    tint: HexColor | None = Field(None, description="Color of the sprite; its shading is kept.")
-    skin_tones: bool = Field(False, description="Also use the sprite's skin tone variants.")
-
-
-class Backdrop(Document):
-    """A scene behind everything: sky above a horizon, ground below it, and props standing on the ground."""
-
-    sky: tuple[HexColor, HexColor]
-    ground: tuple[HexColor, HexColor]
-    horizon: float = Field(
-        0.62, gt=0.05, lt=1, description="Height of the horizon, from the top (0) to the bottom (1)."
-    )
-    props: list[Text] = Field(default_factory=list, description="Emoji that stand on the ground.")
-    sky_props: list[Text] = Field(default_factory=list, description="Emoji in the sky.")
+    Raises:
+        TypeError: it is about several.
+    """
+    if isinstance(ability, MultiImageAbility):
+        raise TypeError(f"ability {ability.ability!r} is about {ability.images.count} images")
+    return ability
 
 
-class Subject(Document):
-    """Something the prompts put in double brackets. Exactly one of ``sprites``, ``paint``, ``backdrop``, ``effect``."""
-
-    name: Text = Field(description="The phrase in the prompt, by which the painter finds the sprites.")
-    label: Text | None = Field(None, description="The word that an answer must contain. Unset: the name.")
-    article: Literal["a", "an", "", "some", "the"] | None = Field(
-        None, description="Article. Unset: a or an, by the first letter."
-    )
-    accepted: list[Text] = Field(default_factory=list, description="Further keywords that count as right.")
-    details: dict[Identifier, Text] = Field(default_factory=dict, description="Extra slots for the templates.")
-    scene: Text | None = Field(None, description="The only scene for this subject.")
-    sprites: list[Text] | None = None
-    skin_tones: bool = Field(False, description="With sprites: also use their skin tone variants.")
-    paint: list[Layer] | None = None
-    backdrop: Backdrop | None = None
-    effect: Text | None = Field(None, description="A drawing style that the embedded painter implements.")
-
-    @model_validator(mode="after")
-    def _is_drawn_in_one_way(self) -> Self:
-        given = [key for key in ("sprites", "paint", "backdrop", "effect") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"subject {self.name!r} needs exactly one of sprites, paint, backdrop, effect; it has {given}"
-            )
-        return self
-
-    @property
-    def answer(self) -> str:
-        """The word or phrase that names this subject in an answer."""
-        return self.label or self.name
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The sprites of this subject; empty for a scene or a style."""
-        if self.sprites is not None:
-            return [Layer(sprites=self.sprites, skin_tones=self.skin_tones)]
-        return self.paint or []
-
-    def with_article(self) -> str:
-        """The answer with its article, as in ``an owl``."""
-        article = self.article
-        if article is None:
-            article = "an" if self.answer[0].lower() in "aeiou" else "a"
-        return f"{article} {self.answer}".strip()
-
-
-class Tinted(Document):
-    """Subjects made of every label with every thing, as in ``red`` x ``umbrella``; the label is what is asked."""
-
-    labels: dict[Text, HexColor] = Field(min_length=2)
-    things: dict[Text, list[Text]] = Field(min_length=1, description="Thing -> its sprites.")
-
-    def subjects(self) -> list[Subject]:
-        """One subject per label and thing, named ``label thing``; the template slot ``{thing}`` holds the thing."""
-        return [
-            Subject(
-                name=f"{label} {thing}",
-                label=label,
-                article="",
-                details={"thing": thing},
-                paint=[Layer(sprites=sprites, tint=color)],
-            )
-            for label, color in self.labels.items()
-            for thing, sprites in self.things.items()
-        ]
-
-
-class PromptVocabulary(Document):
-    """What the embedded author may put after the subject. Content: what a picture of a style or scene shows."""
-
-    scenes: list[Text] = Field(default_factory=list)
-    styles: list[Text] = Field(default_factory=list)
-    details: list[Text] = Field(default_factory=list)
-    contents: list[Text] = Field(default_factory=list)
-
-
-class ClosedQuestion(Document):
-    """A question with one right answer. Slots: see :data:`SLOTS`."""
-
-    ask: list[Text] = Field(min_length=1)
-    answer: list[Text] = Field(min_length=1)
-
-
-class YesNoQuestion(Document):
-    """Asked once about what is there and once about what is not."""
-
-    ask: list[Text] = Field(min_length=1)
-    yes: list[Text] = Field(min_length=1)
-    no: list[Text] = Field(min_length=1)
-
-
-class Questions(Document):
-    """The training questions of an ability, a kind each."""
-
-    what: ClosedQuestion
-    yes_no: YesNoQuestion
-    either_or: ClosedQuestion
-
-
-class BenchmarkQuestions(Document):
-    """The benchmark's own wordings, which training never uses."""
-
-    what: list[Text] = Field(min_length=1)
-    yes_no: list[Text] = Field(min_length=1)
-    either_or: list[Text] = Field(min_length=1)
-
-
-class DialogueExample(Document):
-    """An in-context example for the chat author's second stage."""
-
-    prompt: Text
-    question: Text
-    answer: Text
-
-
-class ChatGuidance(Document):
-    """What a chat model is told when it writes this ability's prompts and dialogues."""
-
-    instruction: Text
-    cautions: list[Text] = Field(min_length=1)
-    keywords: list[Text] = Field(min_length=5, description="Subjects to rotate through for diverse outputs.")
-    examples: list[Text] = Field(min_length=5, description="Prompts in the form ((subject)), keyword, keyword.")
-    dialogue_instruction: Text
-    dialogue_examples: list[DialogueExample] = Field(min_length=2)
-
-    @field_validator("examples")
-    @classmethod
-    def _examples_bracket_their_subject(cls, examples: list[str]) -> list[str]:
-        for example in examples:
-            if not is_well_formed(example):
-                raise ValueError(f"example {example!r} is not of the form ((subject)), keyword, keyword")
-        return examples
-
-
-class Ability(Document):
-    """One ability: everything that its YAML says."""
-
-    ability: Identifier
-    group: Literal["physical attributes", "life", "man-made", "human society", "others"]
-    title: Text
-    teaches: Text
-    negative_prompt: Text
-    chat: ChatGuidance
-    prompts: PromptVocabulary
-    subjects: list[Subject] = Field(default_factory=list)
-    tinted: Tinted | None = None
-    questions: Questions
-    benchmark: BenchmarkQuestions
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if bool(self.subjects) == bool(self.tinted):
-            raise ValueError("give either subjects or tinted")
-        names = [subject.name.lower() for subject in self.drawn_subjects]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"subjects named twice: {', '.join(repeated)}")
-        if len(self.answers) < 2:
-            raise ValueError("at least two subjects with different answers are needed to ask about what is absent")
-        for key, kind, template in self._templates():
-            self._check_slots(key, kind, template)
-        trained = {ask for kind in QUESTION_KINDS for ask in getattr(self.questions, kind).ask}
-        for kind in QUESTION_KINDS:
-            for number, wording in enumerate(getattr(self.benchmark, kind)):
-                if wording in trained:
-                    raise MistakeAtKeyError(("benchmark", kind, number), f"{wording!r} is also a training question")
-        return self
-
-    @cached_property
-    def drawn_subjects(self) -> list[Subject]:
-        """All subjects, including those generated by ``tinted``."""
-        return self.tinted.subjects() if self.tinted else self.subjects
-
-    @cached_property
-    def answers(self) -> list[str]:
-        """The distinct answers, in the order of the file."""
-        return list(dict.fromkeys(subject.answer for subject in self.drawn_subjects))
-
-    def subject_named(self, name: str) -> Subject:
-        """The subject with this name, ignoring case.
-
-        Raises:
-            KeyError: the ability has no such subject.
-        """
-        try:
-            return self._by_name[name.lower()]
-        except KeyError:
-            raise KeyError(f"ability {self.ability!r} has no subject {name!r}") from None
-
-    @cached_property
-    def _by_name(self) -> dict[str, Subject]:
-        return {subject.name.lower(): subject for subject in self.drawn_subjects}
-
-    def _templates(self) -> Iterator[tuple[KeyPath, QuestionKind, str]]:
-        for kind in QUESTION_KINDS:
-            for part, texts in getattr(self.questions, kind):
-                for number, text in enumerate(texts):
-                    yield ("questions", kind, part, number), kind, text
-            for number, text in enumerate(getattr(self.benchmark, kind)):
-                yield ("benchmark", kind, number), kind, text
-
-    def _check_slots(self, key: KeyPath, kind: QuestionKind, template: str) -> None:
-        known = set(SLOTS[kind])
-        known |= set.intersection(*(set(subject.details) for subject in self.drawn_subjects))
-        try:
-            used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-        except ValueError as error:
-            raise MistakeAtKeyError(key, f"template {template!r}: {error}") from error
-        if unknown := sorted(used - known):
-            raise MistakeAtKeyError(
-                key, f"template {template!r} uses {unknown}; a {kind} template knows {sorted(known)}"
-            )
-
-
-SLOTS: Mapping[str, tuple[str, ...]] = {
-    "what": ("subject", "a_subject"),
-    "yes_no": ("subject", "a_subject", "candidate", "a_candidate"),
-    "either_or": ("subject", "a_subject", "first", "a_first", "second", "a_second"),
-}
-"""Template slots by question kind, besides a subject's own ``details``. ``a_`` forms include the article."""
-
-
-class Catalog(Mapping[str, Ability]):
+class Catalog(Mapping[str, AnyAbility]):
     """The abilities by name, in alphabetical order."""
 
-    def __init__(self, abilities: Mapping[str, Ability]) -> None:
+    def __init__(self, abilities: Mapping[str, AnyAbility]) -> None:
         self._abilities = dict(sorted(abilities.items()))
 
-    def __getitem__(self, name: str) -> Ability:
+    def __getitem__(self, name: str) -> AnyAbility:
         try:
             return self._abilities[name]
         except KeyError:
@@ -291,13 +47,24 @@ class Catalog(Mapping[str, Ability]):
     def __len__(self) -> int:
         return len(self._abilities)
 
+    @cached_property
+    def single(self) -> Mapping[str, Ability]:
+        """The abilities about single images, in alphabetical order."""
+        return {name: ability for name, ability in self._abilities.items() if isinstance(ability, Ability)}
+
+    @cached_property
+    def multi_image(self) -> Mapping[str, MultiImageAbility]:
+        """The abilities about groups of images, in alphabetical order."""
+        return {name: ability for name, ability in self._abilities.items() if isinstance(ability, MultiImageAbility)}
+
 
 def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> Catalog:
     """Read every ``*.yaml`` in ``folder``, and in the folder ``own`` of further abilities if that exists.
 
     Raises:
         DocumentError: a file is invalid (file, line, key and reason are named), its name is not its ability's, two
-            files hold the same ability or draw the same phrase differently, or a prompt word is not drawable.
+            files hold the same ability or draw the same phrase differently, a prompt word is not drawable, or a question
+            about several images cannot be worded.
     """
     paths = _ability_files(folder)
     if not paths:
@@ -307,21 +74,47 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> 
         paths += (further := _ability_files(own))
         if twice := next((path for path in further if path.stem in files), None):
             raise DocumentError(f"{twice}: there is an ability of this name, {files[twice.stem]}; rename the file")
-    abilities: dict[str, Ability] = {}
-    drawn_by: dict[str, tuple[Path, Subject]] = {}
+    abilities: dict[str, AnyAbility] = {}
     for path in paths:
-        ability = load_document(path, Ability)
+        ability = load_document_as(path, _kind_of)
         if ability.ability != path.stem:
             raise DocumentError(f"{path}:1: ability: is {ability.ability!r}, but the file is named {path.stem!r}")
         abilities[ability.ability] = ability
-        for subject in ability.drawn_subjects:
+    single = Catalog(abilities).single
+    drawn_by: dict[str, tuple[Path, Subject]] = {}
+    for path in paths:
+        for subject in single[path.stem].drawn_subjects if path.stem in single else ():
             other_path, other = drawn_by.setdefault(subject.name.lower(), (path, subject))
             if _drawing(subject) != _drawing(other):
                 raise DocumentError(f"{path}: subjects: {subject.name!r} is drawn differently in {other_path}")
-    catalog = Catalog(abilities)
     for path in paths:
-        _check_vocabulary(path, catalog[path.stem], drawn_by)
-    return catalog
+        found = abilities[path.stem]
+        if isinstance(found, Ability):
+            _check_vocabulary(path, found, drawn_by)
+        else:
+            abilities[path.stem] = _with_sources(path, found, single, drawn_by)
+    return Catalog(abilities)
+
+
+def _kind_of(content: Mapping[str, Any]) -> type[AnyAbility]:
+    return MultiImageAbility if "images" in content else Ability
+
+
+def _with_sources(
+    path: Path,
+    ability: MultiImageAbility,
+    single: Mapping[str, Ability],
+    drawn_by: Mapping[str, tuple[Path, Subject]],
+) -> MultiImageAbility:
+    try:
+        found = ability.with_sources(single)
+        check_questions(found)
+    except ValueError as error:
+        raise DocumentError(f"{path}: {error}") from error
+    for style in ability.prompts.styles:
+        if style.lower() not in drawn_by or drawn_by[style.lower()][1].effect is None:
+            raise DocumentError(f"{path}: prompts.styles: no ability draws the style {style!r}")
+    return found
 
 
 def _ability_files(folder: Path) -> list[Path]:

@@ -30,7 +30,7 @@ def draft(name: str, sprites: Mapping[str, str], catalog: Catalog) -> str:
 
 def _scenes_without(sprites: Mapping[str, str], catalog: Catalog) -> list[str]:
     """Scenes that show none of the sprites."""
-    drawn = [subject for ability in catalog.values() for subject in ability.drawn_subjects if subject.backdrop]
+    drawn = [subject for ability in catalog.single.values() for subject in ability.drawn_subjects if subject.backdrop]
     free = [
         subject.name
         for subject in drawn

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
-from stablellava_assets.abilities.catalog import Ability, Subject
+from stablellava_assets.abilities.ability import Ability, Subject
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.tables.identity import choose, ranked
-from stablellava_assets.tables.pair_rows import Fact
+from stablellava_assets.tables.pair_rows import Fact, InGroup
 
-_DETAILS_A_PROMPT = 2
+DETAILS_A_PROMPT = 2
 
 
-class DrawnPrompt(TypedDict):
+class DrawnPrompt(InGroup):
     """The prompt columns of a ``prompt_specs`` row."""
 
     prompt: str
@@ -29,7 +28,7 @@ def draw_prompt(ability: Ability, *parts: object) -> DrawnPrompt:
     subject = ability.subject_named(choose([subject.name for subject in ability.drawn_subjects], *parts, "subject"))
     chosen = _keywords(ability, subject, *parts)
     facts = {"subject": subject.name, "answer": subject.answer, **chosen}
-    details = ranked(ability.prompts.details, *parts, "details")[:_DETAILS_A_PROMPT] if ability.prompts.details else []
+    details = ranked(ability.prompts.details, *parts, "details")[:DETAILS_A_PROMPT] if ability.prompts.details else []
     keywords = [*chosen.values(), *details]
     return {
         "prompt": prompt_of(subject.name, keywords),

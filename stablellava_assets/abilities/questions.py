@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from stablellava_assets.abilities.catalog import Ability, QuestionKind, Subject
+from stablellava_assets.abilities.ability import Ability, QuestionKind, Subject
 from stablellava_assets.tables.identity import choose
 
 

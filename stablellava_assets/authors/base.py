@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog
 from stablellava_assets.endpoint.usage import Forecast, Usage
 from stablellava_assets.tables.pair_rows import Asked, Dialogue, PaintedImage, PromptSpec, WrittenSpec
 from stablellava_assets.tables.rows import AnyPlanned
@@ -36,16 +36,21 @@ class Author(Protocol):
         """The abilities this author can write for, in the catalog's order."""
         ...
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[AnyPlanned]:
-        """Plan at most ``count`` prompts of a batch. A larger ``count`` only appends rows."""
+    def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[AnyPlanned]:
+        """Plan at most ``count`` prompts of a batch, in whole groups. A larger ``count`` only appends rows."""
         ...
 
     def write_prompts(self, planned: Sequence[AnyPlanned]) -> Iterable[PromptSpec]:
         """Write ``prompt_specs`` rows."""
         ...
 
-    def plan_dialogues(self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]) -> list[AnyPlanned]:
-        """Plan the dialogues about images, each given with its prompt."""
+    def plan_dialogues(
+        self, ability: AnyAbility, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+    ) -> list[AnyPlanned]:
+        """Plan the dialogues about images, each given with its prompt.
+
+        Of a group of images, none is planned unless all images are given.
+        """
         ...
 
     def write_dialogues(self, planned: Sequence[AnyPlanned]) -> Iterable[Dialogue]:

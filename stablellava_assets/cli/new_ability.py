@@ -6,6 +6,7 @@ import re
 
 import click
 
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.profiles.workspace import Workspace, workspace_of_environment
 from stablellava_assets.tables.files import publish_file
@@ -89,6 +90,11 @@ def _show(workspace: Workspace, name: str) -> None:
     from stablellava_assets.pictures.contact_sheet import contact_sheet
 
     ability, painter = workspace.catalog[name], workspace.painter
+    if isinstance(ability, MultiImageAbility):
+        click.echo(
+            f"{name}: {ability.images.count} pictures of {', '.join(ability.sources)}; nothing in the file is wrong"
+        )
+        return
     planned = plan_items(ability, _PICTURES_OF_EACH_KIND, painter)
     click.echo(f"{name}: {len(ability.drawn_subjects)} subjects, {len(ability.answers)} answers")
     for item in planned[::_PICTURES_OF_EACH_KIND]:

@@ -63,7 +63,7 @@ def open_images(labels: Path, classes: Path, images: Path, folder: Path, hierarc
 
 
 def _write_questions(folder: Path, images: Path, labels: LabelledPhotographs, per_kind: int) -> None:
-    abilities = list(workspace_of_environment().catalog.values())
+    abilities = list(workspace_of_environment().catalog.single.values())
     broken: dict[str, str] = {}
     found = list(questions_about(labels, abilities, per_kind, broken))
     if not found:

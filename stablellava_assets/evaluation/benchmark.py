@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability
+from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import benchmark_question
 from stablellava_assets.painters.base import Painter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS
+from stablellava_assets.abilities.ability import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS

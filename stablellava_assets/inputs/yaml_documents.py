@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -71,6 +72,11 @@ def load_document(path: Path, model: type[ModelT]) -> ModelT:
     Raises:
         DocumentError: the file is missing, is not YAML, repeats a key, or does not fit ``model``.
     """
+    return load_document_as(path, lambda content: model)
+
+
+def load_document_as(path: Path, model_of: Callable[[Mapping[str, Any]], type[ModelT]]) -> ModelT:
+    """Like :func:`load_document`, for a model that depends on the content."""
     try:
         text = read_text(path)
     except TextFileError as error:
@@ -87,7 +93,7 @@ def load_document(path: Path, model: type[ModelT]) -> ModelT:
     if repeated:
         raise DocumentError("\n".join(f"{path}:{line}: {_dotted(key)}: given twice" for key, line in repeated))
     try:
-        return model.model_validate(content)
+        return model_of(content).model_validate(content)
     except ValidationError as error:
         raise DocumentError("\n".join(_describe(path, lines, problem) for problem in error.errors())) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
 from stablellava_assets.endpoint.usage import Forecast
@@ -72,7 +72,7 @@ def spending_plan(
 
 
 def _stages(
-    store: ParquetStore, ability: Ability, author: Author, painter: Painter, partition: Partition, rows: int
+    store: ParquetStore, ability: AnyAbility, author: Author, painter: Painter, partition: Partition, rows: int
 ) -> list[StagePlan]:
     _, batch = partition
     prompts = author.plan_prompts(ability, batch, rows)
@@ -131,13 +131,14 @@ def _rows(kind: type[RowT], data: pa.Table | None) -> list[RowT]:
 
 
 def _spec(
-    ability: Ability, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
+    ability: AnyAbility, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
 ) -> WrittenSpec | None:
     """The published prompt, None if it failed; or one as the ability's examples have it."""
     if spec_id in written:
         published = written[spec_id]
         return published if was_written(published) else None
-    example = ability.chat.examples[number % len(ability.chat.examples)]
+    examples = [prompt for group in ability.chat.examples for prompt in ([group] if isinstance(group, str) else group)]
+    example = examples[number % len(examples)]
     prompt = parse_prompt(example)
     return {
         "spec_id": spec_id,

@@ -58,7 +58,14 @@ class Asked(Blamed):
     example_ids: list[str] | None
 
 
-class SpecColumns(Asked):
+class InGroup(TypedDict):
+    """The place of an image among those of a dialogue; a row about a single image may omit it."""
+
+    group_id: NotRequired[str | None]
+    image_number: NotRequired[int | None]
+
+
+class SpecColumns(Asked, InGroup):
     """The columns of a prompt's row that an author writes."""
 
     ability: str
@@ -79,7 +86,7 @@ class PromptSpec(SpecColumns, Keyed):
     spec_id: str
 
 
-class PromptToPaint(TypedDict):
+class PromptToPaint(InGroup):
     """The columns of a prompt that painters use."""
 
     spec_id: str

@@ -66,6 +66,7 @@ _BLAME = (
 )
 """Machine-readable cause of a request that produced no row."""
 _BLAMED = frozenset(field.name for field in _BLAME)
+_GROUPED = frozenset({"group_id", "image_number"})
 
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
@@ -118,7 +119,23 @@ PROMPT_SPECS = Table(
             "What the image must show, by name: subject, answer, scene, style, placement; keyword: what the chat "
             "model was told to write about.",
         ),
-        column("seed", pa.int64(), "Seed of the image, derived from spec_id."),
+        column(
+            "seed",
+            pa.int64(),
+            "Seed of the image, derived from spec_id, or from group_id if the images of a group share it.",
+        ),
+        column(
+            "group_id",
+            pa.string(),
+            "Group of images that one dialogue is about; null for an ability about single images, and in rows of "
+            "earlier versions.",
+        ),
+        column(
+            "image_number",
+            pa.int32(),
+            "Number of the image in its group, from 1; null for an ability about single images, and in rows of earlier "
+            "versions.",
+        ),
         column("author", pa.string(), "Author (text generator) that wrote the prompt."),
         column(
             "template_version",
@@ -129,8 +146,8 @@ PROMPT_SPECS = Table(
         *_TAIL,
         *_BLAME,
     ),
-    added=_BLAMED,
-    optional=_BLAMED,
+    added=_BLAMED | _GROUPED,
+    optional=_BLAMED | _GROUPED,
 )
 
 IMAGES = Table(

@@ -47,3 +47,12 @@ def marks_of(turns: Sequence[Turn]) -> list[int]:
 def said_by(speaker: str, turns: Sequence[Turn]) -> list[str]:
     """The turns of one speaker."""
     return [turn["value"] for turn in turns if turn["from"] == speaker]
+
+
+EXPECTED_SEPARATOR = " | "
+"""Between the words of ``expected`` that an answer must all contain, in this order."""
+
+
+def expected_words(expected: str) -> list[str]:
+    """The words that a right answer must contain, in order."""
+    return expected.split(EXPECTED_SEPARATOR)

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, load_catalog
+from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.painters.embedded.sprites import sprite_files
 
 CATALOG = load_catalog()
@@ -21,10 +22,10 @@ def _words(template: str) -> set[str]:
 
 
 def test_the_thirteen_abilities_of_the_paper_are_built_in() -> None:
-    assert list(CATALOG) == ABILITIES
+    assert list(CATALOG.single) == ABILITIES
 
 
-@pytest.mark.parametrize("ability", CATALOG.values(), ids=list(CATALOG))
+@pytest.mark.parametrize("ability", CATALOG.single.values(), ids=list(CATALOG.single))
 class TestEveryAbility:
     def test_has_enough_answers_to_be_worth_asking(self, ability: Ability) -> None:
         assert len(ability.answers) >= 12, ability.answers
@@ -72,7 +73,7 @@ class TestEveryAbility:
 
 @pytest.mark.parametrize("ability", ["animal", "plant", "vehicle", "food", "furniture", "profession", "scene"])
 def test_articles_follow_the_answer(ability: str) -> None:
-    for subject in CATALOG[ability].drawn_subjects:
+    for subject in CATALOG.single[ability].drawn_subjects:
         named = subject.with_article()
         if named.startswith(("a ", "an ")):
             assert named.startswith("an ") == (subject.answer[0].lower() in "aeiou"), named
@@ -80,10 +81,10 @@ def test_articles_follow_the_answer(ability: str) -> None:
 
 
 def test_subjects_are_found_whatever_their_case() -> None:
-    assert CATALOG["furniture"].subject_named("SOFA").answer == "sofa"
-    assert CATALOG["clothes"].subject_named("t-shirt").answer == "T-shirt"
+    assert CATALOG.single["furniture"].subject_named("SOFA").answer == "sofa"
+    assert CATALOG.single["clothes"].subject_named("t-shirt").answer == "T-shirt"
     with pytest.raises(KeyError, match=r"furniture.*throne"):
-        CATALOG["furniture"].subject_named("throne")
+        CATALOG.single["furniture"].subject_named("throne")
 
 
 def test_a_missing_ability_is_named_with_those_that_exist() -> None:

@@ -70,7 +70,7 @@ def _line_of(part: str, text: str) -> int:
 def test_the_files_the_mistakes_are_made_in_are_right(tmp_path: Path) -> None:
     (tmp_path / "shapes.yaml").write_text(SHAPES, encoding="utf-8")
     (tmp_path / "meadows.yaml").write_text(MEADOWS, encoding="utf-8")
-    assert load_catalog(tmp_path)["shapes"].answers == ["circle", "heart"]
+    assert load_catalog(tmp_path).single["shapes"].answers == ["circle", "heart"]
 
 
 @pytest.mark.parametrize(

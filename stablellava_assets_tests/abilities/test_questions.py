@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject, load_catalog
+from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, QuestionKind, Subject
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.abilities.questions import (
     Question,
     absent_subjects,
@@ -48,7 +49,7 @@ def _shortened(ability: Ability, *names: str) -> Ability:
     return Ability.model_validate(content)
 
 
-@pytest.mark.parametrize("ability", CATALOG.values(), ids=list(CATALOG))
+@pytest.mark.parametrize("ability", CATALOG.single.values(), ids=list(CATALOG.single))
 class TestEveryAbility:
     def test_an_answer_satisfies_its_own_keywords(self, ability: Ability) -> None:
         for _, question in _asked(ability):
@@ -85,7 +86,7 @@ class TestEveryAbility:
 
 
 def test_yes_and_no_are_what_the_caller_asks_for() -> None:
-    animal = CATALOG["animal"]
+    animal = CATALOG.single["animal"]
     lion = animal.subject_named("lion")
     there = training_question(animal, lion, "yes_no", "row", present=True)
     not_there = training_question(animal, lion, "yes_no", "row", present=False)
@@ -97,7 +98,7 @@ def test_yes_and_no_are_what_the_caller_asks_for() -> None:
 
 
 def test_every_absent_answer_is_asked_about() -> None:
-    animal = CATALOG["animal"]
+    animal = CATALOG.single["animal"]
     lion = animal.subject_named("lion")
     offered = Counter(
         option
@@ -110,21 +111,21 @@ def test_every_absent_answer_is_asked_about() -> None:
 
 
 def test_a_word_that_is_part_of_a_right_answer_is_not_offered_as_wrong() -> None:
-    vehicle = CATALOG["vehicle"]
+    vehicle = CATALOG.single["vehicle"]
     absent = [other.answer for other in absent_subjects(vehicle, vehicle.subject_named("fire engine"))]
     assert "truck" not in absent
     assert "bus" in absent
 
 
 def test_two_names_of_one_answer_are_not_set_against_each_other() -> None:
-    furniture = CATALOG["furniture"]
+    furniture = CATALOG.single["furniture"]
     for name in ("sofa", "couch"):
         absent = absent_subjects(furniture, furniture.subject_named(name))
         assert {"sofa", "couch"}.isdisjoint(other.answer for other in absent)
 
 
 def test_articles_fit_plurals_and_masses() -> None:
-    clothes, food, animal = CATALOG["clothes"], CATALOG["food"], CATALOG["animal"]
+    clothes, food, animal = CATALOG.single["clothes"], CATALOG.single["food"], CATALOG.single["animal"]
     jeans = training_question(clothes, clothes.subject_named("jeans"), "what", 1, present=None)
     sushi = training_question(food, food.subject_named("sushi"), "yes_no", 1, present=True)
     elephant = training_question(animal, animal.subject_named("elephant"), "yes_no", 1, present=True)
@@ -134,7 +135,7 @@ def test_articles_fit_plurals_and_masses() -> None:
 
 
 def test_a_tinted_thing_keeps_its_thing_when_another_color_is_asked() -> None:
-    color = CATALOG["color"]
+    color = CATALOG.single["color"]
     for subject in color.drawn_subjects:
         question = training_question(color, subject, "yes_no", subject.name, present=False)
         assert subject.details["thing"] in question.text
@@ -142,7 +143,7 @@ def test_a_tinted_thing_keeps_its_thing_when_another_color_is_asked() -> None:
 
 
 def test_editing_a_wording_moves_only_the_questions_that_used_or_now_use_it() -> None:
-    animal = CATALOG["animal"]
+    animal = CATALOG.single["animal"]
     line = animal.questions.what.ask[1]
     edited = _reworded(animal, line)
     moved = 0
@@ -154,7 +155,7 @@ def test_editing_a_wording_moves_only_the_questions_that_used_or_now_use_it() ->
 
 
 def test_removing_a_subject_moves_only_the_questions_that_offered_it() -> None:
-    animal = CATALOG["animal"]
+    animal = CATALOG.single["animal"]
     lion = animal.subject_named("lion")
     fewer = _shortened(animal, *(name for name in animal.answers if name != "zebra"))
     for row in range(200):
@@ -166,13 +167,13 @@ def test_removing_a_subject_moves_only_the_questions_that_offered_it() -> None:
 @pytest.mark.parametrize(("kind", "present"), [("what", True), ("either_or", False), ("yes_no", None)])
 def test_presence_is_asked_for_with_yes_no_and_only_there(kind: Any, present: bool | None) -> None:
     assert kind in QUESTION_KINDS
-    animal = CATALOG["animal"]
+    animal = CATALOG.single["animal"]
     with pytest.raises(ValueError, match=f"present={present} with a {kind} question"):
         training_question(animal, animal.subject_named("lion"), kind, 1, present=present)
 
 
 def test_an_ability_in_which_nothing_can_mislead_says_so() -> None:
-    furniture = _shortened(CATALOG["furniture"], "cabinet", "chair")
+    furniture = _shortened(CATALOG.single["furniture"], "cabinet", "chair")
     filing = furniture.subject_named("cabinet").model_copy(update={"accepted": ["chair"]})
     with pytest.raises(ValueError, match=r"furniture.*cabinet.*add subjects"):
         training_question(furniture, filing, "either_or", 1, present=None)

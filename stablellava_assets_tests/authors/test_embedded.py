@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stablellava_assets.abilities.catalog import Ability, load_catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 
 
@@ -11,9 +12,9 @@ def versions(ability: Ability) -> set[str]:
 
 
 def test_the_template_version_is_that_of_the_vocabulary() -> None:
-    animal = load_catalog()["animal"]
+    animal = load_catalog().single["animal"]
     (before,) = versions(animal)
-    assert versions(load_catalog()["animal"]) == {before}
+    assert versions(load_catalog().single["animal"]) == {before}
     prompts = animal.prompts.model_copy(update={"details": [*animal.prompts.details, "a new detail"]})
     fields = {name: getattr(animal, name) for name in Ability.model_fields}
     grown = Ability.model_construct(**{**fields, "prompts": prompts})

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.abilities.catalog import Ability, load_catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.released.author import ReleasedAuthor
 from stablellava_assets.authors.released.rows import ReleasedDataError
@@ -16,7 +17,7 @@ from stablellava_assets_tests.authors.conftest import Counts
 from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()
-ANIMAL = CATALOG["animal"]
+ANIMAL = CATALOG.single["animal"]
 GOOD = {
     "id": "0",
     "image": "animal/0.jpg",
@@ -50,7 +51,7 @@ def test_every_row_of_every_file_becomes_a_spec_and_every_good_one_a_pair(releas
     author = author_of(folder)
     ids: list[str] = []
     for file, counts in expected.items():
-        ability = CATALOG[file.removesuffix(".json")]
+        ability = CATALOG.single[file.removesuffix(".json")]
         source = json.loads((folder / file).read_text())
         specs = specs_of(folder, count=len(source), ability=ability)
         assert len(specs) == counts["rows"]
@@ -140,7 +141,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str, message: str) -> 
 
 def test_a_missing_file_is_named_with_those_that_are_there(invented: Path) -> None:
     with pytest.raises(ReleasedDataError, match=r"clothes\.json: no such file.*the folder has action\.json"):
-        specs_of(invented, ability=CATALOG["clothes"])
+        specs_of(invented, ability=CATALOG.single["clothes"])
 
 
 @pytest.mark.parametrize("make", [False, True], ids=["missing", "empty"])

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 import pytest
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import AnyAbility, single_image
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.defs.prompt_specs import prompt_specs
 from stablellava_assets.defs.resources import resources_of
@@ -26,10 +27,11 @@ ROWS, TOO_FEW = 12, 9
 class Collapsing(EmbeddedAuthor):
     """Comes back to two animals in the second batch, and in the third, of which there is too little to tell."""
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[AnyPlanned]:
+    def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[AnyPlanned]:
         partition = f"{ability.ability}|{batch}"
         if partition in (COLLAPSED, TOO_SMALL):
-            ability = Ability.model_validate({**ability.model_dump(), "subjects": ability.subjects[:2]})
+            few = single_image(ability).subjects[:2]
+            ability = Ability.model_validate({**ability.model_dump(), "subjects": few})
         return super().plan_prompts(ability, batch, TOO_FEW if partition == TOO_SMALL else count)
 
 

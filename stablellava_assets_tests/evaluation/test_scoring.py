@@ -102,7 +102,7 @@ def test_the_first_yes_or_no_decides(answer: str, right: bool) -> None:
 
 
 def test_no_subject_of_the_catalog_passes_for_another() -> None:
-    for ability in load_catalog().values():
+    for ability in load_catalog().single.values():
         for subject in ability.drawn_subjects:
             assert is_correct(subject.with_article(), keywords(subject), [], "what")
             for other in absent_subjects(ability, subject):

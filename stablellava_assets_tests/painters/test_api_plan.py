@@ -39,7 +39,7 @@ def workspace(folder: Path, url: str, price: dict[str, float], **endpoint: Any) 
 
 def prompts(workspace: Workspace) -> list[Row]:
     author = workspace.author
-    return list(author.write_prompts(author.plan_prompts(workspace.catalog["animal"], "0001", ROWS)))
+    return list(author.write_prompts(author.plan_prompts(workspace.catalog.single["animal"], "0001", ROWS)))
 
 
 def planned(made: Workspace) -> list[StagePlan]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.painters.embedded.lexicon import Lexicon, LexiconError
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.painters.specs import CATALOG, SIZE, painted, painter, spec
@@ -18,7 +19,7 @@ PROMPT = "((elephant)), beach, on the left, far away, vibrant, 8k"
 
 def with_another_elephant(change: dict[str, Any]) -> Ability:
     """The ability animal with ``change`` made to its elephant."""
-    content = CATALOG["animal"].model_dump()
+    content = CATALOG.single["animal"].model_dump()
     content["subjects"] = [
         subject | change if subject["name"] == "elephant" else subject for subject in content["subjects"]
     ]
@@ -127,10 +128,10 @@ def test_a_catalog_that_cannot_be_drawn_is_refused_at_once(change: dict[str, Any
     assert "ability 'animal'" in str(error.value)
 
 
-@pytest.mark.parametrize("ability", list(CATALOG))
+@pytest.mark.parametrize("ability", list(CATALOG.single))
 def test_every_subject_of_every_ability_is_painted(ability: str) -> None:
     shows = ", elephant" if ability == "style" else ""
-    subjects = [subject.name for subject in CATALOG[ability].drawn_subjects]
+    subjects = [subject.name for subject in CATALOG.single[ability].drawn_subjects]
     rows = painted(*(spec(f"(({name})){shows}") for name in subjects))
     assert {row["reason"] for row in rows} == {None}
 

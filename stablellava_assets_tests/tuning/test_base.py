@@ -38,7 +38,7 @@ def test_a_base_is_built_once(catalog: Catalog, tmp_path: Path) -> None:
     assert len(lines) == said > 0
     model, processor = load_checkpoint(first)
     assert model.config.image_seq_length == 4
-    words = {word for ability in catalog.values() for answer in ability.answers for word in answer.split()}
+    words = {word for ability in catalog.single.values() for answer in ability.answers for word in answer.split()}
     assert all(len(processor.tokenizer(f" {word}")["input_ids"]) == 1 for word in words if word.isalpha())
 
 
@@ -78,7 +78,7 @@ def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
     assert all("picture" in asked or "caption" in asked for asked in questions)
     asked_by_abilities = {
         template
-        for ability in catalog.values()
+        for ability in catalog.single.values()
         for kind in ("what", "yes_no", "either_or")
         for template in (*getattr(ability.questions, kind).ask, *getattr(ability.benchmark, kind))
     }
@@ -94,7 +94,7 @@ def test_the_language_model_reads_nothing_that_the_catalog_asks(catalog: Catalog
     said = [[part["content"][0]["text"] for part in messages] for messages in conversations]
     templates = {
         text
-        for ability in catalog.values()
+        for ability in catalog.single.values()
         for kind in ("what", "yes_no", "either_or")
         for text in (*getattr(ability.questions, kind).ask, *getattr(ability.benchmark, kind))
     }

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog, single_image
 from stablellava_assets.authors.chat.cleaning import UnusableTextError
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueSlot, parts_of
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest, Picture, part_key, picture_of
@@ -93,18 +94,19 @@ class ChatAuthor:
         self._usage = Usage()
 
     def abilities(self, catalog: Catalog) -> list[str]:
-        """All abilities of the catalog.
+        """All abilities of the catalog about single images.
 
         Raises:
             DocumentError: the profile sets quotas for an unknown ability.
         """
-        if unknown := sorted(set(self._settings.ability_dialogues) - set(catalog)):
-            known = ", ".join(catalog)
+        if unknown := sorted(set(self._settings.ability_dialogues) - set(catalog.single)):
+            known = ", ".join(catalog.single)
             raise DocumentError(f"author.ability_dialogues: no ability {unknown[0]!r}; the catalog has {known}")
-        return list(catalog)
+        return list(catalog.single)
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_PromptInputs]]:
+    def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[PlannedRow[_PromptInputs]]:
         """Plan ``count`` prompts, cycling through the subjects. A larger ``count`` only appends rows."""
+        ability = single_image(ability)
         settings, partition = self._settings, (ability.ability, batch)
         slots = {
             content_key("spec", self.name, *partition, slot.index): slot for slot in self._slots(ability, batch, count)
@@ -142,9 +144,10 @@ class ChatAuthor:
         return (_spec(rows[answered.row_id], answered) for answered in self._ask(rows))
 
     def plan_dialogues(
-        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+        self, ability: AnyAbility, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[_DialogueInputs]]:
         """Plan the dialogues that the quotas require for every image."""
+        ability = single_image(ability)
         if not painted:
             return []
         settings, partition = self._settings, (ability.ability, painted[0][0]["batch"])
@@ -237,7 +240,7 @@ def _spec(row: PlannedRow[_PromptInputs], answered: AnsweredRow) -> PromptSpec:
         **_request_columns(row, answered),
         **columns,
         "row_key": row.row_key,
-        **result,
+        **result,  # type: ignore[typeddict-item]
     }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, DialogueSlot, forms_of

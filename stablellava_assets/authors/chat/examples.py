@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TypedDict
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.findings import REPEATS, StoredFinding
 from stablellava_assets.tables.identity import ranked

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.chat.rotation import Slot

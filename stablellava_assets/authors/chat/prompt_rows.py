@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from pydantic import BaseModel
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.authors.chat.cleaning import UnusableTextError, clean_words
 from stablellava_assets.authors.chat.prompt_requests import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.tables.identity import choose, ranked
 
 _VIEWS = (

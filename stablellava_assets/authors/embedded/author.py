@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stablellava_assets.abilities.catalog import Ability, Catalog, QuestionKind
+from stablellava_assets.abilities.ability import Ability, QuestionKind
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import training_question
 from stablellava_assets.authors.base import NOT_ASKED, NoChatModel
+from stablellava_assets.authors.embedded.groups import plan_group_dialogues, plan_group_prompts
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.pair_rows import (
     Dialogue,
@@ -40,8 +43,10 @@ class EmbeddedAuthor(NoChatModel):
         """All abilities of the catalog."""
         return list(catalog)
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[SpecColumns]]:
+    def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[PlannedRow[SpecColumns]]:
         """Plan ``count`` prompts in the paper's keyword form. A larger ``count`` only appends rows."""
+        if isinstance(ability, MultiImageAbility):
+            return list(plan_group_prompts(ability, batch, count, self.name))
         vocabulary = _vocabulary_key(ability)
         return [self._plan_prompt(ability, batch, index, vocabulary) for index in range(count)]
 
@@ -53,9 +58,14 @@ class EmbeddedAuthor(NoChatModel):
         ]
 
     def plan_dialogues(
-        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+        self, ability: AnyAbility, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
-        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or."""
+        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or.
+
+        About a group of images, every question of the ability that suits it.
+        """
+        if isinstance(ability, MultiImageAbility):
+            return list(plan_group_dialogues(ability, painted, self.name))
         return [
             self._plan_dialogue(ability, spec, image, kind, present)
             for spec, image in painted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import NOT_ASKED, NoChatModel
 from stablellava_assets.authors.released.rows import ReleasedDataError, problem_of, read_released, released_files
@@ -58,14 +58,14 @@ class ReleasedAuthor(NoChatModel):
             ReleasedDataError: a file is named after an unknown ability, so its rows would be ignored.
         """
         names = [path.stem for path in released_files(self._folder)]
-        if unknown := [name for name in names if name not in catalog]:
+        if unknown := [name for name in names if name not in catalog.single]:
             raise ReleasedDataError(
                 f"{self._folder / unknown[0]}.json: the catalog has no ability {unknown[0]!r}; add {unknown[0]}.yaml "
                 "or move the file away"
             )
         return names
 
-    def plan_prompts(self, ability: Ability, batch: str, count: int) -> list[PlannedRow[_Spec]]:
+    def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[PlannedRow[_Spec]]:
         """The specs of a batch; fewer than ``count`` at the end of the file, and none after it.
 
         Raises:
@@ -91,7 +91,7 @@ class ReleasedAuthor(NoChatModel):
         ]
 
     def plan_dialogues(
-        self, ability: Ability, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
+        self, ability: AnyAbility, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
         """The released question and answer about every image, verbatim.
 
@@ -111,7 +111,7 @@ class ReleasedAuthor(NoChatModel):
     def _rows(self, ability: str) -> Sequence[Any]:
         return read_released(self._folder / f"{ability}.json")
 
-    def _plan_prompt(self, ability: Ability, batch: str, position: int, source: Any) -> PlannedRow[_Spec]:
+    def _plan_prompt(self, ability: AnyAbility, batch: str, position: int, source: Any) -> PlannedRow[_Spec]:
         spec_id = content_key("spec", self.name, ability.ability, position, source)
         problem = problem_of(source)
         content: _Spec = {
@@ -125,7 +125,7 @@ class ReleasedAuthor(NoChatModel):
             "seed": derive_seed(spec_id),
             "author": self.name,
             "template_version": content_key(source),
-            **NOT_ASKED,
+            **NOT_ASKED,  # type: ignore[typeddict-item]
             "reason": problem and f"{ability.ability}.json, row {position} (from 0): {problem}",
         }
         if problem is None:

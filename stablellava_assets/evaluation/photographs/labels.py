@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Ability, QuestionKind, Subject
+from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, QuestionKind, Subject
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, keywords
 from stablellava_assets.evaluation.photographs.records import Photograph, undecodable
 from stablellava_assets.tables.identity import ranked

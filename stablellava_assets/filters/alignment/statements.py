@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from stablellava_assets.abilities.ability import Ability, Subject
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, caption_of_facts
-from stablellava_assets.abilities.catalog import Ability, Catalog, Subject
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.questions import affirmation
 from stablellava_assets.tables.pair_rows import WrittenSpec
 
@@ -107,6 +109,8 @@ class FactQuestions:
     def _own_subject(self, spec: WrittenSpec) -> tuple[Ability, Subject] | None:
         ability = self._catalog.get(spec["ability"])
         try:
+            if isinstance(ability, MultiImageAbility):
+                ability = ability.source_of(spec["subject"])
             return None if ability is None else (ability, ability.subject_named(spec["subject"]))
         except KeyError:
             return None
@@ -114,7 +118,7 @@ class FactQuestions:
     @cached_property
     def _subjects_by_name(self) -> dict[str, tuple[Ability, Subject]]:
         drawn: dict[str, tuple[Ability, Subject]] = {}
-        for ability in self._catalog.values():
+        for ability in self._catalog.single.values():
             for subject in ability.drawn_subjects:
                 drawn.setdefault(subject.name.casefold(), (ability, subject))
         return drawn

@@ -29,6 +29,9 @@ _CENTERS = {
     "on the right": (0.68, 0.78),
     None: (0.32, 0.68),
 }
+_COUNTED_SIZE = (0.32, 0.38)
+_COUNTED_CENTERS = {1: (0.5,), 2: (0.3, 0.7), 3: (0.2, 0.5, 0.8)}
+"""Of images that say how many things they show: one has the size of each of three."""
 _SIZE_IN_SCENE = 0.6
 """Factor on the size of objects in a scene that is itself the subject."""
 _MARGIN = 8
@@ -43,13 +46,14 @@ _DARK = 80
 
 def paint_scene(plan: ScenePlan, seed: int, size: int) -> Image.Image:
     """Paint ``plan`` as an RGB image of ``size`` x ``size`` pixels. The same plan and seed give the same pixels."""
-    rng = Random(seed)
+    behind = Random(seed)
     if plan.backdrop is None:
-        canvas = paint_plain_backdrop(size, rng)
+        canvas = paint_plain_backdrop(size, behind)
     else:
-        canvas = paint_backdrop(plan.backdrop, size, rng, in_focus=plan.in_scene or not plan.drawing)
+        canvas = paint_backdrop(plan.backdrop, size, behind, in_focus=plan.in_scene or not plan.drawing)
     if plan.drawing:
-        _place(canvas, plan, size, rng)
+        # What is drawn for the background depends on the scene, and must not move the subject of a group's images.
+        _place(canvas, plan, size, Random(f"place {seed}") if plan.in_group else behind)
     for light in plan.lights:
         canvas = LIGHTS[light](canvas)
     if plan.effect is not None:
@@ -58,18 +62,23 @@ def paint_scene(plan: ScenePlan, seed: int, size: int) -> Image.Image:
 
 
 def _place(canvas: Image.Image, plan: ScenePlan, size: int, rng: Random) -> None:
+    placing = Random(f"size {rng.random()}") if plan.in_group else rng
     pieces = _choose_pieces(plan.drawing, rng)
-    side = size * rng.uniform(*_SIZES[plan.distance]) * (_SIZE_IN_SCENE if plan.in_scene else 1.0)
+    rng = placing
+    sizes = _SIZES[plan.distance] if plan.number is None else _COUNTED_SIZE
+    side = size * rng.uniform(*sizes) * (_SIZE_IN_SCENE if plan.in_scene else 1.0)
     cutout = _turned(pieces, rng.random() < 0.5, rng.uniform(-_TILT, _TILT), side)
     half = side / 2
     center = size * rng.uniform(*_CENTERS[plan.position])
     feet = size * rng.uniform(*_FEET[plan.distance])
     if plan.backdrop is None:
         feet = min(size * rng.uniform(0.45, 0.55) + half, feet)
-    center = min(max(center, half), size - half)
+    centers = [center] if plan.number is None else [size * place for place in _COUNTED_CENTERS[plan.number]]
     middle = max(feet - half, half)
-    corner = (round(center - cutout.width / 2), round(middle - cutout.height / 2))
-    canvas.paste(cutout, corner, cutout)
+    for place in centers:
+        center = min(max(place, half), size - half)
+        corner = (round(center - cutout.width / 2), round(middle - cutout.height / 2))
+        canvas.paste(cutout, corner, cutout)
 
 
 def _choose_pieces(drawing: Drawing, rng: Random) -> tuple[_PIECE, ...]:

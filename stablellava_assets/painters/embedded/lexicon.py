@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from stablellava_assets.abilities.catalog import Ability, Backdrop, Catalog, Layer, Subject
+from stablellava_assets.abilities.ability import Ability, Backdrop, Layer, Subject
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.painters.embedded.effects import EFFECTS
 from stablellava_assets.painters.embedded.scene_plan import BackdropPlan, Color, Drawing, SpriteLayer
@@ -48,7 +49,7 @@ class Lexicon:
 
     def __init__(self, catalog: Catalog) -> None:
         self._entries: dict[str, Entry] = {}
-        for ability in catalog.values():
+        for ability in catalog.single.values():
             for subject in ability.drawn_subjects:
                 self._add(ability, subject)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Catalog
@@ -70,13 +71,15 @@ class EmbeddedPainter(FreePainter):
     def _plan(self, spec: PromptToPaint) -> _Planned:
         prompt, seed = spec["prompt"], spec["seed"]
         scene, drawings, ignored, reason = None, [], [], None
+        in_group = spec.get("group_id") is not None
         try:
             reading = read_prompt(prompt, self._lexicon)
-            scene, drawings, ignored = reading.plan, reading.drawings, reading.ignored
+            scene, drawings, ignored = replace(reading.plan, in_group=in_group), reading.drawings, reading.ignored
         except UnpaintablePromptError as error:
             reason = str(error)
         image_id = content_key("image", spec["spec_id"], self.name)
-        row_key = content_key(prompt, seed, _VERSION, self._size, artwork_version(), drawings, ignored, reason)
+        drawn = (prompt, seed, _VERSION, self._size, artwork_version(), drawings, ignored, reason)
+        row_key = content_key(*drawn, "in a group") if in_group else content_key(*drawn)
         inputs: _Inputs = {
             "spec_id": spec["spec_id"],
             "ability": spec["ability"],

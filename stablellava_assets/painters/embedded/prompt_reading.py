@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
+from stablellava_assets.abilities.placements import DISTANCES, NUMBERS, POSITIONS
 from stablellava_assets.abilities.prompt_format import AmbiguousPromptError, split_prompt
 from stablellava_assets.painters.embedded.lexicon import Entry, Lexicon
 from stablellava_assets.painters.embedded.lights import LIGHTS, QUALITY_WORDS
 from stablellava_assets.painters.embedded.scene_plan import ScenePlan
+
+_COUNTS = {keyword: count for count, keyword in enumerate(NUMBERS.values(), 1)}
 
 
 class UnpaintablePromptError(ValueError):
@@ -59,6 +61,8 @@ def _read_keyword(reading: Reading, keyword: str, lexicon: Lexicon) -> None:
         reading.plan = replace(plan, position=word)
     elif word in DISTANCES and plan.distance is None:
         reading.plan = replace(plan, distance=word)
+    elif word in _COUNTS and plan.number is None:
+        reading.plan = replace(plan, number=_COUNTS[word])
     else:
         entry = lexicon.find(keyword)
         if entry is None or not _add(reading, entry):

@@ -46,5 +46,9 @@ class ScenePlan:
     lights: tuple[str, ...] = ()
     position: str | None = None
     distance: str | None = None
+    number: int | None = None
+    """How many times the drawing is repeated, side by side; None: once, placed by ``position`` and ``distance``."""
     in_scene: bool = False
     """The backdrop is the subject: objects in it are drawn smaller, so that the scene stays visible."""
+    in_group: bool = False
+    """The seed may be that of other images, from which this one must not differ but for what the prompts say."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
@@ -42,11 +43,11 @@ class AlignmentCorpus:
     """Conversations about ``count`` images, cycling through the abilities."""
 
     def __init__(self, catalog: Catalog, painter: Painter, count: int) -> None:
-        abilities = list(catalog.values())
+        abilities = list(catalog.single.values())
         specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
         self._specs = {spec["spec_id"]: spec for spec in specs}
         self._conversations_by_image = {
-            spec_id: _turns(spec, catalog[spec["ability"]]) for spec_id, spec in self._specs.items()
+            spec_id: _turns(spec, catalog.single[spec["ability"]]) for spec_id, spec in self._specs.items()
         }
         self._painter = painter
         self._pictures = painter.plan(specs)

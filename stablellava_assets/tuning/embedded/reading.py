@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stablellava_assets.abilities.catalog import Ability, Catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.tables.identity import choose, content_key
 from stablellava_assets.tuning.conversations import ChatMessage
 
@@ -31,7 +32,7 @@ def reading_texts() -> Iterator[str]:
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
     """Chat messages, cycling through the abilities. Every second question asks for what the text names."""
-    abilities = list(catalog.values())
+    abilities = list(catalog.single.values())
     return [_conversation(abilities[index % len(abilities)], index) for index in range(count)]
 
 

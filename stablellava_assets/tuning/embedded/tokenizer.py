@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from stablellava_assets.abilities.catalog import QUESTION_KINDS, Catalog
+from stablellava_assets.abilities.ability import QUESTION_KINDS
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.abilities.multi_image import ASPECT_WORDS, ORDINALS
+from stablellava_assets.abilities.placements import NUMBERS, POSITIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -63,7 +66,7 @@ def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFa
 def catalog_texts(catalog: Catalog) -> Iterator[str]:
     """The names and training templates of the catalog, in the forms at the start and in the middle of a sentence."""
     yield "USER: \n ASSISTANT: Yes, No."
-    for ability in catalog.values():
+    for ability in catalog.single.values():
         for subject in ability.drawn_subjects:
             for text in (subject.with_article(), subject.name, *subject.accepted, *subject.details.values()):
                 yield f"{text[0].upper()}{text[1:]}"
@@ -71,6 +74,13 @@ def catalog_texts(catalog: Catalog) -> Iterator[str]:
         for kind in QUESTION_KINDS:
             for templates in getattr(ability.questions, kind).model_dump().values():
                 yield from (_SLOT.sub("", template) for template in templates)
+    for several in catalog.multi_image.values():
+        yield from (_SLOT.sub("", template) for template in several.training_texts())
+        for style in several.prompts.styles:
+            yield f" {style}"
+    if catalog.multi_image:
+        words = (*ORDINALS, *POSITIONS, *NUMBERS, *ASPECT_WORDS.values())
+        yield from (f" {word} {word.capitalize()}" for word in words)
 
 
 _SLOT = re.compile(r"\{\w+\}")

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from stablellava_assets.abilities.catalog import Ability, Catalog, load_catalog
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
@@ -64,7 +65,7 @@ class Studio:
         return ChatAuthor(ChatAuthorSettings.model_validate(document), self.store, self.ledger_path)
 
     def ability(self, name: str) -> Ability:
-        return self.catalog[name]
+        return self.catalog.single[name]
 
     def write_prompts(self, ability: str, batch: str, count: int) -> list[Row]:
         """Bring the prompts of a partition up to date and publish them."""

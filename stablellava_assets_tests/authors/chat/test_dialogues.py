@@ -136,7 +136,7 @@ def test_right_options_come_first_as_often_as_second(studio: Studio, counts: Cou
 def test_absent_things_are_those_of_other_pictures(studio: Studio, counts: Counts) -> None:
     drawn(studio)
     studio.write_dialogues("animal", "0001")
-    names = {subject.name for subject in CATALOG["animal"].drawn_subjects}
+    names = {subject.name for subject in CATALOG.single["animal"].drawn_subjects}
     for body in requests(counts):
         about = question_text(body).rpartition("# Picture")[2]
         absent = re.search(r"is wanted: (.*)", about)
@@ -213,13 +213,13 @@ def test_guided_pictures_are_written_about_as_well(studio: Studio) -> None:
         (spec, {"image_id": spec["spec_id"], "sha256": "00", "ignored_keywords": []}) for spec in specs
     ]
     author = studio.author()
-    rows = list(author.write_dialogues(author.plan_dialogues(CATALOG["abnormal"], painted)))
+    rows = list(author.write_dialogues(author.plan_dialogues(CATALOG.single["abnormal"], painted)))
     assert {row["status"] for row in rows} == {"made"}
     DIALOGUES.from_rows([{**row, "run_id": "run"} for row in rows])
 
 
 def test_no_pictures_no_dialogues(studio: Studio) -> None:
-    assert studio.author().plan_dialogues(CATALOG["animal"], []) == []
+    assert studio.author().plan_dialogues(CATALOG.single["animal"], []) == []
 
 
 def test_an_unknown_kind_in_the_profile_is_refused() -> None:

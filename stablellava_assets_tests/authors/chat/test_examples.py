@@ -19,7 +19,7 @@ from stablellava_assets_tests.fakes.chat_model import question_text
 from stablellava_assets_tests.fakes.loopback import Counts
 from stablellava_assets_tests.tables.made_up import but
 
-ANIMAL = CATALOG["animal"]
+ANIMAL = CATALOG.single["animal"]
 FIRST = {"subjects": "drawn", "examples_from": "0001"}
 
 

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.abilities.catalog import Ability
+from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.authors.chat.rotation import guided_slots
 from stablellava_assets_tests.authors.chat.studio import CATALOG, Studio, content, total
 from stablellava_assets_tests.fakes.chat_model import prompt_lines, question_text, write
 from stablellava_assets_tests.fakes.loopback import REPAIR, Counts, Script, loopback
 from stablellava_assets_tests.tables.made_up import Row
 
-ANIMAL = CATALOG["animal"]
+ANIMAL = CATALOG.single["animal"]
 
 
 def keyword_of(row: Row) -> str:
     return next(str(fact["value"]) for fact in row["facts"] if fact["name"] == "keyword")
 
 
-@pytest.mark.parametrize("name", list(CATALOG))
+@pytest.mark.parametrize("name", list(CATALOG.single))
 def test_every_subject_has_its_turn(name: str) -> None:
-    ability = CATALOG[name]
+    ability = CATALOG.single[name]
     subjects = [slot.subject for slot in guided_slots(ability, "0001", 3 * len(ability.chat.keywords))]
     assert set(Counter(subjects).values()) == {3}
     others = [slot.subject for slot in guided_slots(ability, "0002", len(subjects))]
@@ -117,7 +117,7 @@ def test_drawn_subjects_come_with_what_their_picture_needs(studio: Studio) -> No
     studio.settings = {"subjects": "drawn"}
     rows = studio.write_prompts("style", "0001", 32)
     assert set(Counter(row["subject"] for row in rows).values()) == {2}
-    style = CATALOG["style"]
+    style = CATALOG.single["style"]
     for row in rows:
         facts = {fact["name"]: fact["value"] for fact in row["facts"]}
         assert facts["content"] in style.prompts.contents

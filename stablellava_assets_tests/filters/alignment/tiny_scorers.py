@@ -46,7 +46,7 @@ def own_checkpoint(folder: Path) -> OwnCheckpoint:
 
 
 def _asks(color: str) -> tuple[str, str]:
-    return affirmation(CATALOG["color"], CATALOG["color"].subject_named(f"{color} {THING}"))
+    return affirmation(CATALOG.single["color"], CATALOG.single["color"].subject_named(f"{color} {THING}"))
 
 
 def _verdict(shown: str, asked: str, yes: str) -> str:
@@ -114,7 +114,9 @@ def siglip_checkpoint(folder: Path) -> Path:
 def spec(subject: str = f"red {THING}", ability: str = "color") -> Row:
     """A ``prompt_specs`` row about ``subject``, with the facts that the embedded author writes."""
     drawn = next(
-        prompt for number in range(10_000) if (prompt := draw_prompt(CATALOG[ability], number))["subject"] == subject
+        prompt
+        for number in range(10_000)
+        if (prompt := draw_prompt(CATALOG.single[ability], number))["subject"] == subject
     )
     return {"spec_id": f"spec of {subject}", "ability": ability, "batch": "0001", **drawn}
 

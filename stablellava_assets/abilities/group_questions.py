@@ -1,0 +1,480 @@
+"""Words the questions about a group of images, and their accepted answers.
+
+A group is given by the facts of its images, so that a question can be asked about any images with such facts. Every
+choice is a rendezvous hash of the caller's seed parts and the options, as in ``questions.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from stablellava_assets.abilities.ability import QuestionKind
+from stablellava_assets.abilities.groups import Facts, aspects_that_differ, draw_group, options_of
+from stablellava_assets.abilities.multi_image import (
+    ASPECT_WORDS,
+    AnyGroupQuestion,
+    Asked,
+    Aspect,
+    ChoiceQuestion,
+    ClaimQuestion,
+    DialogueTurn,
+    GroupQuestion,
+    MultiImageAbility,
+    NamingQuestion,
+    Values,
+    WhichQuestion,
+    ordinals,
+)
+from stablellava_assets.abilities.questions import absent_subjects, keywords
+from stablellava_assets.tables.identity import choose
+from stablellava_assets.text.conversations import EXPECTED_SEPARATOR, IMAGE_MARK, Turn, exchange
+
+
+@dataclass(frozen=True)
+class WordedQuestion:
+    """A question about a group of images.
+
+    ``text`` has the ``<image>`` marks of the images that it shows; those of earlier turns are in ``history``. A right
+    answer contains a keyword of each of ``accepted_groups``, in their order if ``in_order``, and none of ``refused``.
+    """
+
+    kind: QuestionKind
+    text: str
+    answer: str
+    expected: str
+    options: tuple[str, ...]
+    accepted_groups: tuple[tuple[str, ...], ...]
+    refused: tuple[str, ...]
+    in_order: bool = False
+    history: tuple[Turn, ...] = ()
+    name: str = ""
+    """Distinguishes the questions of one kind about a group."""
+    present: bool | None = None
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One way to ask a question of a group; ``present`` as in ``questions.py``."""
+
+    question: AnyGroupQuestion
+    present: bool | None = None
+    turns: tuple[DialogueTurn, ...] = ()
+
+    @property
+    def kind(self) -> QuestionKind:
+        return "either_or" if isinstance(self.question, WhichQuestion) else self.question.kind
+
+
+def training_dialogues(ability: MultiImageAbility, group: Sequence[Facts], *parts: object) -> list[WordedQuestion]:
+    """Every question of the ability that suits the group, in training wordings.
+
+    A yes-no question is asked once for each answer that it may have.
+    """
+    images = _Group(ability, group)
+    forms = [form for form in _forms(images) if not _is_surplus_no(images, form, parts)]
+    return [_worded(images, form, parts, benchmark=False) for form in forms]
+
+
+def _is_surplus_no(group: _Group, form: _Form, parts: tuple[object, ...]) -> bool:
+    """Whether to leave out a question about a value that no image has.
+
+    Images of which one has the value give a no as well, and there would be twice as many as yes.
+    """
+    question = form.question
+    if not (isinstance(question, ClaimQuestion) and question.about == "all" and form.present is False):
+        return False
+    if question.of in ("aspect", "related", "verb") or "different" not in group.ability.images.values:
+        return False
+    return group.values == "same" and choose(range(4), *parts, question.name or "", "absent") != 0
+
+
+def benchmark_question(
+    ability: MultiImageAbility, group: Sequence[Facts], kind: QuestionKind, *parts: object, present: bool | None
+) -> WordedQuestion | None:
+    """One question of a kind in a benchmark wording; None if the group does not suit any.
+
+    ``present`` is the answer of a yes-no question, and None for other kinds.
+    """
+    images = _Group(ability, group)
+    forms = [form for form in _forms(images) if (form.kind, form.present) == (kind, present)]
+    if not forms:
+        return None
+    return _worded(images, forms[choose(range(len(forms)), *parts, kind, "form")], parts, benchmark=True)
+
+
+def kinds_of(ability: MultiImageAbility) -> list[QuestionKind]:
+    """The kinds of question that the ability asks, in their usual order."""
+    last = {turns[-1].ask for turns in ability.dialogues}
+    asked = {_Form(question).kind for question in ability.questions if not ability.dialogues or question.name in last}
+    return [kind for kind in ("what", "yes_no", "either_or") if kind in asked]
+
+
+def check_questions(ability: MultiImageAbility) -> None:
+    """Word every question about a group of each kind that the ability draws.
+
+    Raises:
+        ValueError: a group cannot be drawn, a template cannot be filled, or a question suits no group. The message
+            names it.
+    """
+    asked: set[int] = set()
+    for compared in ability.images.compare:
+        for values in ability.images.values:
+            groups = ability.model_copy(
+                update={"images": ability.images.model_copy(update={"compare": [compared], "values": [values]})}
+            )
+            facts = [
+                {fact["name"]: fact["value"] for fact in prompt["facts"]}
+                for prompt in draw_group(groups, "check", compared, values).prompts
+            ]
+            images = _Group(ability, facts)
+            for form in _forms(images):
+                for benchmark in (False, True):
+                    _worded(images, form, ("check",), benchmark)
+                earlier = {turn.ask for turn in form.turns}
+                asked |= {number for number, question in enumerate(ability.questions) if question.name in earlier}
+                asked.add(ability.questions.index(form.question))
+    if never := [question.ask[0] for number, question in enumerate(ability.questions) if number not in asked]:
+        raise ValueError(f"questions: no group suits the question {never[0]!r}: see its compare, values and of")
+
+
+class _Group:
+    """The images of a group and what follows from their facts."""
+
+    def __init__(self, ability: MultiImageAbility, facts: Sequence[Facts]) -> None:
+        self.ability = ability
+        self.facts = facts
+        self.source = ability.source_of(facts[0]["subject"])
+
+    @cached_property
+    def compared(self) -> Aspect:
+        """The compared aspect: what differs in exact groups, what is the same in others."""
+        differ = aspects_that_differ(self.facts)
+        aspects = self.ability.images.compare
+        candidates = [aspect for aspect in aspects if self._is_compared(aspect, differ)]
+        return [*candidates, *filter(self._has, aspects), *aspects][0]
+
+    def _is_compared(self, aspect: Aspect, differ: set[str]) -> bool:
+        return self._has(aspect) and (aspect in differ) == (self.ability.images.rest == "same")
+
+    def _has(self, aspect: Aspect) -> bool:
+        """Whether the images have a value of ``aspect``. The subject of a colored thing is its color."""
+        return aspect in self.facts[0] and not (aspect == "subject" and "color" in self.facts[0])
+
+    @cached_property
+    def values(self) -> Values:
+        """How the compared aspect is spread."""
+        if self.ability.images.relations:
+            return "related" if self.relation else "unrelated"
+        distinct = len({facts.get(self.compared) for facts in self.facts})
+        if distinct == 1:
+            return "same"
+        return "one_odd" if distinct == 2 < len(self.facts) else "different"
+
+    @cached_property
+    def relation(self) -> tuple[int, str, int] | None:
+        """The indices of the subject and of the object of the relation that holds, with its verb."""
+        for relation in self.ability.images.relations:
+            names = [facts["subject"].lower() for facts in self.facts]
+            if {relation.subject.lower(), relation.object.lower()} == {*names}:
+                return names.index(relation.subject.lower()), relation.verb, names.index(relation.object.lower())
+        return None
+
+    @cached_property
+    def odd(self) -> int | None:
+        """The index of the image that differs from all others."""
+        if self.values != "one_odd":
+            return None
+        values = [facts[self.compared] for facts in self.facts]
+        return next(number for number, value in enumerate(values) if values.count(value) == 1)
+
+    def value(self, of: Asked, number: int) -> str | None:
+        """The value of what is asked about in an image; None if it has none."""
+        if of == "aspect":
+            return self.compared
+        if of == "verb":
+            return self.relation[1] if self.relation else None
+        return self.values if of == "related" else self.facts[number].get(of)
+
+    def values_of(self, of: Asked) -> list[str | None]:
+        """The value of an aspect in each image."""
+        return [self.value(of, number) for number in range(len(self.facts))]
+
+    def absent(self, of: Asked) -> list[str]:
+        """Values that no image has, and that could not be mistaken for one that an image has."""
+        if of == "aspect":
+            return [aspect for aspect in self.ability.images.compare if aspect != self.compared]
+        if of in ("verb", "related"):
+            said = self.relation[1] if self.relation else None
+            return sorted({relation.verb for relation in self.ability.images.relations} - {said})
+        if of != "subject":
+            held = {*self.values_of(of)}
+            return [value for value in options_of(self.ability, self.source, of) if value not in held]
+        left = {subject.name: subject for subject in self.source.drawn_subjects}
+        for facts in self.facts:
+            source = self.ability.source_of(facts["subject"])
+            subject = source.subject_named(facts["subject"])
+            wrong = {other.name for other in absent_subjects(source, subject)}
+            left = {name: other for name, other in left.items() if source is not self.source or name in wrong}
+        return list(left)
+
+    def words(self, of: Asked, value: str) -> tuple[str, str]:
+        """A value in a sentence, without and with an article."""
+        if of == "subject":
+            subject = self.ability.subject_named(value)
+            return subject.answer, subject.with_article()
+        word = ASPECT_WORDS[value] if of == "aspect" else value  # type: ignore[index]
+        return word, word
+
+    def keywords(self, of: Asked, value: str) -> tuple[str, ...]:
+        """The words that name a value in an answer, the usual one first."""
+        return keywords(self.ability.subject_named(value)) if of == "subject" else (self.words(of, value)[0],)
+
+    @cached_property
+    def slots(self) -> dict[str, str]:
+        """The slots of every template about this group."""
+        slots = {"aspect": ASPECT_WORDS[self.compared]}
+        for number, facts in enumerate(self.facts, 1):
+            named = {**facts, "value": facts.get(self.compared, "")}
+            for name, value in named.items():
+                of: Asked = self.compared if name == "value" else "subject" if name == "subject" else "color"
+                plain, with_article = self.words(of, value) if of == "subject" else (value, value)
+                slots |= {f"{name}_{number}": with_article if name == "value" else plain}
+                if name == "subject":
+                    slots[f"a_subject_{number}"] = with_article
+        for name in self.facts[0]:
+            if len({facts.get(name) for facts in self.facts}) == 1:
+                slots |= {key: slots[f"{key}_1"] for key in (name, f"a_{name}") if f"{key}_1" in slots}
+        if slots.get("value_1") and self.values == "same":
+            slots["value"] = slots["value_1"]
+        if self.odd is not None:
+            slots["odd"] = ordinals(len(self.facts))[self.odd]
+        if self.relation:
+            subject, verb, target = self.relation
+            slots |= {"verb": verb, "agent": slots[f"subject_{subject + 1}"], "object": slots[f"subject_{target + 1}"]}
+            slots |= {"an_agent": slots[f"a_subject_{subject + 1}"], "an_object": slots[f"a_subject_{target + 1}"]}
+        return slots
+
+    @cached_property
+    def keywords_by_slot(self) -> dict[str, tuple[str, ...]]:
+        """The keywords of slots that name a subject."""
+        found = {
+            f"subject_{number}": self.keywords("subject", facts["subject"])
+            for number, facts in enumerate(self.facts, 1)
+        }
+        if "subject" in self.slots:
+            found["subject"] = found["subject_1"]
+        if self.compared == "subject":
+            found |= {f"value_{number}": found[f"subject_{number}"] for number in range(1, len(self.facts) + 1)}
+            if "value" in self.slots:
+                found["value"] = found["value_1"]
+        if self.relation:
+            subject, _, target = self.relation
+            found |= {"agent": found[f"subject_{subject + 1}"], "object": found[f"subject_{target + 1}"]}
+        return found
+
+
+def _forms(group: _Group) -> Iterator[_Form]:
+    questions = {question.name: question for question in group.ability.questions}
+    if not group.ability.dialogues:
+        for question in group.ability.questions:
+            yield from _forms_of(group, question, ())
+        return
+    for turns in group.ability.dialogues:
+        if all(next(_forms_of(group, questions[turn.ask], ()), None) for turn in turns[:-1]):
+            yield from _forms_of(group, questions[turns[-1].ask], tuple(turns))
+
+
+def _forms_of(group: _Group, question: AnyGroupQuestion, turns: tuple[DialogueTurn, ...]) -> Iterator[_Form]:
+    if question.compare and group.compared not in question.compare:
+        return
+    if question.values and group.values not in question.values:
+        return
+    if isinstance(question, ClaimQuestion):
+        yield from (_Form(question, present, turns) for present in (True, False) if _claims(group, question, present))
+    elif (isinstance(question, WhichQuestion) and not _targets(group, question)) or (
+        isinstance(question, ChoiceQuestion) and not _offers(group, question)
+    ):
+        return
+    else:
+        yield _Form(question, None, turns)
+
+
+def _claims(group: _Group, question: ClaimQuestion, present: bool) -> list[tuple[int, str]]:
+    """The claims of a truth value: an image's index and the value in question.
+
+    A false claim is about what another image shows, or if none shows anything else, about what no image shows.
+    """
+    values = group.values_of(question.of)
+    if question.of == "related":
+        return [(0, "related")] if present == (group.values == "related") else []
+    if None in values:
+        return []
+    told = [value for value in values if value is not None]
+    if question.about == "all":
+        if present:
+            return [(0, told[0])] if len({*told}) == 1 else []
+        return [(0, value) for value in ({*told} if len({*told}) > 1 else group.absent(question.of))]
+    if present:
+        return list(enumerate(told))
+    return [
+        (number, other)
+        for number, value in enumerate(told)
+        for other in ({*told} - {value} or group.absent(question.of))
+    ]
+
+
+def _targets(group: _Group, question: WhichQuestion) -> list[tuple[int, str]]:
+    """The images that can be asked for: those whose value no other image has."""
+    if question.of == "odd":
+        return [] if group.odd is None else [(group.odd, group.facts[group.odd][group.compared])]
+    if question.of == "agent":
+        return [(group.relation[0], group.facts[group.relation[0]]["subject"])] if group.relation else []
+    values = group.values_of(question.of)
+    return [(number, value) for number, value in enumerate(values) if value and values.count(value) == 1]
+
+
+def _offers(group: _Group, question: ChoiceQuestion) -> list[tuple[int, str, str]]:
+    """An image's index, its value, and a wrong one."""
+    values = group.values_of(question.of)
+    if None in values or (question.about == "all" and len({*values}) > 1):
+        return []
+    return [
+        (number, value, other)
+        for number, value in enumerate(values)
+        if value is not None
+        for other in ({held for held in values if held} - {value} or group.absent(question.of))
+    ]
+
+
+def _worded(group: _Group, form: _Form, parts: tuple[object, ...], benchmark: bool) -> WordedQuestion:
+    seed = (*parts, form.question.name or "", form.kind, form.present)
+    asked = _ask(group, form.question, form.present, seed, benchmark)
+    asked = replace(asked, name=form.question.name or form.question.ask[0], present=form.present)
+    if not form.turns:
+        marks = choose(group.ability.images.marks, *seed, "marks")
+        return replace(asked, text=marks.replace("{question}", asked.text))
+    questions = {question.name: question for question in group.ability.questions}
+    history: list[Turn] = []
+    for number, turn in enumerate(form.turns[:-1]):
+        question = questions[turn.ask]
+        earlier = next(_forms_of(group, question, ()))
+        told = _ask(group, question, earlier.present, (*seed, number), benchmark)
+        history += exchange(_shown(turn, told.text), told.answer)
+    return replace(asked, text=_shown(form.turns[-1], asked.text), history=tuple(history))
+
+
+def _shown(turn: DialogueTurn, text: str) -> str:
+    return "".join(f"{IMAGE_MARK}\n" for _ in turn.shows) + text
+
+
+def _ask(
+    group: _Group, question: AnyGroupQuestion, present: bool | None, seed: tuple[object, ...], benchmark: bool
+) -> WordedQuestion:
+    text = choose(question.benchmark if benchmark else question.ask, *seed, "wording")
+    if isinstance(question, NamingQuestion):
+        return _naming(group, question, text, seed)
+    if isinstance(question, ClaimQuestion):
+        return _claim(group, question, text, seed, bool(present))
+    if isinstance(question, ChoiceQuestion):
+        return _choice(group, question, text, seed)
+    return _which(group, question, text, seed)
+
+
+def _naming(group: _Group, question: NamingQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
+    words = [_filled(group, question, template, {}) for template in question.expected]
+    accepted = [
+        group.keywords_by_slot.get(template.strip("{}"), (word,))
+        for template, word in zip(question.expected, words, strict=True)
+    ]
+    return WordedQuestion(
+        kind="what",
+        text=_sentence(_filled(group, question, text, {})),
+        answer=_sentence(_filled(group, question, choose(question.answer, *seed, "answer"), {})),
+        expected=EXPECTED_SEPARATOR.join(words),
+        options=(),
+        accepted_groups=tuple(accepted),
+        refused=(),
+        in_order=len(words) > 1,
+    )
+
+
+def _claim(
+    group: _Group, question: ClaimQuestion, text: str, seed: tuple[object, ...], present: bool
+) -> WordedQuestion:
+    number, value = choose(sorted(_claims(group, question, present)), *seed, "claim")
+    plain, with_article = group.words(question.of, value)
+    slots = {"candidate": plain, "a_candidate": with_article, "nth": ordinals(len(group.facts))[number]}
+    expected, opposite = ("yes", "no") if present else ("no", "yes")
+    answer = choose(question.yes if present else question.no, *seed, "answer")
+    return WordedQuestion(
+        kind="yes_no",
+        text=_sentence(_filled(group, question, text, slots)),
+        answer=_sentence(_filled(group, question, answer, slots)),
+        expected=expected,
+        options=(),
+        accepted_groups=((expected,),),
+        refused=(opposite,),
+    )
+
+
+def _choice(group: _Group, question: ChoiceQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
+    number, value, other = choose(sorted(_offers(group, question)), *seed, "offer")
+    right_first = choose(("right first", "right second"), *seed, "order") == "right first"
+    first, second = (value, other) if right_first else (other, value)
+    right, right_with_article = group.words(question.of, value)
+    slots = {"nth": ordinals(len(group.facts))[number], "right": right, "a_right": right_with_article}
+    for name, offered in (("first", first), ("second", second)):
+        slots[name], slots[f"a_{name}"] = group.words(question.of, offered)
+    return WordedQuestion(
+        kind="either_or",
+        text=_sentence(_filled(group, question, text, slots)),
+        answer=_sentence(_filled(group, question, choose(question.answer, *seed, "answer"), slots)),
+        expected=right,
+        options=(slots["first"], slots["second"]),
+        accepted_groups=(group.keywords(question.of, value),),
+        refused=group.keywords(question.of, other),
+    )
+
+
+def _which(group: _Group, question: WhichQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
+    number, value = choose(sorted(_targets(group, question)), *seed, "target")
+    names = ordinals(len(group.facts))
+    plain, with_article = group.words(_fact_of(group, question), value)
+    slots = {"nth": names[number], "candidate": plain, "a_candidate": with_article}
+    return WordedQuestion(
+        kind="either_or",
+        text=_sentence(_filled(group, question, text, slots)),
+        answer=_sentence(_filled(group, question, choose(question.answer, *seed, "answer"), slots)),
+        expected=names[number],
+        options=tuple(names),
+        accepted_groups=((names[number],),),
+        refused=tuple(name for name in names if name != names[number]),
+    )
+
+
+def _fact_of(group: _Group, question: WhichQuestion) -> Aspect:
+    if question.of == "odd":
+        return group.compared
+    return "subject" if question.of == "agent" else question.of
+
+
+def _filled(group: _Group, question: GroupQuestion, template: str, slots: dict[str, str]) -> str:
+    """The template with its slots filled.
+
+    Raises:
+        ValueError: it uses a slot that groups with these facts lack.
+    """
+    known = {**group.slots, **slots}
+    try:
+        return template.format(**known)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"template {template!r} cannot be filled for groups that compare {group.compared} ({group.values}): "
+            f"{error}; these know {sorted(known)}. Limit the question with compare or values, or name other slots"
+        ) from error
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
