@@ -95,8 +95,10 @@ def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
     shown: list[ShownItem] = [
         {
             "image": {"bytes": one.path.read_bytes(), "path": None},
+            "further_images": None,
             "question": one.photograph.question,
             "accepted": list(one.photograph.accepted),
+            "accepted_groups": None,
         }
         for one in spread(listed)
     ]

@@ -33,8 +33,10 @@ class ShownItem(TypedDict):
     """The columns of a benchmark item that are shown."""
 
     image: EncodedImage | None
+    further_images: list[EncodedImage] | None
     question: str
     accepted: list[str]
+    accepted_groups: list[list[str]] | None
 
 
 def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMetadataValue:
@@ -45,12 +47,13 @@ def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMet
 
 
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
-    """Benchmark images with their questions and accepted answers as captions."""
-    cells = [
-        (image["bytes"], f"{row['question']}\n= {' / '.join(row['accepted'])}")
-        for row in _rows(ShownItem, items)
-        if (image := row["image"]) is not None
-    ]
+    """Benchmark images with their questions and accepted answers as captions; of several images, below the first."""
+    cells: list[tuple[bytes, str]] = []
+    for row in _rows(ShownItem, items):
+        if (image := row["image"]) is not None:
+            right = " + ".join(" / ".join(group) for group in row["accepted_groups"] or [row["accepted"]])
+            cells.append((image["bytes"], f"{without_marks(row['question'])}\n= {right}"))
+            cells += [(further["bytes"], "(the next picture)") for further in row["further_images"] or ()]
     return _sheet(cells, 5)
 
 
