@@ -290,7 +290,7 @@ _VERDICT_COLUMNS = (
         "What the filters and people found, in their order: the rule, its outcome (rejects, notes, or overruled by a "
         "person), an explanation in one sentence, and the earlier pair that this one repeats, if that is the finding.",
     ),
-    column("keyword_count", pa.int32(), "Keywords in the prompt."),
+    column("keyword_count", pa.int32(), "Keywords in the prompt; of several prompts, in the longest."),
     column("answer_words", pa.int32(), "Words in the longest answer."),
     column(
         "subject_named",
@@ -300,12 +300,24 @@ _VERDICT_COLUMNS = (
     column(
         "image_spread",
         pa.float64(),
-        "Standard deviation of the image's grey values (0 to 255); 0 is a blank image. Null if it cannot be decoded.",
+        "Standard deviation of the image's grey values (0 to 255), the smallest of several images; 0 is a blank image. "
+        "Null if an image cannot be decoded.",
     ),
     column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
     column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
     _ROW_KEY,
     _RUN_ID,
+    column("further_prompts", STRINGS, "Prompts of the images after the first, in order; null if there is only one."),
+    column("further_subjects", STRINGS, "Subjects of the images after the first; null if there is only one."),
+    column("further_image_sha256", STRINGS, "SHA-256 of the images after the first; null if there is only one."),
+    column(
+        "further_perceptual_hashes",
+        STRINGS,
+        "Perceptual hashes of the images after the first; null if there is only one.",
+    ),
+)
+_FURTHER_IMAGES = frozenset(
+    {"further_prompts", "further_subjects", "further_image_sha256", "further_perceptual_hashes"}
 )
 _VERDICT_UPGRADES = (Upgrade("findings", EARLIER_COLUMNS, findings_of_earlier_columns),)
 
@@ -316,6 +328,8 @@ FILTERED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    added=_FURTHER_IMAGES,
+    optional=_FURTHER_IMAGES,
     upgrades=_VERDICT_UPGRADES,
 )
 
@@ -326,6 +340,8 @@ REJECTED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    added=_FURTHER_IMAGES,
+    optional=_FURTHER_IMAGES,
     upgrades=_VERDICT_UPGRADES,
 )
 
