@@ -64,8 +64,7 @@ def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
         if (image := row["image"]) is not None:
             right = " + ".join(" / ".join(group) for group in row["accepted_groups"] or [row["accepted"]])
             images = [image["bytes"], *(further["bytes"] for further in row["further_images"] or ())]
-            cells.append((images, f"{without_marks(row['question'])}
-= {right}"))
+            cells.append((images, f"{without_marks(row['question'])}\n= {right}"))
     return _sheet(cells, 5)
 
 
