@@ -102,6 +102,7 @@ def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
             "further_images": None,
             "question": one.photograph.question,
             "accepted": list(one.photograph.accepted),
+            "accepted_groups": None,
         }
         for one in spread(listed)
     ]

@@ -41,6 +41,7 @@ class ShownItem(TypedDict):
     further_images: list[EncodedImage] | None
     question: str
     accepted: list[str]
+    accepted_groups: list[list[str]] | None
 
 
 def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
@@ -60,14 +61,12 @@ def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
 
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
     """Benchmark images with their questions and accepted answers as captions."""
-    cells: list[Cell] = [
-        (
-            [image["bytes"], *(further["bytes"] for further in row["further_images"] or ())],
-            f"{without_marks(row['question'])}\n= {' / '.join(row['accepted'])}",
-        )
-        for row in _rows(ShownItem, items)
-        if (image := row["image"]) is not None
-    ]
+    cells: list[Cell] = []
+    for row in _rows(ShownItem, items):
+        if (image := row["image"]) is not None:
+            right = " + ".join(" / ".join(group) for group in row["accepted_groups"] or [row["accepted"]])
+            images = [image["bytes"], *(further["bytes"] for further in row["further_images"] or ())]
+            cells.append((images, f"{without_marks(row['question'])}\n= {right}"))
     return _sheet(cells, 5)
 
 
