@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from stablellava_assets.abilities.catalog import Catalog, single_image
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
@@ -47,7 +47,7 @@ def ability_benchmark(
 
     def make(partition: Partition) -> PartitionResult:
         (ability,) = partition
-        painted = plan_items(single_image(catalog[ability]), settings.items_per_kind, painter)
+        painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
 
         def make_rows(missing: Sequence[PlannedRow[PaintedItem | PhotographedItem]]) -> Iterable[BenchmarkItem]:

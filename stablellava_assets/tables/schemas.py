@@ -580,7 +580,11 @@ ANSWER_JUDGEMENTS = Table(
         column("benchmark", pa.string(), "Benchmark of the item."),
         column("item_id", pa.string(), "The benchmark item."),
         column("question_kind", pa.string(), _ASKED_KIND),
-        column("grade", pa.float64(), "Grade of the answer, 0 to 1 in tenths; null when not graded."),
+        column(
+            "grade",
+            pa.float64(),
+            "Grade of the answer, 0 to 1: points of ten, or of five if there are several images; null when not graded.",
+        ),
         column("correct", pa.bool_(), "Whether the grade is 0.5 or more; null when not graded."),
         column("by_keywords", pa.bool_(), "Whether the same answer is right by keywords."),
         column("explanation", pa.string(), "The judge's reason; null when not graded."),
@@ -596,7 +600,7 @@ ANSWER_JUDGEMENTS = Table(
 ABILITY_SCORES = Table(
     "ability_scores",
     AbilityScore,
-    "Accuracy of the base and the tuned model, one row per model, ability and question kind.",
+    "Accuracy of the base and the tuned model, and of controls, one row per model, ability and question kind.",
     "score_id",
     ("checkpoint_id",),
     (
@@ -656,11 +660,16 @@ ABILITY_SCORES = Table(
         ),
         column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the graded answers; null if none was graded."),
         column("unscored", pa.int64(), "Items without a grade yet; they are not in n."),
+        column(
+            "mean_points",
+            pa.float64(),
+            "Mean of the judge's grades from 1 to 5 of answers about several synthesized images; null without any.",
+        ),
     ),
     added=frozenset(
         {
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
-            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored"),
+            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
         }
     ),
 )

@@ -48,10 +48,14 @@ class BenchmarkItem(ItemColumns, Keyed):
 
 
 class ItemToAsk(ItemQuestion):
-    """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit."""
+    """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit.
+
+    ``circular``: whether a choice is asked in every rotation of its options, which is the default.
+    """
 
     item_id: str
     max_new_tokens: NotRequired[int]
+    circular: NotRequired[bool]
 
 
 class LossPoint(TypedDict):
@@ -153,6 +157,7 @@ class ScoreFigures(TypedDict):
     yes_ratio: float | None
     undecided: int | None
     mean_grade: float | None
+    mean_points: float | None
 
 
 class ComparedScore(PairedDifference, ScoreFigures):
