@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import TypedDict, TypeVar
+from typing import NotRequired, TypedDict, TypeVar
 
 import dagster as dg
 import pyarrow as pa
@@ -15,7 +15,7 @@ from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.pair_rows import EncodedImage, Verdict
 from stablellava_assets.tables.table import RowT, columns_of, rows_of
-from stablellava_assets.text.conversations import without_marks
+from stablellava_assets.text.conversations import Turn, without_marks
 
 T = TypeVar("T")
 _COLUMNS = 8
@@ -38,10 +38,11 @@ class ShownItem(TypedDict):
     """The columns of a benchmark item that are shown."""
 
     image: EncodedImage | None
-    further_images: list[EncodedImage] | None
     question: str
     accepted: list[str]
-    accepted_groups: list[list[str]] | None
+    further_images: NotRequired[list[EncodedImage] | None]
+    accepted_groups: NotRequired[list[list[str]] | None]
+    history: NotRequired[list[Turn] | None]
 
 
 def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
@@ -61,13 +62,18 @@ def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
 
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
     """Benchmark images with their questions and accepted answers as captions."""
-    cells: list[Cell] = []
-    for row in _rows(ShownItem, items):
-        if (image := row["image"]) is not None:
-            right = " + ".join(" / ".join(group) for group in row["accepted_groups"] or [row["accepted"]])
-            images = [image["bytes"], *(further["bytes"] for further in row["further_images"] or ())]
-            cells.append((images, f"{without_marks(row['question'])}\n= {right}"))
+    cells: list[Cell] = [
+        ([each["bytes"] for each in (image, *(row.get("further_images") or ()))], _asked_and_accepted(row))
+        for row in _rows(ShownItem, items)
+        if (image := row["image"]) is not None
+    ]
     return _sheet(cells, 5)
+
+
+def _asked_and_accepted(item: ShownItem) -> str:
+    asked = [without_marks(turn["value"]) for turn in item.get("history") or ()] + [without_marks(item["question"])]
+    groups = item.get("accepted_groups") or [item["accepted"]]
+    return "\n".join([*asked, f"= {' + '.join(' / '.join(group) for group in groups)}"])
 
 
 def pair_sheet(pairs: Sequence[Verdict], images: EncodedImages) -> dg.MarkdownMetadataValue:
