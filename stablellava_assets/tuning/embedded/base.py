@@ -15,7 +15,7 @@ from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus, alignment_texts
 from stablellava_assets.tuning.embedded.reading import reading_conversations, reading_texts
 from stablellava_assets.tuning.embedded.shipped import load_weights, shipped_weights
-from stablellava_assets.tuning.embedded.tokenizer import catalog_texts
+from stablellava_assets.tuning.embedded.tokenizer import catalog_texts, vocabulary_of
 from stablellava_assets.tuning.settings import TuningSettings
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class BaseRecipe:
         """Hash of everything that determines the base."""
         reading = reading_conversations(self._catalog, min(self._settings.model.base_texts, _SAMPLED))
         settings = self._settings
-        return content_key(_VERSION, settings.model, settings.seed, self._texts, reading, self._corpus.key)
+        return content_key(
+            _VERSION, settings.model, settings.seed, vocabulary_of(self._texts), reading, self._corpus.key
+        )
 
     def shipped(self, progress: Callable[[str], None]) -> tuple[PreTrainedModel, LlavaProcessor] | None:
         """The base that comes with the package; None if that is another one."""
