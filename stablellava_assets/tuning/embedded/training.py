@@ -14,6 +14,7 @@ from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
+from stablellava_assets.tuning.embedded.frozen_tower import is_frozen, seen_by_tower, without_tower
 from stablellava_assets.tuning.embedded.saved_state import SavedState
 from stablellava_assets.tuning.embedded.training_loop import optimize
 from stablellava_assets.tuning.embedded.training_report import TrainingReport
@@ -95,11 +96,9 @@ def train(
     """
     import torch
 
-    from stablellava_assets.tuning.embedded.frozen_tower import seen_by_tower, without_tower
-
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(automatic_dtype(model.device.type)).train()
-    frozen = not stage.tower_rate and not stage.shift and len(training_set.pixels) > 0
+    frozen = is_frozen(stage) and len(training_set.pixels) > 0
     seen = seen_by_tower(model, processor, training_set.pixels) if frozen else training_set.pixels
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
     # On a CPU, the backward pass of eager attention is several times faster than that of the fused kernel.
