@@ -36,7 +36,8 @@ def colors_of(sheet: Any) -> list[str]:
 
 
 def rows_of(table: Any, *rows: dict[str, Any]) -> pa.Table:
-    return table.from_rows([{**dict.fromkeys(table.schema.names), **row} for row in rows])
+    data: pa.Table = table.from_rows([{**dict.fromkeys(table.schema.names), **row} for row in rows])
+    return data
 
 
 def test_the_images_of_a_pair_are_beside_each_other_in_order() -> None:
