@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from stablellava_assets.defs.previews import item_sheet, pair_sheet, picture_sheet
+from stablellava_assets.defs.previews import first_pictures, item_sheet, pair_sheet, sheet
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK, IMAGES, PROMPT_SPECS
+from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.filters.pairs import candidate, images_of, judged, of_group, png
 
 WIDTH = 112
@@ -24,9 +25,9 @@ def plain(color: str) -> bytes:
     return png(np.full((24, 24, 3), COLORS[color], dtype=np.uint8))
 
 
-def colors_of(sheet: Any) -> list[str]:
+def colors_of(shown: Any) -> list[str]:
     """The colors of the images in the first row of a sheet, from left to right; none where the sheet is white."""
-    encoded = re.search(r"base64,([^)]*)", sheet.value)
+    encoded = re.search(r"base64,([^)]*)", shown.value)
     assert encoded is not None
     with Image.open(io.BytesIO(base64.b64decode(encoded[1]))) as opened:
         pixels = np.asarray(opened.convert("RGB")).astype(int)
@@ -35,9 +36,8 @@ def colors_of(sheet: Any) -> list[str]:
     return [min(names, key=lambda name: abs(names[name] - color).sum()) for color in found]
 
 
-def rows_of(table: Any, *rows: dict[str, Any]) -> pa.Table:
-    data: pa.Table = table.from_rows([{**dict.fromkeys(table.schema.names), **row} for row in rows])
-    return data
+def rows_of(table: AnyTable, *rows: dict[str, Any]) -> pa.Table:
+    return table.from_rows([{**dict.fromkeys(table.schema.names), **row} for row in rows])
 
 
 def test_the_images_of_a_pair_are_beside_each_other_in_order() -> None:
@@ -55,8 +55,8 @@ def test_the_images_of_a_group_of_prompts_are_beside_each_other() -> None:
     ]
     images = [{"image_id": color, "spec_id": color, "image": {"bytes": plain(color), "path": None}} for color in COLORS]
     ordered = [images[0], images[2], images[1]]
-    sheet = picture_sheet([rows_of(IMAGES, *ordered)], rows_of(PROMPT_SPECS, *specs))
-    assert colors_of(sheet)[:4] == ["red", "blue", "green", "none"]
+    shown = first_pictures([rows_of(IMAGES, *ordered)], rows_of(PROMPT_SPECS, *specs))
+    assert colors_of(sheet(shown))[:4] == ["red", "blue", "green", "none"]
 
 
 def test_a_benchmark_item_shows_all_of_its_images() -> None:

@@ -45,9 +45,11 @@ class ShownItem(TypedDict):
     history: NotRequired[list[Turn] | None]
 
 
-def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMetadataValue:
-    """The first synthesized images, with their subjects as captions; no more than needed is read. The images of a
-    dialogue stand side by side."""
+def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
+    """A contact sheet (JPEG) of the first synthesized images, with their subjects as captions; None if there is none.
+
+    No more than needed is read. The images of a dialogue stand side by side.
+    """
     known = {row["spec_id"]: row for row in rows_of(_Prompted, specs.select(columns_of(_Prompted)))}
     painted = ((image, known[row["spec_id"]]) for row in _rows(_Painted, images) if (image := row["image"]) is not None)
     shown = groupby(islice(painted, _PICTURES), lambda each: each[1]["group_id"] or each[1]["spec_id"])
@@ -55,7 +57,7 @@ def picture_sheet(images: Iterable[pa.Table], specs: pa.Table) -> dg.MarkdownMet
     for _, group in shown:
         pictures, prompts = zip(*group, strict=True)
         cells.append(([image["bytes"] for image in pictures], ", ".join(spec["subject"] for spec in prompts)))
-    return _sheet(cells, 2)
+    return contact_sheet(cells, _COLUMNS, 2) if cells else None
 
 
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
@@ -94,10 +96,13 @@ def plot(png: bytes, alternative: str) -> dg.MarkdownMetadataValue:
     return _picture(png, "png", alternative)
 
 
+def sheet(jpeg: bytes | None) -> dg.MarkdownMetadataValue:
+    """A contact sheet as a data URI."""
+    return dg.MetadataValue.md("nothing to show") if jpeg is None else _picture(jpeg, "jpeg", "contact sheet")
+
+
 def _sheet(cells: Sequence[Cell], caption_lines: int) -> dg.MarkdownMetadataValue:
-    if not cells:
-        return dg.MetadataValue.md("nothing to show")
-    return _picture(contact_sheet(cells, _COLUMNS, caption_lines), "jpeg", "contact sheet")
+    return sheet(contact_sheet(cells, _COLUMNS, caption_lines) if cells else None)
 
 
 def _picture(data: bytes, kind: str, alternative: str) -> dg.MarkdownMetadataValue:
