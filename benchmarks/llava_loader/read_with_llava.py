@@ -82,9 +82,8 @@ def main() -> None:
         longest = max(longest, check_batch(collate(items), items, rows[batch[0]]["id"]))
         batches += 1
     seconds = time.perf_counter() - started
-    print(
-        f"rows read      {count:,} of {len(readable):,} about one image, as conversation {asked.version}, in {seconds:.1f} s"
-    )
+    read = f"{count:,} of {len(readable):,} about one image"
+    print(f"rows read      {read}, as conversation {asked.version}, in {seconds:.1f} s")
     print(f"image tokens   {count:,}, one a row")
     print(f"pictures       {count:,} of 3 x {SIDE} x {SIDE}, as the processor makes them of the exported bytes")
     print(f"masked         {'each question, as exported' if asked.version == 'v1' else 'all but the answers'}")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.only import OnlyAbility
 from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -32,6 +33,7 @@ from stablellava_assets.tables.table import columns_of
 @stage_asset(SUITE, "evaluation", {"python", "parquet"})
 def ability_benchmark(
     context: dg.AssetExecutionContext,
+    config: OnlyAbility,
     tables: dg.ResourceParam[Tables],
     profile: dg.ResourceParam[Profile],
     catalog: dg.ResourceParam[Catalog],
@@ -42,8 +44,10 @@ def ability_benchmark(
     Real photographs are added if the profile names any.
     """
     stage = Stage(context, tables, SUITE)
-    settings, abilities = profile.benchmark, profile.measured(catalog)
-    listed = _photographs(settings.photographs, catalog, abilities, context.log)
+    settings, only = profile.benchmark, config.of(catalog)
+    measured = profile.measured(catalog)
+    abilities = measured if only is None else [only]
+    listed = _photographs(settings.photographs, catalog, measured, context.log)
 
     def make(partition: Partition) -> PartitionResult:
         (ability,) = partition

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
-from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tables.pace import Pace, Progress
 from stablellava_assets.text.conversations import (
     CHAT_ROLES,
     HUMAN,
@@ -136,7 +136,7 @@ def answers_of(
         yield from zip(batch, generated, strict=True)
         done += len(batch)
         if timer.is_due():
-            progress(f"{done} of {len(questions)} questions answered")
+            progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))
 
 
 def _check(questions: Sequence[ImageQuestion], names: Sequence[str], processor: ProcessorMixin) -> None:
