@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from stablellava_assets.abilities.catalog import AnyAbility, Catalog
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
 from stablellava_assets.endpoint.usage import Forecast
@@ -140,6 +141,7 @@ def _spec(
     examples = [prompt for group in ability.chat.examples for prompt in ([group] if isinstance(group, str) else group)]
     example = examples[number % len(examples)]
     prompt = parse_prompt(example)
+    count = ability.images.count if isinstance(ability, MultiImageAbility) else None
     return {
         "spec_id": spec_id,
         "ability": ability.ability,
@@ -152,6 +154,8 @@ def _spec(
         "facts": [{"name": "subject", "value": prompt.subject}],
         "author": "",
         "template_version": "",
+        "group_id": None if count is None else f"{batch} {number // count}",
+        "image_number": None if count is None else number % count + 1,
     }
 
 
