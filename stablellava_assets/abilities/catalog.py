@@ -63,8 +63,8 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> 
 
     Raises:
         DocumentError: a file is invalid (file, line, key and reason are named), its name is not its ability's, two
-            files hold the same ability or draw the same phrase differently, a prompt word is not drawable, or a question
-            about several images cannot be worded.
+            files hold the same ability or draw the same phrase differently, a prompt word is not drawable, or a
+            question about several images cannot be worded.
     """
     paths = _ability_files(folder)
     if not paths:

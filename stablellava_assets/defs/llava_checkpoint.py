@@ -124,7 +124,7 @@ def _last_on_every_pair(store: ParquetStore) -> str | None:
 
 def _of_one(pairs: pa.Table, ability: str) -> pa.Table:
     """The pairs of an ability, and as many others."""
-    of_it = pc.equal(pairs["ability"], ability)
+    of_it = pc.equal(pairs["ability"], pa.scalar(ability))
     own, others = pairs.filter(of_it), rows_of(KeptPair, pairs.filter(pc.invert(of_it)))
     keys = {pair["row_key"] for pair in rehearsed(others, own.num_rows)}
     return pairs.filter(pc.or_(of_it, pc.is_in(pairs["row_key"], pa.array(keys, pa.string()))))

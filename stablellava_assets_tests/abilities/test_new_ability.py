@@ -25,7 +25,7 @@ def test_a_draft_is_a_complete_ability_beside_the_others(project: Project) -> No
     assert told.exit_code == 0, told.output
     catalog = project.workspace.catalog
     assert list(catalog) == ["animal", "color", "instrument", "scene"]
-    assert "guitar" in catalog["instrument"].answers
+    assert "guitar" in catalog.single["instrument"].answers
     # Commented throughout, and every comment says something about this file.
     written = (project.folder / "own_abilities/instrument.yaml").read_text()
     assert written.count("#") > 15
@@ -39,12 +39,12 @@ def test_a_draft_is_a_complete_ability_beside_the_others(project: Project) -> No
 def test_subjects_are_drawn_with_the_emoji_of_their_name(project: Project) -> None:
     told = _run(project, "new-ability", "weather", "sun=☀️", "rainbow", "tornado", "snowflake", "umbrella=☂️")
     assert told.exit_code == 0, told.output
-    weather = project.workspace.catalog["weather"]
+    weather = project.workspace.catalog.single["weather"]
     assert [subject.sprites for subject in weather.subjects] == [["☀️"], ["🌈"], ["🌪"], ["❄"], ["☂️"]]
     # A scene with one of these in its sky would make it the answer to a question about what is absent.
     shown = {sprite for subject in weather.subjects for sprite in subject.sprites or ()}
     for scene in weather.prompts.scenes:
-        backdrop = project.workspace.catalog["scene"].subject_named(scene).backdrop
+        backdrop = project.workspace.catalog.single["scene"].subject_named(scene).backdrop
         assert backdrop is not None
         assert not shown & {*backdrop.props, *backdrop.sky_props}
 

@@ -1,7 +1,5 @@
 """What a person at a terminal sees of a run."""
 
-from __future__ import annotations
-
 import io
 import logging
 from types import SimpleNamespace
@@ -22,7 +20,7 @@ START, SUCCESS, ENDED = (
 )
 
 
-def _record(message: str, step: str | None = "images", level: int = logging.INFO, **given: Any) -> logging.LogRecord:
+def _record(message: str, step: Any = "images", level: Any = logging.INFO, **given: Any) -> logging.LogRecord:
     kind = given.pop("kind", None)
     event = None if kind is None else SimpleNamespace(event_type=kind, event_specific_data=None)
     meta = {"step_key": step, "orig_message": message, "dagster_event": event}
@@ -93,7 +91,7 @@ def test_numbers_reach_the_display_through_dagster() -> None:
     def kept(_: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("kept")
         handler = logging.Handler()
-        handler.emit = seen.append  # type: ignore[method-assign]
+        handler.emit = seen.append  # type: ignore[assignment, method-assign]
         logger.addHandler(handler)
         return logger
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ def test_new_words_are_tokens_and_the_others_stay_as_they_are(tmp_path: Path) ->
     assert not is_start("models/base-1")
     larger, its = load_checkpoint(start)
     assert [its.tokenizer.decode(token) for token in its.tokenizer(" xylophone")["input_ids"]] == [" xylophone"]
-    assert its.tokenizer("It is red.")["input_ids"] == processor.tokenizer("It is red.")["input_ids"]
+    assert its.tokenizer(" is red.")["input_ids"] == processor.tokenizer(" is red.")["input_ids"]
     assert its.tokenizer.eos_token_id == processor.tokenizer.eos_token_id
     known, weights = (each.get_input_embeddings().weight for each in (model, larger))
     assert torch.equal(weights[: len(known)], known)
@@ -35,10 +36,10 @@ def test_new_words_are_tokens_and_the_others_stay_as_they_are(tmp_path: Path) ->
 
 
 def test_whole_images_are_rehearsed_and_the_same_ones_when_others_come(tmp_path: Path) -> None:
-    pairs = [{"image_ids": [f"image {number // 4}"], "pair": number} for number in range(400)]
-    taken = rehearsed(pairs, 40)  # type: ignore[type-var]
+    pairs: list[Any] = [{"image_ids": [f"image {number // 4}"], "pair": number} for number in range(400)]
+    taken = rehearsed(pairs, 40)
     assert len(taken) == 40
     assert len({pair["image_ids"][0] for pair in taken}) == 10
     with_others = [*pairs, {"image_ids": ["another"], "pair": 400}]
-    assert len([pair for pair in rehearsed(with_others, 40) if pair in taken]) >= 36  # type: ignore[type-var]
-    assert len(rehearsed(pairs[:8], 40)) == 8  # type: ignore[type-var]
+    assert len([pair for pair in rehearsed(with_others, 40) if pair in taken]) >= 36
+    assert len(rehearsed(pairs[:8], 40)) == 8
