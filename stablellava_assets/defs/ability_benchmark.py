@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from stablellava_assets.abilities.catalog import Catalog, single_image
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.only import OnlyAbility
@@ -51,7 +51,7 @@ def ability_benchmark(
 
     def make(partition: Partition) -> PartitionResult:
         (ability,) = partition
-        painted = plan_items(single_image(catalog[ability]), settings.items_per_kind, painter)
+        painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
 
         def make_rows(missing: Sequence[PlannedRow[PaintedItem | PhotographedItem]]) -> Iterable[BenchmarkItem]:
@@ -99,8 +99,10 @@ def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
     shown: list[ShownItem] = [
         {
             "image": {"bytes": one.path.read_bytes(), "path": None},
+            "further_images": None,
             "question": one.photograph.question,
             "accepted": list(one.photograph.accepted),
+            "accepted_groups": None,
         }
         for one in spread(listed)
     ]

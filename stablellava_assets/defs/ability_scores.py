@@ -19,6 +19,7 @@ from stablellava_assets.evaluation.answers.answer_rows import (
     EarlierAnswer,
     Question,
     ask_model,
+    path_of,
     plan_answers,
     rescored,
     reused_answers,
@@ -108,11 +109,10 @@ def ability_scores(
             taken = {row["answer_id"] for row in known}
             asked = [row for row in missing if row.row_id not in taken]
             with published.copied({row.inputs.columns["item_id"] for row in asked}):
-                for model in ("base", "tuned"):
-                    of_model = [row for row in asked if row.inputs.columns["model"] == model]
+                for column in ("base_path", "path"):
+                    of_model = [row for row in asked if path_of(row.inputs.columns["model"]) == column]
                     if of_model:
-                        named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
-                        yield from _answer(named, models, of_model, settings, template, context.log)
+                        yield from _answer(checkpoint[column], models, of_model, settings, template, context.log)
 
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
