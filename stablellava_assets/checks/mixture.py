@@ -9,17 +9,22 @@ from statistics import pstdev
 from stablellava_assets.tables.findings import NOTES, StoredFinding, rules_with
 from stablellava_assets.text.conversations import GPT, Turn
 
+_SEVERAL_TURNS = "multi_turn"
 _FEWEST = 10
 """Minimum number of conversations; with fewer, every measure is None."""
 
 
 def quota_met(kinds: Sequence[str], quotas: Mapping[str, float]) -> float | None:
     """Of the least fulfilled quota, the actual fraction of the kind over the required one: at least 1 if all
-    are met, and 1 without quotas."""
-    counts = Counter(kinds)
-    if len(kinds) < _FEWEST:
+    are met, and 1 without quotas.
+
+    Conversations of several turns ask questions of several kinds; they count only if a quota names them.
+    """
+    counted = [kind for kind in kinds if kind != _SEVERAL_TURNS or kind in quotas]
+    if len(counted) < _FEWEST:
         return None
-    return min((counts[kind] / len(kinds) / least for kind, least in quotas.items() if least), default=1.0)
+    counts = Counter(counted)
+    return min((counts[kind] / len(counted) / least for kind, least in quotas.items() if least), default=1.0)
 
 
 def most_frequent_share(kinds: Sequence[str]) -> float | None:

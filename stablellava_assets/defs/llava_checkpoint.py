@@ -36,9 +36,7 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 from stablellava_assets.tuning.settings import TuningSettings
 
 
-@stage_asset(
-    SUITE, "tuning", {"pytorch", "huggingface"}, ["filtered_pairs", "images"], condition=FOLLOW_UPSTREAM, pool="tuning"
-)
+@stage_asset(SUITE, {"pytorch", "huggingface"}, ["filtered_pairs", "images"], condition=FOLLOW_UPSTREAM, pool="tuning")
 def llava_checkpoint(
     context: dg.AssetExecutionContext,
     config: OnlyAbility,
