@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from stablellava_assets.abilities.catalog import AnyAbility, Catalog
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
 from stablellava_assets.endpoint.usage import Forecast
@@ -83,10 +84,11 @@ def _stages(
     of_prompts = author.forecast(open_prompts)
     if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
+    ids = [row.row_id for row in prompts]
     specs = {
-        row.row_id: spec
-        for number, row in enumerate(prompts)
-        if (spec := _spec(ability, batch, row.row_id, number, written)) is not None
+        spec_id: spec
+        for number, spec_id in enumerate(ids)
+        if (spec := _spec(ability, batch, ids, number, written)) is not None
     }
     plans = []
 
@@ -131,15 +133,17 @@ def _rows(kind: type[RowT], data: pa.Table | None) -> list[RowT]:
 
 
 def _spec(
-    ability: AnyAbility, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
+    ability: AnyAbility, batch: str, ids: Sequence[str], number: int, written: dict[str, PromptSpec]
 ) -> WrittenSpec | None:
     """The published prompt, None if it failed; or one as the ability's examples have it."""
+    spec_id = ids[number]
     if spec_id in written:
         published = written[spec_id]
         return published if was_written(published) else None
     examples = [prompt for group in ability.chat.examples for prompt in ([group] if isinstance(group, str) else group)]
     example = examples[number % len(examples)]
     prompt = parse_prompt(example)
+    place = number % ability.images.count if isinstance(ability, MultiImageAbility) else None
     return {
         "spec_id": spec_id,
         "ability": ability.ability,
@@ -147,6 +151,8 @@ def _spec(
         "prompt": example,
         "negative_prompt": ability.negative_prompt,
         "seed": derive_seed(spec_id),
+        "group_id": None if place is None else ids[number - place],
+        "image_number": None if place is None else place + 1,
         "subject": prompt.subject,
         "keywords": prompt.keywords,
         "facts": [{"name": "subject", "value": prompt.subject}],
