@@ -27,38 +27,43 @@ help: ## list the targets and their variables
 	@echo "UI_PORT=3001           ui: port of the Dagster UI instead of 3000"
 	@echo "STABLELLAVA_DATA=PATH  demo, ui, scores, warehouse: data folder instead of data/"
 
-setup: $(VENV)/.ready ## create .venv with pinned dependencies; the other targets do so themselves
+setup: $(VENV)/.dev ## create .venv with pinned dependencies; the other targets install what they need
 
+# What runs need: a third of what tests, linters and the local chat model need beside it.
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/install
 	@PYTHON=$(PYTHON) .ci/install $(VENV)
 	@touch $@
 
-demo: setup ## synthesize, filter, tune and score one batch of every ability
+$(VENV)/.dev: pyproject.toml constraints.txt .ci/install
+	@PYTHON=$(PYTHON) .ci/install $(VENV) dev
+	@touch $(VENV)/.ready $@
+
+demo: $(VENV)/$(if $(filter local-llm,$(PROFILE) $(STABLELLAVA_PROFILE)),.dev,.ready) ## synthesize, filter, tune and score one batch of every ability
 	@$(BIN)/stablellava demo
 
 # Where Python may not keep what it compiled, every process that a test starts compiles the project again.
-test: setup ## run the test suite
+test: $(VENV)/.dev ## run the test suite
 	@.ci/browser $(BIN)/python
 	@.ci/servers $(BIN)/python
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
-lint: setup ## ruff check, ruff format --check and mypy, as CI runs them
+lint: $(VENV)/.dev ## ruff check, ruff format --check and mypy, as CI runs them
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: setup ## apply ruff's fixes and formatting
+format: $(VENV)/.dev ## apply ruff's fixes and formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-ui: setup ## open the Dagster UI on http://localhost:3000
+ui: $(VENV)/.ready ## open the Dagster UI on http://localhost:3000
 	@$(BIN)/dagster instance migrate >/dev/null 2>&1
 	@$(BIN)/dagster dev $(if $(UI_PORT),--port $(UI_PORT))
 
-scores: setup ## print the scores of the current checkpoint
+scores: $(VENV)/.ready ## print the scores of the current checkpoint
 	@$(BIN)/stablellava scores
 
-warehouse: setup ## rebuild data/warehouse.duckdb from the Parquet tables
+warehouse: $(VENV)/.ready ## rebuild data/warehouse.duckdb from the Parquet tables
 	@$(BIN)/stablellava rebuild-warehouse
 
 clean: ## delete the contents of data/, the product of every run

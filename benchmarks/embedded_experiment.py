@@ -190,14 +190,32 @@ class Experiment:
 
     def said(self, model: Path, items: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str, bool]]:
         """Each item, what was answered, and whether that is right; an item may say how long its answer can be."""
-        asked = [ImageQuestion(item["image"]["bytes"], item["question"], item.get("max_new_tokens")) for item in items]
+        asked = [
+            ImageQuestion(
+                item["image"]["bytes"],
+                item["question"],
+                item.get("max_new_tokens"),
+                tuple(image["bytes"] for image in item.get("further_images") or ()),
+                tuple(item.get("history") or ()),
+            )
+            for item in items
+        ]
         texts = answer(
             model, asked, _ANSWERED_AT_ONCE, self.workspace.profile.benchmark.max_new_tokens, lambda line: None
         )
-        return [
-            (item, text, is_correct(text, item["accepted"], item["refused"], item["question_kind"]))
-            for item, text in zip(items, texts, strict=True)
-        ]
+        return [(item, text, self._is_right(item, text)) for item, text in zip(items, texts, strict=True)]
+
+    @staticmethod
+    def _is_right(item: Mapping[str, Any], text: str) -> bool:
+        return is_correct(
+            text,
+            item["accepted"],
+            item["refused"],
+            item["question_kind"],
+            groups=item.get("accepted_groups") or (),
+            in_order=bool(item.get("in_order")),
+            several_images=bool(item.get("further_images")),
+        )
 
     def measured(
         self,

@@ -101,7 +101,7 @@ def main(options: argparse.Namespace) -> None:
                     cluster.add_node(num_cpus=1)
                     os.environ["RAY_ADDRESS"] = cluster.address
                     _paint(folder, options.pictures)
-                cluster.shutdown()
+                _shut_down(cluster)
             if "one" in seconds:
                 print(f"one node took {seconds['one'] / seconds['two']:.2f} times the time of two")
 
@@ -153,6 +153,13 @@ def _on_nodes(
     told = f"{nodes} node(s)" + (f", one killed, {relaunched} runs launched again" if killed else "")
     print(f"{told}: {len(keys)} partitions in {seconds:.0f} s", flush=True)
     return cluster, seconds
+
+
+def _shut_down(cluster: Any) -> None:
+    import ray
+
+    ray.shutdown()  # A node to which this process is connected is not removed.
+    cluster.shutdown()
 
 
 def _tables(leg: str) -> str:

@@ -73,6 +73,7 @@ class Project:
         """The embedded profile with changes, a mapping of sections to changed settings."""
         profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
         profile["abilities"] = str(self.abilities_folder)
+        profile["own_abilities"] = str(self.folder / "own_abilities")
         for key, change in changes.items():
             profile[key] = {**profile.get(key, {}), **change} if isinstance(change, Mapping) else change
         self.profile_path.write_text(yaml.safe_dump(profile))

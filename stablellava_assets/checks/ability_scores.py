@@ -11,7 +11,7 @@ SUITE = Suite(
         Gate(
             "both_models_scored",
             "Both the base and the tuned model have scores.",
-            "ExpectColumnDistinctValuesToEqualSet",
+            "ExpectColumnDistinctValuesToContainSet",
             always(column="model", value_set=["base", "tuned"]),
         ),
         Gate(

@@ -29,12 +29,16 @@ _IF_MADE = {"row_condition": 'status == "made"', "condition_parser": "pandas"}
 
 
 def _turns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``surplus_marks`` (image marks minus images), ``speakers`` (such as hg hg), and ``yes_surplus``."""
+    """Adds ``surplus_marks`` (image marks minus images), ``surplus_prompts`` (prompts minus different images),
+    ``speakers`` (such as hg hg), and ``yes_surplus``."""
     conversations = [turns if turns is not None else [] for turns in frame["conversations"]]
     marks = [sum((turn["value"] or "").count(IMAGE_MARK) for turn in turns) for turns in conversations]
-    pictures = [len(ids) if ids is not None else 0 for ids in frame["image_ids"]]
+    prompts, pictures = (
+        [[] if ids is None else list(ids) for ids in frame[column]] for column in ("spec_ids", "image_ids")
+    )
     return frame.assign(
-        surplus_marks=[a - b for a, b in zip(marks, pictures, strict=True)],
+        surplus_marks=[count - len(shown) for count, shown in zip(marks, pictures, strict=True)],
+        surplus_prompts=[len(asked) - len({*shown}) for asked, shown in zip(prompts, pictures, strict=True)],
         speakers=["".join((turn["from"] or "?")[0] for turn in turns) for turns in conversations],
         yes_surplus=yes_surplus(frame["expected"].where(frame["question_kind"] == "yes_no").tolist()),
     )
@@ -62,6 +66,12 @@ SUITE = Suite(
             "A conversation has one <image> mark per image.",
             "ExpectColumnValuesToBeInSet",
             always(column="surplus_marks", value_set=[0], **_IF_MADE),
+        ),
+        Gate(
+            "images_match_prompts",
+            "A conversation has one image per prompt, and none twice.",
+            "ExpectColumnValuesToBeInSet",
+            always(column="surplus_prompts", value_set=[0], **_IF_MADE),
         ),
         Gate(
             "turns_alternate",

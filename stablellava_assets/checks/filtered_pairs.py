@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stablellava_assets.checks.balance import subject_balance
 from stablellava_assets.checks.diversity import vendi_score
@@ -18,8 +18,11 @@ from stablellava_assets.checks.gates import (
     unique_ids,
 )
 from stablellava_assets.checks.mixture import hedged_share, most_frequent_share, quota_met
+from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.tables.findings import is_rejected
+from stablellava_assets.tables.pair_rows import PromptedPair
 from stablellava_assets.tables.schemas import FILTERED_PAIRS
+from stablellava_assets.tables.table import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +39,15 @@ def _verdicts(frame: pd.DataFrame) -> pd.DataFrame:
 def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | None]:
     """Measures of the kept pairs as a whole; prompts and subjects count once per image."""
     kept = frame[frame["verdict"] == "kept"]
-    specs = kept[~kept["prompt"].duplicated()]
+    rows = cast("list[PromptedPair]", kept[columns_of(PromptedPair)].to_dict("records"))
+    subjects = dict(pair for row in rows for pair in zip(prompts_of(row), subjects_of(row), strict=True))
     kinds = kept["question_kind"].tolist()
-    balance = subject_balance(specs["subject"])
+    balance = subject_balance(subjects.values())
     return {
         "quota_met": quota_met(kinds, settings.min_question_kind_shares),
         "top_kind_share": most_frequent_share(kinds),
         "subject_entropy": balance.entropy if balance.top_subject is not None else None,
-        "vendi_score": vendi_score(specs["prompt"]),
+        "vendi_score": vendi_score(subjects),
         "hedged_share": hedged_share(kept["findings"].tolist()),
     }
 

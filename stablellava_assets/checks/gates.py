@@ -77,6 +77,15 @@ class GateSettings(Document):
     max_hedged_share: float = Field(
         0.25, ge=0, le=1, description="Maximum share of kept pairs with a hedged answer (filters.dialogue.hedges)."
     )
+    max_guess_surplus: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description=(
+            "How far a guess from the text alone may exceed chance in benchmark questions about several images (the "
+            "lower bound of its accuracy's 95 % interval)."
+        ),
+    )
     max_yes_surplus: float = Field(
         0.1,
         ge=0,

@@ -35,11 +35,24 @@ def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | N
     }
 
 
-def _seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``seed_of_group``: the seed, or null if an earlier image of the group has the same."""
+def _groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``seed_of_group``: the seed, or null if an earlier image of the group has the same; and
+    ``numbers_in_group``: whole, or the image numbers of an incomplete group."""
     in_group = frame["group_id"].notna()
     repeated = in_group & frame.duplicated(["group_id", "seed"])
-    return frame.assign(seed_of_group=frame["seed"].astype(object).mask(repeated, None))
+    numbers_in_group = ["whole"] * len(frame)
+    places: dict[str, list[int]] = {}
+    for at in in_group.to_numpy().nonzero()[0].tolist():
+        places.setdefault(frame["group_id"].iloc[at], []).append(at)
+    count = max(map(len, places.values()), default=0)
+    for found in places.values():
+        numbers = [int(frame["image_number"].iloc[at]) for at in found]
+        if numbers != [*range(1, count + 1)]:
+            for at in found:
+                numbers_in_group[at] = f"{', '.join(map(str, numbers))} of {count}"
+    return frame.assign(
+        seed_of_group=frame["seed"].astype(object).mask(repeated, None), numbers_in_group=numbers_in_group
+    )
 
 
 SUITE = Suite(
@@ -61,6 +74,12 @@ SUITE = Suite(
             "ExpectColumnValuesToBeUnique",
             always(column="seed_of_group"),
         ),
+        Gate(
+            "groups_are_whole",
+            "The prompts of a group are numbered from 1 in their order, and are as many as those of every other group.",
+            "ExpectColumnValuesToBeInSet",
+            always(column="numbers_in_group", value_set=["whole"]),
+        ),
         at_least("subjects_are_even", "The evenness of the subjects", "subject_entropy", "min_subject_entropy"),
         at_most(
             "no_subject_dominates",
@@ -70,6 +89,6 @@ SUITE = Suite(
         ),
         at_least("prompts_are_diverse", "The Vendi score of the prompts", "vendi_score", "min_vendi_score"),
     ),
-    _seeds,
+    _groups,
     _measure,
 )

@@ -130,6 +130,8 @@ def quarantined_rows(entry: RefusedPartition, most: int) -> str:
     lines = [quarantine_list([entry]), f"    file: {entry.location}", ""]
     for row, reasons in blamed[:most]:
         about = next((str(row[name]) for name in ("prompt", "subject", "question_kind") if row.get(name)), "")
+        if further := row.get("further_prompts"):
+            about = "; ".join(f"{number}: {prompt}" for number, prompt in enumerate([about, *further], 1))
         standing = row.get("status") or "rejected"
         lines.append(f"{row.get(table.row_id)}  {standing}{f'  {on_one_line(about)}' if about else ''}")
         lines += [f"    {on_one_line(reason.text)}" for reason in reasons]

@@ -1,4 +1,4 @@
-"""``stablellava ask``: a question about a picture, put to a checkpoint."""
+"""``stablellava ask``: a question about one picture or several, put to a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,41 +11,66 @@ from stablellava_assets.pictures.decoding import UndecodablePictureError, uprigh
 from stablellava_assets.profiles.workspace import workspace_of_environment
 from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.score_rows import CheckpointFolders
+from stablellava_assets.text.conversations import IMAGE_MARK
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("pictures", nargs=-1, type=_FILE, metavar="[PICTURE]...")
 @click.argument("question")
+@click.option("--image", "images", multiple=True, type=_FILE, help="A picture; may be repeated.")
 @click.option(
     "--checkpoint", help="Model folder, or owner/name@revision on the hub. [the newest checkpoint of llava_checkpoint]"
 )
 @click.option(
     "--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Maximum answer length in tokens."
 )
-def ask(picture: Path, question: str, checkpoint: str | None, max_new_tokens: int) -> None:
-    """Answer QUESTION about PICTURE with a tuned model, through transformers."""
+def ask(
+    pictures: tuple[Path, ...], question: str, images: tuple[Path, ...], checkpoint: str | None, max_new_tokens: int
+) -> None:
+    """Answer QUESTION about one PICTURE or several with a tuned model, through transformers.
+
+    QUESTION may say where the pictures stand, with an <image> mark for each; without marks they come first, in order.
+    """
     from safetensors import SafetensorError
 
     from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 
-    encoded = picture.read_bytes()
-    try:
-        upright(encoded)
-    except UndecodablePictureError as error:
-        raise click.ClickException(f"{picture}: {error}; name a picture") from None
+    first, *further = _encoded([*pictures, *images])
+    marks, count = question.count(IMAGE_MARK), 1 + len(further)
+    if marks not in (0, count):
+        raise click.ClickException(
+            f"the question holds {marks} {IMAGE_MARK} marks and there are {count} pictures; write one for each, or none"
+        )
+    asked = question if marks or not further else "\n".join([*[IMAGE_MARK] * count, question])
     named = checkpoint or _newest()
     if is_folder(named) and not Path(named).expanduser().is_dir():
         raise click.ClickException(
             f"{named}: there is no such folder; name one that save_pretrained wrote, or owner/name@revision"
         )
     try:
-        answers = answer(named, [ImageQuestion(encoded, question)], 1, max_new_tokens, lambda line: None)
+        answers = answer(
+            named, [ImageQuestion(first, asked, further_images=tuple(further))], 1, max_new_tokens, lambda line: None
+        )
     except (OSError, ValueError, SafetensorError) as error:
         raise click.ClickException(
             f"{named}: cannot be asked ({summary_of(error)}); name a folder that save_pretrained wrote, or "
             "owner/name@revision"
         ) from None
     click.echo(answers[0])
+
+
+def _encoded(paths: list[Path]) -> list[bytes]:
+    if not paths:
+        raise click.ClickException("name a picture, before the question or with --image")
+    encoded = [path.read_bytes() for path in paths]
+    for path, picture in zip(paths, encoded, strict=True):
+        try:
+            upright(picture)
+        except UndecodablePictureError as error:
+            raise click.ClickException(f"{path}: {error}; name a picture") from None
+    return encoded
 
 
 def _newest() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
@@ -21,7 +21,6 @@ from stablellava_assets.endpoint.local_server import (
     local_server,
 )
 from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
-from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.checkpoints import checkpoint_ids
@@ -34,24 +33,43 @@ _WITH_RUNS = [table for table in TABLES if "run_id" in table.schema.names]
 """The tables whose rows name the run that made them."""
 
 
-def run_demo(workspace: Workspace) -> None:
-    """Materialize everything for the first batch and print the results.
+_ONE_ABILITY_OPS = ("ability_benchmark", "llava_checkpoint", "ability_scores")
+"""The assets that are not partitioned, which take the ability as configuration."""
+
+
+def run_demo(workspace: Workspace, only: str | None = None) -> None:
+    """Materialize everything for the first batch, of all abilities or ``only`` of one, and print the results.
 
     The local chat model is served in the meantime if the profile needs it and it is not running.
 
     Raises:
-        click.ClickException: the run failed; its log says why.
+        click.ClickException: there is no such ability, or the run failed; its log says why.
     """
     if workspace.first_batch is None:
         raise click.ClickException(
             "the author can write for none of the profile's abilities; see `abilities` and `only`"
         )
-    everything = ["--select", "*", "--partition-range", workspace.first_batch]
-    readable = ["--config-json", '{"loggers": {"console": {}}}']
+    if only is not None and only not in workspace.author_abilities:
+        raise click.ClickException(
+            f"--only {only}: there is no such ability; there are {', '.join(workspace.author_abilities)}. "
+            f"`stablellava new-ability {only}` begins one"
+        )
+    batch = workspace.first_batch if only is None else f"{only}|{workspace.profile.batch_keys[0]}"
+    everything = ["--select", "*", "--partition-range" if only is None else "--partition", batch]
+    # Steps in processes of their own would each draw a display.
+    is_watched = sys.stderr.isatty() and workspace.profile.runs.executor == "in_process"
+    config: dict[str, object] = {"loggers": {"terminal" if is_watched else "console": {}}}
+    if only is not None:
+        config["ops"] = {name: {"config": {"only": only}} for name in _ONE_ABILITY_OPS}
+    readable = ["--config-json", json.dumps(config)]
     before = {table.name: set(_runs(workspace.store, table)) for table in _WITH_RUNS}
     started = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", *everything, *readable]
-    environment = {**os.environ, "DAGSTER_MODULE_NAME": "stablellava_assets.definitions"}
+    environment = {
+        "PYTHONWARNINGS": "ignore:Function `asset_materialize_command` is superseded",
+        **os.environ,
+        "DAGSTER_MODULE_NAME": "stablellava_assets.definitions",
+    }
     with _served_chat_model(workspace.profile):
         failed = subprocess.run(command, env=environment, check=False).returncode
     if failed:
@@ -59,15 +77,29 @@ def run_demo(workspace: Workspace) -> None:
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
     _print_work(workspace.store, before)
     click.echo(f"\n{current_scores(workspace.store)}")
+    before_tuning = "the model before tuning" if only is None else "the checkpoint that tuning went on from"
     click.echo(
-        "\nbase: the model before tuning; tuned: after it; p: exact McNemar test of both over the same questions, "
-        "corrected\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by "
-        "kind of question.\n\nWhere to look next:\n  make ui                  every table, image, check and plot in "
-        "the Dagster UI, "
-        f"http://localhost:3000\n{_report_line(workspace.report.index)}{_gallery_line(workspace.gallery)} "
-        f" docs/queries.md          queries on {workspace.data / 'warehouse.duckdb'}, with answers\n "
-        " .venv/bin/stablellava query \"SELECT * FROM ability_scores WHERE model = 'tuned'\""
+        f"\nbase: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected"
+        "\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by "
+        "kind of question."
     )
+    click.echo(f"\n{_next_steps(workspace, only)}")
+
+
+def _next_steps(workspace: Workspace, only: str | None) -> str:
+    report, gallery = workspace.report.index, workspace.gallery
+    shown = [("make ui", "Dagster UI: every table, image, check and plot, on http://localhost:3000")]
+    if gallery.exists:
+        shown.insert(0, (gallery.page, "gallery: pairs that were kept and rejected, to look at and to overrule"))
+    if report.exists():
+        shown.insert(0, (str(report), "report: scores with charts, the answers that changed, their pairs"))
+    width = max(len(place) for place, _ in shown)
+    lines = ["Where to look next:", *(f"  {place:<{width}}  {what}" for place, what in shown)]
+    if only is None:
+        lines += ["", "Teach it an ability of your own:", "  .venv/bin/stablellava new-ability instrument"]
+    else:
+        lines += ["", "Tune on every pair of all abilities, these included:", "  make demo"]
+    return "\n".join(lines)
 
 
 def current_scores(store: ParquetStore) -> str:
@@ -83,20 +115,6 @@ def current_scores(store: ParquetStore) -> str:
     judgements = store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
     judged = [judge_line(ANSWER_JUDGEMENTS.rows(judgements))] if judgements is not None and judgements.num_rows else []
     return "\n\n".join([scoreboard(ABILITY_SCORES.rows(rows), markdown=False), *judged])
-
-
-def _report_line(index: Path) -> str:
-    return (
-        f"  {index}  the scores with charts, the answers that changed, what it was made from\n"
-        if index.exists()
-        else ""
-    )
-
-
-def _gallery_line(gallery: Gallery) -> str:
-    return (
-        f"  {gallery.page}  pairs that were kept and rejected, to look at and to overrule\n" if gallery.exists else ""
-    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from stablellava_assets.cli.ask import ask
 from stablellava_assets.cli.command_group import CommandGroup
 from stablellava_assets.cli.export import export
 from stablellava_assets.cli.gallery import gallery
+from stablellava_assets.cli.new_ability import check_ability, new_ability
 from stablellava_assets.cli.photographs import photographs
 from stablellava_assets.cli.plan import plan
 from stablellava_assets.cli.quarantine import quarantine
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 for _verb in (
-    *(demo, scores, plan, gallery, report, export, ask, photographs, query, quarantine),
+    *(demo, scores, new_ability, check_ability, plan, gallery, report, export, ask, photographs, query, quarantine),
     *(rebuild_warehouse, describe_tables, inspect_released, serve_local_llm),
 ):
     main.add_command(_verb)

@@ -8,11 +8,14 @@ from stablellava_assets.profiles.workspace import workspace_of_environment
 
 
 @click.command()
-def demo() -> None:
+@click.option(
+    "--only", metavar="ABILITY", help="One ability: only it is made and scored, and tuning goes on from what there is."
+)
+def demo(only: str | None) -> None:
     """Run one batch of every ability through the whole graph and print the scores."""
     from stablellava_assets.cli.demo import run_demo
 
-    run_demo(workspace_of_environment())
+    run_demo(workspace_of_environment(), only)
 
 
 @click.command()

@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from stablellava_assets.abilities.catalog import Catalog, single_image
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_benchmark import SUITE
 from stablellava_assets.defs.metadata import Metadata
+from stablellava_assets.defs.only import OnlyAbility
 from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
@@ -32,6 +33,7 @@ from stablellava_assets.tables.table import columns_of
 @stage_asset(SUITE, "evaluation", {"python", "parquet"})
 def ability_benchmark(
     context: dg.AssetExecutionContext,
+    config: OnlyAbility,
     tables: dg.ResourceParam[Tables],
     profile: dg.ResourceParam[Profile],
     catalog: dg.ResourceParam[Catalog],
@@ -42,12 +44,14 @@ def ability_benchmark(
     Real photographs are added if the profile names any.
     """
     stage = Stage(context, tables, SUITE)
-    settings, abilities = profile.benchmark, profile.measured(catalog)
-    listed = _photographs(settings.photographs, catalog, abilities, context.log)
+    settings, only = profile.benchmark, config.of(catalog)
+    measured = profile.measured(catalog)
+    abilities = measured if only is None else [only]
+    listed = _photographs(settings.photographs, catalog, measured, context.log)
 
     def make(partition: Partition) -> PartitionResult:
         (ability,) = partition
-        painted = plan_items(single_image(catalog[ability]), settings.items_per_kind, painter)
+        painted = plan_items(catalog[ability], settings.items_per_kind, painter)
         taken = plan_photographs(listed, ability)
 
         def make_rows(missing: Sequence[PlannedRow[PaintedItem | PhotographedItem]]) -> Iterable[BenchmarkItem]:
@@ -95,8 +99,10 @@ def _describe(listed: Sequence[PhotographRecord]) -> Metadata:
     shown: list[ShownItem] = [
         {
             "image": {"bytes": one.path.read_bytes(), "path": None},
+            "further_images": None,
             "question": one.photograph.question,
             "accepted": list(one.photograph.accepted),
+            "accepted_groups": None,
         }
         for one in spread(listed)
     ]

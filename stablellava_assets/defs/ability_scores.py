@@ -5,17 +5,21 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.checks.ability_scores import SUITE
 from stablellava_assets.defs.answer_judgements import check_judge, judge
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
+from stablellava_assets.defs.only import OnlyAbility
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.defs.reporting import reporter
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
 from stablellava_assets.evaluation.answers.answer_rows import (
     EarlierAnswer,
     Question,
     ask_model,
+    path_of,
     plan_answers,
     rescored,
     reused_answers,
@@ -71,6 +75,8 @@ _COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
 )
 def ability_scores(
     context: dg.AssetExecutionContext,
+    config: OnlyAbility,
+    catalog: dg.ResourceParam[Catalog],
     tables: dg.ResourceParam[Tables],
     profile: dg.ResourceParam[Profile],
     folder: dg.ResourceParam[DataFolder],
@@ -84,10 +90,12 @@ def ability_scores(
     tables.upstream(LLAVA_CHECKPOINT).require()
     checkpoint = checkpoints(store, Checkpoint)[-1]
     refusals: list[str] = []
+    only = config.of(catalog)
 
     def make(partition: Partition) -> PartitionResult:
-        own = rows_of(ItemToAsk, only_made(ability_benchmark.read_all(_COLUMNS)))
-        suites = _suites(settings.external)
+        items = only_made(ability_benchmark.read_all(_COLUMNS))
+        own = [item for item in rows_of(ItemToAsk, items) if only in (None, item["ability"])]
+        suites = _suites(settings.external) if only is None else []
         pictures = published.of({item["item_id"] for item in own}) | held_pictures(suites)
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
@@ -102,11 +110,10 @@ def ability_scores(
             taken = {row["answer_id"] for row in known}
             asked = [row for row in missing if row.row_id not in taken]
             with published.copied({row.inputs.columns["item_id"] for row in asked}):
-                for model in ("base", "tuned"):
-                    of_model = [row for row in asked if row.inputs.columns["model"] == model]
+                for column in ("base_path", "path"):
+                    of_model = [row for row in asked if path_of(row.inputs.columns["model"]) == column]
                     if of_model:
-                        named = checkpoint["base_path"] if model == "base" else checkpoint["path"]
-                        yield from _answer(named, models, of_model, settings, template, context.log)
+                        yield from _answer(checkpoint[column], models, of_model, settings, template, context.log)
 
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
@@ -185,9 +192,8 @@ def _answer(
             "  dagster asset materialize --select llava_checkpoint",
             allow_retries=False,
         )
-    return ask_model(
-        models.path_of(named), planned, settings.answer_batch_size, settings.max_new_tokens, log.info, chat_template
-    )
+    path, batch, limit = models.path_of(named), settings.answer_batch_size, settings.max_new_tokens
+    return ask_model(path, planned, batch, limit, reporter(log), chat_template)
 
 
 def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: str) -> pa.Table:

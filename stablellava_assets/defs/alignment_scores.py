@@ -49,7 +49,7 @@ class AlignmentScores:
         """
         if self._alignment is None:
             return list(candidates), None
-        painted = {candidate.image["image_id"]: (candidate.spec, candidate.image) for candidate in candidates}
+        painted = {each.image["image_id"]: each for candidate in candidates for each in candidate.painted}
         published = self._store.read(ALIGNMENT_SCORES, partition)
         planned = self._alignment.plan(painted.values(), [] if published is None else ALIGNMENT_SCORES.rows(published))
         scores = self._stage.refresh(partition, planned, partial(self._alignment.score, images), ALIGNMENT_SCORES)
@@ -60,4 +60,5 @@ class AlignmentScores:
                 "their pairs are accepted, with a note"
             )
         verdicts = self._alignment.verdicts(ALIGNMENT_SCORES.rows(scores.data))
-        return [replace(each, alignment=verdicts.get(each.image["image_id"])) for each in candidates], scores
+        judged = [replace(each, alignment=self._alignment.verdict_on(each, verdicts)) for each in candidates]
+        return judged, scores

@@ -1,4 +1,4 @@
-"""Judges open answers for the ``ability_scores`` asset."""
+"""Judges answers for the ``ability_scores`` asset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stablellava_assets.defs.stage import Stage
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.evaluation.answers.answer_rows import Question
-from stablellava_assets.evaluation.scores.judging import judge_answers, plan_judgements, ungraded
+from stablellava_assets.evaluation.scores.judging import is_judged, judge_answers, plan_judgements, ungraded
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
@@ -25,7 +25,7 @@ def check_judge(settings: JudgeSettings | None, ledger: StatePlace, asked: Seque
     Raises:
         dagster.Failure: the judge cannot be used with these settings.
     """
-    if settings is None or not any(row.inputs.columns["question_kind"] in settings.kinds for row in asked):
+    if settings is None or not any(is_judged(row.inputs.columns, settings) for row in asked):
         return
     try:
         ChatEndpoint(settings.endpoint, ledger).check()

@@ -25,7 +25,7 @@ from stablellava_assets.filters.benchmark_fingerprints import (
     ItemToAvoid,
     with_hashes,
 )
-from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.candidates import Candidate, PaintedPrompt
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.review.overrule import was_overruled
@@ -207,7 +207,7 @@ def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:
 
 
 def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogues: pa.Table) -> list[Candidate]:
-    """Every dialogue that was made, with its first prompt and image.
+    """Every dialogue that was made, with its prompts and images.
 
     Raises:
         dagster.Failure: a dialogue refers to a prompt or an image that no longer exists.
@@ -216,14 +216,18 @@ def _candidates(partition: Partition, specs: pa.Table, images: pa.Table, dialogu
     image_of = {row["image_id"]: row for row in rows_of(ImageToJudge, only_made(images))}
     candidates = []
     for dialogue in rows_of(DialogueToJudge, only_made(dialogues)):
-        spec, image = spec_of.get(dialogue["spec_ids"][0]), image_of.get(dialogue["image_ids"][0])
-        if spec is None or image is None:
+        try:
+            first, *further = (
+                PaintedPrompt(spec_of[spec_id], image_of[image_id])
+                for spec_id, image_id in zip(dialogue["spec_ids"], dialogue["image_ids"], strict=True)
+            )
+        except KeyError as error:
             raise dg.Failure(
                 description=f"dialogues of {'|'.join(partition)} are older than their prompts or images: "
                 f"{dialogue['pair_id']} is about one that is gone. Materialize dialogues for this partition again.",
                 allow_retries=False,
-            )
-        candidates.append(Candidate(dialogue, spec, image))
+            ) from error
+        candidates.append(Candidate(dialogue, *first, further=tuple(further)))
     return candidates
 
 

@@ -1,16 +1,20 @@
 """The ``images`` asset."""
 
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
 from stablellava_assets.checks.images import SUITE
-from stablellava_assets.defs.previews import picture_sheet
+from stablellava_assets.defs.previews import first_pictures, sheet
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.defs.reporting import SHOWN
 from stablellava_assets.defs.spending import picture_spending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed, partitions_of
 from stablellava_assets.painters.base import Painter
+from stablellava_assets.profiles.data_folder import DataFolder
+from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.pair_rows import PromptToPaint
 from stablellava_assets.tables.reading import only_made
 from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS
@@ -20,18 +24,33 @@ from stablellava_assets.tables.table import rows_of
 
 @stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs"], partitioned=True, pool="painter")
 def images(
-    context: dg.AssetExecutionContext, tables: dg.ResourceParam[Tables], painter: dg.ResourceParam[Painter]
+    context: dg.AssetExecutionContext,
+    tables: dg.ResourceParam[Tables],
+    painter: dg.ResourceParam[Painter],
+    folder: dg.ResourceParam[DataFolder],
 ) -> Events:
     """The painter makes one image per prompt; what it cannot paint is a failed row."""
     stage, prompt_specs = Stage(context, tables, SUITE), tables.upstream(PROMPT_SPECS)
+    shown = False
+
+    def show(path: Path, pictures: bytes) -> None:
+        nonlocal shown
+        path.parent.mkdir(parents=True, exist_ok=True)
+        publish_file(path, pictures)
+        if not shown:
+            context.log.info(f"the first pictures are in {path}", extra={SHOWN: True})
+        shown = True
 
     def make(partition: Partition) -> PartitionResult:
         specs = prompt_specs.read(partition)
         written = rows_of(PromptToPaint, only_made(specs))
         refreshed = stage.refresh(partition, painter.plan(written), painter.paint, IMAGES)
         complete = partial(stage.complete, partition, IMAGES, refreshed.taken)
+        pictures = first_pictures(complete(), specs)
+        if pictures is not None and refreshed.computed:
+            show(folder.contact_sheets / f"{'-'.join(partition)}.jpg", pictures)
         metadata = {
-            "contact_sheet": picture_sheet(complete(), specs),
+            "contact_sheet": sheet(pictures),
             **picture_spending(context, "|".join(partition), refreshed.data),
         }
         return from_refreshed(refreshed, metadata, waiting=waiting_for_budget(specs), complete=complete)

@@ -17,6 +17,7 @@ from stablellava_assets.checks.quarantine import RefusedPartition
 from stablellava_assets.checks.remembered import RememberedGates
 from stablellava_assets.defs.metadata import Metadata, MetadataEntry
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.defs.reporting import FINISHED, FinishedPartition, reporter
 from stablellava_assets.state.locks import Lease
 from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.identity import content_key
@@ -94,7 +95,7 @@ class Stage:
                 totals[name] = totals.get(name, 0) + count
             run_metadata = {**made.metadata, **made.run_metadata}
             metadata_by_partition[partition] = self._describe(
-                partition, made, results[partition], f"{number}/{len(partitions)}"
+                partition, made, results[partition], number, len(partitions)
             )
         copied = [self._table, *(table for table, _ in made.beside)] if partitions else []
         self._tables.sync_warehouse(copied, self._context.log)
@@ -128,10 +129,7 @@ class Stage:
         one, as soon as they are finished.
         """
         previous = self._tables.store.read(table, partition, table.without_images)
-
-        def report(line: str) -> None:
-            self._context.log.info(f"{self._name(partition)}: {line}")
-
+        report = reporter(self._context.log, self._name(partition))
         with self._journal(table, partition) as journal:
             group = 1 if is_slow else GROUP
             return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
@@ -162,11 +160,7 @@ class Stage:
     def _lease(self, partition: Partition) -> AbstractContextManager[Lease]:
         """One process makes a partition at a time."""
         name = f"{self._table.name}/{'-'.join(partition) or 'whole'}"
-
-        def report(line: str) -> None:
-            self._context.log.info(f"{self._name(partition)}: {line}")
-
-        return self._tables.locks.hold(name, report)
+        return self._tables.locks.hold(name, reporter(self._context.log, self._name(partition)))
 
     def _judge(self, partition: Partition, made: PartitionResult) -> list[GateResult]:
         judged = made.judged if made.judged is not None else made.data
@@ -195,14 +189,17 @@ class Stage:
         return self._tables.quarantine.keep(self._table, partition, self._context.run_id, rows, results)
 
     def _describe(
-        self, partition: Partition, made: PartitionResult, results: Sequence[GateResult], position: str
+        self, partition: Partition, made: PartitionResult, results: Sequence[GateResult], number: int, total: int
     ) -> Metadata:
         """Log the outcome for a partition; returns its metadata for the UI."""
         counts = ", ".join(f"{count} {name}" for name, count in made.counts.items())
         failed = not all(result.passed for result in results)
         verdict = "REFUSED by a gate" if failed else "unchanged" if made.unchanged else "published"
         why = f". {_findings(results)}" if failed else ""
-        self._context.log.info(f"[{position}] {self._name(partition)}: {verdict}: {counts}{why}")
+        self._context.log.info(
+            f"[{number}/{total}] {self._name(partition)}: {verdict}: {counts}{why}",
+            extra={FINISHED: FinishedPartition(number, total, made.counts, failed)},
+        )
         # The UI plots numbers over time, so the gates' measures are included.
         measured = {result.gate: result.value for result in results if result.value is not None}
         rows = {"dagster/partition_row_count": made.counts.get("rows", 0)}

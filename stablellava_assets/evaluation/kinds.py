@@ -1,4 +1,4 @@
-"""Question kinds of benchmarks."""
+"""Question kinds of benchmarks, and what beside models is scored."""
 
 from __future__ import annotations
 
@@ -8,5 +8,10 @@ from stablellava_assets.abilities.ability import QUESTION_KINDS
 
 AskedKind = Literal["what", "yes_no", "either_or", "choice", "open"]
 """choice: several options, asked once per rotation of them; open: answered in free text."""
+
+BLANKED, EXCHANGED = "blanked", "exchanged"
+CONTROLS = (BLANKED, EXCHANGED)
+"""What stands for the model in rows of controls: the tuned model, asked about several images of which one is blank, or
+which come in reverse order. They are in no total."""
 
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.kinds import ASKED_KINDS
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
@@ -21,6 +21,7 @@ NO_PHOTOGRAPHS = (
     "Set benchmark.photographs to add some (docs/measuring.md)."
 )
 _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
+CONTROLS_TITLE = "several images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -46,11 +47,35 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
         if len(benchmarks) > 1 or benchmark != PAINTED:
             parts.append(_heading(benchmark, rows))
         parts.append(_accuracies(rows, markdown=markdown))
+        if controls := control_table(rows):
+            parts.append(table(*controls, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)
     return "\n\n".join(parts)
+
+
+def control_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | None:
+    """Header and lines of the abilities of one benchmark that are about several images, with their controls; None
+    without any. Where answers were graded, the mean points of five come last, and the base has lines as well.
+    """
+    by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in scores}
+    abilities = sorted({row["ability"] for row in scores if row["model"] in CONTROLS})
+    if not abilities:
+        return None
+    of_abilities = [row for row in scores if row["ability"] in abilities]
+    kinds = [kind for kind in ASKED_KINDS if any(row["question_kind"] == kind for row in of_abilities)]
+    graded = any(row.get("mean_points") is not None for row in of_abilities)
+    header = (CONTROLS_TITLE, "model", "n", "accuracy", *kinds, *(("points of 5",) if graded else ()))
+    lines = []
+    for ability in abilities:
+        for model in (*(("base",) if graded else ()), "tuned", *CONTROLS):
+            if total := by_key.get((model, ability, ALL)):
+                of_kinds = [_share(by_key.get((model, ability, kind))) for kind in kinds]
+                points = (number_text(total["mean_points"]),) if graded else ()
+                lines.append((ability, model, str(total["n"]), _share(total), *of_kinds, *points))
+    return header, lines
 
 
 def judge_line(judgements: Sequence[AnswerJudgement]) -> str:

@@ -23,6 +23,13 @@ class JudgeSettings(Document):
     kinds: tuple[AskedKind, ...] = Field(
         ("open",), min_length=1, description="Kinds of questions that are scored by the grade instead of keywords."
     )
+    several_images: bool = Field(
+        True,
+        description=(
+            "Whether answers about several synthesized images are also graded, from 1 to 5; the mean stands beside the "
+            "scores."
+        ),
+    )
     max_output_tokens: int = Field(300, ge=32, description="Maximum output tokens for a grade and its reason.")
 
 
@@ -67,7 +74,45 @@ class MMVetSettings(Document):
     max_new_tokens: int = Field(512, ge=1, le=4096, description="Maximum answer length in tokens.")
 
 
-SuiteSettings = Annotated[PopeSettings | MMBenchSettings | MMVetSettings, Field(discriminator="suite")]
+class SeveralPicturesSettings(Document):
+    """A benchmark with several images per question, as Parquet files of the Hugging Face hub."""
+
+    file: UserPath = Field(description="A .parquet file, or a folder with such files; they must contain the answers.")
+    circular: bool = Field(
+        True,
+        description=(
+            "Whether a choice is asked once per rotation of its options, and right only if right in every one; false: "
+            "once, as lmms-eval does."
+        ),
+    )
+    max_new_tokens: int = Field(64, ge=1, le=4096, description="Maximum answer length in tokens.")
+
+
+class BlinkSettings(SeveralPicturesSettings):
+    """BLINK: questions with up to five options about up to four images."""
+
+    suite: Literal["blink"]
+    name: str = Field("blink", min_length=1, description="Name in the tables.")
+
+
+class MuirBenchSettings(SeveralPicturesSettings):
+    """MuirBench: questions with options about several images, some of which cannot be answered."""
+
+    suite: Literal["muirbench"]
+    name: str = Field("muirbench", min_length=1, description="Name in the tables.")
+
+
+class MantisEvalSettings(SeveralPicturesSettings):
+    """Mantis-Eval: questions with options, and questions with a short answer, about several images."""
+
+    suite: Literal["mantis_eval"]
+    name: str = Field("mantis_eval", min_length=1, description="Name in the tables.")
+
+
+SuiteSettings = Annotated[
+    PopeSettings | MMBenchSettings | MMVetSettings | BlinkSettings | MuirBenchSettings | MantisEvalSettings,
+    Field(discriminator="suite"),
+]
 
 
 class BenchmarkSettings(Document):
@@ -87,7 +132,10 @@ class BenchmarkSettings(Document):
         ),
     )
     external: tuple[SuiteSettings, ...] = Field(
-        (), description="Files of published benchmarks to evaluate on: suite pope, mmbench or mmvet."
+        (),
+        description=(
+            "Files of published benchmarks to evaluate on: suite pope, mmbench, mmvet, blink, muirbench or mantis_eval."
+        ),
     )
     judge: JudgeSettings | None = Field(
         None, description="A chat model that grades open answers. Unset: scoring by keywords."

@@ -13,7 +13,7 @@ from stablellava_assets.exports.destination import README, export_folder
 from stablellava_assets.exports.huggingface import HuggingFaceWriter, card_header
 from stablellava_assets.exports.licences import Origins, origin_sections
 from stablellava_assets.exports.llava import LlavaWriter
-from stablellava_assets.exports.selection import Pair, SelectionError, read_pairs
+from stablellava_assets.exports.selection import Pair, SelectionError, read_pairs, read_shared
 from stablellava_assets.exports.shards import ShardsWriter
 from stablellava_assets.exports.splits import Splits
 from stablellava_assets.tables.store import ParquetStore, Partition
@@ -91,11 +91,12 @@ def export_pairs(
     with export_folder(destination, replace=replace) as folder:
         writer = FORMATS[name](folder, splits.names)
         with closing(writer):
+            together = splits.together(read_shared(store, partitions)) if splits.shares else {}
             for pair in read_pairs(store, partitions):
                 if (reason := writer.rejection_reason(pair)) is not None:
                     exported.left_out[reason] += 1
                     continue
-                split = splits.of(pair)
+                split = splits.of(pair, together)
                 writer.add(pair, split)
                 exported.splits[split] += 1
                 exported.abilities[pair.row["ability"]] += 1
@@ -125,7 +126,7 @@ def _readme(name: str, writer: Writer, exported: Exported) -> str:
         *header,
         "# Image-dialogue pairs",
         (
-            f"{exported.pairs:,} pairs of an image and a conversation about it, for tuning vision-language models. "
+            f"{exported.pairs:,} pairs of images and a conversation about them, for tuning vision-language models. "
             "Made and filtered by stablellava-assets, which follows StableLLaVA (arXiv 2308.10253). Format: "
             f"{writer.title}."
         ),

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stablellava_assets.exports.selection import Pair
+from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.tables.pair_rows import EncodedImage
-from stablellava_assets.tables.table import CONVERSATIONS, IMAGE, STRINGS, Table, column
+from stablellava_assets.tables.table import CONVERSATIONS, IMAGE_LIST, STRINGS, Table, column
 from stablellava_assets.text.conversations import Turn
 
 _ROWS_A_GROUP = 128
@@ -31,6 +32,8 @@ class ExportedPair(TypedDict):
     expected: str | None
     subject: str
     prompt: str
+    subjects: list[str]
+    prompts: list[str]
     notes: list[str]
     image_ids: list[str]
     digital_source_types: list[str | None]
@@ -54,11 +57,13 @@ DATASET = Table(
         column("pair_id", pa.string(), "Id of the pair."),
         column("ability", pa.string(), "Ability that the pair trains."),
         column("question_kind", pa.string(), "Kind of the question."),
-        column("images", pa.list_(IMAGE), "The images, in the order of the <image> marks."),
+        column("images", IMAGE_LIST, "The images, in the order of the <image> marks."),
         column("conversations", CONVERSATIONS, "Turns: from human or gpt, and their text, in LLaVA's layout."),
         column("expected", pa.string(), "What a right answer must contain; null for open questions."),
         column("subject", pa.string(), "Subject of the first image."),
         column("prompt", pa.string(), "Prompt of the first image."),
+        column("subjects", STRINGS, "Subject of each image."),
+        column("prompts", STRINGS, "Prompt of each image."),
         column("notes", STRINGS, "Findings of the filters that did not reject the pair, and human decisions."),
         column("image_ids", STRINGS, "Ids of the images."),
         column("digital_source_types", STRINGS, "IPTC digital source type of each image."),
@@ -162,6 +167,8 @@ def _row(pair: Pair) -> ExportedPair:
         "subject": row["subject"],
         "prompt": row["prompt"],
         "image_ids": row["image_ids"],
+        "subjects": subjects_of(row),
+        "prompts": prompts_of(row),
         "notes": pair.notes,
         "images": [{"bytes": picture.encoded, "path": picture.file_name} for picture in pictures],
         "digital_source_types": [picture.row["digital_source_type"] for picture in pictures],

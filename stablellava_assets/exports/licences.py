@@ -49,12 +49,13 @@ class Origins:
     _counted: set[str] = field(default_factory=set)
 
     def add(self, pair: Pair) -> None:
-        """Count a pair, and each of its images and its prompt on first occurrence."""
+        """Count a pair, and each of its images and prompts on first occurrence."""
         for picture in pair.pictures:
             if self._is_new(picture.row["image_id"]):
                 self.painters[picture.row["painter"], picture.row["model"]] += 1
-        if self._is_new(pair.row["spec_ids"][0]):
-            self.prompts[pair.prompt["author"], pair.prompt["model"]] += 1
+        for spec_id, prompt in zip(pair.row["spec_ids"], pair.prompts, strict=True):
+            if self._is_new(spec_id):
+                self.prompts[prompt["author"], prompt["model"]] += 1
         self.dialogues[pair.dialogue["author"], pair.dialogue["model"]] += 1
 
     def _is_new(self, row_id: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
+from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.pictures.encoding import picture_suffix
 from stablellava_assets.tables.encoded_images import PublishedImages
@@ -21,6 +23,14 @@ class PictureOrigin(ImageOrigin):
 
     sha256: str
     digital_source_type: str | None
+
+
+class SharedColumns(TypedDict):
+    """The columns of a kept pair that tell with which others it must stay."""
+
+    image_ids: list[str]
+    prompt: str
+    further_prompts: list[str] | None
 
 
 class SelectionError(ExplainedError, ValueError):
@@ -45,13 +55,18 @@ class Picture:
 class Pair:
     """A kept pair: its ``filtered_pairs`` row, its images in the order of their marks, and its authors.
 
-    ``dialogue`` and ``prompt`` describe the authors of its dialogue and of its first prompt.
+    ``dialogue`` and ``prompts`` describe the authors of its dialogue and of each prompt.
     """
 
     row: Verdict
     pictures: Sequence[Picture]
     dialogue: Written
-    prompt: Written
+    prompts: Sequence[Written]
+
+    @property
+    def prompt(self) -> Written:
+        """The author of the first prompt."""
+        return self.prompts[0]
 
     @property
     def pair_id(self) -> str:
@@ -74,6 +89,7 @@ class Pair:
             "expected": row["expected"],
             "subject": row["subject"],
             "prompt": row["prompt"],
+            **({"prompts": prompts_of(row), "subjects": subjects_of(row)} if len(self.pictures) > 1 else {}),
             "row_key": row["row_key"],
             "notes": self.notes,
             "prompt_author": self.prompt["author"],
@@ -128,7 +144,7 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                     row,
                     [_picture(images, origin_of[image_id]) for image_id in row["image_ids"]],
                     dialogues[row["pair_id"]],
-                    prompts[row["spec_ids"][0]],
+                    [prompts[spec_id] for spec_id in row["spec_ids"]],
                 )
             except KeyError as error:
                 raise SelectionError(
@@ -136,6 +152,11 @@ def read_pairs(store: ParquetStore, partitions: Sequence[Partition]) -> Iterator
                     f"{row['pair_id']} needs {error}, which is gone. Materialize filtered_pairs for this partition "
                     "again."
                 ) from error
+
+
+def read_shared(store: ParquetStore, partitions: Sequence[Partition]) -> list[SharedColumns]:
+    """The ids of the kept pairs' images, and their prompts."""
+    return rows_of(SharedColumns, store.read_all(FILTERED_PAIRS, partitions, columns_of(SharedColumns)))
 
 
 def _picture(images: PublishedImages, origin: PictureOrigin) -> Picture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 from stablellava_assets.abilities.prompt_format import normalized_prompt, subject_of
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
@@ -15,7 +15,10 @@ from stablellava_assets.text.normalized import normalized_text
 
 
 class ItemToAvoid(TypedDict):
-    """The columns of an ``ability_benchmark`` row that pairs are compared with."""
+    """The columns of an ``ability_benchmark`` row that pairs are compared with.
+
+    An item about several images has their prompts on lines of their own.
+    """
 
     item_id: str
     benchmark: str
@@ -23,6 +26,8 @@ class ItemToAvoid(TypedDict):
     question: str
     sha256: str | None
     perceptual_hash: str | None
+    further_sha256: NotRequired[list[str] | None]
+    further_perceptual_hashes: NotRequired[list[str] | None]
 
 
 _ANY_SUBJECT = "\0any"
@@ -72,20 +77,23 @@ class BenchmarkFingerprints:
         self._near = NearTexts(_NEAR_QUESTION)
         for item in items:
             prompt, name = item["prompt"], item["item_id"]
-            if prompt is not None:
-                self._prompts.setdefault(normalized_prompt(prompt), name)
-            if item["sha256"] is not None:
-                self._bytes.setdefault(item["sha256"], name)
-            if item["perceptual_hash"] is not None:
-                self._perceptual_hashes.add(
-                    _ANY_SUBJECT if prompt is None else subject_of(prompt), item["perceptual_hash"], name
-                )
+            prompts = [] if prompt is None else prompt.split("\n")
+            for each in prompts:
+                self._prompts.setdefault(normalized_prompt(each), name)
+            for sha256 in (item["sha256"], *(item.get("further_sha256") or ())):
+                if sha256 is not None:
+                    self._bytes.setdefault(sha256, name)
+            hashes = (item["perceptual_hash"], *(item.get("further_perceptual_hashes") or ()))
+            subjects = [subject_of(each) for each in prompts] or [_ANY_SUBJECT] * len(hashes)
+            for subject, perceptual_hash in zip(subjects, hashes, strict=False):
+                if perceptual_hash is not None:
+                    self._perceptual_hashes.add(subject, perceptual_hash, name)
             if prompt is None and item["sha256"] is not None:
                 self._questions.setdefault(normalized_text(item["question"]), f"{name} of {item['benchmark']}")
-        for each in published:
-            self._bytes.setdefault(each.sha256, each.item)
-            self._perceptual_hashes.add(_ANY_SUBJECT, each.perceptual_hash, each.item)
-            self._questions.setdefault(normalized_text(each.question), each.item)
+        for one in published:
+            self._bytes.setdefault(one.sha256, one.item)
+            self._perceptual_hashes.add(_ANY_SUBJECT, one.perceptual_hash, one.item)
+            self._questions.setdefault(normalized_text(one.question), one.item)
         self._near.expect(("", question) for question in self._questions)
         for question in self._questions:
             self._near.near("", question)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from stablellava_assets.tables.findings import RepeatRule
@@ -33,6 +33,9 @@ RowRule = Literal[
     "low_vqa_score",
     "fact_not_shown",
     "alignment_unscored",
+    "out_of_order",
+    "same_image",
+    "several_differences",
 ]
 """Rules that judge a pair on its own. Their findings are reused while the pair and the settings stay the same."""
 
@@ -55,6 +58,19 @@ class Finding(NamedTuple):
     rule: RuleName
     explanation: str
     pair_id: str | None = None
+
+
+def of_pair(of_images: Sequence[Iterable[Finding]]) -> list[Finding]:
+    """Findings on each image of a pair, or on its prompt, as findings on the pair: one per rule, which says of which
+    image it is if there are several."""
+    if len(of_images) == 1:
+        return list(of_images[0])
+    found: dict[str, Finding] = {}
+    for number, findings in enumerate(of_images, 1):
+        for each in findings:
+            explanation = f"Picture {number}: {each.explanation[0].lower()}{each.explanation[1:]}"
+            found.setdefault(each.rule, each._replace(explanation=explanation))
+    return list(found.values())
 
 
 def quoted(words: Iterable[str]) -> str:

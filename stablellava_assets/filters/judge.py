@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
-from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.candidates import Candidate, image_hashes_of, perceptual_hashes_of, prompts_of
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.findings import Finding, of_pair
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
 from stablellava_assets.filters.review.overrule import is_of_review, overrule, repeat_review
@@ -129,12 +129,19 @@ def _find_repeats(
 
 
 def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[Finding]:
-    if (item := benchmark.item_with_prompt(row["prompt"])) is not None:
-        yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
-    if (found := benchmark.item_with_picture(row["prompt"], row["image_sha256"], row["perceptual_hash"])) is not None:
-        item, bits = found
-        explanation = f"The picture looks like that of benchmark item {item}: {bits} of 64 bits differ."
-        yield Finding("contaminated_image", explanation)
+    images = zip(prompts_of(row), image_hashes_of(row), perceptual_hashes_of(row), strict=True)
+    yield from of_pair([list(_contaminated(benchmark, *image)) for image in images])
     if (repeated := benchmark.item_with_question(row["conversations"])) is not None:
         item, question = repeated
         yield Finding("benchmark_question", f"Benchmark item {item} asks this as well: {question}")
+
+
+def _contaminated(
+    benchmark: BenchmarkFingerprints, prompt: str, sha256: str, perceptual_hash: str
+) -> Iterator[Finding]:
+    if (item := benchmark.item_with_prompt(prompt)) is not None:
+        yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
+    if (found := benchmark.item_with_picture(prompt, sha256, perceptual_hash)) is not None:
+        item, bits = found
+        explanation = f"The picture looks like that of benchmark item {item}: {bits} of 64 bits differ."
+        yield Finding("contaminated_image", explanation)

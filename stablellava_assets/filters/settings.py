@@ -271,11 +271,26 @@ class AlignmentSettings(Document):
         return self
 
 
+class GroupRuleSettings(Document):
+    """Rules for pairs about several images."""
+
+    min_image_difference: float = Field(
+        12.0,
+        ge=0,
+        le=255,
+        description=(
+            "Minimum difference between two images of a pair where they differ most, in grey values (0 to 255) of "
+            "images reduced to 32 x 32 pixels."
+        ),
+    )
+
+
 class FilterSettings(Document):
     """Settings that decide whether a pair is kept."""
 
     prompt: PromptRuleSettings = PromptRuleSettings()
     dialogue: DialogueRuleSettings = DialogueRuleSettings()
+    groups: GroupRuleSettings = GroupRuleSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     alignment: AlignmentSettings | None = Field(
         None, description="Text-image alignment: whether images show what their prompts ask for. Unset: not scored."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stablellava_assets.filters.candidates import prompts_of
 from stablellava_assets.filters.review.borderline import Score, is_borderline
 from stablellava_assets.filters.review.overrule import WithFindings, was_overruled, was_reviewed
 from stablellava_assets.tables.findings import REJECTS, StoredFinding, is_rejected, label_of
@@ -30,7 +31,7 @@ def entry(
         "borderline": is_borderline(scores, borderline),
         "reviewed": was_reviewed(verdict),
         "overruled": was_overruled(verdict),
-        "prompt": verdict["prompt"],
+        "prompts": prompts_of(verdict),
         "turns": [[turn["from"], turn["value"]] for turn in verdict["conversations"]],
         "reasons": [_shown(found) for found in verdict["findings"] if found["outcome"] == REJECTS],
         "notes": [_shown(found) for found in verdict["findings"] if found["outcome"] != REJECTS],

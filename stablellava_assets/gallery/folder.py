@@ -29,7 +29,7 @@ from stablellava_assets.tables.schemas import ALIGNMENT_SCORES, FILTERED_PAIRS, 
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import columns_of, rows_of
 
-_VERSION = 4
+_VERSION = 5
 """Increase it to rewrite all batches after a change to the page."""
 
 _PAGE = Path(__file__).parent / "page"

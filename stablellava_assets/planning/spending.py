@@ -84,11 +84,10 @@ def _stages(
     of_prompts = author.forecast(open_prompts)
     if of_prompts is None:  # Then they cost nothing, and what is to be painted is known.
         written |= {row["spec_id"]: row for row in author.write_prompts(open_prompts)}
-    ids = [row.row_id for row in prompts]
     specs = {
-        spec_id: spec
-        for number, spec_id in enumerate(ids)
-        if (spec := _spec(ability, batch, ids, number, written)) is not None
+        row.row_id: spec
+        for number, row in enumerate(prompts)
+        if (spec := _spec(ability, batch, row.row_id, number, written)) is not None
     }
     plans = []
 
@@ -133,17 +132,16 @@ def _rows(kind: type[RowT], data: pa.Table | None) -> list[RowT]:
 
 
 def _spec(
-    ability: AnyAbility, batch: str, ids: Sequence[str], number: int, written: dict[str, PromptSpec]
+    ability: AnyAbility, batch: str, spec_id: str, number: int, written: dict[str, PromptSpec]
 ) -> WrittenSpec | None:
     """The published prompt, None if it failed; or one as the ability's examples have it."""
-    spec_id = ids[number]
     if spec_id in written:
         published = written[spec_id]
         return published if was_written(published) else None
     examples = [prompt for group in ability.chat.examples for prompt in ([group] if isinstance(group, str) else group)]
     example = examples[number % len(examples)]
     prompt = parse_prompt(example)
-    place = number % ability.images.count if isinstance(ability, MultiImageAbility) else None
+    count = ability.images.count if isinstance(ability, MultiImageAbility) else None
     return {
         "spec_id": spec_id,
         "ability": ability.ability,
@@ -151,13 +149,13 @@ def _spec(
         "prompt": example,
         "negative_prompt": ability.negative_prompt,
         "seed": derive_seed(spec_id),
-        "group_id": None if place is None else ids[number - place],
-        "image_number": None if place is None else place + 1,
         "subject": prompt.subject,
         "keywords": prompt.keywords,
         "facts": [{"name": "subject", "value": prompt.subject}],
         "author": "",
         "template_version": "",
+        "group_id": None if count is None else f"{batch} {number // count}",
+        "image_number": None if count is None else number % count + 1,
     }
 
 

@@ -43,6 +43,11 @@ class DataFolder:
         return self.path / "models"
 
     @property
+    def contact_sheets(self) -> Path:
+        """A few images of each partition, to look at."""
+        return self.path / "contact_sheets"
+
+    @property
     def report(self) -> Path:
         """The report pages."""
         return self.path / "report"

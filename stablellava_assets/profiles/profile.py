@@ -125,6 +125,10 @@ class Profile(Document):
     """Every setting of a run. API keys and tokens come from the environment, never from a profile."""
 
     abilities: UserPath = Field(BUILT_IN_ABILITIES, description="Folder of the ability files.")
+    own_abilities: UserPath = Field(
+        Path("abilities"),
+        description="Folder of your own ability files, beside those; it need not exist.",
+    )
     only: list[str] | None = Field(
         None,
         min_length=1,
@@ -173,9 +177,8 @@ class Profile(Document):
             DocumentError: one of them does not exist.
         """
         if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
-            raise DocumentError(f"only: {self.abilities} holds no ability {unknown[0]!r}")
-        # Abilities about several images must be named: the embedded model does not learn them yet.
-        return [name for name in catalog if name in (catalog.single if self.only is None else self.only)]
+            raise DocumentError(f"only: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
+        return [name for name in catalog if self.only is None or name in self.only]
 
     @property
     def batch_keys(self) -> list[str]:

@@ -38,7 +38,7 @@ class Workspace:
     @cached_property
     def catalog(self) -> Catalog:
         """The abilities."""
-        return load_catalog(self.profile.abilities)
+        return load_catalog(self.profile.abilities, self.profile.own_abilities)
 
     @cached_property
     def measured(self) -> list[str]:

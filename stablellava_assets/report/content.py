@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from stablellava_assets.evaluation.scoreboard import judge_line
+from stablellava_assets.evaluation.scoreboard import control_table, judge_line
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
@@ -50,6 +50,8 @@ class BenchmarkResults:
     cells: Mapping[tuple[str, str], Comparison]
     outcomes: Outcomes
     judge: str
+    controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
+    """Header and lines of the controls of abilities about several images, if there are any."""
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -97,13 +99,13 @@ class BenchmarkResults:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a report. ``pictures`` are data URIs by benchmark item; in ``incomparable``
+    """The content of a report. ``pictures`` are data URIs by benchmark item, in order; in ``incomparable``
     benchmarks only one model has scores."""
 
     checkpoint: Checkpoint
     measured: Sequence[BenchmarkResults]
     incomparable: Sequence[str]
-    pictures: Mapping[str, str]
+    pictures: Mapping[str, Sequence[str]]
     lineage: Lineage
     costs: Costs
     settings: Sequence[tuple[str, str]]
@@ -158,16 +160,23 @@ def measured_by_benchmark(
         by_benchmark.setdefault(answer["benchmark"], []).append(answer)
     measured = []
     for benchmark in dict.fromkeys(row["benchmark"] for row in scores):
-        cells = _cells([row for row in scores if row["benchmark"] == benchmark], FIGURE_6.get(benchmark, {}))
+        of_benchmark = [row for row in scores if row["benchmark"] == benchmark]
+        cells = _cells(of_benchmark, FIGURE_6.get(benchmark, {}))
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
-            measured.append(_measured(benchmark, cells, changed, judge_line(graded) if graded else ""))
+            measured.append(
+                _measured(benchmark, cells, changed, judge_line(graded) if graded else "", control_table(of_benchmark))
+            )
     return measured
 
 
 def _measured(
-    benchmark: str, cells: Mapping[tuple[str, str], Comparison], changed: Outcomes, judge: str
+    benchmark: str,
+    cells: Mapping[tuple[str, str], Comparison],
+    changed: Outcomes,
+    judge: str,
+    controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None,
 ) -> BenchmarkResults:
     return BenchmarkResults(
         benchmark=benchmark,
@@ -177,6 +186,7 @@ def _measured(
         cells=cells,
         outcomes=changed,
         judge=judge,
+        controls=controls,
     )
 
 

@@ -104,11 +104,19 @@ def _change(asked_base: _AnsweredItem, asked_tuned: _AnsweredItem) -> Change:
         item_id=tuned["item_id"],
         ability=tuned["ability"],
         question_kind=tuned["question_kind"],
-        question=shortened(tuned["question"]),
-        accepted=[shortened(keyword) for keyword in tuned["accepted"]],
+        question=shortened(
+            "\n".join([*(turn["value"] for turn in tuned.get("history") or ()), tuned["question"]]).strip()
+        ),
+        accepted=[shortened(right) for right in _accepted(tuned)],
         base=shortened(base["answer"]),
         tuned=shortened(tuned["answer"]),
     )
+
+
+def _accepted(answer: AbilityAnswer) -> list[str]:
+    """Keywords of which one must be named, or all groups of them in one text."""
+    groups = answer.get("accepted_groups")
+    return answer["accepted"] if not groups else [", and ".join(" / ".join(group) for group in groups)]
 
 
 def _round_robin(changes: Sequence[Change], count: int) -> list[Change]:

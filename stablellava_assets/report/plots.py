@@ -134,7 +134,9 @@ def _over_kinds(
     scores: Sequence[JudgedScore],
 ) -> tuple[dict[tuple[str, str], JudgedScore], list[str]]:
     """The rows over all question kinds by model and ability, and the abilities with the total last."""
-    rows = {(row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL}
+    rows = {
+        (row["model"], row["ability"]): row for row in scores if row["question_kind"] == ALL and row["model"] in _OTHER
+    }
     # A model has no score while its answers wait for a judge.
     both = {ability for model, ability in rows if (_OTHER[model], ability) in rows}
     return rows, [*sorted(both - {ALL}), *sorted(both & {ALL})]

@@ -15,7 +15,8 @@ _GROUPS_KEPT = 4
 """Groups in memory for reading single images, which are asked for in nearly the order of the table."""
 
 EncodedImages = Callable[[Collection[str]], Iterator[tuple[str, bytes]]]
-"""Yields the wanted images that exist, by the id of their row, in the order in which they are stored."""
+"""Yields the wanted images that exist, by the id of their row, in the order in which they are stored; the images of a
+row that has several follow each other."""
 
 
 class PublishedImages:
@@ -32,6 +33,8 @@ class PublishedImages:
         self._table = table
         self._partition = partition
         self._columns = [table.row_id, "image"]
+        self._several = "further_images" in table.schema.names
+        self._all = [*self._columns, *(["further_images"] if self._several else [])]
         self._group = lru_cache(_GROUPS_KEPT)(self._read_group)
 
     def __call__(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
@@ -46,10 +49,10 @@ class PublishedImages:
         try:
             with self._store.open(self._table, self._partition, [self._table.row_id]) as file:
                 ids = texts_of(file.read([self._table.row_id]), self._table.row_id)
-            with self._store.open(self._table, self._partition, self._columns) as file:
+            with self._store.open(self._table, self._partition, self._all) as file:
                 for number, (start, end) in enumerate(pairwise(accumulate(file.rows_by_group, initial=0))):
                     if rows := [row for row in range(start, end) if row < len(ids) and ids[row] in wanted]:
-                        data = file.group(number, self._columns)
+                        data = file.group(number, self._all)
                         if texts_of(data, self._table.row_id) != ids[start:end]:
                             raise RepublishedError(
                                 f"{self._store.path(self._table, self._partition)}: was published again while it was "
@@ -58,6 +61,9 @@ class PublishedImages:
                         for row in rows:
                             if (image := data["image"][row - start].as_py()) is not None:
                                 yield ids[row], image["bytes"]
+                            if self._several:
+                                further = data["further_images"][row - start].as_py()
+                                yield from ((ids[row], image["bytes"]) for image in further or ())
         except FileNotFoundError:
             return
 

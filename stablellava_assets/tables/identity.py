@@ -12,8 +12,7 @@ OptionT = TypeVar("OptionT")
 
 def content_key(*parts: object) -> str:
     """A 128-bit hex digest of JSON-serializable ``parts``, equal on every machine and Python version."""
-    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(_CANONICAL.encode(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def pairs_key(row_keys: Iterable[str]) -> str:
@@ -31,7 +30,10 @@ def choose(options: Sequence[OptionT], *parts: object) -> OptionT:
 
     Editing one option changes only the choices of the old or the new one: the other rows of a batch stay the same.
     """
-    return ranked(options, *parts)[0]
+    if not options:
+        raise ValueError(f"nothing to choose from for {parts!r}")
+    salt = content_key(*parts)
+    return max(options, key=lambda option: _weight(salt, option))
 
 
 def ranked(options: Sequence[OptionT], *parts: object) -> list[OptionT]:
@@ -51,3 +53,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} cannot be part of a content key")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)

@@ -1,8 +1,27 @@
-"""Rate limiting of progress lines and similar periodic actions."""
+"""Lines about work in progress, and rate limiting of such lines and of similar periodic actions."""
 
 from __future__ import annotations
 
 import time
+from typing import Self
+
+
+class Progress(str):
+    """A line about work in progress, with its numbers for whoever draws a bar.
+
+    Attributes:
+        done: finished parts of the work.
+        total: all parts.
+    """
+
+    done: int
+    total: int
+
+    def __new__(cls, line: str, done: int, total: int) -> Self:
+        """The line ``line``."""
+        made = super().__new__(cls, line)
+        made.done, made.total = done, total
+        return made
 
 
 class Pace:

@@ -203,6 +203,15 @@ class Written(TypedDict):
     model: str | None
 
 
+class PromptedPair(TypedDict):
+    """The columns of a verdict that tell its prompts."""
+
+    prompt: str
+    subject: str
+    further_prompts: NotRequired[list[str] | None]
+    further_subjects: NotRequired[list[str] | None]
+
+
 class ComparedPair(TypedDict):
     """The columns of a kept pair that later pairs are compared with."""
 
@@ -215,6 +224,10 @@ class ComparedPair(TypedDict):
     expected: str | None
     image_sha256: str
     perceptual_hash: str
+    further_prompts: NotRequired[list[str] | None]
+    further_subjects: NotRequired[list[str] | None]
+    further_image_sha256: NotRequired[list[str] | None]
+    further_perceptual_hashes: NotRequired[list[str] | None]
 
 
 class Verdict(TypedDict):
@@ -239,6 +252,10 @@ class Verdict(TypedDict):
     perceptual_hash: str
     row_key: str
     run_id: NotRequired[str]
+    further_prompts: NotRequired[list[str] | None]
+    further_subjects: NotRequired[list[str] | None]
+    further_image_sha256: NotRequired[list[str] | None]
+    further_perceptual_hashes: NotRequired[list[str] | None]
 
 
 class Comparison(TypedDict):

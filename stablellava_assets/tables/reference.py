@@ -5,10 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from stablellava_assets.tables.schemas import TABLES
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, AnyTable
+from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, IMAGE_LIST, STRINGS, AnyTable
 
 _SHORT = {
     str(IMAGE): "struct: bytes, path",
+    str(IMAGE_LIST): "list of struct: bytes, path",
+    str(pa.list_(STRINGS)): "list of list of string",
     str(CONVERSATIONS): "list of struct: from, value",
     str(FACTS): "list of struct: name, value",
 }

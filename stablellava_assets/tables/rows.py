@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import pyarrow as pa
 
-from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tables.pace import Pace, Progress
 from stablellava_assets.tables.pair_rows import Blamed
 from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import CAUSES, DEFERRED, FAILED, MADE, OF_SETTING
@@ -197,7 +197,8 @@ def _make_missing(
         made.append(journal.append(rows).select(table.without_images))
         if pace.is_due():
             done = len(missing) - len(wanted)
-            report(f"{done} of {len(missing)} rows, {done / (time.monotonic() - started):.0f} rows/s")
+            rate = done / (time.monotonic() - started)
+            report(Progress(f"{done} of {len(missing)} rows, {rate:.0f} rows/s", done, len(missing)))
     if wanted:
         raise ValueError(f"{table.name}: {len(wanted)} rows were not made, the first is {next(iter(wanted))!r}")
     return pa.Table.from_batches(made, table.schema.empty_table().select(table.without_images).schema)

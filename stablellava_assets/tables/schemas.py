@@ -24,7 +24,17 @@ from stablellava_assets.tables.score_rows import (
     BenchmarkItem,
     Checkpoint,
 )
-from stablellava_assets.tables.table import CONVERSATIONS, FACTS, IMAGE, STRINGS, AnyTable, Table, Upgrade, column
+from stablellava_assets.tables.table import (
+    CONVERSATIONS,
+    FACTS,
+    IMAGE,
+    IMAGE_LIST,
+    STRINGS,
+    AnyTable,
+    Table,
+    Upgrade,
+    column,
+)
 
 MADE, FAILED, DEFERRED = "made", "failed", "deferred"
 """Row status. ``failed``: the same inputs would fail again. ``deferred``: retried in the next run."""
@@ -68,6 +78,28 @@ _BLAME = (
 _BLAMED = frozenset(field.name for field in _BLAME)
 _GROUPED = frozenset({"group_id", "image_number"})
 
+_SEVERAL_IMAGES = (
+    column(
+        "accepted_groups",
+        pa.list_(STRINGS),
+        "Groups of keywords, of each of which a right answer contains one; null if there is only one group, accepted.",
+    ),
+    column("in_order", pa.bool_(), "Whether a right answer names the groups in this order; null if the order is free."),
+    column(
+        "history",
+        CONVERSATIONS,
+        "Earlier turns of the conversation, with an <image> mark for each image; null if the question is the first.",
+    ),
+)
+"""Columns of questions about several images."""
+_ASKED_OF_SEVERAL = frozenset(field.name for field in _SEVERAL_IMAGES)
+_FURTHER = ("further_images", "further_sha256", "further_perceptual_hashes")
+_OF_SEVERAL = _ASKED_OF_SEVERAL | set(_FURTHER)
+
+_MODEL = (
+    "base or tuned; or blanked (tuned, with one of several images blank) or exchanged (tuned, with several images in "
+    "reverse order)."
+)
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
 _ASKED = (
@@ -258,7 +290,7 @@ _VERDICT_COLUMNS = (
         "What the filters and people found, in their order: the rule, its outcome (rejects, notes, or overruled by a "
         "person), an explanation in one sentence, and the earlier pair that this one repeats, if that is the finding.",
     ),
-    column("keyword_count", pa.int32(), "Keywords in the prompt."),
+    column("keyword_count", pa.int32(), "Keywords in the prompt; of several prompts, in the longest."),
     column("answer_words", pa.int32(), "Words in the longest answer."),
     column(
         "subject_named",
@@ -268,12 +300,24 @@ _VERDICT_COLUMNS = (
     column(
         "image_spread",
         pa.float64(),
-        "Standard deviation of the image's grey values (0 to 255); 0 is a blank image. Null if it cannot be decoded.",
+        "Standard deviation of the image's grey values (0 to 255), the smallest of several images; 0 is a blank image. "
+        "Null if an image cannot be decoded.",
     ),
     column("image_sha256", pa.string(), "SHA-256 of the first image, with which later batches find duplicates."),
     column("perceptual_hash", pa.string(), "Perceptual hash of the first image, for the same purpose."),
     _ROW_KEY,
     _RUN_ID,
+    column("further_prompts", STRINGS, "Prompts of the images after the first, in order; null if there is only one."),
+    column("further_subjects", STRINGS, "Subjects of the images after the first; null if there is only one."),
+    column("further_image_sha256", STRINGS, "SHA-256 of the images after the first; null if there is only one."),
+    column(
+        "further_perceptual_hashes",
+        STRINGS,
+        "Perceptual hashes of the images after the first; null if there is only one.",
+    ),
+)
+_FURTHER_IMAGES = frozenset(
+    {"further_prompts", "further_subjects", "further_image_sha256", "further_perceptual_hashes"}
 )
 _VERDICT_UPGRADES = (Upgrade("findings", EARLIER_COLUMNS, findings_of_earlier_columns),)
 
@@ -284,6 +328,8 @@ FILTERED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    added=_FURTHER_IMAGES,
+    optional=_FURTHER_IMAGES,
     upgrades=_VERDICT_UPGRADES,
 )
 
@@ -294,6 +340,8 @@ REJECTED_PAIRS = Table(
     "pair_id",
     ("ability", "batch"),
     _VERDICT_COLUMNS,
+    added=_FURTHER_IMAGES,
+    optional=_FURTHER_IMAGES,
     upgrades=_VERDICT_UPGRADES,
 )
 
@@ -400,7 +448,7 @@ ALIGNMENT_SCORES = Table(
 ABILITY_BENCHMARK = Table(
     "ability_benchmark",
     BenchmarkItem,
-    "Held-out benchmark questions, one row per question about one image, with the keywords that count as right.",
+    "Held-out benchmark questions, one row per question about one image or several, with the keywords that are right.",
     "item_id",
     ("ability",),
     (
@@ -411,9 +459,10 @@ ABILITY_BENCHMARK = Table(
         column(
             "prompt",
             pa.string(),
-            "Prompt of the image; training pairs with this prompt are rejected as contaminated. Null for a photograph.",
+            "Prompt of the image, or of each of several images on a line of its own; training pairs with this prompt "
+            "are rejected as contaminated. Null for a photograph.",
         ),
-        column("image", IMAGE, "The encoded image; null when not made."),
+        column("image", IMAGE, "The encoded image, the first of several; null when not made."),
         column(
             "sha256",
             pa.string(),
@@ -421,7 +470,12 @@ ABILITY_BENCHMARK = Table(
         ),
         column("perceptual_hash", pa.string(), "Perceptual hash of the image, hex; null when not made."),
         column("seed", pa.int64(), "Seed the image was made with; null for a photograph."),
-        column("question", pa.string(), "The question, in a wording that training never uses."),
+        column(
+            "question",
+            pa.string(),
+            "The question, in a wording that training never uses; with an <image> mark for each image if there are "
+            "several or a history.",
+        ),
         column(
             "options", STRINGS, "Options of an either-or question or a multiple-choice question, in order; else empty."
         ),
@@ -430,8 +484,19 @@ ABILITY_BENCHMARK = Table(
             "refused", STRINGS, "Keywords that make an answer wrong: the other option, or the opposite of yes or no."
         ),
         *_TAIL,
+        *_SEVERAL_IMAGES,
+        column(
+            "further_images", IMAGE_LIST, "The encoded images after the first, in order; null if there is only one."
+        ),
+        column("further_sha256", STRINGS, "SHA-256 of each of the further images; null if there are none."),
+        column(
+            "further_perceptual_hashes",
+            STRINGS,
+            "Perceptual hash of each of the further images; null if there are none.",
+        ),
     ),
-    added=frozenset({"sha256"}),
+    added=frozenset({"sha256"}) | _OF_SEVERAL,
+    optional=_OF_SEVERAL,
 )
 
 LLAVA_CHECKPOINT = Table(
@@ -475,7 +540,7 @@ ABILITY_ANSWERS = Table(
     (
         column("answer_id", pa.string(), "Content hash of checkpoint, model, item and rotation."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("model", pa.string(), "base or tuned."),
+        column("model", pa.string(), _MODEL),
         column("benchmark", pa.string(), "Benchmark of the item: ai, photos, or the name of a published one."),
         column(
             "ability",
@@ -494,9 +559,11 @@ ABILITY_ANSWERS = Table(
         column("rotation", pa.int32(), "Rotation of the options of a multiple-choice question; null otherwise."),
         column("options", STRINGS, "The options in the order shown; null if there were none."),
         column("refused", STRINGS, "Keywords that make an answer wrong; null in rows of earlier versions."),
-        column("picture", pa.string(), "Content hash of the image; null in rows of earlier versions."),
+        column("picture", pa.string(), "Content hash of the image or images; null in rows of earlier versions."),
+        *_SEVERAL_IMAGES,
     ),
-    added=frozenset({"rotation", "options", "refused", "picture"}),
+    added=frozenset({"rotation", "options", "refused", "picture"}) | _ASKED_OF_SEVERAL,
+    optional=_ASKED_OF_SEVERAL,
 )
 
 ANSWER_JUDGEMENTS = Table(
@@ -513,7 +580,11 @@ ANSWER_JUDGEMENTS = Table(
         column("benchmark", pa.string(), "Benchmark of the item."),
         column("item_id", pa.string(), "The benchmark item."),
         column("question_kind", pa.string(), _ASKED_KIND),
-        column("grade", pa.float64(), "Grade of the answer, 0 to 1 in tenths; null when not graded."),
+        column(
+            "grade",
+            pa.float64(),
+            "Grade of the answer, 0 to 1: points of ten, or of five if there are several images; null when not graded.",
+        ),
         column("correct", pa.bool_(), "Whether the grade is 0.5 or more; null when not graded."),
         column("by_keywords", pa.bool_(), "Whether the same answer is right by keywords."),
         column("explanation", pa.string(), "The judge's reason; null when not graded."),
@@ -529,13 +600,13 @@ ANSWER_JUDGEMENTS = Table(
 ABILITY_SCORES = Table(
     "ability_scores",
     AbilityScore,
-    "Accuracy of the base and the tuned model, one row per model, ability and question kind.",
+    "Accuracy of the base and the tuned model, and of controls, one row per model, ability and question kind.",
     "score_id",
     ("checkpoint_id",),
     (
         column("score_id", pa.string(), "Content hash of checkpoint, model, benchmark, ability and kind."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("model", pa.string(), "base or tuned."),
+        column("model", pa.string(), _MODEL),
         column("benchmark", pa.string(), "Benchmark of the questions."),
         column("ability", pa.string(), "Ability; for a published benchmark its split, category or capability; or all."),
         column("question_kind", pa.string(), "what, yes_no, either_or, choice, open, or all."),
@@ -589,11 +660,16 @@ ABILITY_SCORES = Table(
         ),
         column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the graded answers; null if none was graded."),
         column("unscored", pa.int64(), "Items without a grade yet; they are not in n."),
+        column(
+            "mean_points",
+            pa.float64(),
+            "Mean of the judge's grades from 1 to 5 of answers about several synthesized images; null without any.",
+        ),
     ),
     added=frozenset(
         {
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
-            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored"),
+            *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
         }
     ),
 )

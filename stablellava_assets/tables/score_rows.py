@@ -6,9 +6,18 @@ from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from stablellava_assets.tables.pair_rows import Blamed, EncodedImage, FilledIn, Keyed
+from stablellava_assets.text.conversations import Turn
 
 
-class ItemQuestion(TypedDict):
+class SeveralImages(TypedDict):
+    """What only questions about several images have."""
+
+    accepted_groups: NotRequired[list[list[str]] | None]
+    in_order: NotRequired[bool | None]
+    history: NotRequired[list[Turn] | None]
+
+
+class ItemQuestion(SeveralImages):
     """Question and right answers of a benchmark item."""
 
     benchmark: str
@@ -33,13 +42,20 @@ class BenchmarkItem(ItemColumns, Keyed):
     sha256: str | None
     perceptual_hash: str | None
     seed: int | None
+    further_images: NotRequired[list[EncodedImage] | None]
+    further_sha256: NotRequired[list[str] | None]
+    further_perceptual_hashes: NotRequired[list[str] | None]
 
 
 class ItemToAsk(ItemQuestion):
-    """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit."""
+    """The columns of an item that a model is asked about; ``max_new_tokens`` if the item has its own limit.
+
+    ``circular``: whether a choice is asked in every rotation of its options, which is the default.
+    """
 
     item_id: str
     max_new_tokens: NotRequired[int]
+    circular: NotRequired[bool]
 
 
 class LossPoint(TypedDict):
@@ -76,7 +92,7 @@ class CheckpointFolders(TypedDict):
     base_path: str
 
 
-class AnswerColumns(FilledIn):
+class AnswerColumns(SeveralImages, FilledIn):
     """The columns of an answer that are known before the model is asked."""
 
     checkpoint_id: str
@@ -141,6 +157,7 @@ class ScoreFigures(TypedDict):
     yes_ratio: float | None
     undecided: int | None
     mean_grade: float | None
+    mean_points: float | None
 
 
 class ComparedScore(PairedDifference, ScoreFigures):

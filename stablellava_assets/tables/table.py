@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import pyarrow as pa
 
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+IMAGE_LIST = pa.list_(IMAGE)
 CONVERSATIONS = pa.list_(pa.struct([pa.field("from", pa.string()), pa.field("value", pa.string())]))
 FACTS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("value", pa.string())]))
 STRINGS = pa.list_(pa.string())
@@ -60,7 +61,7 @@ class Table(Generic[RowT]):
     @cached_property
     def without_images(self) -> list[str]:
         """The columns that hold no images, and are small."""
-        return [column.name for column in self.columns if column.type != IMAGE]
+        return [column.name for column in self.columns if column.type not in (IMAGE, IMAGE_LIST)]
 
     @property
     def partitionings(self) -> list[tuple[str, ...]]:

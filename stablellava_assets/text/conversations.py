@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 IMAGE_MARK = "<image>"
 HUMAN, GPT = "human", "gpt"
@@ -12,6 +12,20 @@ CHAT_ROLES = {HUMAN: "user", GPT: "assistant"}
 
 Turn = TypedDict("Turn", {"from": str, "value": str})
 """One message in a row; ``from`` is human or gpt."""
+
+
+class ContentPart(TypedDict):
+    """Content of a chat message: an image or a text."""
+
+    type: str
+    text: NotRequired[str]
+
+
+class ChatMessage(TypedDict):
+    """A message in the form that chat templates take."""
+
+    role: str
+    content: list[ContentPart]
 
 
 def exchange(question: str, answer: str) -> list[Turn]:
@@ -47,6 +61,19 @@ def marks_of(turns: Sequence[Turn]) -> list[int]:
 def said_by(speaker: str, turns: Sequence[Turn]) -> list[str]:
     """The turns of one speaker."""
     return [turn["value"] for turn in turns if turn["from"] == speaker]
+
+
+def content_of(value: str) -> list[ContentPart]:
+    """A turn as content of a chat message. A turn's only image goes before its text, as in LLaVA's training; several
+    images keep their places among the texts."""
+    pieces = ["", value.replace(IMAGE_MARK, "")] if value.count(IMAGE_MARK) == 1 else value.split(IMAGE_MARK)
+    content: list[ContentPart] = []
+    for number, piece in enumerate(pieces):
+        if number:
+            content.append({"type": "image"})
+        if text := piece.strip():
+            content.append({"type": "text", "text": text})
+    return content
 
 
 EXPECTED_SEPARATOR = " | "

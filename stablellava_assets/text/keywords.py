@@ -65,16 +65,41 @@ def find_affirmed(keyword: str, answer: str) -> list[Span]:
     return [span for span in find_keyword(keyword, answer) if not denied[span[0]]]
 
 
-def holds_keyword(answer: str, accepted: Sequence[str], refused: Sequence[str]) -> bool:
-    """Whether an accepted keyword occurs without negation, and no refused one occurs unless
-    it is part of an accepted one.
+def holds_keywords(answer: str, groups: Sequence[Sequence[str]], refused: Sequence[str], *, in_order: bool) -> bool:
+    """Whether a keyword of each group occurs without negation, and no refused one occurs unless
+    it is part of one of these.
 
-    For example, hat is part of top hat. A refused keyword also counts after a negation.
+    For example, hat is part of top hat. A refused keyword also counts after a negation. ``in_order``: each group must
+    be named after the group before it.
     """
     answer = final_answer(answer)
-    right = [span for keyword in accepted for span in _find_all(keyword, answer)]
+    found = [[span for keyword in group for span in _find_all(keyword, answer)] for group in groups]
+    right = [span for spans in found for span in spans]
     wrong = [span for keyword in refused for span in find_keyword(keyword, answer)]
-    return bool(right) and all(any(start <= at and to <= end for start, end in right) for at, to in wrong)
+    return (
+        all(found)
+        and (not in_order or _follow_each_other(found))
+        and all(any(start <= at and to <= end for start, end in right) for at, to in wrong)
+    )
+
+
+def names_last(answer: str, accepted: Sequence[str], refused: Sequence[str]) -> bool:
+    """Whether an accepted keyword occurs without negation, and no refused one after it, or as part of a longer one."""
+    answer = final_answer(answer)
+    right = [(end, end - start) for keyword in accepted for start, end in _find_all(keyword, answer)]
+    wrong = [(end, end - start) for keyword in refused for start, end in find_keyword(keyword, answer)]
+    return bool(right) and max(right) >= max(wrong, default=(0, 0))
+
+
+def _follow_each_other(found: Sequence[Sequence[Span]]) -> bool:
+    """Whether a span can be chosen of each group so that every one begins after the one before it."""
+    reached = 0
+    for spans in found:
+        ends = [end for start, end in spans if start >= reached]
+        if not ends:
+            return False
+        reached = min(ends)
+    return True
 
 
 def _find_all(keyword: str, answer: str) -> list[Span]:

@@ -32,7 +32,7 @@ def planned(checkpoint: Path) -> list[AnyPlanned]:
             number,
             kind="what",
             question="What color is it?",
-            picture=Picture(picture(COLORS[number % len(COLORS)])),
+            pictures=[Picture(picture(COLORS[number % len(COLORS)]))],
             accepted=[COLORS[number % len(COLORS)]],
         )
         for number in range(QUESTIONS)

@@ -7,7 +7,7 @@ import pytest
 from stablellava_assets.evaluation.answers.choices import choice_question, chosen_option, rotated
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.scores.yes_no import verdict_of
-from stablellava_assets.text.keywords import holds_keyword
+from stablellava_assets.text.keywords import holds_keywords
 from stablellava_assets_tests.tables.made_up import Row
 
 OPTIONS = ["a cat", "a dog", "a cat tree", "houses"]
@@ -362,7 +362,7 @@ def test_words_negations_and_unfinished_thoughts_are_no_letters(answer: str) -> 
     ],
 )
 def test_keywords_in_every_form_of_unicode_and_behind_thoughts(answer: str, accepted: str, right: bool) -> None:
-    assert holds_keyword(answer, [accepted], []) == right
+    assert holds_keywords(answer, [[accepted]], [], in_order=False) == right
 
 
 @pytest.mark.parametrize(

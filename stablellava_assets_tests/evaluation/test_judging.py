@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
-from stablellava_assets.evaluation.scoreboard import judge_line
-from stablellava_assets.evaluation.scores.judging import PROMPT_VERSION, judge_answers, plan_judgements
+from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
+from stablellava_assets.evaluation.scores.judging import (
+    PROMPT_VERSION,
+    VERSION_OF_SEVERAL,
+    judge_answers,
+    plan_judgements,
+)
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.journal import RowJournal
@@ -145,3 +150,66 @@ def test_a_judge_that_was_cut_off_is_asked_again_with_more_room(tmp_path: Path) 
         assert (same.unchanged, len(bodies)) == (True, sent)
         second = _judge(tmp_path, JudgeSettings(endpoint=priced(tmp_path, url), max_output_tokens=600), same)
     assert [row["grade"] for row in second.data.to_pylist()] == [1.0, 1.0, 0.4, 1.0]
+
+
+def _graded_in_five(body: Mapping[str, Any]) -> str:
+    asked = str(body["messages"][1]["content"])
+    assert "Conversation:\nhuman: <image>\nWhere is this?\ngpt: A beach.\n<image>\nWhat have you seen?" in asked
+    assert "A right answer says:\n- lion or big cat\n- tiger\nin this order" in asked
+    said = asked.partition("<answer>")[2].partition("</answer>")[0]
+    return json.dumps({"reason": "It says so.", "points": 5 if "tiger" in said else 2})
+
+
+def test_answers_about_several_images_get_points_of_five_beside_their_scores(tmp_path: Path) -> None:
+    history = [{"from": "human", "value": "<image>\nWhere is this?"}, {"from": "gpt", "value": "A beach."}]
+    rows: list[Row] = [
+        {
+            **_answers((model, said, correct))[0],
+            "answer_id": f"{model} {item}",
+            "benchmark": benchmark,
+            "ability": "multi_turn",
+            "item_id": f"{benchmark} item {item}",
+            "question_kind": "what",
+            "question": "<image>\nWhat have you seen?",
+            "accepted": ["lion", "big cat"],
+            "accepted_groups": [["lion", "big cat"], ["tiger"]],
+            "in_order": True,
+            "history": history,
+        }
+        for item, (benchmark, model, said, correct) in enumerate(
+            [
+                ("ai", "base", "A lion.", False),
+                ("ai", "tuned", "A lion, then a tiger.", True),
+                ("ai", "blanked", "A lion, then a tiger.", True),
+                ("muirbench", "tuned", "A lion.", False),
+            ]
+        )
+    ]
+    with loopback(answer=_graded_in_five) as (url, _):
+        settings = JudgeSettings(endpoint=priced(tmp_path, url))
+        planned = plan_judgements(rows, settings)
+        assert [plan.inputs["model"] for plan in planned] == ["base", "tuned"], "controls have no grade"
+        endpoint = ChatEndpoint(settings.endpoint, tmp_path / "ledger.sqlite")
+        judged = [
+            row for row in judge_answers(planned, settings, endpoint, lambda line: None) if row["status"] == "made"
+        ]
+    assert sorted((row["answered_by"], row["grade"], row["correct"]) for row in judged) == [
+        ("base", 0.4, False),
+        ("tuned", 1.0, True),
+    ]
+    assert {row["prompt_version"] for row in judged} == {VERSION_OF_SEVERAL}
+    scores = {
+        (row["model"], row["benchmark"], row["question_kind"]): row
+        for row in score_answers(rows, judged, ("open",))
+        if row["ability"] == "multi_turn"
+    }
+    assert scores["base", "ai", "what"]["mean_points"] == pytest.approx(2)
+    assert scores["tuned", "ai", "all"]["mean_points"] == pytest.approx(5)
+    assert (scores["tuned", "ai", "what"]["accuracy"], scores["tuned", "ai", "what"]["mean_grade"]) == (1.0, None)
+    assert scores["blanked", "ai", "what"]["mean_points"] is None
+    shown = scoreboard([row for row in scores.values() if row["benchmark"] == "ai"], markdown=True)
+    assert "| multi_turn | base | 1 | 0.000 | 0.000 | 2.000 |" in shown
+    assert "| multi_turn | tuned | 1 | 1.000 | 1.000 | 5.000 |" in shown
+    assert "| multi_turn | blanked | 1 | 1.000 | 1.000 |  |" in shown
+    unasked = JudgeSettings(endpoint=priced(tmp_path, "http://localhost"), several_images=False)
+    assert plan_judgements(rows, unasked) == []

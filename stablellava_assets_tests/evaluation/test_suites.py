@@ -34,7 +34,7 @@ def test_pope(tmp_path: Path) -> None:
         ("random", ["no"], ["yes"]),
     ]
     assert items[0]["question"] == "Is there a red thing in the image?"
-    assert items[0]["image"]["bytes"] == (images / "red.png").read_bytes()
+    assert items[0]["pictures"][0].encoded == (images / "red.png").read_bytes()
     told = read_pope(file, images, "pope", "Answer with one word.")
     assert told[0]["question"] == "Is there a red thing in the image?\nAnswer with one word."
     assert told[0]["row_key"] != items[0]["row_key"]
@@ -46,7 +46,7 @@ def test_mmbench(tmp_path: Path) -> None:
     assert items[0]["question"] == "Look at the whole picture.\nWhich color is it?"
     assert (items[0]["options"], items[0]["accepted"]) == (["red", "lime", "blue", "yellow"], ["red"])
     assert items[1]["options"] == ["left", "right"], "empty options are none, and the rotated copy is left out"
-    assert items[1]["image"] == items[0]["image"], "a row may name the row that has its picture"
+    assert items[1]["pictures"] == items[0]["pictures"], "a row may name the row that has its picture"
 
 
 def test_a_picture_of_mmbench_is_found_through_a_row_that_names_another(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_picture_of_mmbench_is_found_through_a_row_that_names_another(tmp_path
     _break(file, "1000002\t", "3\t")
     _break(file, "\tA\tobject_localization\t1\t", "\tA\tobject_localization\t2\t")
     items = read_mmbench(file, "mmbench")
-    assert [item["image"]["bytes"] for item in items] == [picture("red")] * 3
+    assert [item["pictures"][0].encoded for item in items] == [picture("red")] * 3
 
 
 def test_json_may_begin_with_a_byte_order_mark_and_hold_any_character_in_its_strings(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_rows_about_a_picture_share_its_bytes(tmp_path: Path) -> None:
     settings = BenchmarkSettings.model_validate({"external": given})
     items = read_suites(settings.external)
     assert len(items) == 4
-    assert len({id(item["image"]["bytes"]) for item in items}) == 2
+    assert len({id(item["pictures"][0]) for item in items}) == 2
 
 
 @pytest.mark.parametrize("damage", damaged_pictures())

@@ -33,6 +33,11 @@ def rows_of(folder: Path, split: str = "train") -> list[dict[str, Any]]:
     return rows
 
 
+def of_one_image(folder: Path, split: str = "train") -> list[dict[str, Any]]:
+    """The rows that the first LLaVA reads."""
+    return [row for row in rows_of(folder, split) if isinstance(row["image"], str)]
+
+
 def multimodal(value: str) -> str:
     """What ``preprocess_multimodal`` makes of a turn: the mark goes to the front, on a line of its own."""
     if MARK not in value:
@@ -42,9 +47,10 @@ def multimodal(value: str) -> str:
 
 def test_a_row_has_the_fields_of_llavas_own_data(folder: Path) -> None:
     rows = rows_of(folder)
-    assert [set(row) for row in rows] == [{"id", "image", "conversations"}] * 25
-    assert len({row["id"] for row in rows}) == 25
-    assert {type(row[name]) for row in rows for name in ("id", "image")} == {str}
+    assert [set(row) for row in rows] == [{"id", "image", "conversations"}] * 26
+    assert len({row["id"] for row in rows}) == 26
+    assert {type(row["id"]) for row in rows} == {str}
+    assert len(of_one_image(folder)) == 25
     for row in rows:
         assert [set(turn) for turn in row["conversations"]] == [{"from", "value"}] * len(row["conversations"])
 
@@ -60,11 +66,11 @@ def test_every_picture_opens_from_the_image_folder(folder: Path, store: ParquetS
     from transformers import CLIPImageProcessor
 
     processor = CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
-    for row in rows_of(folder)[:5]:
+    for row in of_one_image(folder)[:5]:
         picture = Image.open(folder / "images" / row["image"]).convert("RGB")
         assert processor.preprocess(picture, return_tensors="pt")["pixel_values"][0].shape == (3, 28, 28)
     assert (
-        len({row["image"] for row in rows_of(folder)})
+        len({row["image"] for row in of_one_image(folder)})
         == len(list((folder / "images").rglob("*.png")))
         == len(ANIMALS) + 1
     )
@@ -73,16 +79,17 @@ def test_every_picture_opens_from_the_image_folder(folder: Path, store: ParquetS
 def test_every_picture_is_byte_for_byte_that_of_its_pair(folder: Path, store: ParquetStore) -> None:
     painted = {row["image_id"]: row["image"]["bytes"] for row in store.read_all(IMAGES).to_pylist()}
     pairs = {row["pair_id"]: row["image_ids"] for row in store.read_all(FILTERED_PAIRS).to_pylist()}
-    rows = rows_of(folder)
-    assert {row["id"]: [Path(row["image"]).stem] for row in rows} == {row["id"]: pairs[row["id"]] for row in rows}
+    rows = [{**row, "image": [row["image"]]} if isinstance(row["image"], str) else row for row in rows_of(folder)]
+    named = {row["id"]: [Path(image).stem for image in row["image"]] for row in rows}
+    assert named == {row["id"]: pairs[row["id"]] for row in rows}
     exported = {path.stem: path.read_bytes() for path in (folder / "images").rglob("*") if path.is_file()}
     assert exported == {image_id: painted[image_id] for image_id in exported}
-    assert set(exported) == {Path(row["image"]).stem for row in rows}
+    assert set(exported) == {image_id for image_ids in named.values() for image_id in image_ids}
     assert len(set(exported.values())) == len(ANIMALS) + 1, "pictures that look alike would prove nothing"
 
 
 def test_turns_pass_what_the_code_asserts(folder: Path) -> None:
-    for row in rows_of(folder):
+    for row in of_one_image(folder):
         turns = [{**turn, "value": multimodal(turn["value"])} for turn in row["conversations"]]
         for index, turn in enumerate(turns):
             assert turn["from"] == ("human", "gpt")[index % 2]
@@ -100,11 +107,14 @@ def test_texts_come_through_unchanged(folder: Path) -> None:
     ]
 
 
-def test_what_the_code_cannot_read_is_left_out_and_counted(store: ParquetStore, tmp_path: Path) -> None:
-    exported = export_pairs("llava", store, chosen_partitions(store), tmp_path / "out", Splits())
-    assert exported.left_out == {"is about several images; LLaVA's code reads one per row": 1}
-    assert "both" not in {row["id"] for row in rows_of(tmp_path / "out")}
-    assert "Left out: 1 pairs, each of which is about several images" in (tmp_path / "out/README.md").read_text()
+def test_several_images_are_a_list_as_llava_next_reads_it(folder: Path) -> None:
+    (row,) = (row for row in rows_of(folder) if not isinstance(row["image"], str))
+    assert row["id"] == "both"
+    assert row["image"] == ["animal/image of spec of koala.png", "animal/image of spec of owl.png"]
+    # LLaVA-NeXT opens the list in order, and puts an image in the place of each mark.
+    assert len([Image.open(folder / "images" / name).convert("RGB") for name in row["image"]]) == 2
+    assert "".join(turn["value"] for turn in row["conversations"] if turn["from"] == "human").count(MARK) == 2
+    assert "1 of the rows are about several images: their `image` is a list" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -135,9 +145,10 @@ def test_a_malformed_pair_that_a_person_kept_is_left_out(
 def test_a_split_has_a_file_of_its_own(store: ParquetStore, tmp_path: Path) -> None:
     exported = export_pairs("llava", store, chosen_partitions(store), tmp_path / "out", read_splits(["validation=0.3"]))
     train, validation = rows_of(tmp_path / "out"), rows_of(tmp_path / "out", "validation")
+    held = [{image for row in rows for image in _names(row["image"])} for rows in (train, validation)]
     assert exported.splits == {"train": len(train), "validation": len(validation)}
     assert validation
-    assert not {row["image"] for row in train} & {row["image"] for row in validation}
+    assert not held[0] & held[1]
     told = [json.loads(line) for line in (tmp_path / "out/provenance.jsonl").read_text().splitlines()]
     assert {row["pair_id"]: row["split"] for row in told} == {
         **{row["id"]: "train" for row in train},
@@ -146,3 +157,7 @@ def test_a_split_has_a_file_of_its_own(store: ParquetStore, tmp_path: Path) -> N
     assert told[0]["pictures"][0]["painter"] == "embedded"
     assert told[0]["pictures"][0]["digital_source_type"] == "compositeSynthetic"
     assert told[0]["pictures"][0]["software"] == "stablellava-assets 0"
+
+
+def _names(image: str | list[str]) -> list[str]:
+    return [image] if isinstance(image, str) else image

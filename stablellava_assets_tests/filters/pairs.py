@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
-from stablellava_assets.filters.candidates import Candidate
+from stablellava_assets.filters.candidates import Candidate, PaintedPrompt
 from stablellava_assets.filters.judge import Judged
 from stablellava_assets.filters.judge import judge as judge_with_images
 from stablellava_assets.filters.settings import FilterSettings
@@ -74,11 +74,45 @@ def candidate(
         "expected": expected,
         "row_key": content_key(name, question, answer, kind, expected),
     }
-    written: Row = {"prompt": prompt, "subject": subject, "row_key": content_key(spec_id, prompt, subject)}
+    written: Row = {
+        "spec_id": spec_id,
+        "prompt": prompt,
+        "subject": subject,
+        "facts": [],
+        "seed": int(content_key(spec_id)[:12], 16),
+        "row_key": content_key(spec_id, prompt, subject),
+    }
     return Candidate(dialogue, written, image)
 
 
-def picture_of(pair: Candidate) -> bytes:
+def of_group(
+    name: str,
+    *members: Candidate,
+    question: str = "",
+    turns: Sequence[str] = (),
+    answer: str = "The first shows a koala, the second an owl.",
+    kind: str = "what",
+    expected: str | None = "koala | owl",
+) -> Candidate:
+    """A pair called ``name`` about the pictures of several others, by default with their marks before the question."""
+    first, *further = (PaintedPrompt(each.spec, each.image) for each in members)
+    asked = question or "<image>\n" * len(members) + "What do the two pictures show?"
+    texts = [*turns] or [asked, answer]
+    dialogue: Row = {
+        **members[0].dialogue,
+        "pair_id": name,
+        "ability": "difference",
+        "spec_ids": [spec_id for each in members for spec_id in each.dialogue["spec_ids"]],
+        "image_ids": [each.image["image_id"] for each in members],
+        "conversations": [{"from": ("human", "gpt")[number % 2], "value": text} for number, text in enumerate(texts)],
+        "question_kind": kind,
+        "expected": expected,
+        "row_key": content_key(name, texts, kind, expected),
+    }
+    return Candidate(dialogue, *first, further=tuple(further))
+
+
+def picture_of(pair: Candidate | PaintedPrompt) -> bytes:
     """The encoded picture of a pair from :func:`candidate`, or of one whose image is a whole row of ``images``."""
     image: Row = {**pair.image}
     picture: bytes = image["image"]["bytes"]
@@ -87,7 +121,7 @@ def picture_of(pair: Candidate) -> bytes:
 
 def images_of(candidates: Iterable[Candidate]) -> EncodedImages:
     """The pictures of these pairs, in their order."""
-    pictures = {pair.image["image_id"]: picture_of(pair) for pair in candidates}
+    pictures = {each.image["image_id"]: picture_of(each) for pair in candidates for each in pair.painted}
     return lambda wanted: ((image_id, picture) for image_id, picture in pictures.items() if image_id in wanted)
 
 

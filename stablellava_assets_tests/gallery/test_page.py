@@ -11,6 +11,7 @@ import pytest
 
 from stablellava_assets.filters.review.reviews import Review, read_reviews
 from stablellava_assets_tests.browsing import CONTRAST, chromium
+from stablellava_assets_tests.filters.pairs import of_group
 from stablellava_assets_tests.gallery.galleries import gallery_of, many_pairs
 from stablellava_assets_tests.published_pairs import animal, publish
 
@@ -108,6 +109,26 @@ def test_it_says_what_is_shown_and_shows_it(page_path: Path, visit: Any) -> None
     assert "answer_words: 3 (at most 120)" in card.inner_text()
     seen.page.wait_for_load_state("networkidle")
     assert seen.page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth === 24)")
+    assert seen.wrong == []
+
+
+def test_several_images_stand_side_by_side_with_their_numbers(tmp_path: Path, visit: Any) -> None:
+    turns = ["<image>\nIs it a koala?", "Yes, a koala.", "And now?\n<image>", "Now it is an owl, no koala."]
+    pair = of_group("pair", animal("koala"), animal("owl"), turns=turns, kind="multi_turn", expected=None)
+    gallery = gallery_of(publish(tmp_path / "tables", [pair, animal("lynx")]), tmp_path / "page")
+    gallery.publish()
+    seen = visit(Path(gallery.page))
+    card = seen.page.locator("#pair-pair")
+    assert card.locator("figcaption").all_inner_texts() == ["1", "2"]
+    assert card.locator(".image-mark").all_inner_texts() == ["image 1", "image 2"]
+    assert [each.get_attribute("alt") for each in card.locator("img").all()] == ["((koala)), meadow", "((owl)), meadow"]
+    first, second = (each.bounding_box() for each in card.locator("img").all())
+    assert (first["y"], first["x"] < second["x"]) == (second["y"], True)
+    card.locator("summary").click()
+    assert card.locator("details p").all_inner_texts()[:2] == ["1: ((koala)), meadow", "2: ((owl)), meadow"]
+    assert seen.page.locator("#pair-lynx figcaption").count() == 0
+    seen.page.locator("#words").fill("owl")
+    assert seen.ids() == ["pair"]
     assert seen.wrong == []
 
 

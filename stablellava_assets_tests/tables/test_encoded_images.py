@@ -175,15 +175,16 @@ def item(number: int) -> Row:
 def test_questions_are_asked_in_any_order_from_a_copy(tmp_path: Path, reads: Reads) -> None:
     store = ParquetStore(str(tmp_path / "tables"))
     rows = [item(number) for number in range(COUNT)]
+    rows[5]["further_images"] = [{"bytes": noise(number), "path": None} for number in (COUNT, COUNT + 1)]
     store.publish(ABILITY_BENCHMARK, ("animal",), ABILITY_BENCHMARK.from_rows(rows))
     published = PublishedPictures(images_of_partitions(store, ABILITY_BENCHMARK, [("animal",)]), tmp_path)
     pictures = published.of([row["item_id"] for row in rows])
-    assert len({each.key for each in pictures.values()}) == COUNT
+    assert len({each.key for of_item in pictures.values() for each in of_item}) == COUNT + 2
     with published.copied(pictures):
-        for number in (20, 3, 11, 3):
-            read = pictures[f"item {number}"].encoded
-            assert callable(read)
-            assert read() == noise(number)
+        for number in (20, 3, 5, 11, 3):
+            read = [each.encoded for each in pictures[f"item {number}"]]
+            further = (COUNT, COUNT + 1) if number == 5 else ()
+            assert [each() for each in read if callable(each)] == [noise(one) for one in (number, *further)]
     assert reads.pictures < 2 * COUNT + 2
     assert [path.name for path in tmp_path.iterdir()] == ["tables"], "the copy is gone"
 

@@ -120,7 +120,7 @@ def test_a_type_of_few_columns_is_that_of_the_table_less_what_a_made_row_fills(f
 
 
 def test_rows_come_back_as_they_were() -> None:
-    rows = [but(spec(0), run_id="run", fault=None, settings_key=None)]
+    rows = [but(spec(0), run_id="run", fault=None, settings_key=None, group_id=None, image_number=None)]
     data = PROMPT_SPECS.from_rows(rows)
     assert PROMPT_SPECS.rows(data) == rows
     (few,) = rows_of(PromptToPaint, data.select(columns_of(PromptToPaint)))

@@ -34,32 +34,9 @@ class _Judged(TypedDict):
     pair_id: str
     spec_ids: list[str]
     prompt: str
+    further_prompts: list[str] | None
     conversations: list[Turn]
     findings: list[StoredFinding]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A judged pair and the prompts of its images."""
-
-    row: _Judged
-    prompts: list[str]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether there are no findings but repeats, which depend on the other batches that were filtered."""
-        return all(found["rule"] in REPEATS for found in self.row["findings"])
-
-    @property
-    def as_prompt(self) -> Example:
-        """Its prompts as an example."""
-        return Example("\n".join(self.prompts))
-
-    @property
-    def as_conversation(self) -> Example:
-        """Its conversation as an example."""
-        texts = [without_marks(turn["value"]) for turn in self.row["conversations"]]
-        return Example(shown(self.prompts, list(zip(texts[::2], texts[1::2], strict=True))))
 
 
 @dataclass(frozen=True)
@@ -117,14 +94,14 @@ def prompt_examples(store: ParquetStore, ability: AnyAbility, batch: str, source
     Raises:
         ExamplesError: ``source`` comes before ``batch`` and has not been filtered.
     """
-    pairs = _source_pairs(store, ability, batch, source)
-    with_findings = {pair.row["spec_ids"][0] for pair in pairs if not pair.is_good}
+    rows = _source_rows(store, ability, batch, source)
+    with_findings = {row["spec_ids"][0] for row in rows if not _is_good(row)}
     if isinstance(ability, MultiImageAbility):
         own = [Example("\n".join(group)) for group in ability.chat.examples]
     else:
         own = [Example(text) for text in ability.chat.examples]
-    good = [pair.as_prompt for pair in pairs if pair.row["spec_ids"][0] not in with_findings]
-    return _pool(own, good, lambda: _earlier(store, ability, batch, lambda pair: pair.as_prompt))
+    good = [_prompt(row) for row in rows if row["spec_ids"][0] not in with_findings]
+    return _pool(own, good, lambda: _earlier(store, ability, batch, _prompt))
 
 
 def dialogue_examples_of(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> ExamplePool:
@@ -135,8 +112,8 @@ def dialogue_examples_of(store: ParquetStore, ability: AnyAbility, batch: str, s
     else:
         given = [([example.prompt], example.question, example.answer) for example in ability.chat.dialogue_examples]
     own = [Example(shown(prompts, [(question, answer)])) for prompts, question, answer in given]
-    good = [pair.as_conversation for pair in _source_pairs(store, ability, batch, source) if pair.is_good]
-    return _pool(own, good, lambda: _earlier(store, ability, batch, lambda pair: pair.as_conversation))
+    good = [_conversation(row) for row in _source_rows(store, ability, batch, source) if _is_good(row)]
+    return _pool(own, good, lambda: _earlier(store, ability, batch, _conversation))
 
 
 def shown(prompts: Sequence[str], turns: Sequence[tuple[str, str]]) -> str:
@@ -152,7 +129,7 @@ def prompt_lines(prompts: Sequence[str]) -> list[str]:
     return [f"Prompt{number}: {prompt}" for number, prompt in zip(numbers, prompts, strict=True)]
 
 
-def _source_pairs(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> list[_Pair]:
+def _source_rows(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> list[_Judged]:
     """The pairs of the batch ``source`` whose prompts a chat model wrote; none if ``batch`` does not come later."""
     if source is None or source >= batch:
         return []
@@ -164,30 +141,44 @@ def _source_pairs(store: ParquetStore, ability: AnyAbility, batch: str, source: 
             f"filtered yet. Do that first, or leave the setting out:\n"
             f"  dagster asset materialize --select '*filtered_pairs' --partition '{name}'"
         )
-    return _pairs(store, partition)
+    return _rows(store, partition)
 
 
-def _pairs(store: ParquetStore, partition: Partition) -> list[_Pair]:
-    specs = only(store.read_all(PROMPT_SPECS, [partition], ["spec_id", "author", "prompt"]), "author", "chat")
-    prompts: dict[str, str] = dict(zip(texts_of(specs, "spec_id"), specs.column("prompt").to_pylist(), strict=True))
-    tables: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS) if prompts else ()
+def _rows(store: ParquetStore, partition: Partition) -> list[_Judged]:
+    specs = only(store.read_all(PROMPT_SPECS, [partition], ["spec_id", "author"]), "author", "chat")
+    written = set(texts_of(specs, "spec_id"))
+    tables: tuple[AnyTable, ...] = (FILTERED_PAIRS, REJECTED_PAIRS) if written else ()
     rows = [
         row for table in tables for row in rows_of(_Judged, store.read_all(table, [partition], columns_of(_Judged)))
     ]
-    return [
-        _Pair(row, [row["prompt"]] if len(row["spec_ids"]) == 1 else [prompts[spec_id] for spec_id in row["spec_ids"]])
-        for row in sorted(rows, key=lambda row: row["pair_id"])
-        if prompts.keys() >= {*row["spec_ids"]}
-    ]
+    return sorted((row for row in rows if row["spec_ids"][0] in written), key=lambda row: row["pair_id"])
 
 
 def _earlier(
-    store: ParquetStore, ability: AnyAbility, batch: str, example: Callable[[_Pair], Example]
+    store: ParquetStore, ability: AnyAbility, batch: str, example: Callable[[_Judged], Example]
 ) -> Iterator[Iterable[Example]]:
     """The texts of earlier batches, the latest first."""
     for partition in reversed(store.partitions(FILTERED_PAIRS)):
         if partition[0] == ability.ability and partition[1] < batch:
-            yield map(example, _pairs(store, partition))
+            yield map(example, _rows(store, partition))
+
+
+def _is_good(row: _Judged) -> bool:
+    """Whether there are no findings but repeats, which depend on the other batches that were filtered."""
+    return all(found["rule"] in REPEATS for found in row["findings"])
+
+
+def _prompts(row: _Judged) -> list[str]:
+    return [row["prompt"], *(row["further_prompts"] or ())]
+
+
+def _prompt(row: _Judged) -> Example:
+    return Example("\n".join(_prompts(row)))
+
+
+def _conversation(row: _Judged) -> Example:
+    texts = [without_marks(turn["value"]) for turn in row["conversations"]]
+    return Example(shown(_prompts(row), list(zip(texts[::2], texts[1::2], strict=True))))
 
 
 def _pool(

@@ -6,9 +6,11 @@ from typing import Any
 import dagster as dg
 
 
-class _Readable(logging.Formatter):
+class Readable(logging.Formatter):
+    """A record as the time, the step and the message, without Dagster's job name and run id."""
+
     def format(self, record: logging.LogRecord) -> str:
-        """The time, the step and the message, without Dagster's job name and run id."""
+        """One line, or several if something failed."""
         meta = getattr(record, "dagster_meta", {})
         step = meta.get("step_key") or "run"
         message = meta.get("orig_message") or record.getMessage()
@@ -40,7 +42,7 @@ def _to_standard_error(context: dg.InitLoggerContext) -> logging.Logger:
     """At INFO, because Dagster's own bookkeeping events are DEBUG."""
     logger = logging.Logger("stablellava_assets", logging.INFO)
     handler = logging.StreamHandler()
-    handler.setFormatter(_Readable())
+    handler.setFormatter(Readable())
     logger.addHandler(handler)
     return logger
 

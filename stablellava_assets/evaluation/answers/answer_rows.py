@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
+from stablellava_assets.evaluation.answers.controls import shown_to
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
+from stablellava_assets.evaluation.kinds import CONTROLS
 from stablellava_assets.evaluation.scores.scoring import is_correct
+from stablellava_assets.evaluation.scores.several_images import asks_about_several
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.reading import is_same
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
@@ -36,11 +39,11 @@ class EarlierAnswer(TypedDict):
 def plan_answers(
     checkpoint: Checkpoint,
     items: Sequence[ItemToAsk],
-    pictures: Mapping[str, ItemPicture],
+    pictures: Mapping[str, Sequence[ItemPicture]],
     max_new_tokens: int,
     chat_template: str | None,
 ) -> list[PlannedRow[Question]]:
-    """Plan an answer of each model to each question about each item.
+    """Plan an answer of each model to each question about each item; of the controls, only about several images.
 
     Args:
         checkpoint: the ``llava_checkpoint`` row.
@@ -50,14 +53,24 @@ def plan_answers(
         chat_template: template for both models (see :func:`ask_model`).
     """
     return [
-        _plan(checkpoint, model, key, item, picture, rotation, max_new_tokens)
-        for model, path in (("base", checkpoint["base_path"]), ("tuned", checkpoint["path"]))
-        for asked_key in [content_key("asked", path, chat_template)]
+        _plan(checkpoint, model, asked_key, item, pictures[item["item_id"]], rotation, max_new_tokens)
+        for model in ("base", "tuned", *CONTROLS)
+        for asked_key in [content_key("asked", checkpoint[path_of(model)], chat_template)]
         for item in items
-        for picture in [pictures[item["item_id"]]]
-        for key in [content_key(asked_key, picture.rendered) if picture.rendered else asked_key]
-        for rotation in (range(len(item["options"])) if item["question_kind"] == "choice" else [None])
+        if model not in CONTROLS or len(pictures[item["item_id"]]) > 1
+        for rotation in _rotations(item)
     ]
+
+
+def _rotations(item: ItemToAsk) -> Sequence[int | None]:
+    if item["question_kind"] != "choice":
+        return [None]
+    return range(len(item["options"]) if item.get("circular", True) else 1)
+
+
+def path_of(model: str) -> Literal["base_path", "path"]:
+    """The checkpoint's column with the folder of a model; the controls are the tuned model."""
+    return "base_path" if model == "base" else "path"
 
 
 def _plan(
@@ -65,7 +78,7 @@ def _plan(
     model: str,
     asked_key: str,
     item: ItemToAsk,
-    picture: ItemPicture,
+    pictures: Sequence[ItemPicture],
     rotation: int | None,
     max_new_tokens: int,
 ) -> PlannedRow[Question]:
@@ -86,13 +99,25 @@ def _plan(
         "question": question,
         "rotation": rotation,
         "options": options,
-        "picture": picture.key,
+        "picture": _picture_key(pictures),
+        "accepted_groups": item.get("accepted_groups"),
+        "in_order": item.get("in_order"),
+        "history": item.get("history"),
     }
-    asked = ImageQuestion(picture.encoded, question, limit)
+    shown, history = shown_to(model, item["item_id"], pictures), tuple(item.get("history") or ())
+    first, *further = (picture.encoded for picture in shown)
+    asked = ImageQuestion(first, question, limit, tuple(further), history)
     # Hashes what determines the text of an answer, not its correctness: changing the keywords
     # does not re-query the model.
-    key = content_key("answer row", asked_key, picture.key, question, limit)
+    rendered = [picture.rendered for picture in shown]
+    if any(rendered):
+        asked_key = content_key(asked_key, *rendered)
+    key = content_key("answer row", asked_key, _picture_key(shown), question, limit, *history)
     return PlannedRow(answer_id, key, Question(columns, asked))
+
+
+def _picture_key(pictures: Sequence[ItemPicture]) -> str:
+    return pictures[0].key if len(pictures) == 1 else content_key("pictures", *(picture.key for picture in pictures))
 
 
 def reused_answers(
@@ -151,7 +176,17 @@ def _row(planned: PlannedRow[Question], text: str) -> AbilityAnswer:
 
 def _is_correct(columns: AnswerColumns, text: str) -> bool:
     refused, options = columns["refused"] or (), columns["options"] or ()
-    return is_correct(text, columns["accepted"], refused, columns["question_kind"], options)
+    groups, in_order = columns.get("accepted_groups") or (), bool(columns.get("in_order"))
+    return is_correct(
+        text,
+        columns["accepted"],
+        refused,
+        columns["question_kind"],
+        options,
+        groups=groups,
+        in_order=in_order,
+        several_images=asks_about_several(columns),
+    )
 
 
 def rescored(answers: Refreshed, planned: Sequence[PlannedRow[Question]]) -> Refreshed:

@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
-from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tables.pace import Pace, Progress
+from stablellava_assets.text.conversations import (
+    CHAT_ROLES,
+    HUMAN,
+    IMAGE_MARK,
+    ChatMessage,
+    Turn,
+    content_of,
+    marks_of,
+    without_marks,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
+
+
+Encoded = bytes | Callable[[], bytes]
+"""The bytes of an image, or what reads them when it is asked about."""
 
 
 class InvalidQuestionError(ExplainedError, ValueError):
@@ -24,14 +38,35 @@ class InvalidQuestionError(ExplainedError, ValueError):
 
 @dataclass(frozen=True)
 class ImageQuestion:
-    """A question about one image, given by its bytes or by what reads them when it is asked.
+    """A question about one image or several.
 
-    ``max_new_tokens`` limits its answer, if it has a limit of its own.
+    ``max_new_tokens`` limits its answer, if it has a limit of its own. ``history`` are earlier turns of the
+    conversation. Together they hold an image mark for each image; without any mark, the only image goes before the
+    question.
     """
 
-    image_bytes: bytes | Callable[[], bytes]
+    image_bytes: Encoded
     question: str
     max_new_tokens: int | None = None
+    further_images: tuple[Encoded, ...] = ()
+    history: tuple[Turn, ...] = ()
+
+    @property
+    def images(self) -> tuple[Encoded, ...]:
+        """All images, in the order of their marks."""
+        return (self.image_bytes, *self.further_images)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The conversation up to the question."""
+        return [*self.history, {"from": HUMAN, "value": self.question}]
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The conversation as chat templates take it, with the images in the places of their marks."""
+        if not any(marks_of(self.turns)):
+            return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.question}]}]
+        return [{"role": CHAT_ROLES[turn["from"]], "content": content_of(turn["value"])} for turn in self.turns]
 
 
 def answer(
@@ -65,8 +100,8 @@ def answers_of(
     used for questions in error messages. If a batch does not fit into memory, it and all later batches are halved.
 
     Raises:
-        InvalidQuestionError: an image cannot be decoded, or a question contains a special
-            token of the model; it is named.
+        InvalidQuestionError: an image cannot be decoded, images and marks differ in number, or a question contains a
+            special token of the model; it is named.
         torch.OutOfMemoryError: memory does not hold a single question.
     """
     import torch
@@ -79,13 +114,15 @@ def answers_of(
     if chat_template is not None:
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
-    _refuse_special_tokens(questions, names, processor)
+    _check(questions, names, processor)
     timer, done = Pace(), 0
     waiting = deque(_batches(questions, batch_size, max_new_tokens))
     while waiting:
         limit, batch = waiting.popleft()
-        pictures = [_picture(questions[index].image_bytes, names[index]) for index in batch]
-        texts = [_prompt(questions[index].question, processor) for index in batch]
+        pictures = [[_picture(image, names[index]) for image in questions[index].images] for index in batch]
+        texts = [
+            processor.apply_chat_template(questions[index].messages, add_generation_prompt=True) for index in batch
+        ]
         try:
             with torch.inference_mode():
                 generated = _generate(model, processor, pictures, texts, limit)
@@ -99,16 +136,22 @@ def answers_of(
         yield from zip(batch, generated, strict=True)
         done += len(batch)
         if timer.is_due():
-            progress(f"{done} of {len(questions)} questions answered")
+            progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))
 
 
-def _refuse_special_tokens(questions: Sequence[ImageQuestion], names: Sequence[str], processor: ProcessorMixin) -> None:
-    """A special token in a question would end its turn, or stand for an image that does not exist."""
+def _check(questions: Sequence[ImageQuestion], names: Sequence[str], processor: ProcessorMixin) -> None:
+    """A special token in a question would end its turn, and a mark too many stand for an image that does not exist."""
     from stablellava_assets.models.special_tokens import special_tokens
 
     special = sorted(special_tokens(processor.tokenizer))
     for asked, name in zip(questions, names, strict=True):
-        if token := next((token for token in special if token in asked.question), None):
+        marks, images = sum(marks_of(asked.turns)), len(asked.images)
+        if marks != images and (marks or images > 1 or asked.history):
+            raise InvalidQuestionError(
+                f"{name} has {marks} {IMAGE_MARK} marks and {images} pictures; write one mark for each picture"
+            )
+        said = [without_marks(turn["value"]) for turn in asked.turns]
+        if token := next((token for token in special if any(token in text for text in said)), None):
             raise InvalidQuestionError(
                 f"{name} holds a special token of the model's tokenizer, {token}; take it out of the question"
             )
@@ -117,11 +160,12 @@ def _refuse_special_tokens(questions: Sequence[ImageQuestion], names: Sequence[s
 def _batches(
     questions: Sequence[ImageQuestion], batch_size: int, max_new_tokens: int
 ) -> Iterator[tuple[int, list[int]]]:
-    """Indices of questions of similar length and equal limit, with that limit."""
-    by_limit: dict[int, list[int]] = {}
+    """Indices of questions of similar length, about equally many images and of equal limit, with that limit."""
+    alike: dict[tuple[int, int], list[int]] = {}
     for index in sorted(range(len(questions)), key=lambda index: len(questions[index].question)):
-        by_limit.setdefault(questions[index].max_new_tokens or max_new_tokens, []).append(index)
-    return _at_most(batch_size, by_limit.items())
+        asked = questions[index]
+        alike.setdefault((asked.max_new_tokens or max_new_tokens, len(asked.images)), []).append(index)
+    return _at_most(batch_size, ((limit, batch) for (limit, _), batch in alike.items()))
 
 
 def _at_most(count: int, batches: Iterable[tuple[int, list[int]]]) -> Iterator[tuple[int, list[int]]]:
@@ -140,23 +184,17 @@ def _greedy(own: GenerationConfig) -> GenerationConfig:
     )
 
 
-def _prompt(question: str, processor: ProcessorMixin) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    text: str = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    return text
-
-
 def _generate(
     model: PreTrainedModel,
     processor: ProcessorMixin,
-    pictures: list[Image.Image],
+    pictures: list[list[Image.Image]],
     texts: list[str],
     max_new_tokens: int,
 ) -> list[str]:
     from stablellava_assets.models.special_tokens import adds_special_tokens
 
     inputs: Any = processor(
-        images=[[picture] for picture in pictures],
+        images=pictures,
         text=texts,
         padding=True,
         add_special_tokens=adds_special_tokens(processor, texts[0]),
@@ -168,7 +206,7 @@ def _generate(
     return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
 
 
-def _picture(data: bytes | Callable[[], bytes], name: str) -> Image.Image:
+def _picture(data: Encoded, name: str) -> Image.Image:
     try:
         return upright(data() if callable(data) else data)
     except UndecodablePictureError as error:

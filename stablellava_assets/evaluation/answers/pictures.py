@@ -6,10 +6,14 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from stablellava_assets.evaluation.suites.items import SuiteItem
+from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.encoded_images import EncodedImages
 
@@ -25,14 +29,16 @@ class ItemPicture(NamedTuple):
     encoded: bytes | Callable[[], bytes]
 
 
-def held_pictures(items: Iterable[SuiteItem]) -> dict[str, ItemPicture]:
-    """The images of published benchmarks by item id; items that share the bytes of an image share its hash."""
-    by_place: dict[int, ItemPicture] = {}
-    return {
-        item["item_id"]: by_place.setdefault(id(encoded), by_place.get(id(encoded)) or _picture(encoded, encoded))
-        for item in items
-        for encoded in [item["image"]["bytes"]]
-    }
+def held_pictures(items: Iterable[SuiteItem]) -> dict[str, list[ItemPicture]]:
+    """The images of published benchmarks by item id; those that items share are hashed once."""
+    known: dict[int, ItemPicture] = {}
+
+    def hashed(picture: Picture) -> ItemPicture:
+        if id(picture) not in known:
+            known[id(picture)] = _picture(picture.encoded, picture.read)
+        return known[id(picture)]
+
+    return {item["item_id"]: [hashed(picture) for picture in item["pictures"]] for item in items}
 
 
 class PublishedPictures:
@@ -47,19 +53,18 @@ class PublishedPictures:
         self._images = images
         self._folder = folder
         self._file: IO[bytes] | None = None
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def of(self, item_ids: Collection[str]) -> dict[str, ItemPicture]:
-        """The images by item id, each read once for its hash.
+    def of(self, item_ids: Collection[str]) -> dict[str, list[ItemPicture]]:
+        """The images by item id, in order, each read once for its hash.
 
         Raises:
             StoreError: they cannot be read.
         """
-
-        def reader(item_id: str) -> Callable[[], bytes]:
-            return lambda: self._read(item_id)
-
-        return {item_id: _picture(encoded, reader(item_id)) for item_id, encoded in self._images(item_ids)}
+        found: dict[str, list[ItemPicture]] = {}
+        for (item_id, number), encoded in self._numbered(item_ids):
+            found.setdefault(item_id, []).append(_picture(encoded, partial(self._read, (item_id, number))))
+        return found
 
     @contextmanager
     def copied(self, item_ids: Collection[str]) -> Iterator[None]:
@@ -71,15 +76,19 @@ class PublishedPictures:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self._folder) as self._file:
-            for item_id, encoded in self._images(item_ids):
-                self._places[item_id] = self._file.tell(), len(encoded)
+            for place, encoded in self._numbered(item_ids):
+                self._places[place] = self._file.tell(), len(encoded)
                 self._file.write(encoded)
             yield
         self._file = None
 
-    def _read(self, item_id: str) -> bytes:
+    def _numbered(self, item_ids: Collection[str]) -> Iterator[tuple[tuple[str, int], bytes]]:
+        for item_id, images in groupby(self._images(item_ids), key=itemgetter(0)):
+            yield from (((item_id, number), encoded) for number, (_, encoded) in enumerate(images))
+
+    def _read(self, place: tuple[str, int]) -> bytes:
         assert self._file is not None
-        start, size = self._places[item_id]
+        start, size = self._places[place]
         self._file.seek(start)
         return self._file.read(size)
 

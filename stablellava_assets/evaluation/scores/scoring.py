@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stablellava_assets.evaluation.answers.choices import chosen_option
-from stablellava_assets.evaluation.kinds import ASKED_KINDS
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
+from stablellava_assets.evaluation.scores.several_images import MOST_OF_FIVE, is_graded_in_five
 from stablellava_assets.evaluation.scores.statistics import (
     design_effect,
     paired_difference,
@@ -24,7 +25,7 @@ from stablellava_assets.tables.score_rows import (
     PairedDifference,
     ScoreFigures,
 )
-from stablellava_assets.text.keywords import holds_keyword
+from stablellava_assets.text.keywords import holds_keywords, names_last
 
 __all__ = ["ALL", "answer_verdicts", "is_correct", "score_answers"]
 
@@ -33,7 +34,15 @@ CAPABILITIES = "+"
 
 
 def is_correct(
-    answer: str, accepted: Sequence[str], refused: Sequence[str], kind: str, options: Sequence[str] = ()
+    answer: str,
+    accepted: Sequence[str],
+    refused: Sequence[str],
+    kind: str,
+    options: Sequence[str] = (),
+    *,
+    groups: Sequence[Sequence[str]] = (),
+    in_order: bool = False,
+    several_images: bool = False,
 ) -> bool:
     """Score one answer 0/1 by keywords.
 
@@ -49,12 +58,18 @@ def is_correct(
         refused: keywords that make an answer wrong.
         kind: one of ``ASKED_KINDS``.
         options: the options of a choice, in the order in which they were offered.
+        groups: groups of keywords instead of ``accepted``, of each of which one must occur.
+        in_order: whether the groups must be named in this order.
+        several_images: whether the question is about several images. Answers then say what each of them shows before
+            they choose, so that the option named last decides an either-or question.
     """
     if kind == "yes_no":
         return verdict_of(answer) in accepted
     if kind == "choice":
         return chosen_option(answer, options) in accepted
-    return holds_keyword(answer, accepted, refused)
+    if kind == "either_or" and several_images:
+        return names_last(answer, accepted, refused)
+    return holds_keywords(answer, groups or [accepted], refused, in_order=in_order)
 
 
 def score_answers(
@@ -64,7 +79,8 @@ def score_answers(
 ) -> list[JudgedScore]:
     """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
-    There is one row per model, ability and question kind, with ``all`` for the totals. Accuracies over ``all`` weight
+    There is one row per model, ability and question kind, with ``all`` for the totals, in which controls are not
+    counted. Accuracies over ``all`` weight
     items equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An
     item asked in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned
     model on the items that both answered, and are in both models' rows; they are null if there are none. Items about
@@ -81,8 +97,11 @@ def score_answers(
     # Rows of earlier versions have no image id; each then counts as its own image.
     pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
     for row in answers:
+        is_control = row["model"] in CONTROLS
+        if is_control and row["question_kind"] in judged_kinds:
+            continue  # Controls are not graded, and keywords are another measure.
         scored = _scored(row, grades, judged_kinds)
-        for ability in (*row["ability"].split(CAPABILITIES), ALL):
+        for ability in (*row["ability"].split(CAPABILITIES), *(() if is_control else (ALL,))):
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
@@ -98,19 +117,22 @@ def answer_verdicts(
 
 
 class _Scored(NamedTuple):
-    """One answer: right, wrong or unknown (None); its grade; and (said, true) for yes-no questions."""
+    """One answer: right, wrong or unknown (None); its grade; (said, true) for yes-no questions; points of five."""
 
     correct: bool | None
     grade: float | None
     said_and_true: tuple[Verdict | None, str] | None
+    points: float | None
 
 
 def _scored(row: AbilityAnswer, grades: Mapping[str, AnswerJudgement], judged_kinds: Sequence[str]) -> _Scored:
+    graded = grades.get(row.get("answer_id", ""))
+    grade = None if graded is None else graded["grade"]
+    points = grade * MOST_OF_FIVE if grade is not None and is_graded_in_five(row) else None
     if row["question_kind"] in judged_kinds:
-        grade = grades.get(row["answer_id"])
-        return _Scored(None, None, None) if grade is None else _Scored(grade["correct"], grade["grade"], None)
+        return _Scored(None if graded is None else graded["correct"], grade, None, points)
     said_and_true = (verdict_of(row["answer"]), row["accepted"][0]) if row["question_kind"] == "yes_no" else None
-    return _Scored(row["correct"], None, said_and_true)
+    return _Scored(row["correct"], None, said_and_true, points)
 
 
 def _order(key: tuple[str, str, str, str]) -> tuple[str, str, bool, str, int]:
@@ -158,7 +180,7 @@ def _scores(
             "accuracy": correct / len(results),
             "interval_low": low,
             "interval_high": high,
-            **compared,
+            **(_NOT_COMPARED if model in CONTROLS else compared),
             **_figures(graded[model], kind),
             "unscored": len(by_model[model]) - len(results),
         }
@@ -172,10 +194,18 @@ def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Colle
     return grouped.values()
 
 
+_NOT_COMPARED: PairedDifference = {
+    "difference": None,
+    "difference_low": None,
+    "difference_high": None,
+    "p_value": None,
+}
+
+
 def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapping[str, str]) -> PairedDifference:
     gained = {item: tuned[item] - base[item] for item in base if item in tuned}
     if not gained:
-        return {"difference": None, "difference_low": None, "difference_high": None, "p_value": None}
+        return _NOT_COMPARED
     by_picture = _by_picture(gained, pictures)
     effect, values = design_effect(by_picture), list(gained.values())
     difference = paired_difference(values.count(-1) / effect, values.count(1) / effect, len(values) / effect)
@@ -188,13 +218,14 @@ def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapp
 
 
 def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> ScoreFigures:
-    """Figures besides accuracy: POPE's figures of yes-no questions, and the mean grade of judged ones."""
+    """Figures besides accuracy: POPE's figures of yes-no questions, and the mean grades of judged ones."""
     answers = [answer for of_item in items.values() for answer in of_item]
     said_and_true = (
         [answer.said_and_true for answer in answers if answer.said_and_true is not None] if kind == "yes_no" else []
     )
     figures = yes_no_figures(said_and_true) if said_and_true else None
     grades = [answer.grade for answer in answers if answer.grade is not None]
+    points = [answer.points for answer in answers if answer.points is not None]
     return {
         "precision": figures.precision if figures else None,
         "recall": figures.recall if figures else None,
@@ -202,4 +233,5 @@ def _figures(items: Mapping[str, Sequence[_Scored]], kind: str) -> ScoreFigures:
         "yes_ratio": figures.yes_ratio if figures else None,
         "undecided": figures.undecided if figures else None,
         "mean_grade": sum(grades) / len(grades) if grades else None,
+        "mean_points": sum(points) / len(points) if points else None,
     }

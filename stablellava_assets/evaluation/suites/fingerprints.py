@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stablellava_assets.evaluation.settings import PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.settings import MMVetSettings, PopeSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.suites import read_suite
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint
 from stablellava_assets.pictures.decoding import upright
 from stablellava_assets.pictures.encoding import perceptual_hash
 from stablellava_assets.tables.files import publish_file
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.text.conversations import without_marks
 
 
 def suite_fingerprints(suites: Sequence[SuiteSettings], folder: Path) -> list[BenchmarkFingerprint]:
@@ -31,7 +31,8 @@ def suite_fingerprints(suites: Sequence[SuiteSettings], folder: Path) -> list[Be
 
 
 def _fingerprints(settings: SuiteSettings, folder: Path) -> list[BenchmarkFingerprint]:
-    paths = [settings.file, *([] if settings.suite == "mmbench" else [settings.images])]
+    paths = [settings.file, *([settings.images] if isinstance(settings, PopeSettings | MMVetSettings) else [])]
+    paths += sorted(settings.file.rglob("*.parquet"))
     # A missing file is reported by its reader.
     states = [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.exists()]
     kept = folder / f"{settings.name}-{content_key('suite prints', settings, states)}.json"
@@ -48,9 +49,10 @@ def _read(settings: SuiteSettings) -> Iterator[BenchmarkFingerprint]:
     known: dict[int, tuple[str, str]] = {}
     items = read_suite(settings)
     for item in items:
-        encoded = item["image"]["bytes"]
-        # All items about an image share its bytes.
-        if id(encoded) not in known:
-            known[id(encoded)] = hashlib.sha256(encoded).hexdigest(), perceptual_hash(upright(encoded))
-        question = item["question"].removesuffix(instruction)
-        yield BenchmarkFingerprint(f"{settings.name} ({item['ability']}) {question!r}", question, *known[id(encoded)])
+        question = without_marks(item["question"].removesuffix(instruction))
+        for picture in item["pictures"]:
+            # All items about an image share it.
+            if id(picture) not in known:
+                known[id(picture)] = picture.sha256, perceptual_hash(upright(picture.encoded))
+            named = f"{settings.name} ({item['ability']}) {question!r}"
+            yield BenchmarkFingerprint(named, question, *known[id(picture)])

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stablellava_assets.evaluation.kinds import AskedKind
-from stablellava_assets.evaluation.suites.pictures import SuiteError
+from stablellava_assets.evaluation.suites.pictures import Picture, SuiteError
 from stablellava_assets.inputs.text_files import TextFileError, can_be_written
 from stablellava_assets.inputs.text_files import read_text as text_of
 from stablellava_assets.tables.identity import content_key
-from stablellava_assets.tables.pair_rows import EncodedImage
 from stablellava_assets.tables.score_rows import ItemToAsk
 from stablellava_assets.text.conversations import IMAGE_MARK
 
-if TYPE_CHECKING:
-    from stablellava_assets.evaluation.suites.pictures import Picture
-
 
 class SuiteItem(ItemToAsk):
-    """An item of a published benchmark with its image; ``row_key`` hashes its content."""
+    """An item of a published benchmark with its images; ``row_key`` hashes its content."""
 
-    image: EncodedImage
+    pictures: list[Picture]
     row_key: str
 
 
@@ -33,26 +29,26 @@ def suite_item(
     *,
     kind: AskedKind,
     question: str,
-    picture: Picture,
+    pictures: Sequence[Picture],
     accepted: Sequence[str],
     refused: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> SuiteItem:
     """An item with the columns of ``ability_benchmark`` that answering and scoring use.
 
-    ``number`` identifies the item in the benchmark's file.
+    ``number`` identifies the item in the benchmark's file. A question about several images has a mark for each.
 
     Raises:
-        SuiteError: the question contains an image mark.
+        SuiteError: the question about one image contains an image mark.
     """
-    if IMAGE_MARK in question:
+    if IMAGE_MARK in question and len(pictures) == 1:
         raise SuiteError(
             f"{benchmark}: item {number}: the question holds {IMAGE_MARK}, which stands for a picture; take it out"
         )
     asked = [kind, question, list(accepted), list(refused), list(options)]
     return {
         "item_id": content_key("suite item", benchmark, ability, number),
-        "row_key": content_key("suite row", asked, picture.sha256),
+        "row_key": content_key("suite row", asked, *(picture.sha256 for picture in pictures)),
         "benchmark": benchmark,
         "ability": ability,
         "question_kind": kind,
@@ -60,7 +56,7 @@ def suite_item(
         "options": list(options),
         "accepted": list(accepted),
         "refused": list(refused),
-        "image": {"bytes": picture.encoded, "path": None},
+        "pictures": list(pictures),
     }
 
 

@@ -49,7 +49,7 @@ def read_mmbench(file: Path, name: str, pictures: Pictures | None = None) -> lis
                 row["index"],
                 kind="choice",
                 question=f"{hint}\n{row['question']}" if hint else row["question"],
-                picture=pictures.in_base64(_resolved_image(row["image"], images, where), where),
+                pictures=[pictures.in_base64(_resolved_image(row["image"], images, where), where)],
                 accepted=[_right(row["answer"], options, where)],
                 options=list(options.values()),
             )

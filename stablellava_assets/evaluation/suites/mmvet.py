@@ -48,7 +48,7 @@ def read_mmvet(file: Path, images: Path, name: str, pictures: Pictures | None = 
                 number,
                 kind="open",
                 question=text_at("question", question, where),
-                picture=pictures.in_file(images / text_at("imagename", image, where), where),
+                pictures=[pictures.in_file(images / text_at("imagename", image, where), where)],
                 accepted=[part for part in answers if part] or answers,
             )
         )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes
 from stablellava_assets.inputs.explained import ExplainedError
@@ -18,9 +22,14 @@ class SuiteError(ExplainedError, ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded image."""
+    """An encoded image, given by its bytes or by what reads them."""
 
-    encoded: bytes
+    read: bytes | Callable[[], bytes]
+
+    @property
+    def encoded(self) -> bytes:
+        """Its bytes."""
+        return self.read() if callable(self.read) else self.read
 
     @cached_property
     def sha256(self) -> str:
@@ -33,6 +42,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._known: dict[Path | str, Picture] = {}
+        self._copies: IO[bytes] | None = None
 
     def in_file(self, path: Path, where: str) -> Picture:
         """The image in a file.
@@ -63,6 +73,24 @@ class Pictures:
                 raise SuiteError(f"{where}: image: is not base64: {error}") from error
             self._known[text] = _checked(encoded, f"{where}: image:")
         return self._known[text]
+
+    def copied(self, encoded: bytes, where: str) -> Picture:
+        """An image of a file with gigabytes of them: it is copied to a temporary file, which the system removes.
+
+        Raises:
+            SuiteError: it cannot be decoded; ``where`` names the row.
+        """
+        _checked(encoded, where)
+        # Open as long as its images are.
+        copies = self._copies = self._copies or tempfile.TemporaryFile()  # noqa: SIM115
+        start, size = copies.seek(0, io.SEEK_END), len(encoded)
+        copies.write(encoded)
+
+        def read() -> bytes:
+            copies.seek(start)
+            return copies.read(size)
+
+        return Picture(read)
 
 
 def _checked(encoded: bytes, what: str) -> Picture:

@@ -45,7 +45,7 @@ def read_pope(
                 question_id,
                 kind="yes_no",
                 question=f"{question}\n{instruction}" if instruction else question,
-                picture=pictures.in_file(images / text_at("image", image, where), where),
+                pictures=[pictures.in_file(images / text_at("image", image, where), where)],
                 accepted=[label],
                 refused=[_OPPOSITE[label]],
             )

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from stablellava_assets.evaluation.settings import MMBenchSettings, MMVetSettings, PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.settings import (
+    BlinkSettings,
+    MantisEvalSettings,
+    MMBenchSettings,
+    MMVetSettings,
+    MuirBenchSettings,
+    PopeSettings,
+    SuiteSettings,
+)
 from stablellava_assets.evaluation.suites.items import SuiteItem
 from stablellava_assets.evaluation.suites.mmbench import read_mmbench
 from stablellava_assets.evaluation.suites.mmvet import read_mmvet
 from stablellava_assets.evaluation.suites.pictures import Pictures, SuiteError
 from stablellava_assets.evaluation.suites.pope import read_pope
+from stablellava_assets.evaluation.suites.several_pictures import read_several_pictures
 
 
 def read_suites(suites: Sequence[SuiteSettings]) -> list[SuiteItem]:
@@ -44,4 +53,6 @@ def read_suite(settings: SuiteSettings, pictures: Pictures | None = None) -> lis
         return read_mmbench(settings.file, settings.name, pictures)
     if isinstance(settings, MMVetSettings):
         return read_mmvet(settings.file, settings.images, settings.name, pictures)
+    if isinstance(settings, BlinkSettings | MuirBenchSettings | MantisEvalSettings):
+        return read_several_pictures(settings, pictures)
     assert_never(settings)

@@ -12,8 +12,8 @@ from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
 from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, fact_and_text
 from stablellava_assets.filters.alignment.statements import Statement
-from stablellava_assets.filters.candidates import AlignmentVerdict
-from stablellava_assets.filters.findings import Finding
+from stablellava_assets.filters.candidates import AlignmentVerdict, Candidate
+from stablellava_assets.filters.findings import Finding, of_pair
 from stablellava_assets.filters.settings import AlignmentSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.tables.encoded_images import EncodedImages
@@ -120,6 +120,15 @@ class Alignment:
         for score in scores:
             of_image.setdefault(score["image_id"], []).append(score)
         return {image_id: self._verdict(found) for image_id, found in of_image.items()}
+
+    def verdict_on(self, candidate: Candidate, verdicts: Mapping[str, AlignmentVerdict]) -> AlignmentVerdict | None:
+        """The verdict on all images of a pair, from those on each image by image id; None if none was scored."""
+        found = [verdicts.get(each.image["image_id"]) for each in candidate.painted]
+        scored = [verdict for verdict in found if verdict is not None]
+        if len(found) == 1 or not scored:
+            return scored[0] if scored else None
+        key = content_key("alignment of several", [verdict and verdict.key for verdict in found])
+        return AlignmentVerdict(key, tuple(of_pair([() if each is None else each.findings for each in found])))
 
     def _verdict(self, scores: Sequence[AlignmentScore]) -> AlignmentVerdict:
         """At most one finding per scorer, about its weakest statement. The key hashes scores and thresholds."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answer_text
+from stablellava_assets.filters.candidates import answer_text, image_hashes_of, prompt_text
 from stablellava_assets.filters.embeddings.encoders import ImageEncoder, TextEncoder
 from stablellava_assets.filters.embeddings.vector_cache import VectorCache
 from stablellava_assets.filters.near_duplicates.near_vectors import Vector
@@ -56,32 +55,38 @@ class Embeddings:
             new = {key: text for key, text in texts.items() if key not in self._texts}
             self._texts |= self._text_cache.vectors(new, lambda missing: ((key, new[key]) for key in missing))
         if self._image_cache is not None:
-            images = {pair["image_sha256"]: pair["image_ids"][0] for pair in pairs}
+            images = {
+                sha256: image_id
+                for pair in pairs
+                for sha256, image_id in zip(image_hashes_of(pair), pair["image_ids"], strict=False)
+            }
             unknown = {key: image_id for key, image_id in images.items() if key not in self._images}
             self._images |= self._image_cache.vectors(unknown, lambda missing: _decodable(pictures, unknown, missing))
 
-    def know(self, kind: str, pair: ComparedPair, vector: Vector) -> None:
-        """Take over an embedding (``prompt``, ``answer`` or ``image``) that was computed before."""
+    def know(self, kind: str, pair: ComparedPair, vectors: Sequence[Vector]) -> None:
+        """Take over embeddings (of kind ``prompt``, ``answer`` or ``image``) that were computed before."""
         if kind == "image":
-            self._images[pair["image_sha256"]] = vector
+            self._images |= zip(image_hashes_of(pair), vectors, strict=True)
         elif (text := self._prompt(pair) if kind == "prompt" else self._answer(pair)) is not None:
-            self._texts[content_key(text)] = vector
+            self._texts[content_key(text)] = vectors[0]
 
     def prompt(self, pair: ComparedPair) -> Vector | None:
-        """Embedding of the prompt; None if prompts are not compared."""
+        """Embedding of the prompt, or of all prompts together; None if prompts are not compared."""
         return self._texts.get(content_key(text)) if (text := self._prompt(pair)) else None
 
     def answer(self, pair: ComparedPair) -> Vector | None:
         """Embedding of the answers to an open question; None for closed questions and if answers are not compared."""
         return self._texts.get(content_key(text)) if (text := self._answer(pair)) else None
 
-    def image(self, pair: ComparedPair) -> Vector | None:
-        """Embedding of the first image; None if it cannot be decoded."""
-        return self._images.get(pair["image_sha256"])
+    def images(self, pair: ComparedPair) -> list[Vector]:
+        """Embeddings of the images, in order; empty if one cannot be decoded, or images are not compared."""
+        found = [self._images.get(sha256) for sha256 in image_hashes_of(pair)]
+        vectors = [vector for vector in found if vector is not None]
+        return vectors if len(vectors) == len(found) else []
 
     def _prompt(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
-        return normalized_prompt(pair["prompt"]) if text is not None and text.near_prompt < 1 else None
+        return prompt_text(pair) if text is not None and text.near_prompt < 1 else None
 
     def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text

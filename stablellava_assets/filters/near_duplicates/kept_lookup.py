@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stablellava_assets.filters.candidates import EARLIER_COLUMNS
+from stablellava_assets.filters.candidates import EARLIER_COLUMNS, subject_key
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.near_duplicates.comparisons import KEPT_COLUMNS, kept_version
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
@@ -31,7 +31,6 @@ from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.schemas import FILTERED_PAIRS, LOOKUP_KEYS, LOOKUP_PAIRS, LOOKUP_VECTORS
 from stablellava_assets.tables.store import ParquetStore, Partition, StoreError
 from stablellava_assets.tables.table import AnyTable, rows_of
-from stablellava_assets.text.normalized import normalized_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -136,8 +135,8 @@ class KeptLookup:
                 kept = self._pairs_at(partition, version, rows)
                 if self._embeddings is not None:
                     for row, pair in zip(rows.tolist(), kept, strict=True):
-                        for kind, vector in vectors[partition].get(row, {}).items():
-                            self._embeddings.know(kind, pair, vector)
+                        for kind, found_vectors in vectors[partition].get(row, {}).items():
+                            self._embeddings.know(kind, pair, found_vectors)
                 repeatable += kept
         return repeatable
 
@@ -229,7 +228,7 @@ class KeptLookup:
 
     def _near_by_embedding(
         self, pairs: Sequence[ComparedPair], among: Mapping[Partition, str], found: dict[Partition, Rows]
-    ) -> dict[Partition, dict[int, dict[str, Vector]]]:
+    ) -> dict[Partition, dict[int, dict[str, list[Vector]]]]:
         """Add the kept pairs near one of ``pairs`` to ``found``; returns the embeddings of all that are found, by row
         and kind.
 
@@ -239,7 +238,7 @@ class KeptLookup:
         for compared in (compared for pair in pairs for compared in self._compared(pair)):
             group = compared.kind, compared.subject
             wanted.setdefault(group, ([], compared.near))[0].append(compared.vector)
-        of_found: dict[Partition, dict[int, dict[str, Vector]]] = {}
+        of_found: dict[Partition, dict[int, dict[str, list[Vector]]]] = {}
         for partition, version in among.items() if LOOKUP_VECTORS.name in self._settings_of else ():
             data = self._store.read_all(LOOKUP_VECTORS, [self._name(LOOKUP_VECTORS, partition, version)])
             rows, vectors = data["row"].to_numpy().astype(np.int64), _vectors_of(data)
@@ -257,7 +256,8 @@ class KeptLookup:
                 found[partition] = together
             of_rows = of_found[partition] = {}
             for position in np.flatnonzero(np.isin(rows, together)).tolist():
-                of_rows.setdefault(int(rows[position]), {})[groups[position][0]] = vectors[position]
+                of_row = of_rows.setdefault(int(rows[position]), {})
+                of_row.setdefault(groups[position][0], []).append(vectors[position])
         return of_found
 
     def _compared(self, pair: ComparedPair) -> Iterator[_Compared]:
@@ -265,7 +265,7 @@ class KeptLookup:
         if self._embeddings is None:
             return
         subject, text, images = (
-            normalized_text(pair["subject"]),
+            subject_key(pair),
             self._settings.semantic_text,
             self._settings.embedded_images,
         )
@@ -273,8 +273,9 @@ class KeptLookup:
             yield _Compared("prompt", subject, prompt, text.near_prompt)
         if text is not None and (answer := self._embeddings.answer(pair)) is not None:
             yield _Compared("answer", subject, answer, text.near_answer)
-        if images is not None and (image := self._embeddings.image(pair)) is not None:
-            yield _Compared("image", subject, image, images.near_image)
+        if images is not None:
+            for image in self._embeddings.images(pair):
+                yield _Compared("image", subject, image, images.near_image)
 
 
 def _vectors_of(data: pa.Table) -> list[Vector]:

@@ -1,6 +1,8 @@
 """Finds pairs that repeat an earlier kept pair.
 
 - Prompts and images are compared between specs, never between several dialogues about one image.
+- A pair about several images repeats another if all of its prompts, or all of its images, do, in whatever order. It
+  never repeats one about a single image.
 - Prompts that are nearly equal letter by letter differ if one has another word in the
   same place ("river", "riverbank").
 - Answers are compared only for open questions: "It is a koala." is the right answer to a thousand images.
@@ -15,8 +17,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answer_text, question_key
+from stablellava_assets.filters.candidates import (
+    answer_text,
+    bytes_key,
+    perceptual_hashes_of,
+    prompt_text,
+    question_key,
+    spec_key,
+    subject_key,
+)
 from stablellava_assets.filters.embeddings.embeddings import Embeddings
 from stablellava_assets.filters.findings import Finding
 from stablellava_assets.filters.near_duplicates.near_images import NearImages
@@ -24,7 +33,6 @@ from stablellava_assets.filters.near_duplicates.near_texts import NearTexts
 from stablellava_assets.filters.near_duplicates.near_vectors import NearVectors, Vector
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.pair_rows import ComparedPair
-from stablellava_assets.text.normalized import normalized_text
 from stablellava_assets.text.word_forms import swaps_a_word
 
 
@@ -58,47 +66,50 @@ class KeptPairs:
 
     def expect(self, pairs: Sequence[ComparedPair]) -> None:
         """Precompute hashes for pairs that will be added or queried. Optional, but faster."""
-        subjects = [normalized_text(pair["subject"]) for pair in pairs]
-        self._prompts.expect([(s, normalized_prompt(pair["prompt"])) for s, pair in zip(subjects, pairs, strict=True)])
+        subjects = [subject_key(pair) for pair in pairs]
+        self._prompts.expect([(s, prompt_text(pair)) for s, pair in zip(subjects, pairs, strict=True)])
         self._answers.expect(
             [(s, answer_text(pair)) for s, pair in zip(subjects, pairs, strict=True) if pair["expected"] is None]
         )
 
     def add(self, pair: ComparedPair) -> None:
         """Add a kept pair: a row with at least ``EARLIER_COLUMNS``."""
-        pair_id, subject = pair["pair_id"], normalized_text(pair["subject"])
+        pair_id, subject = pair["pair_id"], subject_key(pair)
         self._questions.setdefault(question_key(pair), pair_id)
         if pair["expected"] is None:
             self._answers.add(subject, answer_text(pair), pair_id)
             _add(self._answer_embeddings, subject, self._embeddings.answer(pair), pair_id)
-        spec = pair["spec_ids"][0]
+        spec = spec_key(pair)
         if spec not in self._specs:
             self._specs.add(spec)
-            self._prompts.add(subject, normalized_prompt(pair["prompt"]), pair_id)
-            self._bytes.setdefault(pair["image_sha256"], pair_id)
-            self._perceptual_hashes.add(subject, pair["perceptual_hash"], pair_id)
+            self._prompts.add(subject, prompt_text(pair), pair_id)
+            self._bytes.setdefault(bytes_key(pair), pair_id)
+            self._perceptual_hashes.add(subject, " ".join(perceptual_hashes_of(pair)), pair_id)
             _add(self._prompt_embeddings, subject, self._embeddings.prompt(pair), pair_id)
-            _add(self._image_embeddings, subject, self._embeddings.image(pair), pair_id)
+            for vector in self._embeddings.images(pair):
+                _add(self._image_embeddings, subject, vector, pair_id)
 
     def repeated_by(self, pair: ComparedPair) -> Iterator[Finding]:
         """Findings for everything in ``pair`` that repeats a kept pair, in the order of ``findings.RepeatRule``."""
-        subject = normalized_text(pair["subject"])
-        is_new_spec = pair["spec_ids"][0] not in self._specs
+        subject = subject_key(pair)
+        is_new_spec = spec_key(pair) not in self._specs
         if is_new_spec:
             yield from self._repeated_prompt(subject, pair)
         if (asked_by := self._questions.get(question_key(pair))) is not None:
-            yield Finding("repeated_question", f"Pair {asked_by} asks the same about the same picture.", asked_by)
+            pictures = "picture" if _is_about_one(pair) else "pictures"
+            yield Finding("repeated_question", f"Pair {asked_by} asks the same about the same {pictures}.", asked_by)
         if pair["expected"] is None:
             yield from self._repeated_answer(subject, pair)
         if is_new_spec:
             yield from self._repeated_image(subject, pair)
 
     def _repeated_prompt(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
-        text, allowed = normalized_prompt(pair["prompt"]), self._settings.specs_per_prompt
+        text, allowed = prompt_text(pair), self._settings.specs_per_prompt
         same = self._prompts.same(subject, text)
         if len(same) >= allowed:
-            yield Finding("repeated_prompt", f"The prompt is that of pair {same[0]}.", same[0])
-        elif near := self._prompts.near(subject, text, allowed - len(same), swaps_a_word):
+            what = "prompt is that" if _is_about_one(pair) else "prompts are those"
+            yield Finding("repeated_prompt", f"The {what} of pair {same[0]}.", same[0])
+        elif near := self._prompts.near(subject, text, allowed - len(same), _show_different_things):
             pair_id, other, similarity = near
             yield Finding("near_prompt", f"The prompt is {similarity:.0%} that of pair {pair_id}: {other!r}.", pair_id)
         elif alike := _near(self._prompt_embeddings, subject, self._embeddings.prompt(pair), allowed):
@@ -126,17 +137,35 @@ class KeptPairs:
             yield Finding("same_meaning_answer", explanation, pair_id)
 
     def _repeated_image(self, subject: str, pair: ComparedPair) -> Iterator[Finding]:
-        if (same := self._bytes.get(pair["image_sha256"])) is not None:
-            yield Finding("duplicate_image", f"The picture is byte for byte that of pair {same}.", same)
-        elif (alike := self._perceptual_hashes.nearest(subject, pair["perceptual_hash"])) is not None:
+        one = _is_about_one(pair)
+        if (same := self._bytes.get(bytes_key(pair))) is not None:
+            what = "picture is byte for byte that" if one else "pictures are byte for byte those"
+            yield Finding("duplicate_image", f"The {what} of pair {same}.", same)
+        elif (alike := self._perceptual_hashes.nearest(subject, " ".join(perceptual_hashes_of(pair)))) is not None:
             pair_id, bits = alike
-            yield Finding(
-                "duplicate_image", f"The picture looks like that of pair {pair_id}: {bits} of 64 bits differ.", pair_id
-            )
-        elif shown := _near(self._image_embeddings, subject, self._embeddings.image(pair), 1):
+            what = "picture looks like that" if one else "pictures look like those"
+            yield Finding("duplicate_image", f"The {what} of pair {pair_id}: {bits} of 64 bits differ.", pair_id)
+        elif shown := self._near_images(subject, self._embeddings.images(pair)):
             pair_id, cosine = shown
-            explanation = f"The picture shows what that of pair {pair_id} does: their cosine is {cosine:.3f}."
+            what = "picture shows what that" if one else "pictures show what those"
+            explanation = f"The {what} of pair {pair_id} {'does' if one else 'do'}: their cosine is {cosine:.3f}."
             yield Finding("lookalike_image", explanation, pair_id)
+
+    def _near_images(self, subject: str, vectors: Sequence[Vector]) -> tuple[str, float] | None:
+        """The kept pair with an image near each of these, and the smallest cosine similarity; the nearest such pair."""
+        near = [dict(reversed(self._image_embeddings.near(subject, vector))) for vector in vectors]
+        shared = [pair_id for pair_id in reversed(near[0]) if all(pair_id in others for others in near)] if near else []
+        weakest = {pair_id: min(others[pair_id] for others in near) for pair_id in shared}
+        return max(weakest.items(), key=lambda found: found[1]) if weakest else None
+
+
+def _is_about_one(pair: ComparedPair) -> bool:
+    return len(pair["image_ids"]) == 1
+
+
+def _show_different_things(one: str, other: str) -> bool:
+    """Whether one of the prompts has another word in the place of one of its counterpart's."""
+    return any(map(swaps_a_word, one.split("\n"), other.split("\n")))
 
 
 class _Repeats:

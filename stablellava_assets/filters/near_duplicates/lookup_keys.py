@@ -8,13 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stablellava_assets.abilities.prompt_format import normalized_prompt
-from stablellava_assets.filters.candidates import answer_text, question_key
+from stablellava_assets.filters.candidates import (
+    answer_text,
+    bytes_key,
+    perceptual_hashes_of,
+    prompt_text,
+    question_key,
+    spec_key,
+    subject_key,
+)
 from stablellava_assets.filters.near_duplicates.minhash import MinHashBands, mixed, salt_of
 from stablellava_assets.filters.near_duplicates.near_images import slices_of
 from stablellava_assets.filters.settings import DuplicateSettings
 from stablellava_assets.tables.pair_rows import ComparedPair
-from stablellava_assets.text.normalized import normalized_text
 
 Keys = NDArray[np.int64]
 """Keys of several pairs, shape (keys, 2): the key and the position of its pair."""
@@ -27,19 +33,18 @@ def lookup_keys(pairs: Sequence[ComparedPair], settings: DuplicateSettings) -> K
     """
     first_of_spec: dict[str, int] = {}
     for position, pair in enumerate(pairs):
-        first_of_spec.setdefault(pair["spec_ids"][0], position)
+        first_of_spec.setdefault(spec_key(pair), position)
     specs = list(first_of_spec.values())
     open_pairs = [position for position, pair in enumerate(pairs) if pair["expected"] is None]
-    subjects = [normalized_text(pair["subject"]) for pair in pairs]
+    subjects = [subject_key(pair) for pair in pairs]
+    hashes = [(at, perceptual_hash) for at in specs for perceptual_hash in perceptual_hashes_of(pairs[at])]
     parts = [
-        _texts(
-            "prompt", specs, subjects, [normalized_prompt(pairs[at]["prompt"]) for at in specs], settings.near_prompt
-        ),
+        _texts("prompt", specs, subjects, [prompt_text(pairs[at]) for at in specs], settings.near_prompt),
         _texts("answer", open_pairs, subjects, [answer_text(pairs[at]) for at in open_pairs], settings.near_answer),
         _hashed([("spec", spec, at) for spec, at in first_of_spec.items()]),
         _hashed([("asked", "\0".join(question_key(pair)), at) for at, pair in enumerate(pairs)]),
-        _hashed([("bytes", pairs[at]["image_sha256"], at) for at in specs]),
-        _slices(specs, subjects, [pairs[at]["perceptual_hash"] for at in specs], settings.image_bits),
+        _hashed([("bytes", bytes_key(pairs[at]), at) for at in specs]),
+        _slices([at for at, _ in hashes], subjects, [each for _, each in hashes], settings.image_bits),
     ]
     return np.concatenate(parts)
 

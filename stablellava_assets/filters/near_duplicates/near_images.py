@@ -1,12 +1,13 @@
 """Finds images that look alike: their perceptual hashes differ in a few bits.
 
 A perceptual hash ignores colour: red hair in a park looks like blue hair in a park. Images are therefore compared
-only within a group, which is a subject.
+only within a group, which is a subject. Several images are compared as a whole, in any order.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -22,28 +23,52 @@ class NearImages:
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        self._by_slice: defaultdict[tuple[str, int, int], dict[int, str]] = defaultdict(dict)
+        self._by_slice: defaultdict[tuple[str, int, int], dict[tuple[int, ...], str]] = defaultdict(dict)
 
-    def add(self, group: str, perceptual_hash: str, owner: str) -> None:
-        """Add a hash (16 hex digits). The first owner of a hash is kept."""
-        value = int(perceptual_hash, 16)
-        for key in self._keys(group, value):
-            self._by_slice[key].setdefault(value, owner)
+    def add(self, group: str, perceptual_hashes: str, owner: str) -> None:
+        """Add the hashes of an owner's images: 16 hex digits each, separated by spaces. The first owner of the same
+        hashes is kept."""
+        values = _values(perceptual_hashes)
+        for value in values:
+            for key in self._keys(group, value):
+                self._by_slice[key].setdefault(values, owner)
 
-    def nearest(self, group: str, perceptual_hash: str) -> tuple[str, int] | None:
-        """The owner of the nearest hash of ``group`` within ``bits``, and its distance.
-        The first one added wins a tie."""
-        value = int(perceptual_hash, 16)
+    def nearest(self, group: str, perceptual_hashes: str) -> tuple[str, int] | None:
+        """The nearest owner in ``group`` whose images are within ``bits`` of these, each of another one, and the
+        largest of their distances. The first one added wins a tie."""
+        values = _values(perceptual_hashes)
         best: tuple[str, int] | None = None
-        for key in self._keys(group, value):
-            for other, owner in self._by_slice.get(key, {}).items():
-                distance = (value ^ other).bit_count()
-                if distance <= self._bits and (best is None or distance < best[1]):
+        # Whatever is near all of them is near the first.
+        for key in self._keys(group, values[0]):
+            for others, owner in self._by_slice.get(key, {}).items():
+                distance = _distance(values, others, self._bits)
+                if distance is not None and (best is None or distance < best[1]):
                     best = owner, distance
         return best
 
     def _keys(self, group: str, value: int) -> list[tuple[str, int, int]]:
         return [(group, index, (value >> low) & mask) for index, (low, mask) in enumerate(_slices(self._bits))]
+
+
+def _values(perceptual_hashes: str) -> tuple[int, ...]:
+    return tuple(sorted(int(text, 16) for text in perceptual_hashes.split()))
+
+
+def _distance(values: Sequence[int], others: Sequence[int], bits: int) -> int | None:
+    """The largest distance if each of ``values`` is matched with another of ``others``; None if that exceeds ``bits``,
+    or one is left over."""
+    if len(values) != len(others):
+        return None
+    if len(values) == 1:
+        distance = (values[0] ^ others[0]).bit_count()
+        return distance if distance <= bits else None
+    found = []
+    for at, other in enumerate(others):
+        distance = (values[0] ^ other).bit_count()
+        rest = _distance(values[1:], [*others[:at], *others[at + 1 :]], bits) if distance <= bits else None
+        if rest is not None:
+            found.append(max(distance, rest))
+    return min(found, default=None)
 
 
 def slices_of(perceptual_hash: str, bits: int) -> list[int]:

@@ -70,8 +70,11 @@ def scores_of(
     scores = [Score(column, verdict[column], bound_of(settings), side) for column, bound_of, side in _OF_VERDICTS]
     if settings.alignment is None:
         return scores
-    for row in (row for image_id in verdict["image_ids"] for row in aligned.get(image_id, ())):
-        bound = settings.alignment.min_score_of(row["scorer"], row["fact"], verdict["ability"])
-        if bound is not None:
-            scores.append(Score(f"{row['scorer']}, {row['fact']}: {row['claim']}", row["score"], bound, "at least"))
+    several = len(verdict["image_ids"]) > 1
+    for number, image_id in enumerate(verdict["image_ids"], 1):
+        for row in aligned.get(image_id, ()):
+            bound = settings.alignment.min_score_of(row["scorer"], row["fact"], verdict["ability"])
+            if bound is not None:
+                name = f"{f'picture {number}, ' if several else ''}{row['scorer']}, {row['fact']}: {row['claim']}"
+                scores.append(Score(name, row["score"], bound, "at least"))
     return scores

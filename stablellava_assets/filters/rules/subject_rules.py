@@ -1,7 +1,8 @@
 """Rules on whether the dialogue is about the subject of the image.
 
 An answer that shares no word with its subject is rejected. One that names part of it ("a black limousine" for
-``Black-car``) is kept and noted: nearly all such released answers are right.
+``Black-car``) is kept and noted: nearly all such released answers are right. Of several expected words, an answer must
+name each, in their order. An open answer about several images must name one of their subjects.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from stablellava_assets.abilities.multi_image import ordinals
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import DialogueRuleSettings
+from stablellava_assets.text.conversations import expected_words
 from stablellava_assets.text.word_forms import content_words, missing_words
 
 _SAYS_YES_OR_NO = frozenset({"yes_no", "negative_presupposition"})
@@ -28,23 +31,28 @@ def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str
     ]
 
 
-def name_to_say(candidate: Candidate) -> str | None:
-    """What an answer must name: the expected word or, for open questions, the subject; None if it must say yes or
+def names_to_say(candidate: Candidate) -> list[str]:
+    """What an answer must name: the expected words or, for open questions, the subjects; empty if it must say yes or
     no."""
     if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
-        return None
+        return []
     expected = candidate.dialogue["expected"]
-    return candidate.spec["subject"] if expected is None else expected
+    if expected is None:
+        return list(dict.fromkeys(each.spec["subject"] for each in candidate.painted))
+    # One word may be right for several images, and is then said once.
+    return list(dict.fromkeys(expected_words(expected)))
 
 
 def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Iterator[Finding]:
     """All violations by the question, by an answer that does not name its subject, and by a missing yes or no."""
     yield from _check_question(candidate)
     answer = " ".join(candidate.answers)
-    name = name_to_say(candidate)
+    names = names_to_say(candidate)
     expected = candidate.dialogue["expected"]
-    if name is not None:
-        yield from check_naming(name, answer, settings)
+    if names and expected is None:
+        yield from _check_any_named(names, answer, settings)
+    elif names:
+        yield from _check_all_named(names, answer, settings)
     elif candidate.dialogue["question_kind"] == "negative_presupposition":
         if not _DENIES.search(answer):
             yield Finding(
@@ -59,11 +67,42 @@ def _check_question(candidate: Candidate) -> Iterator[Finding]:
     kind, expected = candidate.dialogue["question_kind"], candidate.dialogue["expected"]
     if expected is None or not candidate.questions:
         return
-    question = candidate.questions[0]
+    # The turns before the last question show images, and what they are about may be said again.
+    question = candidate.questions[-1 if candidate.further else 0]
+    if candidate.further and expected in ordinals(len(candidate.painted)):
+        return
     if kind in _LEAVES_OPEN and not missing_words(expected, question):
         yield Finding("question_gives_answer", f"The question already says {expected!r}.")
     if kind == "either_or" and missing_words(expected, question):
         yield Finding("answer_not_offered", f"The question does not offer {expected!r}, which is right.")
+
+
+def _check_any_named(names: Sequence[str], answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
+    """Violations by an ``answer`` that names none of ``names``, or none of them fully."""
+    found = [list(check_naming(name, answer, settings)) for name in names]
+    if all(found):
+        yield from next((each for each in found if each[0].rule == "subject_partly_named"), found[0])
+
+
+def _check_all_named(names: Sequence[str], answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
+    """Violations by an ``answer`` that does not name all of ``names``, or not in their order; one per rule."""
+    found: dict[str, Finding] = {}
+    for finding in (finding for name in names for finding in check_naming(name, answer, settings)):
+        found.setdefault(finding.rule, finding)
+    yield from found.values()
+    if not found and len(names) > 1 and not _says_in_order(names, answer, settings):
+        yield Finding("out_of_order", f"The answer should say {quoted(names)} in this order and does not.")
+
+
+def _says_in_order(names: Sequence[str], answer: str, settings: DialogueRuleSettings) -> bool:
+    words = answer.split()
+    for name in names:
+        beginnings = (" ".join(words[:end]) for end in range(1, len(words) + 1))
+        said = next((text for text in beginnings if not unnamed_words(name, text, settings.other_names)), None)
+        if said is None:
+            return False
+        words = words[len(said.split()) :]
+    return True
 
 
 def check_naming(name: str, answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:

@@ -80,7 +80,7 @@ const gallery = (() => {
     loaded.pairs = pairs;
     for (const pair of pairs) {
       pair.folder = folder;
-      pair.text = [pair.id, pair.prompt, ...pair.turns.map((turn) => turn[1])].join("\n").toLowerCase();
+      pair.text = [pair.id, ...pair.prompts, ...pair.turns.map((turn) => turn[1])].join("\n").toLowerCase();
     }
     matching.push(...pairs.filter(passes));
     fill();
@@ -164,9 +164,12 @@ const gallery = (() => {
   function card(pair) {
     const made = element("article", undefined, pair.verdict);
     made.id = `pair-${pair.id}`;
+    const several = pair.pictures.length > 1;
+    if (several) made.classList.add("several");
     made.append(pictures(pair));
     const text = element("div");
-    text.append(about(pair), ...pair.turns.map(turn));
+    const marks = { count: 0, several };
+    text.append(about(pair), ...pair.turns.map((said) => turn(said, marks)));
     made.append(text);
     const findings = element("ul", undefined, "findings");
     findings.append(
@@ -181,18 +184,19 @@ const gallery = (() => {
 
   function pictures(pair) {
     const box = element("div", undefined, "pictures");
-    for (const name of pair.pictures) {
-      if (name === null) {
-        box.append(element("div", "no image", "missing"));
-        continue;
+    pair.pictures.forEach((name, index) => {
+      const shown = name === null ? element("div", "no image", "missing") : element("img");
+      if (name !== null) {
+        shown.loading = "lazy";
+        shown.decoding = "async";
+        shown.alt = pair.prompts[index] || "";
+        shown.src = `batches/${pair.folder}/${name}`;
       }
-      const picture = element("img");
-      picture.loading = "lazy";
-      picture.decoding = "async";
-      picture.alt = pair.prompt;
-      picture.src = `batches/${pair.folder}/${name}`;
-      box.append(picture);
-    }
+      if (pair.pictures.length === 1) return box.append(shown);
+      const figure = element("figure");
+      figure.append(shown, element("figcaption", `${index + 1}`));
+      box.append(figure);
+    });
     return box;
   }
 
@@ -206,10 +210,14 @@ const gallery = (() => {
     return line;
   }
 
-  function turn([speaker, value]) {
+  function turn([speaker, value], marks) {
     const line = element("p", undefined, speaker === "gpt" ? "gpt" : "human");
     value.split("<image>").forEach((part, index) => {
-      if (index) line.append(line.textContent ? " " : "", element("span", "image", "image-mark"), " ");
+      if (index) {
+        marks.count += 1;
+        const mark = element("span", marks.several ? `image ${marks.count}` : "image", "image-mark");
+        line.append(line.textContent ? " " : "", mark, " ");
+      }
       line.append(part.trim());
     });
     return line;
@@ -223,10 +231,13 @@ const gallery = (() => {
 
   function details(pair) {
     const made = element("details");
-    made.append(element("summary", "prompt and scores"));
-    const prompt = element("p");
-    prompt.append(element("code", pair.prompt));
-    made.append(prompt);
+    const several = pair.prompts.length > 1;
+    made.append(element("summary", several ? "prompts and scores" : "prompt and scores"));
+    pair.prompts.forEach((text, index) => {
+      const prompt = element("p", several ? `${index + 1}: ` : undefined);
+      prompt.append(element("code", text));
+      made.append(prompt);
+    });
     for (const [name, value, threshold, side, close] of pair.scores) {
       const line = element("p", `${name}: ${value === null ? "none" : +value.toFixed(3)}`, close ? "close-to" : "");
       if (threshold !== null) line.append(` (${side} ${threshold}${close ? ", close to it" : ""})`);

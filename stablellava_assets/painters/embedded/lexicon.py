@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 from stablellava_assets.abilities.ability import Ability, Backdrop, Layer, Subject
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.painters.embedded.effects import EFFECTS
 from stablellava_assets.painters.embedded.scene_plan import BackdropPlan, Color, Drawing, SpriteLayer
 from stablellava_assets.painters.embedded.sprites import UnknownSpriteError, sprite_files
@@ -17,7 +18,7 @@ from stablellava_assets.tables.identity import content_key
 _LEADING_WORDS = re.compile(r"^(?:in|on|at|by|near|inside|under|beside)\s+|^(?:the|a|an|some|one)\s+")
 
 
-class LexiconError(ValueError):
+class LexiconError(ExplainedError, ValueError):
     """The catalog asks for something that the embedded painter does not have. The message names ability and subject."""
 
 

@@ -49,6 +49,19 @@ def sprite_files(emoji: str, *, skin_tones: bool = False) -> tuple[str, ...]:
     return (found, *(variant for variant in variants if variant is not None))
 
 
+def named_sprites(name: str) -> list[str]:
+    """The emoji that Unicode calls ``name``, or else those in whose names its words stand."""
+    import unicodedata
+
+    words = set(name.upper().replace("-", " ").split())
+    names = {
+        emoji: unicodedata.name(emoji, "")
+        for emoji in (chr(int(file.removesuffix(".png"), 16)) for file in sorted(_files()) if "-" not in file)
+    }
+    exact = [emoji for emoji, known in names.items() if known == name.upper()]
+    return exact or [emoji for emoji, known in names.items() if words <= set(known.replace("-", " ").split())]
+
+
 @lru_cache(maxsize=512)
 def load_sprite(file: str) -> Image.Image:
     """A sprite as RGBA, :data:`SPRITE_SIDE` pixels square. The returned image is shared and must not be modified."""

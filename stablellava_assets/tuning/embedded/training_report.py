@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stablellava_assets.tables.pace import Pace
+from stablellava_assets.tables.pace import Pace, Progress
 
 _CURVE_POINTS = 200
 
@@ -49,7 +49,8 @@ class TrainingReport:
             self._losses = []
         if self._pace.is_due(last=self._done == self._steps):
             rate = (self._done - self._first) / max(time.monotonic() - self._started, 1e-9)
-            self._progress(
+            line = (
                 f"step {self._done} of {self._steps}, loss {loss:.3f}, {rate * self._per_step:.0f} examples/s, "
                 f"{(self._steps - self._done) / rate:.0f} s left"
             )
+            self._progress(Progress(line, self._done, self._steps))

@@ -33,7 +33,7 @@ from stablellava_assets_tests.filters.pairs import judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()
-NOTHING: Mapping[str, Any] = {"ignored_keywords": []}
+NOTHING: dict[str, Any] = {"ignored_keywords": []}
 
 
 class Studio:

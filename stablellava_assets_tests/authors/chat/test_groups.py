@@ -199,7 +199,10 @@ def test_kept_groups_are_examples_in_later_batches(studio: Studio, counts: Count
     specs = studio.write_prompts("difference", "0001", 4)
     studio.write_dialogues("difference", "0001", studio.as_if_painted("difference", "0001"))
     prompts = {row["spec_id"]: row["prompt"] for row in specs}
-    pairs = [verdict(row, prompts[row["spec_ids"][0]]) for row in studio.rows(DIALOGUES, "difference", "0001")]
+    pairs = [
+        verdict(row, [prompts[spec_id] for spec_id in row["spec_ids"]])
+        for row in studio.rows(DIALOGUES, "difference", "0001")
+    ]
     studio.store.publish(FILTERED_PAIRS, ("difference", "0001"), FILTERED_PAIRS.from_rows(pairs))
     studio.write_prompts("difference", "0002", 2)
     studio.write_dialogues("difference", "0002", studio.as_if_painted("difference", "0002"))
@@ -209,12 +212,13 @@ def test_kept_groups_are_examples_in_later_batches(studio: Studio, counts: Count
         assert f"Prompt 1: {first['prompt']}\nPrompt 2: {second['prompt']}\nQuestion: " in later_dialogues
 
 
-def verdict(row: Row, prompt: str) -> Row:
+def verdict(row: Row, prompts: list[str]) -> Row:
     """A kept pair without findings."""
     shared = {name: row[name] for name in FILTERED_PAIRS.schema.names if name in row}
     return {
         **shared,
-        "prompt": prompt,
+        "prompt": prompts[0],
+        "further_prompts": prompts[1:],
         "subject": "",
         "findings": [],
         "keyword_count": 0,

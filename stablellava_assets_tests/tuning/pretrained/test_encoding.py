@@ -136,6 +136,27 @@ def test_every_family_learns_answers_and_their_ends_alone(
     assert torch.isfinite(loss)
 
 
+@pytest.mark.parametrize("family", ["llava", "llava_next", "gemma3"])
+def test_pictures_stand_in_the_places_of_their_marks(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    processor = AutoProcessor.from_pretrained(folders[family])
+    encoder = Encoder(processor, 512)
+    texts = ["<image>\nWhat is it?", "It is red.", "And what is it now?\n<image>", "It is blue, not red."]
+    there, back = (encoder.batch([row(tmp_path, colors, *texts)]) for colors in (["red", "blue"], ["blue", "red"]))
+    assert torch.equal(there["input_ids"], back["input_ids"])
+    pixels = there["pixel_values"].flatten(0, -4 if family == "gemma3" else 0)
+    assert torch.equal(pixels, back["pixel_values"].flatten(0, -4 if family == "gemma3" else 0).flip(0))
+    assert not torch.equal(pixels[0], pixels[1])
+    written = processor.tokenizer.decode(there["input_ids"][0])
+    token = processor.image_token
+    asked, told = written.index("What is it?"), written.index("It is red.")
+    assert [token in part for part in (written[:asked], written[asked:told], written[told:])] == [True, False, True]
+    learned = there["input_ids"][0][there["labels"][0] != IGNORED]
+    assert [part.strip() for part in processor.tokenizer.decode(learned).split(ENDS[family])][:2] == [
+        texts[1],
+        texts[3],
+    ]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lengths_are_exact_where_the_limit_is_near(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
     processor = AutoProcessor.from_pretrained(folders[family])
