@@ -42,17 +42,17 @@ demo: $(VENV)/$(if $(filter local-llm,$(PROFILE) $(STABLELLAVA_PROFILE)),.dev,.r
 	@$(BIN)/stablellava demo
 
 # Where Python may not keep what it compiled, every process that a test starts compiles the project again.
-test: $(VENV)/.dev ## run the test suite
+test: setup ## run the test suite
 	@.ci/browser $(BIN)/python
 	@.ci/servers $(BIN)/python
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
-lint: $(VENV)/.dev ## ruff check, ruff format --check and mypy, as CI runs them
+lint: setup ## ruff check, ruff format --check and mypy, as CI runs them
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(VENV)/.dev ## apply ruff's fixes and formatting
+format: setup ## apply ruff's fixes and formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

@@ -69,13 +69,13 @@ def share_of_pictures(rows: Sequence[Kept], share: float, *parts: Any) -> list[K
     one."""
     by_ability: dict[str, dict[str, None]] = {}
     for row, example in rows:
-        by_ability.setdefault(row["ability"], {})[example.image_id] = None
+        by_ability.setdefault(row["ability"], {})[example.image_ids[0]] = None
     chosen = {
         image_id
         for pictures in by_ability.values()
         for image_id in ranked(list(pictures), *parts)[: max(1, round(share * len(pictures)))]
     }
-    return [(row, example) for row, example in rows if example.image_id in chosen]
+    return [(row, example) for row, example in rows if example.image_ids[0] in chosen]
 
 
 def without_no(rows: Sequence[Kept]) -> list[Kept]:
@@ -91,13 +91,13 @@ def yes_for_no(rows: Sequence[Kept], catalog: Catalog) -> list[Kept]:
     """
     asked: dict[str, set[str]] = {}
     for _, example in rows:
-        asked.setdefault(example.image_id, set()).add(_question_of(example))
+        asked.setdefault(example.image_ids[0], set()).add(_question_of(example))
     replaced = []
     for row, example in rows:
         if _says_no(row):
-            said = _affirmed(catalog.single[row["ability"]], row, asked[example.image_id])
+            said = _affirmed(catalog.single[row["ability"]], row, asked[example.image_ids[0]])
             row = {**row, "expected": said.expected, "conversations": _reworded(row["conversations"], said)}
-            example = TrainingExample(example.image_id, example.image_bytes, row["conversations"])
+            example = TrainingExample(example.image_ids, example.encoded, row["conversations"])
         replaced.append((row, example))
     return replaced
 
@@ -117,14 +117,14 @@ def half_replaced(
             f"{missing} released dialogues are needed to replace half of {len(rows)} pairs, and {len(others)} can be "
             "used; give fewer --rows or more released files"
         )
-    by_id = {example.image_id: example for example in others}
+    by_id = {example.image_ids[0]: example for example in others}
     drawn = [by_id[image_id] for image_id in ranked(list(by_id), *parts)[:missing]]
     return [*half, *drawn], drawn
 
 
 def looks(examples: Iterable[TrainingExample], rows_per_look: int) -> int:
     """How often one pass looks at a picture: what a step is made of, whatever the number of rows."""
-    rows = Counter(example.image_id for example in examples)
+    rows = Counter(example.image_ids[0] for example in examples)
     return sum(math.ceil(count / rows_per_look) for count in rows.values())
 
 

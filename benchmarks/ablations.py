@@ -79,7 +79,7 @@ def filters(experiment: Experiment, given: argparse.Namespace) -> None:
         arms.tune(unfiltered, examples_of(faulty), seed)
         arms.tune(default, examples_of(faulty, by_rules), seed)
         arms.tune(aligned, examples_of(faulty, by_checkpoint), seed)
-        arms.tune(right, [each for each in examples_of(faulty, by_rules) if each.image_id not in wrong], seed)
+        arms.tune(right, [each for each in examples_of(faulty, by_rules) if each.image_ids[0] not in wrong], seed)
         for name, kept in ((default, by_rules), (aligned, by_checkpoint)):
             sorting[name].update(_sorted(faulty, wrong, kept))
     _show(arms.table(unfiltered, of_all(asked)), arms.table(clean, of_all(asked)), _sorting_table(sorting))

@@ -105,15 +105,16 @@ class Experiment:
             for images in by_ability.values()
             for image_id in (list(images) if pictures is None else ranked(list(images), *parts)[:pictures])
         }
+        rows = [row for row in rows if row["image_ids"][0] in chosen]
+        wanted = {image_id for row in rows for image_id in row["image_ids"]}
         encoded = {
             row["image_id"]: row["image"]["bytes"]
             for row in store.read_all(IMAGES, columns=["image_id", "image"]).to_pylist()
-            if row["image_id"] in chosen
+            if row["image_id"] in wanted
         }
         return [
-            (row, TrainingExample(row["image_ids"][0], encoded[row["image_ids"][0]], row["conversations"]))
+            (row, TrainingExample(row["image_ids"], [encoded[each] for each in row["image_ids"]], row["conversations"]))
             for row in rows
-            if row["image_ids"][0] in chosen
         ]
 
     def write(self, batch: str, rows: Mapping[str, int], author: Author | None = None) -> list[Candidate]:
@@ -296,7 +297,7 @@ def examples_of(candidates: Sequence[Candidate], kept: Iterable[str] | None = No
     """Candidates as the trainer takes them, all or those whose pair ids are ``kept``."""
     chosen = None if kept is None else set(kept)
     return [
-        TrainingExample(each.image["image_id"], each.image["image"]["bytes"], each.dialogue["conversations"])
+        TrainingExample([each.image["image_id"]], [each.image["image"]["bytes"]], each.dialogue["conversations"])
         for each in candidates
         if chosen is None or each.dialogue["pair_id"] in chosen
     ]

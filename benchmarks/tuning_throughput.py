@@ -44,7 +44,7 @@ def conversations(pictures: int) -> list[TrainingExample]:
         asked = author.plan_dialogues(ability, [(by_id[image["spec_id"]], image) for image in images.values()])
         for row in author.write_dialogues(asked):
             image = images[row["image_ids"][0]]
-            examples.append(TrainingExample(image["image_id"], image["image"]["bytes"], row["conversations"]))
+            examples.append(TrainingExample([image["image_id"]], [image["image"]["bytes"]], row["conversations"]))
     return examples
 
 
@@ -55,8 +55,8 @@ def main() -> None:
     settings = embedded_tuning(load_profile().tuning)
     model_settings = settings.model.model_copy(update={"base_pictures": 13, "base_texts": 13})
     packed = conversations(arguments.parse_args().pictures)
-    pictures = len({example.image_id for example in packed})
-    apart = [replace(example, image_id=f"{example.image_id}-{index}") for index, example in enumerate(packed)]
+    pictures = len({example.image_ids[0] for example in packed})
+    apart = [replace(example, image_ids=[f"{example.image_ids[0]}-{index}"]) for index, example in enumerate(packed)]
     stage = settings.stage
     rates: dict[str, list[float]] = {"packed": [], "a sequence each": []}
     with TemporaryDirectory() as folder:

@@ -60,7 +60,7 @@ def kept(written: list[Candidate]) -> list[tuple[Row, TrainingExample]]:
     return [
         (
             {**each.dialogue, "subject": each.spec["subject"]},
-            TrainingExample(each.image["image_id"], picture_of(each), each.dialogue["conversations"]),
+            TrainingExample([each.image["image_id"]], [picture_of(each)], each.dialogue["conversations"]),
         )
         for each in written
     ]
@@ -122,7 +122,7 @@ def test_shares_are_nested_and_hold_whole_pictures(designs: ModuleType, kept: li
     assert every == {row["pair_id"] for row, _ in kept}
     for rows, pictures in zip(shares, (5, 10, 20), strict=True):
         assert Counter(row["ability"] for row, _ in rows) == {"animal": 4 * pictures, "color": 4 * pictures}
-        assert set(Counter(example.image_id for _, example in rows).values()) == {4}
+        assert set(Counter(example.image_ids[0] for _, example in rows).values()) == {4}
 
 
 def test_what_is_answered_no_is_left_out_or_asked_so_that_yes_is_right(
@@ -136,9 +136,9 @@ def test_what_is_answered_no_is_left_out_or_asked_so_that_yes_is_right(
     assert not any(row["conversations"][1]["value"].endswith("so no.") for row, _ in as_many)
     questions = defaultdict(list)
     for (_, before), (row, after) in zip(kept, as_many, strict=True):
-        questions[after.image_id].append(after.conversations[0]["value"].replace("<image>", "").strip())
+        questions[after.image_ids[0]].append(after.conversations[0]["value"].replace("<image>", "").strip())
         assert after.conversations == row["conversations"]
-        assert after.image_bytes == before.image_bytes
+        assert after.encoded == before.encoded
         assert after.conversations[0]["value"].startswith("<image>") == before.conversations[0]["value"].startswith(
             "<image>"
         )
@@ -146,17 +146,17 @@ def test_what_is_answered_no_is_left_out_or_asked_so_that_yes_is_right(
 
 
 def test_half_is_replaced_by_as_many_others(designs: ModuleType, kept: list[Any]) -> None:
-    others = [TrainingExample(f"released {number}", b"", []) for number in range(100)]
+    others = [TrainingExample([f"released {number}"], [b""], []) for number in range(100)]
     mixture, drawn = designs.half_replaced(kept, others, "seed", 0)
     assert len(mixture) == len(kept)
     assert len(drawn) == len(kept) // 2
-    assert Counter(example.image_id.startswith("released") for example in mixture) == {True: 80, False: 80}
+    assert Counter(example.image_ids[0].startswith("released") for example in mixture) == {True: 80, False: 80}
     with pytest.raises(designs.DesignError, match=r"80 released dialogues are needed .* and 50 can be used"):
         designs.half_replaced(kept, others[:50], "seed", 0)
 
 
 def test_looks_are_counted_a_picture_at_a_time(designs: ModuleType) -> None:
-    rows = [TrainingExample(name, b"", []) for name in "aaab"]
+    rows = [TrainingExample([name], [b""], []) for name in "aaab"]
     assert designs.looks(rows, 2) == 3
 
 

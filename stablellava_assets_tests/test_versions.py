@@ -59,7 +59,7 @@ BASE_TRAINING = (
         f"tuning/embedded/{name}.py"
         for name in (
             *("alignment", "base", "depthwise", "embedded_model", "muon", "optimizer", "training_loop"),
-            *("reading", "replicas", "tokenizer", "vision_pretraining"),
+            *("frozen_tower", "reading", "replicas", "several", "tokenizer", "vision_pretraining"),
         )
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ _WITH_RUNS = [table for table in TABLES if "run_id" in table.schema.names]
 """The tables whose rows name the run that made them."""
 
 
+_WIDEST = 120
 _ONE_ABILITY_OPS = ("ability_benchmark", "llava_checkpoint", "ability_scores")
 """The assets that are not partitioned, which take the ability as configuration."""
 
@@ -78,21 +80,21 @@ def run_demo(workspace: Workspace, only: str | None = None) -> None:
     _print_work(workspace.store, before)
     click.echo(f"\n{current_scores(workspace.store)}")
     before_tuning = "the model before tuning" if only is None else "the checkpoint that tuning went on from"
-    click.echo(
-        f"\nbase: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected"
-        "\nfor the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by "
-        "kind of question."
+    legend = (
+        f"base: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected for "
+        "the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by kind of question."
     )
+    click.echo(f"\n{click.wrap_text(legend, min(shutil.get_terminal_size().columns, _WIDEST))}")
     click.echo(f"\n{_next_steps(workspace, only)}")
 
 
 def _next_steps(workspace: Workspace, only: str | None) -> str:
     report, gallery = workspace.report.index, workspace.gallery
-    shown = [("make ui", "Dagster UI: every table, image, check and plot, on http://localhost:3000")]
+    shown = [("make ui", "Dagster UI: http://localhost:3000")]
     if gallery.exists:
-        shown.insert(0, (gallery.page, "gallery: pairs that were kept and rejected, to look at and to overrule"))
+        shown.insert(0, (gallery.page, "gallery: kept and rejected pairs, to overrule"))
     if report.exists():
-        shown.insert(0, (str(report), "report: scores with charts, the answers that changed, their pairs"))
+        shown.insert(0, (str(report), "report: charts, answers that changed"))
     width = max(len(place) for place, _ in shown)
     lines = ["Where to look next:", *(f"  {place:<{width}}  {what}" for place, what in shown)]
     if only is None:

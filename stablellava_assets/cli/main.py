@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stablellava_assets.cli.ask import ask
+from stablellava_assets.cli.base import base
 from stablellava_assets.cli.command_group import CommandGroup
 from stablellava_assets.cli.export import export
 from stablellava_assets.cli.gallery import gallery
@@ -26,6 +27,6 @@ def main() -> None:
 
 for _verb in (
     *(demo, scores, new_ability, check_ability, plan, gallery, report, export, ask, photographs, query, quarantine),
-    *(rebuild_warehouse, describe_tables, inspect_released, serve_local_llm),
+    *(rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
 ):
     main.add_command(_verb)

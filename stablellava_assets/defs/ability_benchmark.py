@@ -30,7 +30,7 @@ from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import columns_of
 
 
-@stage_asset(SUITE, "evaluation", {"python", "parquet"})
+@stage_asset(SUITE, {"python", "parquet"})
 def ability_benchmark(
     context: dg.AssetExecutionContext,
     config: OnlyAbility,

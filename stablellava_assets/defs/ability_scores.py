@@ -67,7 +67,6 @@ _COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
 
 @stage_asset(
     SUITE,
-    "evaluation",
     {"pytorch", "duckdb"},
     ["llava_checkpoint", "ability_benchmark"],
     condition=FOLLOW_UPSTREAM,

@@ -16,7 +16,7 @@ from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import columns_of, rows_of
 
 
-@stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs", "images"], partitioned=True, pool="author")
+@stage_asset(SUITE, {"python", "parquet"}, ["prompt_specs", "images"], partitioned=True, pool="author")
 def dialogues(
     context: dg.AssetExecutionContext,
     tables: dg.ResourceParam[Tables],

@@ -56,7 +56,6 @@ _UNKNOWN_SHOWN = 5
 
 @stage_asset(
     SUITE,
-    "filtering",
     {"python", "parquet"},
     ["prompt_specs", "images", "dialogues", "ability_benchmark"],
     partitioned=True,

@@ -22,7 +22,7 @@ from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import rows_of
 
 
-@stage_asset(SUITE, "synthesis", {"python", "parquet"}, ["prompt_specs"], partitioned=True, pool="painter")
+@stage_asset(SUITE, {"python", "parquet"}, ["prompt_specs"], partitioned=True, pool="painter")
 def images(
     context: dg.AssetExecutionContext,
     tables: dg.ResourceParam[Tables],

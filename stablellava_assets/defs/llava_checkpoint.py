@@ -36,9 +36,7 @@ from stablellava_assets.tuning.pretrained.settings import PretrainedTuningSettin
 from stablellava_assets.tuning.settings import TuningSettings
 
 
-@stage_asset(
-    SUITE, "tuning", {"pytorch", "huggingface"}, ["filtered_pairs", "images"], condition=FOLLOW_UPSTREAM, pool="tuning"
-)
+@stage_asset(SUITE, {"pytorch", "huggingface"}, ["filtered_pairs", "images"], condition=FOLLOW_UPSTREAM, pool="tuning")
 def llava_checkpoint(
     context: dg.AssetExecutionContext,
     config: OnlyAbility,
@@ -164,8 +162,8 @@ def _tune(
     from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 
     kept = rows_of(KeptPair, pairs)
-    examples = [TrainingExample(pair["image_ids"][0], None, pair["conversations"]) for pair in kept]
-    pictures = len({example.image_id for example in examples})
+    examples = [TrainingExample(pair["image_ids"], None, pair["conversations"]) for pair in kept]
+    pictures = len({image_id for example in examples for image_id in example.image_ids})
     context.log.info(f"tuning on {len(examples)} pairs about {pictures} pictures")
     result_folder = folder.models / f"llava-{checkpoint_id}"
     # A folder without a row is left over from a run that died between writing the two.

@@ -42,6 +42,8 @@ FOLLOW_UPSTREAM = (
     )
 )
 OWNERS = ["team:vision-language-data"]
+GROUP = "stablellava"
+"""The only asset group: the UI shows several ones folded, and one as the whole graph."""
 
 
 Arguments = ParamSpec("Arguments")
@@ -83,7 +85,6 @@ def check_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
 
 def stage_asset(
     suite: Suite,
-    group: str,
     kinds: set[str],
     deps: Sequence[str] = (),
     *,
@@ -96,7 +97,6 @@ def stage_asset(
 
     Args:
         suite: the gates of the stage, and its table.
-        group: asset group in the UI.
         kinds: badges in the UI.
         deps: the upstream tables.
         partitioned: whether it is partitioned by ability and batch.
@@ -111,7 +111,7 @@ def stage_asset(
             partitions_def=PARTITIONS if partitioned else None,
             backfill_policy=BACKFILLS,
             automation_condition=condition,
-            group_name=group,
+            group_name=GROUP,
             owners=OWNERS,
             kinds=kinds,
             metadata=column_schema(suite.table),

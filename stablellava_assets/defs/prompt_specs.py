@@ -15,7 +15,7 @@ from stablellava_assets.tables.schemas import PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
 
 
-@stage_asset(SUITE, "synthesis", {"python", "parquet"}, partitioned=True, pool="author")
+@stage_asset(SUITE, {"python", "parquet"}, partitioned=True, pool="author")
 def prompt_specs(
     context: dg.AssetExecutionContext,
     tables: dg.ResourceParam[Tables],

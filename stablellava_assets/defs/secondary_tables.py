@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stablellava_assets.defs.project import OWNERS, PARTITIONS, column_schema
+from stablellava_assets.defs.project import GROUP, OWNERS, PARTITIONS, column_schema
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ALIGNMENT_SCORES,
@@ -13,12 +13,12 @@ from stablellava_assets.tables.schemas import (
 from stablellava_assets.tables.table import AnyTable
 
 
-def _secondary_table(table: AnyTable, stage: str, group: str, *, partitioned: bool) -> dg.AssetSpec:
+def _secondary_table(table: AnyTable, stage: str, *, partitioned: bool) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
         deps=[stage],
         description=table.description,
-        group_name=group,
+        group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
         metadata=column_schema(table),
@@ -26,8 +26,8 @@ def _secondary_table(table: AnyTable, stage: str, group: str, *, partitioned: bo
     )
 
 
-rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", "filtering", partitioned=True)
-comparisons = _secondary_table(COMPARISONS, "filtered_pairs", "filtering", partitioned=True)
-alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", "filtering", partitioned=True)
-ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", "evaluation", partitioned=False)
-answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", "evaluation", partitioned=False)
+rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", partitioned=True)
+comparisons = _secondary_table(COMPARISONS, "filtered_pairs", partitioned=True)
+alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", partitioned=True)
+ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", partitioned=False)
+answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", partitioned=False)

@@ -38,6 +38,11 @@ def with_mark(question: str, first: bool) -> str:
     return f"{IMAGE_MARK}\n{question}" if first else f"{question}\n{IMAGE_MARK}"
 
 
+def with_marks(question: str, images: int) -> str:
+    """A question after the marks of its images, each on its own line."""
+    return f"{IMAGE_MARK}\n" * images + question
+
+
 def without_marks(text: str) -> str:
     """The text of a turn."""
     return text.replace(IMAGE_MARK, "").strip()

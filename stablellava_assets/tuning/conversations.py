@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 from stablellava_assets.text.conversations import (
     CHAT_ROLES,
     IMAGE_MARK,
+    ChatMessage,
     Turn,
     alternate,
+    content_of,
     marks_of,
     speakers_of,
-    without_marks,
 )
 
 IGNORED = -100
@@ -22,20 +23,6 @@ IGNORED = -100
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
-
-
-class ContentPart(TypedDict):
-    """Content of a chat message: an image or a text."""
-
-    type: str
-    text: NotRequired[str]
-
-
-class ChatMessage(TypedDict):
-    """A message in the form that chat templates take."""
-
-    role: str
-    content: list[ContentPart]
 
 
 @dataclass(frozen=True)
@@ -48,24 +35,25 @@ class TokenizedRow:
 
 
 def messages_of(conversation: Sequence[Turn]) -> list[ChatMessage]:
-    """LLaVA's turns as chat messages. The image goes before the first question, as in LLaVA's own training.
+    """LLaVA's turns as chat messages, the images in the order of their marks (see :func:`content_of`).
 
     Raises:
-        ValueError: the turns do not alternate from human to gpt, a turn is empty, or there
-            is not exactly one image mark.
+        ValueError: the turns do not alternate from human to gpt, a turn is empty, or the first question has no image
+            mark or an answer has one.
     """
     if not alternate(conversation):
         raise ValueError(f"turns must alternate human, gpt; they are {speakers_of(conversation)}")
-    marks = sum(marks_of(conversation))
-    if marks != 1 or IMAGE_MARK not in conversation[0]["value"]:
-        raise ValueError(f"the first question must hold the conversation's only {IMAGE_MARK}; there are {marks}")
+    marks = marks_of(conversation)
+    if not marks[0] or any(marks[1::2]):
+        raise ValueError(
+            f"the first question must hold an {IMAGE_MARK} mark, and no answer may hold one; the turns hold {marks}"
+        )
     messages: list[ChatMessage] = []
     for turn in conversation:
-        text = without_marks(turn["value"])
-        if not text:
+        content = content_of(turn["value"])
+        if all(part["type"] == "image" for part in content):
             raise ValueError(f"a {turn['from']} turn is empty")
-        messages.append({"role": CHAT_ROLES[turn["from"]], "content": [{"type": "text", "text": text}]})
-    messages[0]["content"].insert(0, {"type": "image"})
+        messages.append({"role": CHAT_ROLES[turn["from"]], "content": content})
     return messages
 
 

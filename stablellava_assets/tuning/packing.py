@@ -1,8 +1,10 @@
-"""Packs all rows about one image into one sequence: the image is encoded once, and each row is trained independently.
+"""Packs rows that begin with the same images into one sequence: these are encoded once, and each row is trained
+independently.
 
-A sequence is ``[USER: image][row 1][row 2]...``. A row attends to the image and to itself, never to another row, and
-its positions continue from the end of the image. Hidden states, loss and gradient therefore equal those of one sequence
-per row. This is the prefix sharing of tree attention (Cai et al., Medusa, 2024), applied to training.
+A sequence is ``[USER: images][row 1][row 2]...``. A row attends to the images and to itself, never to another row, and
+its positions continue from the end of the images. Hidden states, loss and gradient therefore equal those of one
+sequence per row. The images of later questions are among a row's own tokens. This is the prefix sharing of tree
+attention (Cai et al., Medusa, 2024), applied to training.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackedRows:
-    """The rows about one image, as lists with one value per token. Row 0 is the shared prefix."""
+    """Rows that begin with the same images, as lists with one value per token. Row 0 is the shared prefix."""
 
     tokens: list[int]
     labels: list[int]
@@ -32,7 +34,7 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Padded sequences: four tensors (images, tokens), and ``visible`` (images, 1, tokens, tokens)."""
+    """Padded sequences: four tensors (packs, tokens), and ``visible`` (packs, 1, tokens, tokens)."""
 
     tokens: torch.Tensor
     labels: torch.Tensor
@@ -46,18 +48,24 @@ class PackedBatch:
         )
 
 
+def prefix_of(row: TokenizedRow, image_token: int) -> list[int]:
+    """The tokens up to the last image of the first question, which rows of a pack share; none without an image."""
+    asked = next((at for at, label in enumerate(row.labels) if label != IGNORED), len(row.tokens))
+    return row.tokens[: max((at + 1 for at in range(asked) if row.tokens[at] == image_token), default=0)]
+
+
 def pack(rows: Sequence[TokenizedRow], image_token: int) -> PackedRows:
-    """Pack rows that share a prefix up to the end of the image; rows without an image share nothing.
+    """Pack rows that share a prefix up to the end of their first images; rows without an image share nothing.
 
     Raises:
         ValueError: the rows do not share a prefix.
     """
-    first = rows[0].tokens
-    shared = len(first) - first[::-1].index(image_token) if image_token in first else 0
-    packed = PackedRows(first[:shared], [IGNORED] * shared, list(range(shared)), [0] * shared)
+    first = prefix_of(rows[0], image_token)
+    shared = len(first)
+    packed = PackedRows(first, [IGNORED] * shared, list(range(shared)), [0] * shared)
     for number, row in enumerate(rows, start=1):
         if row.tokens[:shared] != packed.tokens[:shared]:
-            raise ValueError("rows about one picture must begin alike up to the end of the picture")
+            raise ValueError("rows of a pack must begin alike up to the end of their first pictures")
         packed.tokens.extend(row.tokens[shared:])
         packed.labels.extend(row.labels[shared:])
         packed.positions.extend(range(shared, len(row.tokens)))
@@ -86,9 +94,17 @@ def collate(pictures: Sequence[PackedRows], pad_token: int) -> PackedBatch:
 
 
 def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None) -> torch.Tensor:
-    """Cross-entropy summed over the labelled tokens; logits are computed only where a label needs them."""
+    """Cross-entropy summed over the labelled tokens."""
     import torch
 
+    logits, labels = answer_logits(model, batch, pixels)
+    return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+
+
+def answer_logits(
+    model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (labelled tokens, vocabulary), computed only where a label needs them, and the labels."""
     hidden = model.model(
         input_ids=batch.tokens,
         pixel_values=pixels,
@@ -98,8 +114,7 @@ def answer_loss(model: PreTrainedModel, batch: PackedBatch, pixels: torch.Tensor
     ).last_hidden_state
     # A labelled token is never the first of its row, so its predecessor in the pack is its predecessor in the row.
     learned = batch.labels[:, 1:] != IGNORED
-    logits = model.lm_head(hidden[:, :-1][learned])
-    return torch.nn.functional.cross_entropy(logits.float(), batch.labels[:, 1:][learned], reduction="sum")
+    return model.lm_head(hidden[:, :-1][learned]), batch.labels[:, 1:][learned]
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -59,7 +59,7 @@ class EmbeddedModelSettings(Document):
     context: int = Field(
         512, ge=64, le=32_768, description="Maximum sequence length in tokens, including vision tokens."
     )
-    base_pictures: int = Field(10_400, ge=1, description="Training images of the base.")
+    base_pictures: int = Field(20_800, ge=1, description="Training images of the base.")
     base_texts: int = Field(12_800, ge=1, description="Training sentences of the language model.")
     vision: StageSettings = Field(
         StageSettings(passes=4, matrix_learning_rate=1.2e-2),
@@ -70,7 +70,8 @@ class EmbeddedModelSettings(Document):
         description="Training of the language model: sentences and questions about them.",
     )
     alignment: StageSettings = Field(
-        StageSettings(passes=0.7), description="Training of both together: captions of images."
+        StageSettings(passes=0.5, tower_rate=0),
+        description="Training of both together: captions of one image and of several.",
     )
 
     @property

@@ -47,7 +47,7 @@ def test_a_stage_is_a_line_with_its_counts(width: int) -> None:
     assert "1 of 2: 700 rows, 690 new" in stage
     # One partition and a half of two.
     assert stage.count("█") == 13
-    assert doing.strip() == "350 of 700 rows"
+    assert doing.strip() == "color|0001: 350 of 700 rows"
     shown.seek(0)
     shown.truncate()
     display.emit(_record("[2/2] color|0001: published", **{FINISHED: finished._replace(number=2)}))

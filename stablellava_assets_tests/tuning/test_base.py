@@ -71,34 +71,49 @@ def test_the_order_in_which_pictures_are_finished_changes_no_weight(catalog: Cat
     assert weights[0] == weights[1]
 
 
-def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
-    corpus = AlignmentCorpus(catalog, _painter(catalog), 60)
-    conversations = [example.conversations for example in corpus.examples()]
-    questions = {turns[0]["value"].removeprefix("<image>\n") for turns in conversations}
-    assert all("picture" in asked or "caption" in asked for asked in questions)
-    asked_by_abilities = {
+def _asked_by_abilities(catalog: Catalog) -> set[str]:
+    single = {
         template
         for ability in catalog.single.values()
         for kind in ("what", "yes_no", "either_or")
         for template in (*getattr(ability.questions, kind).ask, *getattr(ability.benchmark, kind))
     }
-    assert not questions & asked_by_abilities
-    captions = [turns[1]["value"] for turns in conversations if "fit" not in turns[0]["value"]]
-    verdicts = [turns[1]["value"].rsplit(maxsplit=1)[-1] for turns in conversations if "fit" in turns[0]["value"]]
-    assert len(captions) == len(verdicts) == 60
+    several = {
+        template
+        for ability in catalog.multi_image.values()
+        for question in ability.questions
+        for template in (*question.ask, *question.benchmark)
+    }
+    return single | several
+
+
+def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
+    corpus = AlignmentCorpus(catalog, _painter(catalog), 60)
+    examples = list(corpus.examples())
+    questions = {example.conversations[0]["value"].replace("<image>\n", "") for example in examples}
+    assert all("picture" in asked or "caption" in asked for asked in questions)
+    assert not questions & _asked_by_abilities(catalog)
+
+    def answers(several: bool, fit: bool) -> list[str]:
+        chosen = [each.conversations for each in examples if (len(each.image_ids) > 1) is several]
+        return [turns[1]["value"] for turns in chosen if ("fit" in turns[0]["value"]) is fit]
+
+    verdicts = [said.rsplit(maxsplit=1)[-1] for said in answers(several=False, fit=True)]
+    assert len(answers(several=False, fit=False)) == len(verdicts) == 60
     assert 20 < verdicts.count("yes.") < 40
+    assert {len(example.image_ids) for example in examples} == {1, 2, 3}
+    assert all(said.count(", then ") in (1, 2) for fit in (True, False) for said in answers(several=True, fit=fit))
+    of_several = {said.rsplit(maxsplit=1)[-1] for said in answers(several=True, fit=True)}
+    assert of_several == {"yes.", "no.", "first.", "second.", "third."}
 
 
 def test_the_language_model_reads_nothing_that_the_catalog_asks(catalog: Catalog) -> None:
-    conversations = reading_conversations(catalog, 130)
+    conversations = reading_conversations(catalog, 390)
     said = [[part["content"][0]["text"] for part in messages] for messages in conversations]
-    templates = {
-        text
-        for ability in catalog.single.values()
-        for kind in ("what", "yes_no", "either_or")
-        for text in (*getattr(ability.questions, kind).ask, *getattr(ability.benchmark, kind))
-    }
-    openings = {template.split("{")[0] for template in templates}
+    openings = {template.split("{")[0] for template in _asked_by_abilities(catalog)}
     assert not any(question.startswith(tuple(openings)) for question, _ in said)
-    assert 45 < sum(answer.endswith("yes.") for _, answer in said) < 85
-    assert reading_conversations(catalog, 200)[:130] == conversations
+    assert 120 < sum(answer.endswith("yes.") for _, answer in said) < 250
+    of_several = [answer for _, answer in said if answer.startswith("They are ")]
+    assert len(of_several) == 130
+    assert {answer.rsplit(maxsplit=1)[-1] for answer in of_several} == {"yes.", "no.", "first.", "second.", "third."}
+    assert reading_conversations(catalog, 500)[:390] == conversations

@@ -32,6 +32,30 @@ def test_the_picture_stands_first_wherever_its_mark_was(question: str) -> None:
     assert rows == tokenize([messages_of(turns("<image> What color is it?", "It is red."))], processor, VISION_TOKENS)
 
 
+@pytest.mark.parametrize(
+    ("conversation", "text"),
+    [
+        (
+            turns("<image>\n<image>\nWhat differs?", "Red.", "Is it?", "No."),
+            "USER: <image>\n<image>\nWhat differs? ASSISTANT: Red.</s>USER: Is it? ASSISTANT: No.</s>",
+        ),
+        (
+            turns("One: <image>\nTwo: <image>\nIs it?", "No."),
+            "USER: One:<image>\nTwo:<image>\nIs it? ASSISTANT: No.</s>",
+        ),
+        (
+            turns("What?\n<image>", "Red.", "<image>\nAnd this?", "Blue."),
+            "USER: <image>\nWhat? ASSISTANT: Red.</s>USER: <image>\nAnd this? ASSISTANT: Blue.</s>",
+        ),
+    ],
+)
+def test_several_pictures_keep_their_places(conversation: list[Turn], text: str) -> None:
+    _, processor = model_and_processor()
+    assert processor.apply_chat_template(messages_of(conversation)) == text
+    (row,) = tokenize([messages_of(conversation)], processor, VISION_TOKENS)
+    assert row.tokens.count(processor.image_token_id) == 2 * VISION_TOKENS
+
+
 def test_the_prompt_of_an_answer_is_what_generation_is_given() -> None:
     _, processor = model_and_processor()
     messages = messages_of(turns("<image>\nWhat color is it?", "It is red."))
@@ -53,9 +77,10 @@ def test_any_text_survives_the_tokenizer() -> None:
         ([], "alternate"),
         (turns("<image>\nWhat?", "Red.")[:1], "alternate"),
         (list(reversed(turns("<image>\nWhat?", "Red."))), "alternate"),
-        (turns("What?", "Red."), "there are 0"),
-        (turns("<image><image>\nCompare.", "Red."), "there are 2"),
-        (turns("<image>\nWhat?", "Red.", "<image>", "Blue."), "there are 2"),
+        (turns("What?", "Red."), r"first question must hold .* \[0, 0\]"),
+        (turns("What?", "Red.", "<image>\nWhat?", "Blue."), r"first question must hold"),
+        (turns("<image>\nWhat?", "<image> Red."), r"no answer may hold one; the turns hold \[1, 1\]"),
+        (turns("<image>\nWhat?", "Red.", "<image>", "Blue."), "human turn is empty"),
         (turns("<image>\n", "Red."), "human turn is empty"),
         (turns("<image>\nWhat?", " "), "gpt turn is empty"),
     ],

@@ -27,14 +27,16 @@ CONVERSATIONS = [
 def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> None:
     model, processor = model_and_processor()
     model.model.language_model.set_attn_implementation(attention)
-    together = [TrainingExample("red", picture("red"), turns_) for turns_ in CONVERSATIONS]
-    apart = [TrainingExample(str(index), picture("red"), turns_) for index, turns_ in enumerate(CONVERSATIONS)]
+    together = [TrainingExample(["red"], [picture("red")], turns_) for turns_ in CONVERSATIONS]
+    apart = [TrainingExample([str(index)], [picture("red")], turns_) for index, turns_ in enumerate(CONVERSATIONS)]
     results = []
     for rows in (together, apart):
         training_set = prepare(rows, processor, model.config, 3)
         batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
+        pixels = training_set.pixels_of(range(len(training_set.packs)))
+        assert pixels is not None
         model.zero_grad()
-        loss = answer_loss(model, batch, normalized(training_set.pixels[training_set.pictures], processor))
+        loss = answer_loss(model, batch, normalized(pixels, processor))
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
         results.append((len(training_set.packs), loss.item(), gradients))
@@ -45,11 +47,42 @@ def test_loss_and_gradient_equal_those_of_rows_by_themselves(attention: str) -> 
         assert torch.allclose(gradient, alone[name], rtol=1e-4, atol=1e-5), name
 
 
+SEVERAL = [
+    (["red", "blue"], turns("<image>\n<image>\nWhat color is it?", "It is red.")),
+    (["red", "blue", "lime"], turns("<image>\n<image>\nIs it lime?", "No.", "Is it\n<image>\nred?", "Yes.")),
+    (["red", "blue"], turns("<image>\nWhat color is it?", "It is red.", "<image>\nIs it lime?", "No.")),
+    (["red", "lime"], turns("<image>\nIs it lime?", "No.", "<image>\nIs it red?", "No, it is lime.")),
+    (["red"], turns("<image>\nIs it lime?", "No.")),
+    (["blue", "red"], turns("Is it red: <image>\nIs it blue: <image>\nIs it?", "No.")),
+]
+
+
+def test_rows_about_several_images_are_packed_behind_those_they_begin_with() -> None:
+    model, processor = model_and_processor()
+    model.model.language_model.set_attn_implementation("eager")
+
+    def rows(*chosen: int) -> list[TrainingExample]:
+        return [TrainingExample(SEVERAL[at][0], [picture(c) for c in SEVERAL[at][0]], SEVERAL[at][1]) for at in chosen]
+
+    def loss(examples: list[TrainingExample]) -> float:
+        training_set = prepare(examples, processor, model.config, 4)
+        batch = collate(training_set.packs, processor.tokenizer.pad_token_id)
+        pixels = training_set.pixels_of(range(len(training_set.packs)))
+        assert pixels is not None
+        return answer_loss(model, batch, normalized(pixels, processor)).item()
+
+    everything = range(len(SEVERAL))
+    training_set = prepare(rows(*everything), processor, model.config, 4)
+    assert len(training_set.pixels) == 3, "an image of several dialogues is kept once"
+    assert training_set.pictures == [[0, 1, 2], [0, 1, 2], [1, 0]]
+    assert loss(rows(*everything)) == pytest.approx(sum(loss(rows(at)) for at in everything), rel=1e-5)
+
+
 def test_images_that_are_read_from_elsewhere_give_the_same_pixels(tmp_path: Path) -> None:
     model, processor = model_and_processor()
     held = examples()
-    apart = [TrainingExample(each.image_id, None, each.conversations) for each in held]
-    pictures = {each.image_id: each.image_bytes or b"" for each in held}
+    apart = [TrainingExample(each.image_ids, None, each.conversations) for each in held]
+    pictures = {each.image_ids[0]: each.encoded[0] for each in held if each.encoded}
 
     def images(wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         return ((image_id, pictures[image_id]) for image_id in sorted(wanted, reverse=True))
@@ -59,7 +92,7 @@ def test_images_that_are_read_from_elsewhere_give_the_same_pixels(tmp_path: Path
     assert len(one.pixels) == len(pictures)
     assert torch.equal(one.pixels, other.pixels)
     assert list(tmp_path.iterdir()) == [], "the file of the pixels has no name"
-    with pytest.raises(ValueError, match=f"{len(pictures)} pictures are gone, the first is {held[0].image_id}"):
+    with pytest.raises(ValueError, match=f"{len(pictures)} pictures are gone, the first is {held[0].image_ids[0]}"):
         prepare(apart, processor, model.config, 2, lambda wanted: iter(()), tmp_path)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
 from stablellava_assets.models.checkpoints import save_checkpoint
 from stablellava_assets.tuning.batches import batches, shifted
+from stablellava_assets.tuning.embedded import frozen_tower, training
 from stablellava_assets.tuning.embedded.training import TrainingExample, tune
 from stablellava_assets.tuning.packing import PackedRows
 from stablellava_assets_tests.tuning.tiny import COLORS, SETTINGS, examples, model_and_processor, picture, turns
@@ -110,6 +112,34 @@ def test_the_tower_moves_as_much_as_its_rate_says(base: Path, tmp_path: Path, to
     assert part[False] == pytest.approx(whole[False], rel=0.5)
 
 
+def test_a_tower_that_is_not_trained_sees_every_image_once_and_nothing_else_changes(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = [
+        TrainingExample(["red", "blue"], [picture("red"), picture("blue")], turns("<image><image>What color?", "Red.")),
+        *examples(),
+    ]
+    stage = SETTINGS.stage.model_copy(update={"tower_rate": 0.0, "shift": 0})
+    settings = SETTINGS.model_copy(update={"stage": stage})
+    seen: list[int] = []
+
+    def counted(*given: Any) -> torch.Tensor:
+        outputs = frozen_tower.seen_by_tower(*given)
+        seen.append(len(outputs))
+        return outputs
+
+    monkeypatch.setattr(training, "seen_by_tower", counted)
+    once = load_file(tune(base, several, settings, tmp_path / "once", print).path / "model.safetensors")
+    assert seen == [len(COLORS)]
+    monkeypatch.setattr(training, "is_frozen", lambda stage: False)
+    again = load_file(tune(base, several, settings, tmp_path / "again", print).path / "model.safetensors")
+    start = load_file(base / "model.safetensors")
+    assert seen == [len(COLORS)]
+    assert all(torch.equal(start[name], once[name]) for name in start if "vision_tower" in name)
+    for name, weight in once.items():
+        torch.testing.assert_close(weight, again[name], rtol=1e-2, atol=1e-2)
+
+
 def test_a_checkpoint_is_never_overwritten(base: Path) -> None:
     with pytest.raises(FileExistsError, match="never overwritten"):
         tune(base, examples(), SETTINGS, base, lambda line: None)
@@ -119,9 +149,9 @@ def test_a_checkpoint_is_never_overwritten(base: Path) -> None:
     ("bad", "reason"),
     [
         ([], "no examples"),
-        ([TrainingExample("p7", b"no picture", turns("<image>\nWhat?", "Red."))], "picture p7 cannot be decoded"),
-        ([TrainingExample("p8", picture("red"), turns("What?", "Red."))], "picture p8: .*there are 0"),
-        ([TrainingExample("p9", picture("red"), turns("<image>\nWhat?", "Red " * 99))], "p9 .*context holds 96"),
+        ([TrainingExample(["p7"], [b"no picture"], turns("<image>\nWhat?", "Red."))], "picture p7 cannot be decoded"),
+        ([TrainingExample(["p8"], [picture("red")], turns("What?", "Red."))], "picture p8 .*the turns hold"),
+        ([TrainingExample(["p9"], [picture("red")], turns("<image>\nWhat?", "Red " * 99))], "p9 .*context holds 96"),
     ],
 )
 def test_an_unusable_example_is_named_and_nothing_is_left(

@@ -53,7 +53,7 @@ def turns(*texts: str) -> list[Turn]:
 
 def examples() -> list[TrainingExample]:
     return [
-        TrainingExample(color, picture(color), conversation)
+        TrainingExample([color], [picture(color)], conversation)
         for color in COLORS
         for conversation in (
             turns("<image>\nWhat color is it?", f"It is {color}."),

@@ -40,9 +40,11 @@ class _StageLine:
     counts: Counter[str] = field(default_factory=Counter)
     progress: Progress | None = None
     doing: str = ""
+    progress_line: str = ""
 
     def finish(self, partition: FinishedPartition) -> None:
-        self.finished, self.total, self.progress = partition.number, partition.total, None
+        self.finished, self.total = partition.number, partition.total
+        self.progress, self.doing, self.progress_line = None, "", ""
         self.failed |= partition.is_refused
         self.counts.update(partition.counts)
 
@@ -115,9 +117,9 @@ class Display(logging.Handler):
         if (partition := getattr(record, FINISHED, None)) is not None:
             stage.finish(partition)
         elif (progress := getattr(record, PROGRESS, None)) is not None:
-            stage.progress, stage.doing = progress, stage.doing or message
+            stage.progress, stage.progress_line = progress, message
         elif record.levelno < logging.WARNING:
-            stage.progress, stage.doing = None, message
+            stage.progress, stage.doing, stage.progress_line = None, message, ""
 
     def drawn(self) -> RenderableType:
         """The lines as they stand."""
@@ -130,7 +132,7 @@ class Display(logging.Handler):
         for stage in self._stages:
             grid.add_row(*stage.cells(self._spinner))
         running = self._stages[-1] if self._stages and self._stages[-1].seconds is None else None
-        doing = [running.doing, running.progress] if running is not None else []
+        doing = [running.doing, running.progress_line] if running is not None else []
         lines = [Text(f"  {line}", "dim", no_wrap=True, overflow="ellipsis") for line in doing if line]
         return Group(grid, *lines)
 

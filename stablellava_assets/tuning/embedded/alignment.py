@@ -1,4 +1,4 @@
-"""Training data of the embedded base model: images that it synthesizes itself, with captions
+"""Training data of the embedded base model: images that it synthesizes itself, one or several at a time, with captions
 and caption-matching questions.
 
 LLaVA's base has a vision tower trained on captions, a language model that can read, and a projector aligned on
@@ -10,7 +10,9 @@ Prompts use separate seeds, so no image occurs in the training set or in the ben
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from random import Random
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
@@ -20,10 +22,16 @@ from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.tables.pair_rows import Fact, PromptToPaint
-from stablellava_assets.text.conversations import exchange, with_mark
+from stablellava_assets.text.conversations import exchange, with_marks
+from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
 
 _PHRASES = (*CAPTIONED, "style", "position")
+_SEVERAL_REQUESTS = ("Describe the pictures.", "Caption these pictures.", "Write a caption for each picture.")
+_SEVERAL_SHARE = 2
+"""One dialogue about several images for so many images."""
+_SAMPLED = 130
+"""Images whose own keys are part of the corpus's; what they are drawn from is part of it for all."""
 
 
 class _Spec(PromptToPaint):
@@ -37,26 +45,33 @@ def alignment_texts() -> Iterator[str]:
     yield from CAPTION_REQUESTS
     yield "Does this caption fit the picture:"
     yield "This is, so yes so no."
+    yield from _SEVERAL_REQUESTS
+    yield f"Which picture fits this caption: Does this caption fit the {' '.join(ORDINALS)} picture: so the."
+    yield in_order([""] * 2)
 
 
 class AlignmentCorpus:
-    """Conversations about ``count`` images, cycling through the abilities."""
+    """Conversations about ``count`` images, cycling through the abilities, and about several of them at once.
 
-    def __init__(self, catalog: Catalog, painter: Painter, count: int) -> None:
-        abilities = list(catalog.single.values())
-        specs = [_spec(abilities[index % len(abilities)], index) for index in range(count)]
-        self._specs = {spec["spec_id"]: spec for spec in specs}
-        self._conversations_by_image = {
-            spec_id: _turns(spec, catalog.single[spec["ability"]]) for spec_id, spec in self._specs.items()
-        }
+    Corpora that begin at another ``first`` image share none.
+    """
+
+    def __init__(self, catalog: Catalog, painter: Painter, count: int, first: int = 0) -> None:
+        self._catalog = catalog
         self._painter = painter
-        self._pictures = painter.plan(specs)
+        self._count, self._first = count, first
 
     @property
     def key(self) -> str:
-        """Hash of everything that determines the corpus: the keys of its images, and the conversations about them."""
-        pictures = [row.row_key for row in self._pictures]
-        return content_key("alignment corpus", pictures, list(self._conversations_by_image.values()))
+        """Hash of everything that determines the corpus: what prompts are drawn from, how it is painted, and what is
+        said. Drawing all of it would take as long as reading it."""
+        sample = self._drawn(min(self._count, _SAMPLED))
+        drawn_from = [
+            (ability.ability, ability.prompts, ability.drawn_subjects) for ability in self._catalog.single.values()
+        ]
+        pictures = [row.row_key for row in self._painter.plan(sample)]
+        said = [_turns(spec, self._catalog.single[spec["ability"]]) for spec in sample]
+        return content_key("alignment corpus", self._count, drawn_from, pictures, said, list(_about_several(sample)))
 
     def phrases(self, image_id: str) -> list[str]:
         """The phrases of an image's prompt that are visible in it."""
@@ -65,18 +80,70 @@ class AlignmentCorpus:
     def examples(self) -> Iterator[TrainingExample]:
         """Synthesize the images, in the order of the corpus, on which training depends. Those that fail are left
         out."""
-        rows = self._painter.paint(self._pictures)
+        rows = self._painter.paint(self._painter.plan(list(self._specs.values())))
         painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
-        for spec_id, turns_of_image in self._conversations_by_image.items():
-            if spec_id in painted:
-                for question, answer in turns_of_image:
-                    yield TrainingExample(spec_id, painted[spec_id], exchange(with_mark(question, True), answer))
+        shown = [spec for spec_id, spec in self._specs.items() if spec_id in painted]
+        for spec in shown:
+            for question, answer in _turns(spec, self._catalog.single[spec["ability"]]):
+                yield _example([spec], painted, question, answer)
+        for specs, question, answer in _about_several(shown):
+            yield _example(specs, painted, question, answer)
+
+    @cached_property
+    def _specs(self) -> dict[str, _Spec]:
+        return {spec["spec_id"]: spec for spec in self._drawn(self._count)}
+
+    def _drawn(self, count: int) -> list[_Spec]:
+        abilities = list(self._catalog.single.values())
+        return [_spec(abilities[index % len(abilities)], index) for index in range(self._first, self._first + count)]
+
+
+def _example(specs: Sequence[_Spec], painted: Mapping[str, bytes], question: str, answer: str) -> TrainingExample:
+    ids = [spec["spec_id"] for spec in specs]
+    turns = exchange(with_marks(question, len(ids)), answer)
+    return TrainingExample(ids, [painted[spec_id] for spec_id in ids], turns)
 
 
 def _spec(ability: Ability, index: int) -> _Spec:
     spec_id = content_key("alignment", ability.ability, index)
     prompt = draw_prompt(ability, spec_id)
     return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
+
+
+def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, str]]:
+    """Two or three images, a question and an answer: the captions in order, and which image a caption fits.
+
+    Half of the images are companions of one ability, and some of one subject, so that names must be told apart.
+    """
+    by_ability: dict[str, list[_Spec]] = {}
+    by_subject: dict[str, list[_Spec]] = {}
+    for spec in specs:
+        by_ability.setdefault(spec["ability"], []).append(spec)
+        by_subject.setdefault(spec["subject"], []).append(spec)
+    for spec in specs[::_SEVERAL_SHARE]:
+        draw = Random(derive_seed(spec["spec_id"], "several"))
+        shown = [spec]
+        for _ in range(draw.choice((1, 1, 2))):
+            others = draw.choice(
+                (specs, by_ability[spec["ability"]], by_ability[spec["ability"]], by_subject[spec["subject"]])
+            )
+            shown.append(draw.choice(others))
+        draw.shuffle(shown)
+        captions = [_caption(each) for each in shown]
+        evidence = f"This is {in_order(captions)}"
+        yield shown, draw.choice(_SEVERAL_REQUESTS), f"{evidence}."
+        claimed = draw.choice(captions)
+        at = draw.randrange(len(shown))
+        if draw.random() < 0.5 and captions.count(claimed) == 1:
+            verdict = f"the {ORDINALS[captions.index(claimed)]}"
+            yield shown, f"Which picture fits this caption: {claimed}?", f"{evidence}, so {verdict}."
+        else:
+            verdict = "yes" if captions[at] == claimed else "no"
+            yield shown, f"Does this caption fit the {ORDINALS[at]} picture: {claimed}?", f"{evidence}, so {verdict}."
+
+
+def _caption(spec: _Spec) -> str:
+    return caption_of_facts({fact["name"]: fact["value"] for fact in spec["facts"]})
 
 
 def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PASSES = 3.0
 """Passes over the pairs, in relation to those of the whole tuning: they are few."""
-
+_TOWER_RATE = 0.2
+"""Least factor on the learning rates for the vision tower, which has never seen what the new ability shows."""
 
 _START = "start-"
 
@@ -34,8 +35,9 @@ PairT = TypeVar("PairT", bound=_AboutImages)
 
 
 def continued_settings(settings: TuningSettings) -> TuningSettings:
-    """The settings with more passes."""
-    stage = settings.stage.model_copy(update={"passes": settings.stage.passes * PASSES})
+    """The settings with more passes, and a vision tower that learns as well."""
+    tower_rate = max(settings.stage.tower_rate, _TOWER_RATE)
+    stage = settings.stage.model_copy(update={"passes": settings.stage.passes * PASSES, "tower_rate": tower_rate})
     return settings.model_copy(update={"stage": stage})
 
 

@@ -12,6 +12,7 @@ from stablellava_assets.abilities.multi_image import ASPECT_WORDS, ORDINALS
 from stablellava_assets.abilities.placements import NUMBERS, POSITIONS
 
 if TYPE_CHECKING:
+    from tokenizers import pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
 IMAGE_TOKEN = "<image>"
@@ -22,8 +23,9 @@ CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{%- if message['role'] == 'user' -%}"
     "{{- 'USER: ' -}}"
-    "{%- for part in message['content'] if part['type'] == 'image' -%}{{- '<image>\n' -}}{%- endfor -%}"
-    "{%- for part in message['content'] if part['type'] == 'text' -%}{{- part['text'] -}}{%- endfor -%}"
+    "{%- for part in message['content'] -%}"
+    "{{- '<image>\n' if part['type'] == 'image' else part['text'] -}}"
+    "{%- endfor -%}"
     "{%- else -%}"
     "{{- ' ASSISTANT:' -}}"
     "{%- for part in message['content'] -%}{{- ' ' + part['text'] + '</s>' -}}{%- endfor -%}"
@@ -31,7 +33,7 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- ' ASSISTANT:' -}}{%- endif -%}"
 )
-"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``, with the image before the text."""
+"""LLaVA-1.5's conversation: ``USER: <image>\\nquestion ASSISTANT: answer</s>``; images keep their places."""
 
 
 def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:
@@ -40,17 +42,12 @@ def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFa
     Words in the vocabulary are matched whole (``ignore_merges``, as in Llama 3). Other words become one token per UTF-8
     byte, so there are no unknown tokens. Nothing is trained: the same texts give the same ids.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
-    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [PAD_TOKEN, END_TOKEN, IMAGE_TOKEN, *alphabet, *sorted(words - set(alphabet))]
-    tokenizer = Tokenizer(
-        models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=[], ignore_merges=True)
-    )
-    tokenizer.pre_tokenizer = split
+    vocabulary = {token: index for index, token in enumerate(vocabulary_of(texts))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
+    tokenizer.pre_tokenizer = _splitter()
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -61,6 +58,20 @@ def build_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFa
         model_max_length=context,
         clean_up_tokenization_spaces=False,
     )
+
+
+def vocabulary_of(texts: Iterable[str]) -> list[str]:
+    """The tokens of such a tokenizer, in the order of their ids."""
+    split = _splitter()
+    words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
+    alphabet = sorted(split.alphabet())
+    return [PAD_TOKEN, END_TOKEN, IMAGE_TOKEN, *alphabet, *sorted(words - set(alphabet))]
+
+
+def _splitter() -> pre_tokenizers.ByteLevel:
+    from tokenizers import pre_tokenizers
+
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 
 
 def catalog_texts(catalog: Catalog) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from stablellava_assets.models.precision import automatic_dtype
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.batches import Batch, batches, normalized, shifted
+from stablellava_assets.tuning.embedded.frozen_tower import is_frozen, seen_by_tower, without_tower
 from stablellava_assets.tuning.embedded.saved_state import SavedState
 from stablellava_assets.tuning.embedded.training_loop import optimize
 from stablellava_assets.tuning.embedded.training_report import TrainingReport
@@ -71,7 +73,7 @@ def tune(
     return TuningResult(
         path=destination,
         parameters=model.num_parameters(only_trainable=True),
-        pictures=len({example.image_id for example in examples}),
+        pictures=len({image_id for example in examples for image_id in example.image_ids}),
         rows=len(examples),
         loss_curve=curve,
         seconds=time.monotonic() - started,
@@ -92,33 +94,40 @@ def train(
     Returns:
         The loss curve, (step, mean loss since the previous point), of a few hundred points.
     """
+    import torch
+
     steps, per_step = stage.steps_over(len(training_set.packs))
     model.to(automatic_dtype(model.device.type)).train()
+    frozen = is_frozen(stage) and len(training_set.pixels) > 0
+    seen = seen_by_tower(model, processor, training_set.pixels) if frozen else training_set.pixels
     model.model.vision_tower.requires_grad_(stage.tower_rate > 0)
     # On a CPU, the backward pass of eager attention is several times faster than that of the fused kernel.
     model.model.language_model.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
 
     def backward(replica: PreTrainedModel, micro_batch: Batch) -> float:
-        packed = collate(
-            [training_set.packs[at] for at in micro_batch.packs.tolist()], processor.tokenizer.pad_token_id
-        )
-        pixels = training_set.pixels_of(micro_batch.packs)
-        if pixels is not None:
-            pixels = shifted(normalized(pixels, processor), stage.shift, micro_batch.offsets)
+        packs = micro_batch.packs.tolist()
+        packed = collate([training_set.packs[at] for at in packs], processor.tokenizer.pad_token_id)
+        wanted = [picture for at in packs for picture in training_set.pictures[at]]
+        pixels = seen[wanted] if wanted else None
+        if pixels is not None and not frozen:
+            images = torch.tensor([len(training_set.pictures[at]) for at in packs])
+            offsets = micro_batch.offsets.repeat_interleave(images, 0)
+            pixels = shifted(normalized(pixels, processor), stage.shift, offsets)
             pixels = pixels.to(replica.device, replica.dtype)
         loss = answer_loss(replica, packed.to(replica.device), pixels) / micro_batch.learned
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    curve = optimize(
-        model,
-        stage,
-        steps,
-        batches(training_set.packs, per_step, steps, stage.shift, seed),
-        backward,
-        TrainingReport(steps, per_step, progress),
-        saved,
-    )
+    with without_tower(model) if frozen else nullcontext():
+        curve = optimize(
+            model,
+            stage,
+            steps,
+            batches(training_set.packs, per_step, steps, stage.shift, seed),
+            backward,
+            TrainingReport(steps, per_step, progress),
+            saved,
+        )
     model.eval()
     return curve
 
@@ -127,5 +136,5 @@ def _training_key(base: Path, examples: Sequence[TrainingExample], settings: Tun
     """Hash of everything that determines the weights, including the number of replicas."""
     import torch
 
-    rows = [(example.image_id, [dict(turn) for turn in example.conversations]) for example in examples]
+    rows = [(example.image_ids, [dict(turn) for turn in example.conversations]) for example in examples]
     return content_key("training", base.name, rows, settings, torch.get_num_threads())

@@ -13,9 +13,9 @@ import numpy as np
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
 from stablellava_assets.pictures.on_threads import on_threads
 from stablellava_assets.tables.encoded_images import EncodedImages
-from stablellava_assets.text.conversations import Turn
-from stablellava_assets.tuning.conversations import ChatMessage, messages_of, tokenize
-from stablellava_assets.tuning.packing import PackedRows, pack
+from stablellava_assets.text.conversations import ChatMessage, Turn, marks_of
+from stablellava_assets.tuning.conversations import messages_of, tokenize
+from stablellava_assets.tuning.packing import PackedRows, pack, prefix_of
 
 if TYPE_CHECKING:
     import torch
@@ -24,31 +24,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """One conversation about one image, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``.
+    """One conversation about images, in LLaVA's layout: turns of ``from`` (human, gpt) and ``value``.
 
-    ``image_bytes`` is None if the image is read from elsewhere.
+    ``image_ids`` are in the order of the image marks. ``encoded`` are those images, None if they are read from
+    elsewhere.
     """
 
-    image_id: str
-    image_bytes: bytes | None
+    image_ids: Sequence[str]
+    encoded: Sequence[bytes] | None
     conversations: Sequence[Turn]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Packs of rows, with the image of each.
+    """Packs of rows, with the images of each.
 
-    ``pixels`` is uint8 (images, 3, height, width), empty for text-only rows. ``pictures`` has the index of each pack's
-    image, and is None for text-only rows.
+    ``pixels`` is uint8 (images, 3, height, width) of ``image_ids``, empty for text-only rows. ``pictures`` has the
+    indices of each pack's images, in the order of their tokens.
     """
 
     packs: list[PackedRows]
     pixels: torch.Tensor
-    pictures: torch.Tensor | None
+    pictures: list[list[int]]
+    image_ids: list[str]
 
-    def pixels_of(self, packs: torch.Tensor) -> torch.Tensor | None:
-        """The images of some packs, by their indices."""
-        return None if self.pictures is None else self.pixels[self.pictures[packs]]
+    def pixels_of(self, packs: Sequence[int]) -> torch.Tensor | None:
+        """The images of some packs, by their indices; None if they have no image."""
+        wanted = [picture for pack in packs for picture in self.pictures[pack]]
+        return self.pixels[wanted] if wanted else None
 
 
 def prepare(
@@ -79,23 +82,36 @@ def prepare(
 
     if not examples:
         raise ValueError("there is nothing to train on: no examples; look at why filtered_pairs is empty")
-    groups: dict[str, list[int]] = {}
-    for index, example in enumerate(examples):
-        groups.setdefault(example.image_id, []).append(index)
     rows = tokenize([_messages(example) for example in examples], processor, config.image_seq_length)
     _check_length(examples, [len(row.tokens) for row in rows], config.text_config.max_position_embeddings)
-    pixels = _all_pixels(list(groups), images or _held_by(examples), processor, folder)
-    groups_by_image = [
-        (number, group[start : start + rows_per_look])
-        for number, group in enumerate(groups.values())
+    numbers: dict[str, int] = {}
+    for example in examples:
+        for image_id in example.image_ids:
+            numbers.setdefault(image_id, len(numbers))
+    pixels = _all_pixels(list(numbers), images or _held_by(examples), processor, folder)
+    prefixes = [prefix_of(row, config.image_token_id) for row in rows]
+    # How many images each row shares with those of its pack, and has in its first question.
+    shared = [prefix.count(config.image_token_id) // config.image_seq_length for prefix in prefixes]
+    groups: dict[tuple[tuple[str, ...], tuple[int, ...]], list[int]] = {}
+    for index, (example, prefix) in enumerate(zip(examples, prefixes, strict=True)):
+        groups.setdefault((tuple(example.image_ids[: shared[index]]), tuple(prefix)), []).append(index)
+    looks = [
+        group[start : start + rows_per_look]
+        for group in groups.values()
         for start in range(0, len(group), rows_per_look)
     ]
     return TrainingSet(
-        packs=[
-            pack([rows[index] for index in group_start], config.image_token_id) for _, group_start in groups_by_image
-        ],
+        packs=[pack([rows[index] for index in look], config.image_token_id) for look in looks],
         pixels=torch.from_numpy(pixels),
-        pictures=torch.tensor([number for number, _ in groups_by_image]),
+        pictures=[
+            [
+                numbers[image_id]
+                for at, index in enumerate(look)
+                for image_id in examples[index].image_ids[shared[index] if at else 0 :]
+            ]
+            for look in looks
+        ],
+        image_ids=list(numbers),
     )
 
 
@@ -111,27 +127,40 @@ def prepare_texts(
     rows = tokenize(conversations, processor, config.image_seq_length)
     starts = range(0, len(rows), rows_per_look)
     packs = [pack(rows[start : start + rows_per_look], config.image_token_id) for start in starts]
-    return TrainingSet(packs, pixels=torch.empty(0, 3, 0, 0, dtype=torch.uint8), pictures=None)
+    return TrainingSet(packs, torch.empty(0, 3, 0, 0, dtype=torch.uint8), [[] for _ in starts], [])
 
 
 def _messages(example: TrainingExample) -> list[ChatMessage]:
     try:
-        return messages_of(example.conversations)
+        messages = messages_of(example.conversations)
+        if (marks := sum(marks_of(example.conversations))) != len(example.image_ids):
+            raise ValueError(f"it holds {marks} image marks")
+        return messages
     except ValueError as error:
-        raise ValueError(f"picture {example.image_id}: a conversation cannot be used: {error}") from error
+        raise ValueError(f"a conversation about {_named(example)} cannot be used: {error}") from error
+
+
+def _named(example: TrainingExample) -> str:
+    plural = "s" if len(example.image_ids) > 1 else ""
+    return f"picture{plural} {', '.join(example.image_ids)}"
 
 
 def _check_length(examples: Sequence[TrainingExample], lengths: Sequence[int], context: int) -> None:
     for example, length in zip(examples, lengths, strict=True):
         if length > context:
             raise ValueError(
-                f"a conversation about picture {example.image_id} has {length} tokens, the model's context holds "
+                f"a conversation about {_named(example)} has {length} tokens, the model's context holds "
                 f"{context}: shorten the conversation or raise tuning.model.context"
             )
 
 
 def _held_by(examples: Sequence[TrainingExample]) -> EncodedImages:
-    held = {each.image_id: each.image_bytes for each in reversed(examples) if each.image_bytes is not None}
+    held = {
+        image_id: encoded
+        for each in reversed(examples)
+        if each.encoded is not None
+        for image_id, encoded in zip(each.image_ids, each.encoded, strict=True)
+    }
     return lambda wanted: ((image_id, held[image_id]) for image_id in wanted if image_id in held)
 
 

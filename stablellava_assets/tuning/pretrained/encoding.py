@@ -165,7 +165,7 @@ class Encoder:
                 raise UnusableRowError("a turn ends with a control token of another tokenizer", foreign)
         return render(messages, self._processor, self._special)
 
-    def _without_end(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _without_end(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """A message without the end-of-turn token that some programs export at the end of an answer."""
         if message["role"] != "assistant":
             return message

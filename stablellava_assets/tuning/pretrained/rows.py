@@ -16,7 +16,18 @@ from stablellava_assets.inputs.text_files import JsonEntry, TextFileError, json_
 from stablellava_assets.pictures.decoding import rendered_otherwise
 from stablellava_assets.tables.files import whole_file
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.text.conversations import CHAT_ROLES, GPT, IMAGE_MARK, Turn, alternate, marks_of, speakers_of
+from stablellava_assets.text.conversations import (
+    CHAT_ROLES,
+    GPT,
+    IMAGE_MARK,
+    ChatMessage,
+    ContentPart,
+    Turn,
+    alternate,
+    content_of,
+    marks_of,
+    speakers_of,
+)
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.foreign_rows import (
     described,
@@ -63,9 +74,8 @@ class Rejection:
         return Rejection(row_id, source, str(error), error.kind if isinstance(error, UnusableRowError) else str(error))
 
 
-def messages_of(row: TuningRow) -> list[dict[str, Any]]:
-    """Chat messages. A turn's only image goes before its text, as in LLaVA's training;
-    several images keep their positions.
+def messages_of(row: TuningRow) -> list[ChatMessage]:
+    """Chat messages (see :func:`content_of`).
 
     Raises:
         ValueError: turns do not alternate from human to gpt, one is empty, or marks and images differ in number.
@@ -79,20 +89,11 @@ def messages_of(row: TuningRow) -> list[dict[str, Any]]:
         raise UnusableRowError(
             "marks and pictures differ in number", f"{sum(marks)} marks {IMAGE_MARK}, {len(row.images)} pictures"
         )
-    return [
-        {"role": CHAT_ROLES[turn["from"]], "content": _content(turn["value"], count)}
-        for turn, count in zip(row.conversations, marks, strict=True)
-    ]
+    return [{"role": CHAT_ROLES[turn["from"]], "content": _content(turn["value"])} for turn in row.conversations]
 
 
-def _content(value: str, marks: int) -> list[dict[str, str]]:
-    pieces = ["", value.replace(IMAGE_MARK, "")] if marks == 1 else value.split(IMAGE_MARK)
-    content: list[dict[str, str]] = []
-    for number, piece in enumerate(pieces):
-        if number:
-            content.append({"type": "image"})
-        if not is_unseen(piece):
-            content.append({"type": "text", "text": piece.strip()})
+def _content(value: str) -> list[ContentPart]:
+    content = [part for part in content_of(value) if "text" not in part or not is_unseen(part["text"])]
     if not any(part["type"] == "text" for part in content):
         raise UnusableRowError("a turn is empty")
     return content

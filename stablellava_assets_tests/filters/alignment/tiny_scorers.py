@@ -36,7 +36,7 @@ def own_checkpoint(folder: Path) -> OwnCheckpoint:
     save_checkpoint(*model_and_processor(), folder / "base-0123")
     longer = SETTINGS.model_copy(update={"stage": SETTINGS.stage.model_copy(update={"passes": 500})})
     examples = [
-        TrainingExample(color, picture(color), turns(f"<image>\n{question}", _verdict(color, asked, answer)))
+        TrainingExample([color], [picture(color)], turns(f"<image>\n{question}", _verdict(color, asked, answer)))
         for color in COLORS
         for asked in COLORS
         for question, answer in [_asks(asked)]
