@@ -303,7 +303,7 @@ def test_repeated_prompts_are_painted_once_if_the_profile_says_so(sdxl: Path) ->
 
 
 def test_images_of_a_group_keep_their_seed(sdxl: Path) -> None:
-    group = [{**spec(f"(({name})), tree", 7), "group_id": "group"} for name in ("koala", "owl", "koala")]
+    group: list[Any] = [{**spec(f"(({name})), tree", 7), "group_id": "group"} for name in ("koala", "owl", "koala")]
     planned = painter_of(sdxl, repeated_prompts="once").plan(group)
     assert {row.inputs["seed"] for row in planned} == {7}
 
