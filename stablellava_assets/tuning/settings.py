@@ -53,14 +53,14 @@ class EmbeddedModelSettings(Document):
         (32, 64, 128, 192), min_length=1, max_length=6, description="Channels per stage; each stage halves the grid."
     )
     vision_depths: tuple[int, ...] = Field((1, 1, 2, 1), min_length=1, max_length=6, description="Blocks per stage.")
-    text_layers: int = Field(2, ge=1, le=48)
+    text_layers: int = Field(3, ge=1, le=48)
     text_width: int = Field(96, ge=16, le=4096)
     head_width: int = Field(32, ge=8, le=256, description="Width of one attention head.")
     context: int = Field(
         512, ge=64, le=32_768, description="Maximum sequence length in tokens, including vision tokens."
     )
     base_pictures: int = Field(20_800, ge=1, description="Training images of the base.")
-    base_texts: int = Field(12_800, ge=1, description="Training sentences of the language model.")
+    base_texts: int = Field(19_200, ge=1, description="Training sentences of the language model.")
     vision: StageSettings = Field(
         StageSettings(passes=4, matrix_learning_rate=1.2e-2),
         description="Training of the vision tower: predicting caption phrases from images.",

@@ -112,8 +112,8 @@ def test_the_language_model_reads_nothing_that_the_catalog_asks(catalog: Catalog
     said = [[part["content"][0]["text"] for part in messages] for messages in conversations]
     openings = {template.split("{")[0] for template in _asked_by_abilities(catalog)}
     assert not any(question.startswith(tuple(openings)) for question, _ in said)
-    assert 120 < sum(answer.endswith("yes.") for _, answer in said) < 250
+    assert 80 < sum(answer.endswith("yes.") for _, answer in said) < 200
     of_several = [answer for _, answer in said if answer.startswith("They are ")]
-    assert len(of_several) == 130
-    assert {answer.rsplit(maxsplit=1)[-1] for answer in of_several} == {"yes.", "no.", "first.", "second.", "third."}
+    assert len(of_several) == 260
+    assert {"yes.", "no.", "first.", "second.", "third."} < {said.rsplit(maxsplit=1)[-1] for said in of_several}
     assert reading_conversations(catalog, 500)[:390] == conversations

@@ -34,9 +34,11 @@ _SEVERAL_ASKED = {
     "any": "Is one of them {asked}?",
     "alike": "Are the words alike?",
     "odd": "Which word is unlike the others?",
+    "nth": "Which is the {nth} word?",
+    "nth_is": "Is the {nth} word {asked}?",
 }
-_SEVERAL_SHARE = 3
-"""One text of so many names several things."""
+_ONE_SHARE = 3
+"""One text of so many names one thing, the others several."""
 
 
 def reading_texts() -> Iterator[str]:
@@ -47,16 +49,16 @@ def reading_texts() -> Iterator[str]:
             yield question.format(**words)
             yield answer.format(**words)
     for text in (*_SEVERAL_TOLD, *_SEVERAL_ASKED.values()):
-        yield f" {text.format(told='', asked='')}"
+        yield f" {text.format(told='', asked='', nth='')}"
     yield in_order([""] * len(ORDINALS))
     yield from (f" so the {ordinal}." for ordinal in ORDINALS)
 
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
-    """Chat messages, cycling through the abilities; a third is about several things."""
+    """Chat messages, cycling through the abilities; two thirds are about several things."""
     abilities = list(catalog.single.values())
     return [
-        _about_several(ability, index) if index // len(abilities) % _SEVERAL_SHARE == 2 else _about_one(ability, index)
+        _about_several(ability, index) if index // len(abilities) % _ONE_SHARE else _about_one(ability, index)
         for index in range(count)
         for ability in [abilities[index % len(abilities)]]
     ]
@@ -83,10 +85,9 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
     else:
         named = [draw.choice(ability.answers) for _ in named]
     odd = odd_one_of(named)
-    kind = draw.choice(
-        ("place", "place", "all", "any", "alike", "odd") if odd is None else ("odd", "odd", *_SEVERAL_ASKED)
-    )
+    kind = draw.choice(list(_SEVERAL_ASKED) if odd is None else [*_SEVERAL_ASKED, "odd", "odd"])
     asked = draw.choice(named) if draw.random() < 0.7 else draw.choice(ability.answers)
+    nth = draw.randrange(number)
     if kind == "odd" and odd is None:
         kind = "alike"
     if kind == "place" and named.count(asked) != 1:
@@ -97,10 +98,12 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
         "any": "yes" if asked in named else "no",
         "alike": "yes" if len(set(named)) == 1 else "no",
         "odd": "" if odd is None else f"the {ORDINALS[odd]}",
+        "nth": named[nth],
+        "nth_is": "yes" if named[nth] == asked else "no",
     }[kind]
-    told = in_order(named)
+    words = {"told": in_order(named), "asked": asked, "nth": ORDINALS[nth], "verdict": verdict}
     question = f"{draw.choice(_SEVERAL_TOLD)} {_SEVERAL_ASKED[kind]}"
-    return _exchange(question, "They are {told}, so {verdict}.", {"told": told, "asked": asked, "verdict": verdict})
+    return _exchange(question, "They are {told}, so {verdict}.", words)
 
 
 def _exchange(question: str, answer: str, words: Mapping[str, str]) -> list[ChatMessage]:
