@@ -29,7 +29,7 @@ help: ## list the targets and their variables
 
 setup: $(VENV)/.dev ## create .venv with pinned dependencies; the other targets install what they need
 
-# What runs need: a third of what tests, linters and the local chat model need beside it.
+# What runs need, without what tests, linters and the local chat model need beside it.
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/install
 	@PYTHON=$(PYTHON) .ci/install $(VENV)
 	@touch $@

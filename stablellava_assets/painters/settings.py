@@ -152,7 +152,8 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
     repeated_prompts: Literal["each", "once"] = Field(
         "each",
         description=(
-            "each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt."
+            "each: every row has its own seed; once: rows with the same prompt share one image, seeded by the prompt, "
+            "except in groups of images."
         ),
     )
 

@@ -156,8 +156,8 @@ def test_a_batch_that_collapses_into_few_prompts_is_refused() -> None:
 
 
 def asked(kinds: str) -> list[Row]:
-    """Conversations: w what, y yes, n no."""
-    of = {"w": ("what", "koala"), "y": ("yes_no", "yes"), "n": ("yes_no", "no")}
+    """Conversations: w what, y yes, n no, m of several turns."""
+    of = {"w": ("what", "koala"), "y": ("yes_no", "yes"), "n": ("yes_no", "no"), "m": ("multi_turn", "koala")}
     return [dialogue(index, *of[kind]) for index, kind in enumerate(kinds)]
 
 
@@ -169,6 +169,8 @@ def test_every_kind_of_question_has_its_quota() -> None:
     assert failed_dialogue_gates(asked("w" * 20)) == set()
     assert failed_dialogue_gates(asked("w" * 20), max_question_kind_share=0.9) == {"no_question_kind_dominates"}
     assert failed_dialogue_gates(asked("w" * 9), **quotas) == set(), "too few to tell"
+    assert failed_dialogue_gates(asked("m" * 20), **quotas) == set(), "they ask questions of several kinds"
+    assert failed_dialogue_gates(asked("mwyn" * 10), min_question_kind_shares={"multi_turn": 0.5}) != set()
 
 
 def test_answers_that_are_all_of_one_length_are_refused() -> None:

@@ -302,6 +302,12 @@ def test_repeated_prompts_are_painted_once_if_the_profile_says_so(sdxl: Path) ->
     assert largest_difference(alone[0], rows[0]) <= 1, "no row's picture depends on which others share it"
 
 
+def test_images_of_a_group_keep_their_seed(sdxl: Path) -> None:
+    group: list[Any] = [{**spec(f"(({name})), tree", 7), "group_id": "group"} for name in ("koala", "owl", "koala")]
+    planned = painter_of(sdxl, repeated_prompts="once").plan(group)
+    assert {row.inputs["seed"] for row in planned} == {7}
+
+
 def test_finished_pictures_are_handed_out_before_the_last_is_painted(sdxl: Path) -> None:
     watched = Watched()
     painter = painter_of(sdxl, watched, batch_size=2)

@@ -23,17 +23,23 @@ class RowCost(NamedTuple):
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
         return RowCost(prompt, completion, cost)
 
+    def shares(self, count: int) -> list[RowCost]:
+        """Equal parts; the remainder goes to the first ones."""
+        picodollars = None if self.cost_usd is None else int(self.cost_usd / PICO)
+        parts = zip(
+            _split(self.prompt_tokens, count),
+            _split(self.completion_tokens, count),
+            _split(picodollars, count),
+            strict=True,
+        )
+        return [
+            RowCost(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts
+        ]
+
 
 def allocated(outcome: ChatOutcome, count: int) -> list[RowCost]:
     """Divide the cost of a request between ``count`` rows; the remainder goes to the first rows."""
-    picodollars = None if outcome.cost_usd is None else int(outcome.cost_usd / PICO)
-    parts = zip(
-        _split(outcome.prompt_tokens, count),
-        _split(outcome.completion_tokens, count),
-        _split(picodollars, count),
-        strict=True,
-    )
-    return [RowCost(prompt, completion, None if cost is None else cost * PICO) for prompt, completion, cost in parts]
+    return RowCost(outcome.prompt_tokens, outcome.completion_tokens, outcome.cost_usd).shares(count)
 
 
 def _split(amount: int | None, count: int) -> list[int | None]:

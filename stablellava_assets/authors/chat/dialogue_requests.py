@@ -8,14 +8,21 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
 from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import AnyAbility
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.abilities.questions import absent_subjects
-from stablellava_assets.authors.chat.dialogue_kinds import NAMES_ABSENT_THINGS, DialogueSlot, forms_of
+from stablellava_assets.authors.chat.dialogue_kinds import (
+    NAMES_ABSENT_THINGS,
+    DialogueKind,
+    DialogueSlot,
+    forms_of,
+    parts_of,
+)
 from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.requests import ChatRequest, chat_request
@@ -26,9 +33,9 @@ STAGE = "dialogues"
 MOST_QUESTION_CHARACTERS, MOST_ANSWER_CHARACTERS = 240, 700
 _ENVELOPE_TOKENS = 64
 _LIKELY_TOKENS = 60
-_ABSENT_THINGS = 4
+ABSENT_THINGS = 4
 
-_SYSTEM = (
+SYSTEM = (
     "You write questions and answers about pictures, from which a vision-language model learns to see. Whoever learns "
     "from them has the picture and nothing else, so every answer must be plain from the picture, and no text speaks "
     "of a prompt, of keywords or of how the picture came about. You follow the rules of the task to the letter and "
@@ -42,7 +49,7 @@ _FROM_PICTURE = (
     "Other than said above, you see the picture as well as the prompt it was painted from: the subject in double "
     "brackets, then keywords. Where the two disagree the picture is right; say only what can be seen in it."
 )
-_RULES = (
+RULES = (
     (
         "- Answers are whole sentences, one or two, that end with a full stop. They state what is seen; no word of "
         "guessing such as may, might, probably or likely."
@@ -61,7 +68,7 @@ _RULES = (
         "which the answer says it."
     ),
 )
-_FORMS: Mapping[str, str] = {
+FORMS: Mapping[str, str] = {
     "describe": "answer the given request, with the subject by name",
     "what": (
         "a question with what, which, where, who or how for what this ability teaches, whose right answer is a word or "
@@ -168,9 +175,23 @@ class Picture:
     """Things that it does not show: the subjects of other images of the ability."""
 
     @property
+    def key(self) -> str:
+        """The id by which its dialogues are told from those about other images."""
+        return self.spec_id
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """This image: a dialogue may be about several."""
+        return [self]
+
+    def parts(self, quotas: Mapping[DialogueKind, float]) -> list[DialogueSlot]:
+        """The conversations to write."""
+        return parts_of(quotas, self.spec_id)
+
+    @property
     def right_option(self) -> str:
         """Which of two options is to be right. Left to itself, a model nearly always puts the right one first."""
-        return choose(("first", "second"), self.spec_id, "right option")
+        return right_option(self.spec_id)
 
     @property
     def describe_question(self) -> str:
@@ -178,19 +199,53 @@ class Picture:
         return choose(_DESCRIBE, self.spec_id, "describe")
 
 
+AbilityT = TypeVar("AbilityT", bound=AnyAbility)
+ShownT = TypeVar("ShownT", bound="Shown")
+
+
+class Shown(Protocol):
+    """What a dialogue is about: one image or several."""
+
+    @property
+    def key(self) -> str:
+        """The id by which its dialogues are told from those about other images."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """The images, in order."""
+        ...
+
+    def parts(self, quotas: Mapping[DialogueKind, float]) -> list[DialogueSlot]:
+        """The conversations to write."""
+        ...
+
+
 @dataclass(frozen=True)
-class DialogueRequest:
-    """A request for some of the conversations about one image."""
+class DialogueRequest(Generic[AbilityT, ShownT]):
+    """A request for some of the conversations about one image, or about a group of images."""
 
     settings: ChatAuthorSettings
-    ability: Ability
-    picture: Picture
+    ability: AbilityT
+    shown: ShownT
     parts: Mapping[str, DialogueSlot]
     """The slots by row id."""
     examples: tuple[Example, ...]
     encoded: Callable[[str], tuple[bytes, str]]
-    """Returns the bytes and file name of an image by its id. Called if the model is to see the image."""
+    """Returns the bytes and file name of an image by its id. Called if the model is to see the images."""
     failed_before: Container[str] = frozenset()
+
+    def text(self) -> str:
+        """The question, without images."""
+        raise NotImplementedError
+
+    def answer_model(self) -> type[BaseModel]:
+        """The answer, which has a key for each part."""
+        raise NotImplementedError
+
+    def questions_of(self, part: DialogueSlot) -> int:
+        """The number of questions in a conversation."""
+        raise NotImplementedError
 
     @property
     def row_ids(self) -> Sequence[str]:
@@ -202,7 +257,7 @@ class DialogueRequest:
         """An estimate of the length of the answer."""
         return _LIKELY_TOKENS * self._questions
 
-    def only(self, row_ids: Sequence[str]) -> DialogueRequest:
+    def only(self, row_ids: Sequence[str]) -> Self:
         """The request for some of the conversations."""
         return replace(self, parts={row_id: self.parts[row_id] for row_id in row_ids})
 
@@ -213,29 +268,52 @@ class DialogueRequest:
 
     def chat_request(self) -> ChatRequest:
         """The request to send. Created lazily, since it may hold the image."""
-        parts = tuple(self.parts.values())
-        constant = [
-            guidance(self.settings, self.ability),
-            _kinds(self.settings, self.ability),
-            _examples(self.examples),
-        ]
-        text = "\n\n".join([*constant, _about(self.picture, parts)])
+        text = self.text()
         content: str | list[dict[str, object]] = text
         if self.settings.sees_pictures:
-            url = {"url": _data_url(*self.encoded(self.picture.image_id)), "detail": self.settings.picture_detail}
-            content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": url}]
+            content = [{"type": "text", "text": text}]
+            for picture in self.shown.pictures:
+                url = {"url": _data_url(*self.encoded(picture.image_id)), "detail": self.settings.picture_detail}
+                content.append({"type": "image_url", "image_url": url})
         return chat_request(
             self.settings.endpoint,
             stage=STAGE,
-            messages=[{"role": "system", "content": _SYSTEM}, {"role": "user", "content": content}],
-            answer=_answer_model(parts),
+            messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}],
+            answer=self.answer_model(),
             max_output_tokens=_ENVELOPE_TOKENS + self.settings.tokens_per_answer * self._questions,
             limit_setting="author.tokens_per_answer",
         )
 
     @property
     def _questions(self) -> int:
-        return sum(self.settings.turns if part.kind == "multi_turn" else 1 for part in self.parts.values())
+        return sum(map(self.questions_of, self.parts.values()))
+
+
+@dataclass(frozen=True)
+class PictureDialogueRequest(DialogueRequest[Ability, Picture]):
+    """A request for some of the conversations about one image."""
+
+    def text(self) -> str:
+        """The question, without the image."""
+        constant = [
+            guidance(self.settings, self.ability),
+            _kinds(self.settings, self.ability),
+            examples_text(self.examples),
+        ]
+        return "\n\n".join([*constant, _about(self.shown, tuple(self.parts.values()))])
+
+    def answer_model(self) -> type[BaseModel]:
+        """The answer: one key per conversation."""
+        return _answer_model(tuple(self.parts.values()))
+
+    def questions_of(self, part: DialogueSlot) -> int:
+        """The number of questions in a conversation."""
+        return self.settings.turns if part.kind == "multi_turn" else 1
+
+
+def right_option(key: str) -> str:
+    """Which of two options is to be right in questions about an image or a group."""
+    return choose(("first", "second"), key, "right option")
 
 
 def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Picture:
@@ -256,13 +334,18 @@ def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Pict
 def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     """What the request says about the ability and the form of a dialogue: everything except
     kinds, examples and the image."""
+    source = _FROM_PICTURE if settings.sees_pictures else _FROM_PROMPT
+    return guidance_text(ability, source)
+
+
+def guidance_text(ability: AnyAbility, source: str) -> str:
+    """The task and the rules; ``source`` says what the model is given of an image."""
     task = [
         f"# Task: {ability.title}",
         f"What the pictures teach: {ability.teaches}",
         ability.chat.dialogue_instruction,
     ]
-    source = _FROM_PICTURE if settings.sees_pictures else _FROM_PROMPT
-    return "\n".join([*task, source, "", "# Rules", *_RULES])
+    return "\n".join([*task, source, "", "# Rules", *RULES])
 
 
 def part_key(
@@ -270,7 +353,7 @@ def part_key(
 ) -> Mapping[str, object]:
     """The contents of a request that determine one of its conversations, except the examples, for the row's key."""
     return {
-        "system": _SYSTEM,
+        "system": SYSTEM,
         "guidance": guidance(settings, ability),
         "form": _form(settings, part.form),
         "part": part.key,
@@ -290,7 +373,7 @@ def _absent(ability: Ability, spec_id: str, facts: Mapping[str, str]) -> tuple[s
     if "answer" in facts:
         with suppress(KeyError):  # It was drawn when the prompt was written.
             options = [other.answer for other in absent_subjects(ability, ability.subject_named(facts["subject"]))]
-    return tuple(ranked(options, spec_id, "absent")[:_ABSENT_THINGS])
+    return tuple(ranked(options, spec_id, "absent")[:ABSENT_THINGS])
 
 
 def _kinds(settings: ChatAuthorSettings, ability: Ability) -> str:
@@ -303,10 +386,11 @@ def _kinds(settings: ChatAuthorSettings, ability: Ability) -> str:
 
 def _form(settings: ChatAuthorSettings, form: str) -> str:
     turns = f" of {settings.turns} questions" if form == "multi_turn" else ""
-    return f"{form}{turns}: {_FORMS[form]}"
+    return f"{form}{turns}: {FORMS[form]}"
 
 
-def _examples(examples: Sequence[Example]) -> str:
+def examples_text(examples: Sequence[Example]) -> str:
+    """The in-context examples."""
     return "\n\n".join(["# Examples of good answers", *(example.text for example in examples)])
 
 

@@ -21,7 +21,7 @@ from stablellava_assets.authors.chat.dialogue_requests import (
 from stablellava_assets.tables.identity import choose
 from stablellava_assets.text.conversations import Turn, exchange, with_mark
 
-_RIGHT_WORDS = 6
+RIGHT_WORDS = 6
 _FEWEST_TURNS, _MOST_TURNS = 2, 10
 
 
@@ -54,29 +54,31 @@ def dialogue_columns(pair_id: str, picture: Picture, part: DialogueSlot, written
 
 def _turns(picture: Picture, written: BaseModel) -> list[tuple[str, str]]:
     if isinstance(written, WrittenAnswer):
-        return [(picture.describe_question, _answer(written.answer))]
+        return [(picture.describe_question, cleaned_answer(written.answer))]
     if isinstance(written, WrittenTurns):
         if not _FEWEST_TURNS <= len(written.turns) <= _MOST_TURNS:
             raise UnusableTextError(
                 f"the conversation has {len(written.turns)} turns, not {_FEWEST_TURNS} to {_MOST_TURNS}"
             )
-        return [(_question(turn.question), _answer(turn.answer)) for turn in written.turns]
+        return [(cleaned_question(turn.question), cleaned_answer(turn.answer)) for turn in written.turns]
     if isinstance(written, WrittenPair | WrittenClosedPair):
-        return [(_question(written.question), _answer(written.answer))]
+        return [(cleaned_question(written.question), cleaned_answer(written.answer))]
     raise TypeError(f"{type(written).__name__} is no dialogue")
 
 
 def _expected(picture: Picture, part: DialogueSlot, written: BaseModel) -> str | None:
     if isinstance(written, WrittenClosedPair):
-        return picture.answer or clean_words(written.right_words, max_words=_RIGHT_WORDS)
+        return picture.answer or clean_words(written.right_words, max_words=RIGHT_WORDS)
     return part.expected_word
 
 
-def _question(text: str) -> str:
+def cleaned_question(text: str) -> str:
+    """A question as one line of plain text."""
     return clean_sentence(text, what="question", max_characters=MOST_QUESTION_CHARACTERS)
 
 
-def _answer(text: str) -> str:
+def cleaned_answer(text: str) -> str:
+    """An answer as one line of plain text that ends like a sentence."""
     answer = clean_sentence(text, what="answer", max_characters=MOST_ANSWER_CHARACTERS)
     # A missing full stop does not justify paying for the answer again.
     return answer if answer.endswith((".", "!", "?", "…", '"', "'", "”", "’")) else f"{answer}."

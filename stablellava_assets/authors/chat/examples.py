@@ -13,7 +13,8 @@ from functools import cached_property
 from itertools import chain
 from typing import TypedDict
 
-from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.catalog import AnyAbility
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.findings import REPEATS, StoredFinding
 from stablellava_assets.tables.identity import ranked
@@ -33,6 +34,7 @@ class _Judged(TypedDict):
     pair_id: str
     spec_ids: list[str]
     prompt: str
+    further_prompts: list[str] | None
     conversations: list[Turn]
     findings: list[StoredFinding]
 
@@ -85,7 +87,7 @@ class ExamplePool:
         return found
 
 
-def prompt_examples(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> ExamplePool:
+def prompt_examples(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> ExamplePool:
     """Prompts as examples for ``batch``. A prompt of the batch ``source`` is good if none of its pairs has a finding
     other than repeats.
 
@@ -94,25 +96,40 @@ def prompt_examples(store: ParquetStore, ability: Ability, batch: str, source: s
     """
     rows = _source_rows(store, ability, batch, source)
     with_findings = {row["spec_ids"][0] for row in rows if not _is_good(row)}
-    own = [Example(text) for text in ability.chat.examples]
-    good = [Example(row["prompt"]) for row in rows if row["spec_ids"][0] not in with_findings]
+    if isinstance(ability, MultiImageAbility):
+        own = [Example("\n".join(group)) for group in ability.chat.examples]
+    else:
+        own = [Example(text) for text in ability.chat.examples]
+    good = [_prompt(row) for row in rows if row["spec_ids"][0] not in with_findings]
     return _pool(own, good, lambda: _earlier(store, ability, batch, _prompt))
 
 
-def dialogue_examples_of(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> ExamplePool:
+def dialogue_examples_of(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> ExamplePool:
     """Conversations as examples for ``batch``. A conversation of the batch ``source`` is good if it has no finding
     other than repeats. Raises the errors of :func:`prompt_examples`."""
-    own = [Example(shown(given.prompt, [(given.question, given.answer)])) for given in ability.chat.dialogue_examples]
+    if isinstance(ability, MultiImageAbility):
+        given = [(example.prompts, example.question, example.answer) for example in ability.chat.dialogue_examples]
+    else:
+        given = [([example.prompt], example.question, example.answer) for example in ability.chat.dialogue_examples]
+    own = [Example(shown(prompts, [(question, answer)])) for prompts, question, answer in given]
     good = [_conversation(row) for row in _source_rows(store, ability, batch, source) if _is_good(row)]
     return _pool(own, good, lambda: _earlier(store, ability, batch, _conversation))
 
 
-def shown(prompt: str, turns: Sequence[tuple[str, str]]) -> str:
+def shown(prompts: Sequence[str], turns: Sequence[tuple[str, str]]) -> str:
     """A conversation in the format of an example."""
-    return "\n".join([f"Prompt: {prompt}", *(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)])
+    return "\n".join(
+        [*prompt_lines(prompts), *(f"Question: {question}\nAnswer: {answer}" for question, answer in turns)]
+    )
 
 
-def _source_rows(store: ParquetStore, ability: Ability, batch: str, source: str | None) -> list[_Judged]:
+def prompt_lines(prompts: Sequence[str]) -> list[str]:
+    """The prompts of one image, or of several."""
+    numbers = [""] if len(prompts) == 1 else [f" {number}" for number in range(1, len(prompts) + 1)]
+    return [f"Prompt{number}: {prompt}" for number, prompt in zip(numbers, prompts, strict=True)]
+
+
+def _source_rows(store: ParquetStore, ability: AnyAbility, batch: str, source: str | None) -> list[_Judged]:
     """The pairs of the batch ``source`` whose prompts a chat model wrote; none if ``batch`` does not come later."""
     if source is None or source >= batch:
         return []
@@ -138,7 +155,7 @@ def _rows(store: ParquetStore, partition: Partition) -> list[_Judged]:
 
 
 def _earlier(
-    store: ParquetStore, ability: Ability, batch: str, example: Callable[[_Judged], Example]
+    store: ParquetStore, ability: AnyAbility, batch: str, example: Callable[[_Judged], Example]
 ) -> Iterator[Iterable[Example]]:
     """The texts of earlier batches, the latest first."""
     for partition in reversed(store.partitions(FILTERED_PAIRS)):
@@ -151,13 +168,17 @@ def _is_good(row: _Judged) -> bool:
     return all(found["rule"] in REPEATS for found in row["findings"])
 
 
+def _prompts(row: _Judged) -> list[str]:
+    return [row["prompt"], *(row["further_prompts"] or ())]
+
+
 def _prompt(row: _Judged) -> Example:
-    return Example(row["prompt"])
+    return Example("\n".join(_prompts(row)))
 
 
 def _conversation(row: _Judged) -> Example:
     texts = [without_marks(turn["value"]) for turn in row["conversations"]]
-    return Example(shown(row["prompt"], list(zip(texts[::2], texts[1::2], strict=True))))
+    return Example(shown(_prompts(row), list(zip(texts[::2], texts[1::2], strict=True))))
 
 
 def _pool(

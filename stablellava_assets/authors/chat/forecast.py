@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from stablellava_assets.authors.chat.bundles import split_as_paid
 from stablellava_assets.authors.chat.dialogue_requests import DialogueRequest
@@ -18,7 +19,7 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.endpoint.usage import Forecast, Spent
 from stablellava_assets.state.sql import StatePlace
 
-BundledRequest = PromptRequest | DialogueRequest
+BundledRequest = PromptRequest[Any, Any] | DialogueRequest[Any, Any]
 
 
 def forecast(settings: EndpointSettings, ledger_place: StatePlace, bundles: Sequence[BundledRequest]) -> Forecast:

@@ -20,7 +20,7 @@ from stablellava_assets.authors.chat.prompt_requests import (
 from stablellava_assets.authors.chat.rotation import Slot
 from stablellava_assets.tables.pair_rows import Fact
 
-_SUBJECT_WORDS, _KEYWORD_WORDS = 8, 8
+SUBJECT_WORDS, _KEYWORD_WORDS = 8, 8
 _PROMPT_CHARACTERS = 300
 
 
@@ -40,16 +40,16 @@ def prompt_columns(ability: Ability, slot: Slot, written: BaseModel) -> PromptCo
         UnusableTextError: the text is no valid prompt; the message is the row's reason.
     """
     if isinstance(written, WrittenPrompt):
-        subject = clean_words(written.subject, max_words=_SUBJECT_WORDS)
+        subject = clean_words(written.subject, max_words=SUBJECT_WORDS)
         facts = {"subject": subject, "keyword": slot.subject}
-        keywords = _keywords(subject, [], written.keywords)
+        keywords = usable_keywords(subject, [], written.keywords)
         if len(keywords) < FEWEST_KEYWORDS:
             raise UnusableTextError(f"only {len(keywords)} of the keywords about {subject!r} can be used")
     elif isinstance(written, WrittenKeywords):
         drawn = ability.subject_named(slot.subject)
         subject = drawn.name
         facts = {"subject": subject, "answer": drawn.answer, **dict(slot.words)}
-        keywords = _keywords(subject, [word for _, word in slot.words], written.keywords)
+        keywords = usable_keywords(subject, [word for _, word in slot.words], written.keywords)
     else:
         raise TypeError(f"{type(written).__name__} is no prompt")
     return {
@@ -65,7 +65,7 @@ def unwritten_columns(slot: Slot) -> PromptColumns:
     return {"prompt": None, "subject": None, "keywords": [], "facts": [{"name": "keyword", "value": slot.subject}]}
 
 
-def _keywords(subject: str, needed: Sequence[str], written: Sequence[str]) -> list[str]:
+def usable_keywords(subject: str, needed: Sequence[str], written: Sequence[str]) -> list[str]:
     """The required keywords, and then the usable ones of the model, without repeats, up to
     the length that a painter reads."""
     keywords: list[str] = []

@@ -32,7 +32,7 @@ class Slot:
 def guided_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
     """Slots about the ability's ``chat.keywords``. Each has a hint, because a model left to itself repeats itself."""
     subjects = rotation(list(dict.fromkeys(ability.chat.keywords)), count, ability.ability, batch)
-    return [Slot(index, subject, _hint(ability, batch, index)) for index, subject in enumerate(subjects)]
+    return [Slot(index, subject, hint_of(ability.ability, batch, index)) for index, subject in enumerate(subjects)]
 
 
 def drawn_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
@@ -47,8 +47,9 @@ def rotation(options: Sequence[str], count: int, *parts: str) -> list[str]:
     return [option for number in range(rounds) for option in ranked(options, "rotation", *parts, number)][:count]
 
 
-def _hint(ability: Ability, batch: str, index: int) -> str:
-    seed = ("hint", ability.ability, batch, index)
+def hint_of(ability: str, batch: str, index: int) -> str:
+    """Where to look from, and where the subject is."""
+    seed = ("hint", ability, batch, index)
     return f"{choose(_VIEWS, *seed, 'view')}, {choose(_SETTINGS, *seed, 'setting')}"
 
 

@@ -111,7 +111,8 @@ class DiffusionPainter(FreePainter):
 
     def _plan(self, spec: PromptToPaint, first_of_prompt: Mapping[tuple[str, str], str]) -> _Planned:
         prompt, negative = spec["prompt"], self._negative(spec)
-        if self._settings.repeated_prompts == "once":
+        # A seed that came from the prompt would make an exact group differ in everything.
+        if self._settings.repeated_prompts == "once" and spec.get("group_id") is None:
             shared = content_key("prompt", prompt, negative)
             seed, job_id, prompt_id = derive_seed(shared), shared, first_of_prompt[prompt, negative]
         else:

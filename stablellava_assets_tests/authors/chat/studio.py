@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 
-from stablellava_assets.abilities.ability import Ability
-from stablellava_assets.abilities.catalog import Catalog, load_catalog
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog, load_catalog
 from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
@@ -34,6 +33,7 @@ from stablellava_assets_tests.filters.pairs import judge
 from stablellava_assets_tests.tables.made_up import Row, but
 
 CATALOG = load_catalog()
+NOTHING: dict[str, Any] = {"ignored_keywords": []}
 
 
 class Studio:
@@ -64,8 +64,8 @@ class Studio:
         document = {"kind": "chat", "endpoint": self.endpoint, **self.settings}
         return ChatAuthor(ChatAuthorSettings.model_validate(document), self.store, self.ledger_path)
 
-    def ability(self, name: str) -> Ability:
-        return self.catalog.single[name]
+    def ability(self, name: str) -> AnyAbility:
+        return self.catalog[name]
 
     def write_prompts(self, ability: str, batch: str, count: int) -> list[Row]:
         """Bring the prompts of a partition up to date and publish them."""
@@ -85,10 +85,16 @@ class Studio:
         images = [row for row in self.rows(IMAGES, ability, batch) if row["status"] == MADE]
         return [(specs[row["spec_id"]], {key: value for key, value in row.items() if key != "image"}) for row in images]
 
-    def write_dialogues(self, ability: str, batch: str) -> list[Row]:
+    def as_if_painted(self, ability: str, batch: str) -> list[tuple[Row, Row]]:
+        """All prompts, with images that do not exist."""
+        specs = [row for row in self.rows(PROMPT_SPECS, ability, batch) if row["status"] == MADE]
+        return [(row, dict.fromkeys(("image_id", "spec_id", "sha256"), row["spec_id"]) | NOTHING) for row in specs]
+
+    def write_dialogues(self, ability: str, batch: str, painted: list[tuple[Row, Row]] | None = None) -> list[Row]:
         """Bring the dialogues of a partition up to date and publish them."""
         author = self.author()
-        planned = author.plan_dialogues(self.ability(ability), self.painted(ability, batch))
+        about: Any = self.painted(ability, batch) if painted is None else painted
+        planned = author.plan_dialogues(self.ability(ability), about)
         return self._publish(DIALOGUES, (ability, batch), planned, author.write_dialogues)
 
     def judge(self, ability: str, batch: str, settings: FilterSettings | None = None) -> tuple[list[Row], list[Row]]:
