@@ -6,7 +6,7 @@ choice is a rendezvous hash of the caller's seed parts and the options, as in ``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,8 +50,21 @@ class WordedQuestion:
     in_order: bool = False
     history: tuple[Turn, ...] = ()
     name: str = ""
-    """Distinguishes the questions of one kind about a group."""
+    """Distinguishes the questions of one kind about a group, together with the next two."""
     present: bool | None = None
+    number: int | None = None
+
+
+_OWN_SLOTS: Mapping[str, tuple[str, ...]] = {
+    "what": (),
+    "yes_no": ("candidate", "a_candidate", "nth"),
+    "which": ("candidate", "a_candidate", "nth"),
+    "either_or": ("first", "a_first", "second", "a_second", "right", "a_right", "nth"),
+}
+"""Slots that a kind of question has besides those of the group."""
+
+_Option = tuple[int, str, str]
+"""What a question may be about: an image's index, a value, and a wrong one, if any."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,8 @@ class _Form:
 
     question: AnyGroupQuestion
     present: bool | None = None
+    number: int | None = None
+    """Index of the image that is asked about; None if all are."""
     turns: tuple[DialogueTurn, ...] = ()
 
     @property
@@ -70,7 +85,7 @@ class _Form:
 def training_dialogues(ability: MultiImageAbility, group: Sequence[Facts], *parts: object) -> list[WordedQuestion]:
     """Every question of the ability that suits the group, in training wordings.
 
-    A yes-no question is asked once for each answer that it may have.
+    A question about one image is asked about each, and a yes-no question once for each answer that it may have.
     """
     images = _Group(ability, group)
     forms = [form for form in _forms(images) if not _is_surplus_no(images, form, parts)]
@@ -106,7 +121,9 @@ def benchmark_question(
     forms = [
         form
         for form in _forms(images)
-        if (form.kind, form.present) == (kind, present) and name in (None, _name(form.question))
+        if (form.kind, form.present) == (kind, present)
+        and name in (None, _name(form.question))
+        and form.question.benchmark
     ]
     if not forms:
         return None
@@ -119,12 +136,12 @@ def kinds_of(ability: MultiImageAbility) -> list[QuestionKind]:
 
 
 def names_of(ability: MultiImageAbility, kind: QuestionKind) -> list[str]:
-    """What the questions of a kind are told apart by."""
+    """What the questions of a kind that the benchmark asks are told apart by."""
     last = {turns[-1].ask for turns in ability.dialogues}
     return [
         _name(question)
         for question in ability.questions
-        if _Form(question).kind == kind and (not ability.dialogues or question.name in last)
+        if _Form(question).kind == kind and question.benchmark and (not ability.dialogues or question.name in last)
     ]
 
 
@@ -151,13 +168,24 @@ def check_questions(ability: MultiImageAbility) -> None:
             ]
             images = _Group(ability, facts)
             for form in _forms(images):
-                for benchmark in (False, True):
+                for benchmark in (False, True) if form.question.benchmark else (False,):
                     _worded(images, form, ("check",), benchmark)
+                for template in _templates(form):
+                    _filled(images, form.question, template, dict.fromkeys(_OWN_SLOTS[form.question.kind], ""))
                 earlier = {turn.ask for turn in form.turns}
                 asked |= {number for number, question in enumerate(ability.questions) if question.name in earlier}
                 asked.add(ability.questions.index(form.question))
     if never := [question.ask[0] for number, question in enumerate(ability.questions) if number not in asked]:
         raise ValueError(f"questions: no group suits the question {never[0]!r}: see its compare, values and of")
+
+
+def _templates(form: _Form) -> Iterator[str]:
+    """The templates that may word this form."""
+    yield from form.question.ask
+    yield from form.question.benchmark
+    for key, templates in form.question.answers.items():
+        if form.present is None or (key == "yes") == form.present:
+            yield from templates
 
 
 class _Group:
@@ -216,6 +244,8 @@ class _Group:
             return self.compared
         if of == "verb":
             return self.relation[1] if self.relation else None
+        if of == "odd":
+            return "odd" if number == self.odd else "usual"
         return self.values if of == "related" else self.facts[number].get(of)
 
     def values_of(self, of: Asked) -> list[str | None]:
@@ -312,55 +342,66 @@ def _forms_of(group: _Group, question: AnyGroupQuestion, turns: tuple[DialogueTu
         return
     if question.values and group.values not in question.values:
         return
-    if isinstance(question, ClaimQuestion):
-        yield from (_Form(question, present, turns) for present in (True, False) if _claims(group, question, present))
-    elif (isinstance(question, WhichQuestion) and not _targets(group, question)) or (
-        isinstance(question, ChoiceQuestion) and not _offers(group, question)
-    ):
+    if isinstance(question, NamingQuestion):
+        yield _Form(question, None, None, turns)
         return
-    else:
-        yield _Form(question, None, turns)
+    for present in (True, False) if isinstance(question, ClaimQuestion) else (None,):
+        for number in sorted({option[0] for option in _options(group, question, present)}):
+            yield _Form(question, present, number, turns)
 
 
-def _claims(group: _Group, question: ClaimQuestion, present: bool) -> list[tuple[int, str]]:
+def _options(
+    group: _Group, question: ClaimQuestion | ChoiceQuestion | WhichQuestion, present: bool | None
+) -> list[_Option]:
+    if isinstance(question, ClaimQuestion):
+        return _claims(group, question, bool(present))
+    return _offers(group, question) if isinstance(question, ChoiceQuestion) else _targets(group, question)
+
+
+def _claims(group: _Group, question: ClaimQuestion, present: bool) -> list[_Option]:
     """The claims of a truth value: an image's index and the value in question.
 
     A false claim is about what another image shows, or if none shows anything else, about what no image shows.
     """
     values = group.values_of(question.of)
     if question.of == "related":
-        return [(0, "related")] if present == (group.values == "related") else []
+        return [(0, "related", "")] if present == (group.values == "related") else []
+    if question.of == "odd":
+        odd = [] if group.odd is None else range(len(group.facts))
+        return [(number, "odd", "") for number in odd if (number == group.odd) == present]
     if None in values:
         return []
     told = [value for value in values if value is not None]
     if question.about == "all":
         if present:
-            return [(0, told[0])] if len({*told}) == 1 else []
-        return [(0, value) for value in ({*told} if len({*told}) > 1 else group.absent(question.of))]
+            return [(0, told[0], "")] if len({*told}) == 1 else []
+        return [(0, value, "") for value in ({*told} if len({*told}) > 1 else group.absent(question.of))]
     if present:
-        return list(enumerate(told))
+        return [(number, value, "") for number, value in enumerate(told)]
     return [
-        (number, other)
+        (number, other, "")
         for number, value in enumerate(told)
         for other in ({*told} - {value} or group.absent(question.of))
     ]
 
 
-def _targets(group: _Group, question: WhichQuestion) -> list[tuple[int, str]]:
+def _targets(group: _Group, question: WhichQuestion) -> list[_Option]:
     """The images that can be asked for: those whose value no other image has."""
     if question.of == "odd":
-        return [] if group.odd is None else [(group.odd, group.facts[group.odd][group.compared])]
+        return [] if group.odd is None else [(group.odd, group.facts[group.odd][group.compared], "")]
     if question.of == "agent":
-        return [(group.relation[0], group.facts[group.relation[0]]["subject"])] if group.relation else []
+        return [(group.relation[0], group.facts[group.relation[0]]["subject"], "")] if group.relation else []
     values = group.values_of(question.of)
-    return [(number, value) for number, value in enumerate(values) if value and values.count(value) == 1]
+    return [(number, value, "") for number, value in enumerate(values) if value and values.count(value) == 1]
 
 
-def _offers(group: _Group, question: ChoiceQuestion) -> list[tuple[int, str, str]]:
-    """An image's index, its value, and a wrong one."""
+def _offers(group: _Group, question: ChoiceQuestion) -> list[_Option]:
+    """An image's index (0 if all are asked about), its value, and a wrong one."""
     values = group.values_of(question.of)
     if None in values or (question.about == "all" and len({*values}) > 1):
         return []
+    if question.about == "all":
+        values = values[:1]
     return [
         (number, value, other)
         for number, value in enumerate(values)
@@ -370,18 +411,17 @@ def _offers(group: _Group, question: ChoiceQuestion) -> list[tuple[int, str, str
 
 
 def _worded(group: _Group, form: _Form, parts: tuple[object, ...], benchmark: bool) -> WordedQuestion:
-    seed = (*parts, form.question.name or "", form.kind, form.present)
-    asked = _ask(group, form.question, form.present, seed, benchmark)
-    asked = replace(asked, name=_name(form.question), present=form.present)
+    seed = (*parts, form.question.name or "", form.kind, form.present, form.number)
+    asked = _ask(group, form, seed, benchmark)
+    asked = replace(asked, name=_name(form.question), present=form.present, number=form.number)
     if not form.turns:
         marks = choose(group.ability.images.marks, *seed, "marks")
         return replace(asked, text=marks.replace("{question}", asked.text))
     questions = {question.name: question for question in group.ability.questions}
     history: list[Turn] = []
     for number, turn in enumerate(form.turns[:-1]):
-        question = questions[turn.ask]
-        earlier = next(_forms_of(group, question, ()))
-        told = _ask(group, question, earlier.present, (*seed, number), benchmark)
+        earlier = next(_forms_of(group, questions[turn.ask], ()))
+        told = _ask(group, earlier, (*seed, number), benchmark)
         history += exchange(_shown(turn, told.text), told.answer)
     return replace(asked, text=_shown(form.turns[-1], asked.text), history=tuple(history))
 
@@ -390,17 +430,18 @@ def _shown(turn: DialogueTurn, text: str) -> str:
     return "".join(f"{IMAGE_MARK}\n" for _ in turn.shows) + text
 
 
-def _ask(
-    group: _Group, question: AnyGroupQuestion, present: bool | None, seed: tuple[object, ...], benchmark: bool
-) -> WordedQuestion:
+def _ask(group: _Group, form: _Form, seed: tuple[object, ...], benchmark: bool) -> WordedQuestion:
+    question = form.question
     text = choose(question.benchmark if benchmark else question.ask, *seed, "wording")
     if isinstance(question, NamingQuestion):
         return _naming(group, question, text, seed)
+    options = [each for each in _options(group, question, form.present) if each[0] == form.number]
+    chosen = choose(sorted(options), *seed, "option")
     if isinstance(question, ClaimQuestion):
-        return _claim(group, question, text, seed, bool(present))
+        return _claim(group, question, text, seed, chosen, bool(form.present))
     if isinstance(question, ChoiceQuestion):
-        return _choice(group, question, text, seed)
-    return _which(group, question, text, seed)
+        return _choice(group, question, text, seed, chosen)
+    return _which(group, question, text, seed, chosen)
 
 
 def _naming(group: _Group, question: NamingQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
@@ -422,9 +463,9 @@ def _naming(group: _Group, question: NamingQuestion, text: str, seed: tuple[obje
 
 
 def _claim(
-    group: _Group, question: ClaimQuestion, text: str, seed: tuple[object, ...], present: bool
+    group: _Group, question: ClaimQuestion, text: str, seed: tuple[object, ...], claim: _Option, present: bool
 ) -> WordedQuestion:
-    number, value = choose(sorted(_claims(group, question, present)), *seed, "claim")
+    number, value, _ = claim
     plain, with_article = group.words(question.of, value)
     slots = {"candidate": plain, "a_candidate": with_article, "nth": ordinals(len(group.facts))[number]}
     expected, opposite = ("yes", "no") if present else ("no", "yes")
@@ -440,8 +481,10 @@ def _claim(
     )
 
 
-def _choice(group: _Group, question: ChoiceQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
-    number, value, other = choose(sorted(_offers(group, question)), *seed, "offer")
+def _choice(
+    group: _Group, question: ChoiceQuestion, text: str, seed: tuple[object, ...], offer: _Option
+) -> WordedQuestion:
+    number, value, other = offer
     right_first = choose(("right first", "right second"), *seed, "order") == "right first"
     first, second = (value, other) if right_first else (other, value)
     right, right_with_article = group.words(question.of, value)
@@ -459,8 +502,10 @@ def _choice(group: _Group, question: ChoiceQuestion, text: str, seed: tuple[obje
     )
 
 
-def _which(group: _Group, question: WhichQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
-    number, value = choose(sorted(_targets(group, question)), *seed, "target")
+def _which(
+    group: _Group, question: WhichQuestion, text: str, seed: tuple[object, ...], target: _Option
+) -> WordedQuestion:
+    number, value, _ = target
     names = ordinals(len(group.facts))
     plain, with_article = group.words(_fact_of(group, question), value)
     slots = {"nth": names[number], "candidate": plain, "a_candidate": with_article}

@@ -83,7 +83,10 @@ class GroupQuestion(Document):
     compare: list[Aspect] = Field(default_factory=list, description="Only for groups that compare these; empty: all.")
     values: list[Values] = Field(default_factory=list, description="Only for groups with these values; empty: all.")
     ask: list[Text] = Field(min_length=1)
-    benchmark: list[Text] = Field(min_length=1, description="The benchmark's wordings, which training never uses.")
+    benchmark: list[Text] = Field(
+        default_factory=list,
+        description="The benchmark's wordings, which training never uses; empty: the benchmark does not ask this.",
+    )
 
     @property
     def answers(self) -> Mapping[str, list[str]]:
@@ -91,8 +94,9 @@ class GroupQuestion(Document):
         raise NotImplementedError
 
 
-Asked = Aspect | Literal["aspect", "related", "verb"]
-"""What is asked about: an aspect, which aspect the group compares, whether its subjects are related, or by what."""
+Asked = Aspect | Literal["aspect", "related", "verb", "odd"]
+"""What is asked about: an aspect, which aspect the group compares, whether its subjects are
+related, by what, or whether an image is the odd one."""
 
 
 class NamingQuestion(GroupQuestion):

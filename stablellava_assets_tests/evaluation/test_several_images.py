@@ -305,7 +305,7 @@ def test_an_item_of_which_an_image_is_missing_is_not_made() -> None:
 
 
 def test_a_benchmark_that_its_wording_tells_is_refused() -> None:
-    items = list(make_items(plan_items(CATALOG.multi_image["similarity"], 24, Painter()), Painter()))
+    items = list(make_items(plan_items(CATALOG.multi_image["similarity"], 50, Painter()), Painter()))
     for item in items:
         if item["accepted"] == ["yes"]:
             item["question"] = f"Surely? {item['question']}"

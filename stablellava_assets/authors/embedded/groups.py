@@ -61,7 +61,7 @@ def plan_group_dialogues(
                 **NOT_ASKED,
                 "sees_picture": None,
             }
-            pair_id = content_key("pair", group_id, asked.name, asked.kind, asked.present)
+            pair_id = content_key("pair", group_id, asked.name, asked.kind, asked.present, asked.number)
             row_key = content_key("pair row", content, [image["sha256"] for _, image in group])
             yield PlannedRow(pair_id, row_key, content)
 
