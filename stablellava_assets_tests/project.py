@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 import traceback
@@ -174,6 +175,14 @@ class Begun:
     def poll(self) -> int | None:
         """Its exit status, negative for a signal; none while it runs."""
         return self._process.exitcode
+
+    def end(self, seconds: float = 30) -> None:
+        """Stop it and its group. Dagster's services were seen to wait forever for a thread after they said good-bye."""
+        os.killpg(self.pid, signal.SIGTERM)
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._process.join()
 
     def wait(self) -> subprocess.CompletedProcess[str]:
         """Its exit status and its output and errors, once it has ended."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +12,7 @@ import yaml
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, TickStatus
 
-from stablellava_assets_tests.project import Begun, Project
+from stablellava_assets_tests.project import Project
 
 SENSOR, SCHEDULE = "follow_new_pairs", "next_batch_of_every_ability"
 
@@ -27,9 +25,9 @@ def daemon_of(project: Project) -> Iterator[None]:
         # The names of sockets have to be short.
         socket = Path(ending.enter_context(TemporaryDirectory())) / "code"
         _workspace(project).write_text(yaml.safe_dump({"load_from": [{"grpc_server": {"socket": str(socket)}}]}))
-        ending.callback(_end, project.begin(f"dagster api grpc --socket {socket}"))
+        ending.callback(project.begin(f"dagster api grpc --socket {socket}").end)
         wait_for(project, "the code server", socket.exists)
-        ending.callback(_end, project.begin(f"dagster-daemon run --workspace {_workspace(project)}"))
+        ending.callback(project.begin(f"dagster-daemon run --workspace {_workspace(project)}").end)
         yield
 
 
@@ -46,11 +44,6 @@ def wait_for(project: Project, what: str, condition: Callable[[], bool], seconds
         time.sleep(0.5)
     said = "\n".join(path.read_text()[-6000:] for path in project.folder.glob("*.output"))
     raise AssertionError(f"waited {seconds} s for {what}\n{said}")
-
-
-def _end(service: Begun) -> None:
-    os.killpg(service.pid, signal.SIGTERM)
-    service.wait()
 
 
 def _workspace(project: Project) -> Path:
