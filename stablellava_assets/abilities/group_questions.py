@@ -57,7 +57,7 @@ class WordedQuestion:
 
 _OWN_SLOTS: Mapping[str, tuple[str, ...]] = {
     "what": (),
-    "yes_no": ("candidate", "a_candidate", "nth"),
+    "yes_no": ("candidate", "a_candidate", "nth", "told", "a_told"),
     "which": ("candidate", "a_candidate", "nth"),
     "either_or": ("first", "a_first", "second", "a_second", "right", "a_right", "nth"),
 }
@@ -468,6 +468,9 @@ def _claim(
     number, value, _ = claim
     plain, with_article = group.words(question.of, value)
     slots = {"candidate": plain, "a_candidate": with_article, "nth": ordinals(len(group.facts))[number]}
+    of = group.compared if question.of == "odd" else question.of
+    if (shown := group.facts[number].get(of)) is not None:
+        slots["told"], slots["a_told"] = group.words(of, shown)
     expected, opposite = ("yes", "no") if present else ("no", "yes")
     answer = choose(question.yes if present else question.no, *seed, "answer")
     return WordedQuestion(
