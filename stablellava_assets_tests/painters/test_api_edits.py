@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.endpoint.requests import EndpointError
+from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
+from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import IMAGES
+from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_api import PRICE, painted_by, painter_of, spending
@@ -117,3 +125,38 @@ def test_an_endpoint_that_edits_nothing_stops_the_stage(tmp_path: Path) -> None:
         painter = painter_of(tmp_path, url, edit_groups=True)
         with pytest.raises(EndpointError, match=r"painter\.edit_groups"):
             painted_by(painter, *PAIR)
+
+
+@pytest.mark.parametrize("min_made", [0, 0.9], ids=["published", "in the journal"])
+def test_a_later_run_edits_the_images_of_an_earlier_one(tmp_path: Path, min_made: float) -> None:
+    down = True
+
+    def run(url: str) -> bool:
+        asked = {"base_url": url, "model": "painter-1", "api_key_variable": None, "attempts": 1, "backoff_s": 0.01}
+        painter = {"kind": "api", "endpoint": asked, "width": 48, "height": 48, "edit_groups": True}
+        profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
+        profile |= {**SMALL, "rows_per_batch": 8, "painter": painter}
+        profile["gates"] = {**profile.get("gates", {}), **SMALL.get("gates", {}), "min_made_images": min_made}
+        (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
+        opened = Workspace(
+            load_profile(
+                {"STABLELLAVA_PROFILE": str(tmp_path / "profile.yaml"), "STABLELLAVA_DATA": str(tmp_path / "data")}
+            )
+        )
+        return dg.materialize(
+            [prompt_specs, images],
+            partition_key=dg.MultiPartitionKey({"ability": "difference", "batch": "0001"}),
+            resources=resources_of(opened),
+            raise_on_error=False,
+        ).success
+
+    def fault(body: Mapping[str, Any], arrival: int) -> str | None:
+        return "503" if down and body["prompt"].startswith("Edit") else None
+
+    with image_server(fault) as (url, seen):
+        assert run(url) == (min_made == 0)
+        originals = set(seen.answered)
+        down = False
+        assert run(url)
+    assert len(originals) == len(seen.edited) == 4
+    assert set(seen.answered.values()) == {1}
