@@ -44,7 +44,8 @@ def images(
     def make(partition: Partition) -> PartitionResult:
         specs = prompt_specs.read(partition)
         written = rows_of(PromptToPaint, only_made(specs))
-        refreshed = stage.refresh(partition, painter.plan(written), painter.paint, IMAGES)
+        paint = partial(painter.paint, finished=partial(stage.images, partition, IMAGES))
+        refreshed = stage.refresh(partition, painter.plan(written), paint, IMAGES)
         complete = partial(stage.complete, partition, IMAGES, refreshed.taken)
         pictures = first_pictures(complete(), specs)
         if pictures is not None and refreshed.computed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,9 @@ from stablellava_assets.state.locks import Lease
 from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.rows import GROUP, InputsT, Make, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.schemas import MADE
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import AnyTable, RowT, Table
 
@@ -143,6 +145,22 @@ class Stage:
             except FileNotFoundError:
                 published = None
             yield from complete_rows(taken, published, journal)
+
+    def images(
+        self, partition: Partition, table: Table[RowT], wanted: Collection[tuple[str, str]]
+    ) -> Iterator[tuple[str, bytes]]:
+        """The wanted images that are made, published or not, by the id of their row; wanted are ids and keys."""
+        columns = [table.row_id, "row_key", "status"]
+        published = self._tables.store.read(table, partition, columns)
+        with self._journal(table, partition) as journal:
+            stored = pa.concat_tables([data for data in (published, journal.rows(columns)) if data is not None])
+        at = {
+            (row[table.row_id], row["row_key"]): n for n, row in enumerate(stored.to_pylist()) if row["status"] == MADE
+        }
+        for data in self.complete(partition, table, sorted(at[key] for key in wanted if key in at)):
+            for row_id, image in zip(texts_of(data, table.row_id), data["image"].to_pylist(), strict=True):
+                assert image is not None
+                yield row_id, image["bytes"]
 
     def finished(self, partition: Partition, table: Table[RowT]) -> list[RowT]:
         """Rows kept by :meth:`finish` that were not published: a gate refused them, or the process died."""

@@ -39,7 +39,7 @@ class PromptSize:
 
 def prompt_size(body: Mapping[str, Any]) -> PromptSize:
     """The size of a request's body."""
-    text, pictures = 0, 0
+    text, pictures = 0, int("image" in body)
     messages = body["messages"] if "messages" in body else [{"content": body["prompt"]}]
     for message in messages:
         content = message["content"]

@@ -73,6 +73,21 @@ class ImageRequest(ChatRequest):
 
 
 @dataclass(frozen=True)
+class EditRequest(ImageRequest):
+    """A request for an edit of the file ``image``; its message says what to change.
+
+    Make one with :func:`image_request`.
+    """
+
+    image: bytes = b""
+
+    path: ClassVar[str] = "/images/edits"
+    mended_by: ClassVar[str] = (
+        f"check whether the endpoint edits images (painter.edit_groups); {ImageRequest.mended_by}"
+    )
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A request that the endpoint refused by its status: in which ``stage``, and what to ``mend`` if it refuses all."""
 
@@ -133,19 +148,27 @@ def image_request(
     fields: Mapping[str, object],
     max_output_tokens: int,
     sample: str,
+    edited: bytes | None = None,
 ) -> ImageRequest:
-    """A request for a picture; its id is a hash of endpoint, body and ``sample``, which is not sent."""
+    """A request for a picture, or for an edit of the file ``edited``.
+
+    Its id is a hash of endpoint, body and ``sample``. ``sample`` is not sent, and names the file that is edited.
+    """
     messages = [{"role": "user", "content": prompt}]
     unnamed = ImageRequest("", stage, messages, PictureAnswer, max_output_tokens, fields=fields)
+    if edited is not None:
+        key = content_key("edit request", settings.url, body_of(settings, unnamed), sample)
+        return EditRequest(key, stage, messages, PictureAnswer, max_output_tokens, fields=fields, image=edited)
     key = content_key("image request", settings.url, body_of(settings, unnamed), sample)
     return replace(unnamed, request_id=key)
 
 
 def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
-    """The request as the protocol has it, for its ``path``."""
+    """The request as the protocol has it, for its ``path``. The body of an edit holds a file and is sent as a form."""
     if isinstance(request, ImageRequest):
         prompt = request.messages[0]["content"]
-        return {"model": settings.model, "prompt": prompt, "n": 1, **request.fields, **settings.extra_body}
+        file = {"image": request.image} if isinstance(request, EditRequest) else {}
+        return {"model": settings.model, "prompt": prompt, "n": 1, **request.fields, **settings.extra_body, **file}
     limit = settings.output_limit_field or ("max_completion_tokens" if settings.is_official else "max_tokens")
     messages = list(request.messages)
     body: dict[str, object] = {"model": settings.model, "messages": messages, limit: request.max_output_tokens}

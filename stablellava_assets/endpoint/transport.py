@@ -3,10 +3,13 @@ say in our words what came back."""
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from mimetypes import guess_type
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -33,6 +36,7 @@ from stablellava_assets.endpoint.replies.replies import (
 )
 from stablellava_assets.endpoint.requests import ChatRequest, EndpointError, ImageRequest
 from stablellava_assets.endpoint.settings import EndpointSettings
+from stablellava_assets.pictures.encoding import picture_suffix
 
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, httpx2.ConnectError, httpx2.ConnectTimeout)
 _SHORTEST_SECRET = 8
@@ -117,7 +121,7 @@ class Transport:
             EndpointError: no request can be answered with these settings.
         """
         try:
-            response = await client.post(self._address(request.path), json=body)
+            response = await client.post(self._address(request.path), **_sent_as(body))
         except (httpx2.RequestError, aiohttp.ClientError, ssl.SSLError) as error:
             raise self._lost(error) from None
         if not response.is_success:
@@ -209,6 +213,20 @@ class Transport:
         if status in (408, 429) or status >= 500:
             return UnavailableError(said, may_be_charged=False)
         return EndpointError(f"{self._settings.url}: {said}; check {proxy}, or name the endpoint in NO_PROXY")
+
+
+def _sent_as(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that send a body as JSON, or as a form if it holds a file."""
+    if "image" not in body:
+        return {"json": body}
+    fields = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items() if name != "image"
+    }
+    file = body["image"]
+    name = f"image.{picture_suffix(file)}"
+    # The client's own header says JSON.
+    headers = {"Content-Type": f"multipart/form-data; boundary={token_hex(16)}"}
+    return {"data": fields, "files": {"image": (name, file, guess_type(name)[0])}, "headers": headers}
 
 
 def _text_of(response: httpx2.Response) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import AnyPlanned
+
+FinishedImages = Callable[[Collection[tuple[str, str]]], Iterator[tuple[str, bytes]]]
+"""Yields those of the wanted images that exist, by the id of their row; wanted are ids and keys."""
+
+
+def nothing_finished(wanted: Collection[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    """The :data:`FinishedImages` of a caller who keeps none."""
+    return iter(())
 
 
 class PainterError(ExplainedError, RuntimeError):
@@ -28,8 +36,11 @@ class Painter(Protocol):
         """Plan one image per prompt."""
         ...
 
-    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
-        """Make ``images`` rows, in any order; a prompt that cannot be painted gives a failed row with the reason."""
+    def paint(self, planned: Sequence[AnyPlanned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
+        """Make ``images`` rows, in any order; a prompt that cannot be painted gives a failed row with the reason.
+
+        ``finished`` are images of the same plan that were made before, for painters that edit them.
+        """
         ...
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> Forecast | None:

@@ -167,7 +167,7 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
 
 
 class ApiPainterSettings(_GeneratedPictureSettings):
-    """An endpoint that answers OpenAI's image requests (``/images/generations``)."""
+    """An endpoint that answers OpenAI's image requests (``/images/generations``, ``/images/edits``)."""
 
     kind: Literal["api"]
     endpoint: EndpointSettings
@@ -185,6 +185,13 @@ class ApiPainterSettings(_GeneratedPictureSettings):
     )
     negative_prompt_field: str | None = Field(
         None, min_length=1, description="Request field for the negative prompt, if the endpoint has one. Unset: none."
+    )
+    edit_groups: bool = Field(
+        False,
+        description=(
+            "Make the second and further images of an exact group (abilities about several images) as edits of its "
+            "first image, by ``/images/edits``. Changing this repaints only these images."
+        ),
     )
     picture_tokens: int = Field(
         8192, ge=1, description="Maximum output tokens of an image; the budget reserves this amount for each."

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, Literal, Protocol
 
-from stablellava_assets.painters.base import Painter, PainterError
+from stablellava_assets.painters.base import FinishedImages, Painter, PainterError, nothing_finished
 from stablellava_assets.painters.processes import end_with_parent, without_main_module
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import AnyPlanned
@@ -58,7 +58,7 @@ class SpreadPainter:
         """See :class:`Painter`."""
         return self._painter.forecast(planned)
 
-    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[AnyPlanned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         """Make ``images`` rows, in the order in which workers finish them.
 
         Raises:

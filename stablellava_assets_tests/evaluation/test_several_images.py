@@ -28,7 +28,7 @@ from stablellava_assets.evaluation.kinds import BLANKED, EXCHANGED
 from stablellava_assets.evaluation.ordinals import said_as
 from stablellava_assets.evaluation.scoreboard import scoreboard
 from stablellava_assets.evaluation.scores.scoring import is_correct, score_answers
-from stablellava_assets.painters.base import FreePainter
+from stablellava_assets.painters.base import FinishedImages, FreePainter, nothing_finished
 from stablellava_assets.report.plots import scores_chart
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
@@ -253,7 +253,7 @@ class Painter(FreePainter):
     def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
         return [PlannedRow(f"image of {spec['spec_id']}", spec["prompt"], spec) for spec in specs]
 
-    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[AnyPlanned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         for row in reversed(planned):
             spec = row.inputs
             fails = self._failing in spec["prompt"]

@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from time import sleep
 from typing import Any
 
 from stablellava_assets_tests.fakes.serving import Handler, Server, serving
+
+EDITS = "/v1/images/edits"
 
 Fault = Callable[[Mapping[str, Any], int], str | None]
 """What befalls a body when it arrives for this time: an HTTP status, or one of reset, uniform, no_picture, address."""
@@ -22,9 +25,13 @@ Fault = Callable[[Mapping[str, Any], int], str | None]
 
 @dataclass
 class Seen:
-    """What the server saw: bodies, how often each text was answered with a picture, and what it had at once."""
+    """What the server saw: bodies, files to edit by the text of their body, and what it had at once.
+
+    It counts how often each text arrived, and was answered with a picture.
+    """
 
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    edited: dict[str, bytes] = field(default_factory=dict)
     arrived: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     at_once: int = 0
@@ -46,6 +53,23 @@ def picture_of(body: Mapping[str, Any], *, uniform: bool = False) -> bytes:
     return encoded.getvalue()
 
 
+def _form(content_type: str, sent: bytes) -> tuple[dict[str, Any], bytes]:
+    """The fields of a form, and the file in it."""
+    parsed = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + sent)
+    fields, files = {}, []
+    for part in parsed.walk():
+        content, name = part.get_payload(decode=True), part.get_param("name", header="content-disposition")
+        if isinstance(content, bytes):
+            assert isinstance(name, str)
+            if part.get_filename() is None:
+                fields[name] = content.decode()
+            else:
+                assert (name, part.get_filename(), part.get_content_type()) == ("image", "image.png", "image/png")
+                files.append(content)
+    (file,) = files
+    return fields, file
+
+
 @contextmanager
 def image_server(
     fault: Fault = lambda body, arrival: None,
@@ -61,8 +85,11 @@ def image_server(
 
     class Images(Handler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            body, edited = _form(self.headers["Content-Type"], sent) if self.path == EDITS else (json.loads(sent), None)
             with lock:
+                if edited is not None:
+                    seen.edited[body["prompt"]] = edited
                 seen.bodies.append(body)
                 seen.arrived[body["prompt"]] += 1
                 arrival = seen.arrived[body["prompt"]]
@@ -70,7 +97,7 @@ def image_server(
                 seen.most_at_once = max(seen.most_at_once, seen.at_once)
             sleep(latency_s)
             try:
-                assert self.path == "/v1/images/generations"
+                assert self.path in (EDITS, "/v1/images/generations")
                 self._answer(body, fault(body, arrival))
             finally:
                 with lock:

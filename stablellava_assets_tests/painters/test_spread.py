@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stablellava_assets.painters.base import FreePainter, PainterError
+from stablellava_assets.painters.base import FinishedImages, FreePainter, PainterError, nothing_finished
 from stablellava_assets.painters.diffusion.painter import DiffusionPainter
 from stablellava_assets.painters.spread import SpreadPainter, Workers
 from stablellava_assets.tables.pair_rows import PromptToPaint
@@ -29,7 +29,7 @@ class Reporting(FreePainter):
     def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
         return [PlannedRow(each["spec_id"], "key", each, "settings") for each in specs]
 
-    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[Any]:
+    def paint(self, planned: Sequence[AnyPlanned], finished: FinishedImages = nothing_finished) -> Iterable[Any]:
         for row in planned:
             if row.inputs["prompt"] == "die":
                 os._exit(1)

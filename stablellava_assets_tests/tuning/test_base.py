@@ -10,6 +10,7 @@ import pytest
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.folders import ModelFolders
+from stablellava_assets.painters.base import FinishedImages, nothing_finished
 from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.pair_rows import ImageRow
@@ -56,7 +57,7 @@ def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_
 class LastFirst(EmbeddedPainter):
     """Finishes its pictures in the opposite order, as several workers may."""
 
-    def paint(self, planned: Sequence[AnyPlanned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[AnyPlanned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         return reversed(list(super().paint(planned)))
 
 

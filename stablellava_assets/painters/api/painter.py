@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired
 
 from stablellava_assets.abilities.prompt_format import without_brackets
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
@@ -14,7 +14,9 @@ from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes, picture_reader_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.endpoint.usage import Forecast
+from stablellava_assets.painters.api.edits import Original, edit_instruction, first_of_groups
 from stablellava_assets.painters.api.forecast import picture_forecast
+from stablellava_assets.painters.base import FinishedImages, nothing_finished
 from stablellava_assets.painters.image_rows import as_sent, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance, is_signed
@@ -32,7 +34,12 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Part of every row key. Increase it when the same settings and prompt would request a different image."""
+_EDIT_VERSION = 1
+"""The same for edits: increase it when the instruction is worded otherwise."""
 _STAGE = "images"
+_EDITS = "edited images"
+_GROUPS_AT_ONCE = 64
+"""Groups whose first images are in memory to be edited."""
 _SEEDS = 2**31
 """Many endpoints store seeds in 32 bits."""
 
@@ -41,12 +48,20 @@ class UnusablePictureError(ValueError):
     """The endpoint did not send an image, or sent a uniform one."""
 
 
-_Planned = PlannedRow[PromptToPaint]
+class _Inputs(PromptToPaint):
+    """Inputs of an image; ``original`` is the one that it is an edit of."""
+
+    original: NotRequired[Original]
+
+
+_Planned = PlannedRow[_Inputs]
 
 
 @dataclass(frozen=True)
 class _Attempt:
     row: _Planned
+    edited: bytes = b""
+    """File of the original of an edit, which a forecast does without."""
     number: int = 0
     paid_before: Decimal | None = Decimal(0)
     """US dollars for the attempts before this one; None if unknown."""
@@ -63,8 +78,9 @@ class _Attempt:
 
 
 class ApiPainter:
-    """Requests one image at a time. Each answer is written to the ledger before it is processed, and paid for once.
+    """Requests one image at a time, generated or edited.
 
+    Each answer is written to the ledger before it is processed, and paid for once.
     Endpoints do not support emphasis, so prompts are sent without brackets. An image signed by its provider is stored
     unchanged, because any change to the file would invalidate the signature.
 
@@ -81,11 +97,14 @@ class ApiPainter:
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """Plan one image per spec. A row's key covers prompt, seed, model and request
-        parameters, not the endpoint's address."""
-        return [self._plan(spec) for spec in specs]
+        parameters, not the endpoint's address; that of an edit covers also the key of its original."""
+        firsts = first_of_groups(specs) if self._settings.edit_groups else {}
+        return [self._plan(spec, firsts.get(spec["spec_id"])) for spec in specs]
 
-    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[_Planned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         """Request ``images`` rows. Refused ones fail with the reason, and those without an answer are deferred.
+
+        An edit is requested after its original; if there is none, it fails or is deferred as that was.
 
         Raises:
             PainterError: images cannot be signed with these settings.
@@ -95,11 +114,29 @@ class ApiPainter:
         if planned:
             # Problems with the signer's files must surface before an image is paid for.
             _ = self._signer
-        attempts = [_Attempt(row) for row in planned]
-        while attempts:
-            retries: list[_Attempt] = []
-            yield from self._round(attempts, retries)
-            attempts = retries
+        edits: dict[tuple[str, str], list[_Planned]] = {}
+        for row in planned:
+            if (original := row.inputs.get("original")) is not None:
+                edits.setdefault((original.row_id, original.row_key), []).append(row)
+        others = {(row.row_id, row.row_key): row for row in planned if "original" not in row.inputs}
+        yield from self._rows([_Attempt(row) for key, row in others.items() if key not in edits])
+        originals = list(edits)
+        for start in range(0, len(originals), _GROUPS_AT_ONCE):
+            keys = originals[start : start + _GROUPS_AT_ONCE]
+            images, missing = dict(finished([key for key in keys if key not in others])), {}
+            for made in self._rows([_Attempt(others[key]) for key in keys if key in others]):
+                if made["image"] is None:
+                    missing[made["image_id"]] = made
+                else:
+                    images[made["image_id"]] = made["image"]["bytes"]
+                yield made
+            attempts = []
+            for key in keys:
+                if key[0] in images:
+                    attempts += [_Attempt(row, images[key[0]]) for row in edits[key]]
+                else:
+                    yield from (self._without_original(row, missing.get(key[0])) for row in edits[key])
+            yield from self._rows(attempts)
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of these rows; nothing is sent."""
@@ -117,7 +154,9 @@ class ApiPainter:
     @cached_property
     def _settings_key(self) -> str:
         settings = self._settings
-        own = settings.model_dump(mode="json", exclude={"endpoint", "retries", "picture_tokens", "response_format"})
+        own = settings.model_dump(
+            mode="json", exclude={"endpoint", "retries", "picture_tokens", "response_format", "edit_groups"}
+        )
         return content_key(_VERSION, own, settings.endpoint.model, settings.endpoint.extra_body)
 
     @cached_property
@@ -126,8 +165,8 @@ class ApiPainter:
         others = (settings.response_format, settings.picture_tokens, settings.retries)
         return failing_key(settings.endpoint, picture_reader_key(), *others)
 
-    def _plan(self, spec: PromptToPaint) -> _Planned:
-        inputs: PromptToPaint = {
+    def _plan(self, spec: PromptToPaint, first: PromptToPaint | None = None) -> _Planned:
+        inputs: _Inputs = {
             "spec_id": spec["spec_id"],
             "ability": spec["ability"],
             "batch": spec["batch"],
@@ -135,12 +174,19 @@ class ApiPainter:
             "negative_prompt": spec["negative_prompt"],
             "seed": spec["seed"],
         }
-        return PlannedRow(
-            content_key("image", spec["spec_id"], self.name),
-            content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"]),
-            inputs,
-            self._failing_key,
-        )
+        image_id = content_key("image", spec["spec_id"], self.name)
+        row_key = content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"])
+        if first is not None:
+            edited = self._plan(first)
+            inputs["original"] = Original(edited.row_id, edited.row_key, first["prompt"])
+            row_key = content_key("api edit", _EDIT_VERSION, row_key, edited.row_key)
+        return PlannedRow(image_id, row_key, inputs, self._failing_key)
+
+    def _rows(self, attempts: Sequence[_Attempt]) -> Iterator[ImageRow]:
+        while attempts:
+            retries: list[_Attempt] = []
+            yield from self._round(attempts, retries)
+            attempts = retries
 
     def _round(self, attempts: Sequence[_Attempt], retries: list[_Attempt]) -> Iterator[ImageRow]:
         """Send one request each; those to be repeated are appended to ``retries``."""
@@ -158,7 +204,7 @@ class ApiPainter:
                 yield self._row(tried, outcome)
             except UnusablePictureError as error:
                 if tried.number < self._settings.retries:
-                    retries.append(_Attempt(tried.row, tried.number + 1, tried.cost_with(outcome)))
+                    retries.append(replace(tried, number=tried.number + 1, paid_before=tried.cost_with(outcome)))
                 else:
                     count = f", in {tried.number + 1} tries" if tried.number else ""
                     yield self._unpainted(tried, outcome, None, f"{error}{count}", OF_SETTING)
@@ -173,13 +219,15 @@ class ApiPainter:
             settings.negative_prompt_field: without_brackets(inputs["negative_prompt"] or "") or None,
         }
         fields |= {name: value for name, value in optional.items() if name is not None and value is not None}
+        original, sample = inputs.get("original"), f"{inputs['spec_id']} {tried.seed}"
         return image_request(
             settings.endpoint,
-            stage=_STAGE,
-            prompt=without_brackets(inputs["prompt"]),
+            stage=_STAGE if original is None else _EDITS,
+            prompt=_sent_prompt(inputs),
             fields=fields,
             max_output_tokens=settings.picture_tokens,
-            sample=f"{inputs['spec_id']} {tried.seed}",
+            sample=sample if original is None else f"{sample} {original.row_key}",
+            edited=None if original is None else tried.edited,
         )
 
     def _row(self, tried: _Attempt, outcome: ChatOutcome) -> ImageRow:
@@ -187,11 +235,13 @@ class ApiPainter:
             return self._unpainted(tried, outcome, outcome.status, outcome.reason, outcome.fault)
         encoded, picture = _decoded(outcome.answer.b64_json, self._settings.min_spread)
         inputs, model = tried.row.inputs, outcome.model or self._settings.endpoint.model
-        prompt = outcome.answer.revised_prompt or without_brackets(inputs["prompt"])
+        prompt = outcome.answer.revised_prompt or _sent_prompt(inputs)
         if is_signed(encoded):
             painted = as_sent(encoded, picture)
         else:
-            painted = finish(picture, Provenance(model, prompt, inputs["spec_id"]), self._signer)
+            parameters = {"EditOf": inputs["original"].row_id} if "original" in inputs else {}
+            provenance = Provenance(model, prompt, inputs["spec_id"], parameters=parameters)
+            painted = finish(picture, provenance, self._signer)
         return image_row(
             tried.row,
             painted,
@@ -216,9 +266,30 @@ class ApiPainter:
             fault=fault,
         )
 
+    def _without_original(self, row: _Planned, missing: ImageRow | None) -> ImageRow:
+        """The row of an edit whose original was not made: now (``missing``), or with these settings before."""
+        told = "" if missing is None else f": {missing['reason']}"
+        return image_row(
+            row,
+            None,
+            painter=self.name,
+            model=self._settings.endpoint.model,
+            seed=None,
+            cost_usd=Decimal(0),
+            status=None if missing is None else missing["status"],
+            reason=f"there is no first image of its group to edit{told}",
+            fault=OF_SETTING if missing is None else missing.get("fault"),
+        )
+
     def _sent_seed(self, tried: _Attempt) -> int | None:
         """The seed that was sent; None if the endpoint takes none."""
         return tried.seed if self._settings.seed_field else None
+
+
+def _sent_prompt(inputs: _Inputs) -> str:
+    prompt = without_brackets(inputs["prompt"])
+    original = inputs.get("original")
+    return prompt if original is None else edit_instruction(without_brackets(original.prompt), prompt)
 
 
 def _decoded(sent: str, min_spread: float) -> tuple[bytes, Image.Image]:

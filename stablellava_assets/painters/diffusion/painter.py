@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stablellava_assets.painters.base import FreePainter
+from stablellava_assets.painters.base import FinishedImages, FreePainter, nothing_finished
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import Identity, checkpoint_identity, device_of, load_pipeline
 from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
@@ -74,7 +74,7 @@ class DiffusionPainter(FreePainter):
             first_of_prompt.setdefault((spec["prompt"], self._negative(spec)), spec["spec_id"])
         return [self._plan(spec, first_of_prompt) for spec in specs]
 
-    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[_Planned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         """Make ``images`` rows, in batches; a prompt that the checkpoint cannot paint
         gives a failed row with the reason.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.painters.base import FreePainter
+from stablellava_assets.painters.base import FinishedImages, FreePainter, nothing_finished
 from stablellava_assets.painters.embedded.lexicon import Lexicon
 from stablellava_assets.painters.embedded.painting import Order, PaintingPool
 from stablellava_assets.painters.embedded.prompt_reading import UnpaintablePromptError, read_prompt
@@ -59,7 +59,7 @@ class EmbeddedPainter(FreePainter):
         """Plan one image per spec. A row's key covers only the artwork that its own prompt uses."""
         return [self._plan(spec) for spec in specs]
 
-    def paint(self, planned: Sequence[_Planned]) -> Iterable[ImageRow]:
+    def paint(self, planned: Sequence[_Planned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         """Make ``images`` rows; a prompt that cannot be drawn gives a failed row with the reason.
 
         Raises:
