@@ -77,7 +77,7 @@ def check_same_image(
 def _reduced(picture: Image.Image) -> NDArray[np.int16]:
     from PIL import Image
 
-    return np.asarray(picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)).astype(np.int16)
+    return np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BOX)).astype(np.int16)
 
 
 def _broken(explanation: str, spread: float | None = None) -> PictureReading:
