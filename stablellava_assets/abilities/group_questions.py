@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS, QuestionKind
-from stablellava_assets.abilities.groups import Facts, aspects_that_differ, draw_group, options_of
+from stablellava_assets.abilities.group_view import GroupView
+from stablellava_assets.abilities.groups import Facts, draw_group
 from stablellava_assets.abilities.multi_image import (
-    ASPECT_WORDS,
     AnyGroupQuestion,
-    Asked,
     Aspect,
     ChoiceQuestion,
     ClaimQuestion,
@@ -23,11 +21,9 @@ from stablellava_assets.abilities.multi_image import (
     GroupQuestion,
     MultiImageAbility,
     NamingQuestion,
-    Values,
     WhichQuestion,
     ordinals,
 )
-from stablellava_assets.abilities.questions import absent_subjects, keywords
 from stablellava_assets.tables.identity import choose
 from stablellava_assets.text.conversations import EXPECTED_SEPARATOR, IMAGE_MARK, Turn, exchange
 
@@ -87,12 +83,12 @@ def training_dialogues(ability: MultiImageAbility, group: Sequence[Facts], *part
 
     A question about one image is asked about each, and a yes-no question once for each answer that it may have.
     """
-    images = _Group(ability, group)
+    images = GroupView(ability, group)
     forms = [form for form in _forms(images) if not _is_surplus_no(images, form, parts)]
     return [_worded(images, form, parts, benchmark=False) for form in forms]
 
 
-def _is_surplus_no(group: _Group, form: _Form, parts: tuple[object, ...]) -> bool:
+def _is_surplus_no(group: GroupView, form: _Form, parts: tuple[object, ...]) -> bool:
     """Whether to leave out a question about a value that no image has.
 
     Images of which one has the value give a no as well, and there would be twice as many as yes.
@@ -117,7 +113,7 @@ def benchmark_question(
 
     ``present`` is the answer of a yes-no question, and None for other kinds. ``name`` is one of :func:`names_of`.
     """
-    images = _Group(ability, group)
+    images = GroupView(ability, group)
     forms = [
         form
         for form in _forms(images)
@@ -166,7 +162,7 @@ def check_questions(ability: MultiImageAbility) -> None:
                 {fact["name"]: fact["value"] for fact in prompt["facts"]}
                 for prompt in draw_group(groups, "check", compared, values).prompts
             ]
-            images = _Group(ability, facts)
+            images = GroupView(ability, facts)
             for form in _forms(images):
                 for benchmark in (False, True) if form.question.benchmark else (False,):
                     _worded(images, form, ("check",), benchmark)
@@ -188,145 +184,7 @@ def _templates(form: _Form) -> Iterator[str]:
             yield from templates
 
 
-class _Group:
-    """The images of a group and what follows from their facts."""
-
-    def __init__(self, ability: MultiImageAbility, facts: Sequence[Facts]) -> None:
-        self.ability = ability
-        self.facts = facts
-        self.source = ability.source_of(facts[0]["subject"])
-
-    @cached_property
-    def compared(self) -> Aspect:
-        """The compared aspect: what differs in exact groups, what is the same in others."""
-        differ = aspects_that_differ(self.facts)
-        aspects = self.ability.images.compare
-        candidates = [aspect for aspect in aspects if self._is_compared(aspect, differ)]
-        return [*candidates, *filter(self._has, aspects), *aspects][0]
-
-    def _is_compared(self, aspect: Aspect, differ: set[str]) -> bool:
-        return self._has(aspect) and (aspect in differ) == (self.ability.images.rest == "same")
-
-    def _has(self, aspect: Aspect) -> bool:
-        """Whether the images have a value of ``aspect``. The subject of a colored thing is its color."""
-        return aspect in self.facts[0] and not (aspect == "subject" and "color" in self.facts[0])
-
-    @cached_property
-    def values(self) -> Values:
-        """How the compared aspect is spread."""
-        if self.ability.images.relations:
-            return "related" if self.relation else "unrelated"
-        distinct = len({facts.get(self.compared) for facts in self.facts})
-        if distinct == 1:
-            return "same"
-        return "one_odd" if distinct == 2 < len(self.facts) else "different"
-
-    @cached_property
-    def relation(self) -> tuple[int, str, int] | None:
-        """The indices of the subject and of the object of the relation that holds, with its verb."""
-        for relation in self.ability.images.relations:
-            names = [facts["subject"].lower() for facts in self.facts]
-            if {relation.subject.lower(), relation.object.lower()} == {*names}:
-                return names.index(relation.subject.lower()), relation.verb, names.index(relation.object.lower())
-        return None
-
-    @cached_property
-    def odd(self) -> int | None:
-        """The index of the image that differs from all others."""
-        if self.values != "one_odd":
-            return None
-        values = [facts[self.compared] for facts in self.facts]
-        return next(number for number, value in enumerate(values) if values.count(value) == 1)
-
-    def value(self, of: Asked, number: int) -> str | None:
-        """The value of what is asked about in an image; None if it has none."""
-        if of == "aspect":
-            return self.compared
-        if of == "verb":
-            return self.relation[1] if self.relation else None
-        if of == "odd":
-            return "odd" if number == self.odd else "usual"
-        return self.values if of == "related" else self.facts[number].get(of)
-
-    def values_of(self, of: Asked) -> list[str | None]:
-        """The value of an aspect in each image."""
-        return [self.value(of, number) for number in range(len(self.facts))]
-
-    def absent(self, of: Asked) -> list[str]:
-        """Values that no image has, and that could not be mistaken for one that an image has."""
-        if of == "aspect":
-            return [aspect for aspect in self.ability.images.compare if aspect != self.compared]
-        if of in ("verb", "related"):
-            said = self.relation[1] if self.relation else None
-            return sorted({relation.verb for relation in self.ability.images.relations} - {said})
-        if of != "subject":
-            held = {*self.values_of(of)}
-            return [value for value in options_of(self.ability, self.source, of) if value not in held]
-        left = {subject.name: subject for subject in self.source.drawn_subjects}
-        for facts in self.facts:
-            source = self.ability.source_of(facts["subject"])
-            subject = source.subject_named(facts["subject"])
-            wrong = {other.name for other in absent_subjects(source, subject)}
-            left = {name: other for name, other in left.items() if source is not self.source or name in wrong}
-        return list(left)
-
-    def words(self, of: Asked, value: str) -> tuple[str, str]:
-        """A value in a sentence, without and with an article."""
-        if of == "subject":
-            subject = self.ability.subject_named(value)
-            return subject.answer, subject.with_article()
-        word = ASPECT_WORDS[value] if of == "aspect" else value  # type: ignore[index]
-        return word, word
-
-    def keywords(self, of: Asked, value: str) -> tuple[str, ...]:
-        """The words that name a value in an answer, the usual one first."""
-        return keywords(self.ability.subject_named(value)) if of == "subject" else (self.words(of, value)[0],)
-
-    @cached_property
-    def slots(self) -> dict[str, str]:
-        """The slots of every template about this group."""
-        slots = {"aspect": ASPECT_WORDS[self.compared]}
-        for number, facts in enumerate(self.facts, 1):
-            named = {**facts, "value": facts.get(self.compared, "")}
-            for name, value in named.items():
-                of: Asked = self.compared if name == "value" else "subject" if name == "subject" else "color"
-                plain, with_article = self.words(of, value) if of == "subject" else (value, value)
-                slots |= {f"{name}_{number}": with_article if name == "value" else plain}
-                if name == "subject":
-                    slots[f"a_subject_{number}"] = with_article
-        for name in self.facts[0]:
-            if len({facts.get(name) for facts in self.facts}) == 1:
-                slots |= {key: slots[f"{key}_1"] for key in (name, f"a_{name}") if f"{key}_1" in slots}
-        if slots.get("value_1") and self.values == "same":
-            slots["value"] = slots["value_1"]
-        if self.odd is not None:
-            slots["odd"] = ordinals(len(self.facts))[self.odd]
-        if self.relation:
-            subject, verb, target = self.relation
-            slots |= {"verb": verb, "agent": slots[f"subject_{subject + 1}"], "object": slots[f"subject_{target + 1}"]}
-            slots |= {"an_agent": slots[f"a_subject_{subject + 1}"], "an_object": slots[f"a_subject_{target + 1}"]}
-        return slots
-
-    @cached_property
-    def keywords_by_slot(self) -> dict[str, tuple[str, ...]]:
-        """The keywords of slots that name a subject."""
-        found = {
-            f"subject_{number}": self.keywords("subject", facts["subject"])
-            for number, facts in enumerate(self.facts, 1)
-        }
-        if "subject" in self.slots:
-            found["subject"] = found["subject_1"]
-        if self.compared == "subject":
-            found |= {f"value_{number}": found[f"subject_{number}"] for number in range(1, len(self.facts) + 1)}
-            if "value" in self.slots:
-                found["value"] = found["value_1"]
-        if self.relation:
-            subject, _, target = self.relation
-            found |= {"agent": found[f"subject_{subject + 1}"], "object": found[f"subject_{target + 1}"]}
-        return found
-
-
-def _forms(group: _Group) -> Iterator[_Form]:
+def _forms(group: GroupView) -> Iterator[_Form]:
     questions = {question.name: question for question in group.ability.questions}
     if not group.ability.dialogues:
         for question in group.ability.questions:
@@ -337,7 +195,7 @@ def _forms(group: _Group) -> Iterator[_Form]:
             yield from _forms_of(group, questions[turns[-1].ask], tuple(turns))
 
 
-def _forms_of(group: _Group, question: AnyGroupQuestion, turns: tuple[DialogueTurn, ...]) -> Iterator[_Form]:
+def _forms_of(group: GroupView, question: AnyGroupQuestion, turns: tuple[DialogueTurn, ...]) -> Iterator[_Form]:
     if question.compare and group.compared not in question.compare:
         return
     if question.values and group.values not in question.values:
@@ -351,14 +209,14 @@ def _forms_of(group: _Group, question: AnyGroupQuestion, turns: tuple[DialogueTu
 
 
 def _options(
-    group: _Group, question: ClaimQuestion | ChoiceQuestion | WhichQuestion, present: bool | None
+    group: GroupView, question: ClaimQuestion | ChoiceQuestion | WhichQuestion, present: bool | None
 ) -> list[_Option]:
     if isinstance(question, ClaimQuestion):
         return _claims(group, question, bool(present))
     return _offers(group, question) if isinstance(question, ChoiceQuestion) else _targets(group, question)
 
 
-def _claims(group: _Group, question: ClaimQuestion, present: bool) -> list[_Option]:
+def _claims(group: GroupView, question: ClaimQuestion, present: bool) -> list[_Option]:
     """The claims of a truth value: an image's index and the value in question.
 
     A false claim is about what another image shows, or if none shows anything else, about what no image shows.
@@ -385,7 +243,7 @@ def _claims(group: _Group, question: ClaimQuestion, present: bool) -> list[_Opti
     ]
 
 
-def _targets(group: _Group, question: WhichQuestion) -> list[_Option]:
+def _targets(group: GroupView, question: WhichQuestion) -> list[_Option]:
     """The images that can be asked for: those whose value no other image has."""
     if question.of == "odd":
         return [] if group.odd is None else [(group.odd, group.facts[group.odd][group.compared], "")]
@@ -395,7 +253,7 @@ def _targets(group: _Group, question: WhichQuestion) -> list[_Option]:
     return [(number, value, "") for number, value in enumerate(values) if value and values.count(value) == 1]
 
 
-def _offers(group: _Group, question: ChoiceQuestion) -> list[_Option]:
+def _offers(group: GroupView, question: ChoiceQuestion) -> list[_Option]:
     """An image's index (0 if all are asked about), its value, and a wrong one."""
     values = group.values_of(question.of)
     if None in values or (question.about == "all" and len({*values}) > 1):
@@ -410,7 +268,7 @@ def _offers(group: _Group, question: ChoiceQuestion) -> list[_Option]:
     ]
 
 
-def _worded(group: _Group, form: _Form, parts: tuple[object, ...], benchmark: bool) -> WordedQuestion:
+def _worded(group: GroupView, form: _Form, parts: tuple[object, ...], benchmark: bool) -> WordedQuestion:
     seed = (*parts, form.question.name or "", form.kind, form.present, form.number)
     asked = _ask(group, form, seed, benchmark)
     asked = replace(asked, name=_name(form.question), present=form.present, number=form.number)
@@ -430,7 +288,7 @@ def _shown(turn: DialogueTurn, text: str) -> str:
     return "".join(f"{IMAGE_MARK}\n" for _ in turn.shows) + text
 
 
-def _ask(group: _Group, form: _Form, seed: tuple[object, ...], benchmark: bool) -> WordedQuestion:
+def _ask(group: GroupView, form: _Form, seed: tuple[object, ...], benchmark: bool) -> WordedQuestion:
     question = form.question
     text = choose(question.benchmark if benchmark else question.ask, *seed, "wording")
     if isinstance(question, NamingQuestion):
@@ -444,7 +302,7 @@ def _ask(group: _Group, form: _Form, seed: tuple[object, ...], benchmark: bool) 
     return _which(group, question, text, seed, chosen)
 
 
-def _naming(group: _Group, question: NamingQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
+def _naming(group: GroupView, question: NamingQuestion, text: str, seed: tuple[object, ...]) -> WordedQuestion:
     words = [_filled(group, question, template, {}) for template in question.expected]
     accepted = [
         group.keywords_by_slot.get(template.strip("{}"), (word,))
@@ -463,7 +321,7 @@ def _naming(group: _Group, question: NamingQuestion, text: str, seed: tuple[obje
 
 
 def _claim(
-    group: _Group, question: ClaimQuestion, text: str, seed: tuple[object, ...], claim: _Option, present: bool
+    group: GroupView, question: ClaimQuestion, text: str, seed: tuple[object, ...], claim: _Option, present: bool
 ) -> WordedQuestion:
     number, value, _ = claim
     plain, with_article = group.words(question.of, value)
@@ -485,7 +343,7 @@ def _claim(
 
 
 def _choice(
-    group: _Group, question: ChoiceQuestion, text: str, seed: tuple[object, ...], offer: _Option
+    group: GroupView, question: ChoiceQuestion, text: str, seed: tuple[object, ...], offer: _Option
 ) -> WordedQuestion:
     number, value, other = offer
     right_first = choose(("right first", "right second"), *seed, "order") == "right first"
@@ -506,7 +364,7 @@ def _choice(
 
 
 def _which(
-    group: _Group, question: WhichQuestion, text: str, seed: tuple[object, ...], target: _Option
+    group: GroupView, question: WhichQuestion, text: str, seed: tuple[object, ...], target: _Option
 ) -> WordedQuestion:
     number, value, _ = target
     names = ordinals(len(group.facts))
@@ -523,13 +381,13 @@ def _which(
     )
 
 
-def _fact_of(group: _Group, question: WhichQuestion) -> Aspect:
+def _fact_of(group: GroupView, question: WhichQuestion) -> Aspect:
     if question.of == "odd":
         return group.compared
     return "subject" if question.of == "agent" else question.of
 
 
-def _filled(group: _Group, question: GroupQuestion, template: str, slots: dict[str, str]) -> str:
+def _filled(group: GroupView, question: GroupQuestion, template: str, slots: dict[str, str]) -> str:
     """The template with its slots filled.
 
     Raises:

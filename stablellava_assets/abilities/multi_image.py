@@ -19,7 +19,7 @@ from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError
 from stablellava_assets.text.conversations import IMAGE_MARK
 
 Aspect = Literal["subject", "color", "scene", "style", "position", "number"]
-ASPECT_WORDS: Mapping[Aspect, str] = {
+ASPECT_WORDS: Mapping[str, str] = {
     "subject": "subject",
     "color": "color",
     "scene": "place",
@@ -90,8 +90,8 @@ class GroupQuestion(Document):
 
     @property
     def answers(self) -> Mapping[str, list[str]]:
-        """The answer templates, by key."""
-        raise NotImplementedError
+        """The answer templates, by key: answer, or yes and no."""
+        return {key: getattr(self, key) for key in ("answer", "yes", "no") if hasattr(self, key)}
 
 
 Asked = Aspect | Literal["aspect", "related", "verb", "odd"]
@@ -106,11 +106,6 @@ class NamingQuestion(GroupQuestion):
     answer: list[Text] = Field(min_length=1)
     expected: list[Text] = Field(min_length=1)
 
-    @property
-    def answers(self) -> Mapping[str, list[str]]:
-        """The answer templates, by key."""
-        return {"answer": self.answer}
-
 
 class ClaimQuestion(GroupQuestion):
     """Asks whether a value is that of all images, or of a particular one (slot ``nth``)."""
@@ -121,11 +116,6 @@ class ClaimQuestion(GroupQuestion):
     yes: list[Text] = Field(min_length=1)
     no: list[Text] = Field(min_length=1)
 
-    @property
-    def answers(self) -> Mapping[str, list[str]]:
-        """The answer templates, by key."""
-        return {"yes": self.yes, "no": self.no}
-
 
 class ChoiceQuestion(GroupQuestion):
     """Offers two values, of which one is that of all images, or of a particular one (slot ``nth``)."""
@@ -134,11 +124,6 @@ class ChoiceQuestion(GroupQuestion):
     of: Asked
     about: Literal["all", "each"]
     answer: list[Text] = Field(min_length=1)
-
-    @property
-    def answers(self) -> Mapping[str, list[str]]:
-        """The answer templates, by key."""
-        return {"answer": self.answer}
 
 
 class WhichQuestion(GroupQuestion):
@@ -150,11 +135,6 @@ class WhichQuestion(GroupQuestion):
     kind: Literal["which"]
     of: Aspect | Literal["odd", "agent"]
     answer: list[Text] = Field(min_length=1)
-
-    @property
-    def answers(self) -> Mapping[str, list[str]]:
-        """The answer templates, by key."""
-        return {"answer": self.answer}
 
     @field_validator("answer")
     @classmethod

@@ -271,7 +271,7 @@ def _known(group: PictureGroup) -> list[str]:
         values = [facts.get(name, "") for facts in group.facts]
         if all(values):
             lines.append(
-                f"The {ASPECT_WORDS.get(name, name)}: "  # type: ignore[call-overload]
+                f"The {ASPECT_WORDS.get(name, name)}: "
                 + (", then ".join(values) if name in differ else f"{values[0]} in all of them")
             )
     return [*lines, *(f"Theme: {theme}" for theme in sorted(themes))]

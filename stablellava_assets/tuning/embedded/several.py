@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ORDINALS = ("first", "second", "third")
+from stablellava_assets.abilities.multi_image import ordinals
+
+ORDINALS = ordinals(3)
 
 
 def in_order(named: Sequence[str]) -> str:
