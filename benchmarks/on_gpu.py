@@ -45,6 +45,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from gpu.measurement import Measurement, failed, report, table  # noqa: E402
 
+from stablellava_assets.models.memory import allocator_environment  # noqa: E402
+
 NEEDED = ("torch", "transformers", "accelerate", "numpy", "PIL", "pydantic", "yaml")
 PACKAGES = {"PIL": "pillow", "yaml": "pyyaml"}
 """What is installed under another name than it is imported by."""
@@ -273,7 +275,7 @@ def _started(command: Sequence[str], seconds: float) -> Iterator[_Lines]:
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**os.environ, **_OF_STEPS},
+        env={**os.environ, **allocator_environment(os.environ), **_OF_STEPS},
     )
     assert process.stdout is not None
     with _ended_after(process, seconds, process.wait):

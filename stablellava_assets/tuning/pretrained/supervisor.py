@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from stablellava_assets.models.memory import allocator_environment
 from stablellava_assets.tuning.pretrained.errors import PretrainedTuningError
 from stablellava_assets.tuning.pretrained.jobs import OUT_OF_MEMORY, PROGRESS, JobFolder
 from stablellava_assets.tuning.pretrained.phases import micro_batch_for
@@ -61,6 +62,7 @@ def launch_process(arguments: Sequence[str], job: JobFolder, progress: Callable[
     """
     environment = {
         **os.environ,
+        **allocator_environment(os.environ),
         "CUDA_VISIBLE_DEVICES": _gpus(job.settings().machine.processes),
         SUPERVISED: "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -319,6 +319,24 @@ def test_a_worker_sees_as_many_gpus_as_there_are_processes(
     assert lines == [seen]
 
 
+@pytest.mark.parametrize(
+    ("variable", "written"), [(None, None), ("PYTORCH_ALLOC_CONF", "backend:native"), ("PYTORCH_CUDA_ALLOC_CONF", "x")]
+)
+def test_a_worker_takes_memory_in_segments_that_grow_unless_told_otherwise(
+    variable: str | None, written: str | None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    if variable is not None and written is not None:
+        monkeypatch.setenv(variable, written)
+    job = JobFolder(tmp_path)
+    job.write_settings(settings_for(base))
+    lines: list[str] = []
+    told = f"import os; print('{PROGRESS}', [v for k, v in os.environ.items() if k.endswith('ALLOC_CONF')])"
+    assert launch_process(["-c", told], job, lines.append) == 0
+    assert lines == [f" {[written or 'expandable_segments:True']}"]
+
+
 def test_no_batch_is_spread_over_gpus_that_were_not_asked_for(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
