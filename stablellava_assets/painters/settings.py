@@ -131,6 +131,15 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
             "GPU's memory (CUDA), else 4."
         ),
     )
+    edit_strength: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=(
+            "Makes further images of exact groups by image-to-image from the first: the share of the steps that paint "
+            "over it. Unset: they are painted with the same seed."
+        ),
+    )
     # Not part of any row key: who paints changes no pixel.
     workers: Annotated[int | Literal["auto", "ray"], BeforeValidator(_workers)] = Field(
         "auto",
@@ -163,6 +172,15 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
             raise MistakeAtKeyError(("offload",), f"moves parts between processor and GPU; device is {self.device}")
         if self.dtype == "float16" and self.device == "cpu":
             raise MistakeAtKeyError(("dtype",), "a processor paints in float32 or bfloat16")
+        if self.edit_strength is not None:
+            if self.offload:
+                raise MistakeAtKeyError(
+                    ("edit_strength",), "edits cannot be made while parts are offloaded; set one only"
+                )
+            if self.steps * self.edit_strength < 1:
+                raise MistakeAtKeyError(
+                    ("edit_strength",), f"{self.edit_strength:g} of {self.steps} steps is no step; raise one of them"
+                )
         return self
 
 

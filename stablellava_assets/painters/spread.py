@@ -9,20 +9,28 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from stablellava_assets.painters.base import FinishedImages, Painter, PainterError, nothing_finished
+from stablellava_assets.painters.edits import originals_elsewhere
 from stablellava_assets.painters.processes import end_with_parent, without_main_module
 from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
 from stablellava_assets.tables.rows import AnyPlanned
 
 Workers = int | Literal["auto", "ray"]
 MakePainter = Callable[[], Painter]
-Chunk = Sequence[AnyPlanned]
+
+
+class Chunk(NamedTuple):
+    """Rows for one worker, and the files of images made before that some of them edit, by the id of their row."""
+
+    rows: Sequence[AnyPlanned]
+    originals: Mapping[str, bytes]
+
 
 _CHUNKS_PER_WORKER = 4
 _MOST_ROWS = 64
@@ -37,7 +45,7 @@ class SpreadPainter:
         painter: plans the rows, and paints them where there is only one worker.
         make: makes the painter of a worker; it is sent there.
         workers: number of processes, ``auto`` for one per GPU of this machine, ``ray`` for one per GPU of the cluster.
-        job_of: rows that share an image have the same job, and go to one worker.
+        job_of: rows that share an image, and edits and their original, have the same job, and go to one worker.
     """
 
     def __init__(
@@ -69,8 +77,8 @@ class SpreadPainter:
         elif (count := _gpus() if self._wanted == "auto" else self._wanted) > 1:
             self._crew = self._crew or _Processes(self._make, count)
         if self._crew is None:
-            return self._painter.paint(planned)
-        return self._crew.paint(_chunks(planned, self._job_of, self._crew.size))
+            return self._painter.paint(planned, finished)
+        return self._crew.paint(_chunks(planned, finished, self._job_of, self._crew.size))
 
 
 class _Crew(Protocol):
@@ -79,14 +87,17 @@ class _Crew(Protocol):
     def paint(self, chunks: Iterator[Chunk]) -> Iterator[ImageRow]: ...
 
 
-def _chunks(planned: Sequence[AnyPlanned], job_of: Callable[[AnyPlanned], Hashable], workers: int) -> Iterator[Chunk]:
+def _chunks(
+    planned: Sequence[AnyPlanned], finished: FinishedImages, job_of: Callable[[AnyPlanned], Hashable], workers: int
+) -> Iterator[Chunk]:
     jobs: dict[Hashable, list[AnyPlanned]] = {}
     for row in planned:
         jobs.setdefault(job_of(row), []).append(row)
     size = min(max(math.ceil(len(jobs) / (_CHUNKS_PER_WORKER * workers)), 1), _MOST_ROWS)
     waiting = iter(jobs.values())
     while together := list(islice(waiting, size)):
-        yield [row for rows in together for row in rows]
+        rows = [row for rows in together for row in rows]
+        yield Chunk(rows, dict(finished(originals_elsewhere(rows))))
 
 
 def _gpus() -> int:
@@ -150,7 +161,14 @@ def _begin(make: MakePainter, device: str) -> None:
 
 def _paint(chunk: Chunk) -> list[ImageRow]:
     assert _painter is not None
-    return list(_painter.paint(chunk))
+    return _painted(_painter, chunk)
+
+
+def _painted(painter: Painter, chunk: Chunk) -> list[ImageRow]:
+    def finished(wanted: Collection[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        return ((row_id, chunk.originals[row_id]) for row_id, _ in wanted if row_id in chunk.originals)
+
+    return list(painter.paint(chunk.rows, finished))
 
 
 class _RayActors:
@@ -213,4 +231,4 @@ class _Actor:
         self._painter = make()
 
     def paint(self, chunk: Chunk) -> list[ImageRow]:
-        return list(self._painter.paint(chunk))
+        return _painted(self._painter, chunk)

@@ -41,7 +41,7 @@ def test_the_whole_graph_on_a_diffusion_checkpoint(tmp_path: Path, sdxl: Path) -
     assert [row["status"] for row in images] == ["made"] * 6
     assert {row["painter"] for row in images} == {"diffusion"}
     assert len(rows(project, ABILITY_BENCHMARK)) == 51
-    assert {row["model"] for row in rows(project, ABILITY_SCORES)} == {"base", "tuned"}
+    assert {row["model"] for row in rows(project, ABILITY_SCORES)} == {"base", "tuned", "blind", "swapped"}
     for row in images:
         picture = Image.open(io.BytesIO(row["image"]["bytes"]))
         assert picture.size == (SIZE, SIZE)

@@ -1,36 +1,6 @@
-"""Which images are made as edits of others, and what the endpoint is told to change."""
+"""What an endpoint is told to change in an image."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from stablellava_assets.tables.pair_rows import PromptToPaint
-
-
-@dataclass(frozen=True)
-class Original:
-    """The image that another one is an edit of: its row's id and key, and its prompt."""
-
-    row_id: str
-    row_key: str
-    prompt: str
-
-
-def first_of_groups(specs: Sequence[PromptToPaint]) -> Mapping[str, PromptToPaint]:
-    """The first prompt of the group, by the ids of the further prompts of exact groups, whose seeds are the same.
-
-    Images of other groups share too little for an edit.
-    """
-    firsts = {spec.get("group_id"): spec for spec in specs if spec.get("image_number") == 1}
-    return {
-        spec["spec_id"]: first
-        for spec in specs
-        if spec.get("group_id") is not None
-        and (first := firsts.get(spec.get("group_id"))) is not None
-        and first["spec_id"] != spec["spec_id"]
-        and first["seed"] == spec["seed"]
-    }
 
 
 def edit_instruction(before: str, after: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, NotRequired
+from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.prompt_format import without_brackets
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
@@ -14,9 +14,10 @@ from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes, picture_reader_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.endpoint.usage import Forecast
-from stablellava_assets.painters.api.edits import Original, edit_instruction, first_of_groups
+from stablellava_assets.painters.api.edits import edit_instruction
 from stablellava_assets.painters.api.forecast import picture_forecast
 from stablellava_assets.painters.base import FinishedImages, nothing_finished
+from stablellava_assets.painters.edits import Inputs, Original, first_of_groups, originals_first, row_without_original
 from stablellava_assets.painters.image_rows import as_sent, finish, image_row
 from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance, is_signed
@@ -38,8 +39,6 @@ _EDIT_VERSION = 1
 """The same for edits: increase it when the instruction is worded otherwise."""
 _STAGE = "images"
 _EDITS = "edited images"
-_GROUPS_AT_ONCE = 64
-"""Groups whose first images are in memory to be edited."""
 _SEEDS = 2**31
 """Many endpoints store seeds in 32 bits."""
 
@@ -48,13 +47,7 @@ class UnusablePictureError(ValueError):
     """The endpoint did not send an image, or sent a uniform one."""
 
 
-class _Inputs(PromptToPaint):
-    """Inputs of an image; ``original`` is the one that it is an edit of."""
-
-    original: NotRequired[Original]
-
-
-_Planned = PlannedRow[_Inputs]
+_Planned = PlannedRow[Inputs]
 
 
 @dataclass(frozen=True)
@@ -114,29 +107,12 @@ class ApiPainter:
         if planned:
             # Problems with the signer's files must surface before an image is paid for.
             _ = self._signer
-        edits: dict[tuple[str, str], list[_Planned]] = {}
-        for row in planned:
-            if (original := row.inputs.get("original")) is not None:
-                edits.setdefault((original.row_id, original.row_key), []).append(row)
-        others = {(row.row_id, row.row_key): row for row in planned if "original" not in row.inputs}
-        yield from self._rows([_Attempt(row) for key, row in others.items() if key not in edits])
-        originals = list(edits)
-        for start in range(0, len(originals), _GROUPS_AT_ONCE):
-            keys = originals[start : start + _GROUPS_AT_ONCE]
-            images, missing = dict(finished([key for key in keys if key not in others])), {}
-            for made in self._rows([_Attempt(others[key]) for key in keys if key in others]):
-                if made["image"] is None:
-                    missing[made["image_id"]] = made
-                else:
-                    images[made["image_id"]] = made["image"]["bytes"]
-                yield made
-            attempts = []
-            for key in keys:
-                if key[0] in images:
-                    attempts += [_Attempt(row, images[key[0]]) for row in edits[key]]
-                else:
-                    yield from (self._without_original(row, missing.get(key[0])) for row in edits[key])
-            yield from self._rows(attempts)
+        yield from originals_first(
+            planned,
+            finished,
+            lambda rows: self._rows([_Attempt(row, original) for row, original in rows]),
+            self._without_original,
+        )
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of these rows; nothing is sent."""
@@ -166,7 +142,7 @@ class ApiPainter:
         return failing_key(settings.endpoint, picture_reader_key(), *others)
 
     def _plan(self, spec: PromptToPaint, first: PromptToPaint | None = None) -> _Planned:
-        inputs: _Inputs = {
+        inputs: Inputs = {
             "spec_id": spec["spec_id"],
             "ability": spec["ability"],
             "batch": spec["batch"],
@@ -178,7 +154,7 @@ class ApiPainter:
         row_key = content_key("api row", self._settings_key, spec["prompt"], spec["negative_prompt"], spec["seed"])
         if first is not None:
             edited = self._plan(first)
-            inputs["original"] = Original(edited.row_id, edited.row_key, first["prompt"])
+            inputs["original"] = Original(edited.row_id, edited.row_key, first["spec_id"], first["prompt"])
             row_key = content_key("api edit", _EDIT_VERSION, row_key, edited.row_key)
         return PlannedRow(image_id, row_key, inputs, self._failing_key)
 
@@ -267,26 +243,15 @@ class ApiPainter:
         )
 
     def _without_original(self, row: _Planned, missing: ImageRow | None) -> ImageRow:
-        """The row of an edit whose original was not made: now (``missing``), or with these settings before."""
-        told = "" if missing is None else f": {missing['reason']}"
-        return image_row(
-            row,
-            None,
-            painter=self.name,
-            model=self._settings.endpoint.model,
-            seed=None,
-            cost_usd=Decimal(0),
-            status=None if missing is None else missing["status"],
-            reason=f"there is no first image of its group to edit{told}",
-            fault=OF_SETTING if missing is None else missing.get("fault"),
-        )
+        model = self._settings.endpoint.model
+        return row_without_original(row, missing, painter=self.name, model=model, cost_usd=Decimal(0))
 
     def _sent_seed(self, tried: _Attempt) -> int | None:
         """The seed that was sent; None if the endpoint takes none."""
         return tried.seed if self._settings.seed_field else None
 
 
-def _sent_prompt(inputs: _Inputs) -> str:
+def _sent_prompt(inputs: Inputs) -> str:
     prompt = without_brackets(inputs["prompt"])
     original = inputs.get("original")
     return prompt if original is None else edit_instruction(without_brackets(original.prompt), prompt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from stablellava_assets.painters.base import FinishedImages, FreePainter, nothin
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
 from stablellava_assets.painters.diffusion.checkpoint import Identity, checkpoint_identity, device_of, load_pipeline
 from stablellava_assets.painters.diffusion.pipeline_runner import Job, PipelineRunner, Result
+from stablellava_assets.painters.edits import Inputs, Original, first_of_groups, originals_first, row_without_original
 from stablellava_assets.painters.image_rows import image_row
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
@@ -21,11 +22,16 @@ from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
 
 _VERSION = 2
 """Part of every row key. Increase it when the same settings and seed would give different pixels."""
-_NOT_IN_ROW_KEY = {"batch_size", "compile", "offload", "device", "retries", "model", "revision", "variant"}
-"""Settings that are not part of a row's key; the checkpoint is included through its identity."""
+_EDIT_VERSION = 1
+"""The same for edits."""
+_NOT_IN_ROW_KEY = {
+    *("batch_size", "compile", "offload", "device", "retries"),
+    *("model", "revision", "variant", "edit_strength"),
+}
+"""Settings that are not part of every row's key; the checkpoint is included through its identity."""
 
 
-class _Inputs(PromptToPaint):
+class _Inputs(Inputs):
     """Inputs of an image. Rows with the same ``job_id`` share one image, which is labelled with ``prompt_id``."""
 
     job_id: str
@@ -36,8 +42,8 @@ _Planned = PlannedRow[_Inputs]
 
 
 def job_of(row: AnyPlanned) -> str:
-    """The job that a planned row belongs to; rows of one job share an image."""
-    job: str = row.inputs["job_id"]
+    """The job that a planned row belongs to, and of an edit that of its original; rows of one job share an image."""
+    job: str = row.inputs["original"].spec_id if "original" in row.inputs else row.inputs["job_id"]
     return job
 
 
@@ -64,7 +70,7 @@ class DiffusionPainter(FreePainter):
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[_Planned]:
         """Plan one image per spec. A row's key covers prompts, seed, checkpoint and every
-        setting that affects the image.
+        setting that affects the image; that of an edit covers also its strength and the key of its original.
 
         Raises:
             PainterError: the checkpoint's folder does not exist.
@@ -72,21 +78,33 @@ class DiffusionPainter(FreePainter):
         first_of_prompt: dict[tuple[str, str], str] = {}
         for spec in specs:
             first_of_prompt.setdefault((spec["prompt"], self._negative(spec)), spec["spec_id"])
-        return [self._plan(spec, first_of_prompt) for spec in specs]
+        firsts = first_of_groups(specs) if self._settings.edit_strength is not None else {}
+        return [self._plan(spec, first_of_prompt, firsts.get(spec["spec_id"])) for spec in specs]
 
     def paint(self, planned: Sequence[_Planned], finished: FinishedImages = nothing_finished) -> Iterable[ImageRow]:
         """Make ``images`` rows, in batches; a prompt that the checkpoint cannot paint
-        gives a failed row with the reason.
+        gives a failed row with the reason. Edits are made after their originals.
 
         Raises:
-            PainterError: the checkpoint cannot be loaded, or memory does not hold a single image.
+            PainterError: the checkpoint cannot be loaded or has no image-to-image pipeline, or memory does not hold a
+                single image.
         """
+        return originals_first(planned, finished, self._make, self._without_original)
+
+    def _make(self, wanted: Sequence[tuple[_Planned, bytes]]) -> Iterator[ImageRow]:
+        """The rows of images; with each its original's file, if it is an edit."""
         rows: dict[str, list[_Planned]] = {}
-        for row in planned:
+        originals = {row.inputs["job_id"]: original for row, original in wanted}
+        for row, _ in wanted:
             rows.setdefault(row.inputs["job_id"], []).append(row)
-        for result in self._runner.paint(self._job(sharing[0]) for sharing in rows.values()):
+        if not rows:
+            return
+        for result in self._runner.paint(self._job(sharing[0], originals[job]) for job, sharing in rows.items()):
             for row in rows[result.job.job_id]:
                 yield self._row(row, result)
+
+    def _without_original(self, row: _Planned, missing: ImageRow | None) -> ImageRow:
+        return row_without_original(row, missing, painter=self.name, model=self._identity.label)
 
     @cached_property
     def _identity(self) -> Identity:
@@ -109,7 +127,12 @@ class DiffusionPainter(FreePainter):
     def _negative(self, spec: PromptToPaint) -> str:
         return ", ".join(text for text in (self._settings.negative_prompt, spec["negative_prompt"]) if text)
 
-    def _plan(self, spec: PromptToPaint, first_of_prompt: Mapping[tuple[str, str], str]) -> _Planned:
+    def _plan(
+        self,
+        spec: PromptToPaint,
+        first_of_prompt: Mapping[tuple[str, str], str],
+        first_of_group: PromptToPaint | None = None,
+    ) -> _Planned:
         prompt, negative = spec["prompt"], self._negative(spec)
         # A seed that came from the prompt would make an exact group differ in everything.
         if self._settings.repeated_prompts == "once" and spec.get("group_id") is None:
@@ -128,14 +151,18 @@ class DiffusionPainter(FreePainter):
             "job_id": job_id,
             "prompt_id": prompt_id,
         }
-        return PlannedRow(
-            image_id,
-            content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed),
-            inputs,
-            content_key("diffusion tries", self._settings.retries),
-        )
+        row_key = content_key("diffusion row", self._settings_key, job_id, prompt, negative, seed)
+        if first_of_group is not None:
+            edited = self._plan(first_of_group, first_of_prompt)
+            inputs["original"] = Original(
+                edited.row_id, edited.row_key, first_of_group["spec_id"], first_of_group["prompt"]
+            )
+            row_key = content_key(
+                "diffusion edit", _EDIT_VERSION, row_key, edited.row_key, self._settings.edit_strength
+            )
+        return PlannedRow(image_id, row_key, inputs, content_key("diffusion tries", self._settings.retries))
 
-    def _job(self, row: _Planned) -> Job:
+    def _job(self, row: _Planned, original: bytes) -> Job:
         inputs = row.inputs
         settings = self._settings
         parameters = {
@@ -146,8 +173,10 @@ class DiffusionPainter(FreePainter):
             "Width": settings.width,
             "Height": settings.height,
         }
+        if "original" in inputs:
+            parameters |= {"EditOf": inputs["original"].row_id, "Strength": settings.edit_strength}
         provenance = Provenance(self._identity.label, inputs["prompt"], inputs["prompt_id"], parameters=parameters)
-        return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance)
+        return Job(inputs["job_id"], inputs["prompt"], inputs["negative_prompt"], inputs["seed"], provenance, original)
 
     def _row(self, row: _Planned, result: Result) -> ImageRow:
         return image_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from stablellava_assets.painters.base import PainterError
@@ -27,6 +28,38 @@ def call_arguments(pipeline: Any, settings: DiffusionPainterSettings) -> dict[st
     if missing := sorted({"generator", *arguments} - _taken(pipeline)):
         raise PainterError(f"painter.model: {_name(pipeline)} takes no {missing[0]}; use another checkpoint")
     return arguments
+
+
+def editing_pipeline(pipeline: Any) -> Any:
+    """The image-to-image pipeline of the same checkpoint, which shares its parts.
+
+    Raises:
+        PainterError: there is none.
+    """
+    from diffusers import AutoPipelineForImage2Image
+
+    try:
+        editing = AutoPipelineForImage2Image.from_pipe(pipeline)
+    except ValueError:
+        raise PainterError(
+            f"painter.edit_strength: there is no image-to-image pipeline for {_name(pipeline)}; leave it unset, or use "
+            "another checkpoint"
+        ) from None
+    editing.set_progress_bar_config(disable=True)
+    return editing
+
+
+def editing_arguments(pipeline: Any, arguments: Mapping[str, Any], strength: float) -> dict[str, Any]:
+    """Keyword arguments for an image-to-image pipeline, besides prompts, generators and images, from those of the
+    pipeline that painted the images; their size is that of the images.
+
+    Raises:
+        PainterError: the pipeline does not support a setting.
+    """
+    edited = {name: value for name, value in arguments.items() if name not in ("width", "height")}
+    if missing := sorted({"generator", "image", "strength", *edited} - _taken(pipeline)):
+        raise PainterError(f"painter.edit_strength: {_name(pipeline)} takes no {missing[0]}; leave it unset")
+    return {**edited, "strength": strength}
 
 
 def takes_negative_prompt(pipeline: Any, settings: DiffusionPainterSettings) -> bool:

@@ -7,12 +7,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablellava_assets.models.memory import is_out_of_memory
 from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.batch_size import BatchSize
-from stablellava_assets.painters.diffusion.pipeline_call import call_arguments, takes_negative_prompt
+from stablellava_assets.painters.diffusion.pipeline_call import (
+    call_arguments,
+    editing_arguments,
+    editing_pipeline,
+    takes_negative_prompt,
+)
 from stablellava_assets.painters.diffusion.prompt_encoding import (
     Conditioning,
     PromptEncoder,
@@ -25,6 +31,7 @@ from stablellava_assets.painters.picture_faults import uniform
 from stablellava_assets.painters.provenance import Provenance
 from stablellava_assets.painters.settings import DiffusionPainterSettings
 from stablellava_assets.painters.signing import PictureSigner
+from stablellava_assets.pictures.decoding import upright
 from stablellava_assets.tables.schemas import OF_ROW, OF_SETTING
 
 if TYPE_CHECKING:
@@ -36,13 +43,17 @@ _SEEDS = 2**63
 
 @dataclass(frozen=True)
 class Job:
-    """An image to make. ``seed`` is that of the first attempt; each further attempt uses the next one."""
+    """An image to make. ``seed`` is that of the first attempt; each further attempt uses the next one.
+
+    ``original`` is the file of the image that it is an edit of, empty if it is none.
+    """
 
     job_id: str
     prompt: str
     negative_prompt: str
     seed: int
     provenance: Provenance
+    original: bytes = b""
     tries: int = 0
 
     @property
@@ -101,7 +112,7 @@ class PipelineRunner:
         self._signer = signer
 
     def paint(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Yield the result of every job as it finishes.
+        """Yield the result of every job as it finishes; either all jobs are edits, or none is.
 
         Raises:
             PainterError: memory does not hold a single image.
@@ -148,17 +159,28 @@ class PipelineRunner:
     def _look(self, batch: list[_Prepared]) -> list[_CheckedPicture]:
         import torch
 
-        output = self._pipeline(
+        originals = [upright(prepared.job.original) for prepared in batch if prepared.job.original]
+        pipeline, arguments = self._editing if originals else (self._pipeline, self._arguments)
+        output = pipeline(
             **stacked([prepared.conditioning for prepared in batch]),
+            **({"image": originals} if originals else {}),
             # On the CPU, where a seed gives the same noise on every machine.
             generator=[torch.Generator("cpu").manual_seed(prepared.job.seed_now) for prepared in batch],
-            **self._arguments,
+            **arguments,
         )
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
         return [
             self._check(prepared.job, image, flagged)
             for prepared, image, flagged in zip(batch, output.images, flags, strict=True)
         ]
+
+    @cached_property
+    def _editing(self) -> tuple[Any, dict[str, Any]]:
+        """The pipeline of edits, which shares the parts of the other, and its arguments."""
+        strength = self._settings.edit_strength
+        assert strength is not None, "edits are planned only with a strength"
+        pipeline = editing_pipeline(self._pipeline)
+        return pipeline, editing_arguments(pipeline, self._arguments, strength)
 
     def _check(self, job: Job, image: torch.Tensor, flagged: bool) -> _CheckedPicture:
         """An image (channels, height, width; 0 to 1) as bytes, or what is wrong with it."""
