@@ -119,7 +119,8 @@ def ability_scores(
         judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
         rows = score_answers(ABILITY_ANSWERS.rows(answers.data), judgements, kinds)
-        models.change_card(checkpoint["path"], lambda card: with_scores(card, scoreboard(rows, markdown=True)))
+        board = scoreboard(rows, markdown=True, wanted_gain=settings.wanted_gain)
+        models.change_card(checkpoint["path"], lambda card: with_scores(card, board))
         previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
         return PartitionResult(
@@ -132,7 +133,7 @@ def ability_scores(
             },
             unchanged=answers.unchanged and is_same(scores, previous) and (judged is None or judged.unchanged),
             beside=[(ABILITY_ANSWERS, answers.data), *([(ANSWER_JUDGEMENTS, judged.data)] if judged else [])],
-            metadata=_describe(rows, judgements),
+            metadata=_describe(rows, judgements, board),
         )
 
     partition = (checkpoint["checkpoint_id"],)
@@ -206,8 +207,8 @@ def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: st
     return ABILITY_SCORES.from_rows([with_run(row) for row in rows])
 
 
-def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
-    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement], board: str) -> Metadata:
+    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(board)}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}

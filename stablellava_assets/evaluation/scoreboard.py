@@ -10,7 +10,8 @@ from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
-from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
+from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
 from stablellava_assets.text.tables import number_text, table
 
@@ -20,7 +21,7 @@ NO_PHOTOGRAPHS = (
     "There are no real photographs: these are scores on synthesized images only. "
     "Set benchmark.photographs to add some (docs/measuring.md)."
 )
-_HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
+_HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "could show", "verdict")
 CONTROLS_TITLE = "several images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
@@ -34,19 +35,20 @@ def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
     return dict(sorted(rows.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
 
-def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
+def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: float = WANTED_GAIN) -> str:
     """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned
     model's score per question kind.
 
-    The total comes last, followed by the figures of yes-no questions. If no photographs were used, the last line says
-    so. ``markdown`` selects Markdown tables instead of aligned text for a terminal.
+    A verdict that could not have shown ``wanted_gain`` says so. The total comes last, followed by the figures of yes-no
+    questions. If no photographs were used, the last line says so. ``markdown`` selects Markdown tables instead of
+    aligned text for a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)
     for benchmark, rows in benchmarks.items():
         if len(benchmarks) > 1 or benchmark != PAINTED:
             parts.append(_heading(benchmark, rows))
-        parts.append(_accuracies(rows, markdown=markdown))
+        parts.append(_accuracies(rows, wanted_gain, markdown=markdown))
         if controls := control_table(rows):
             parts.append(table(*controls, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
@@ -78,6 +80,19 @@ def control_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | No
     return header, lines
 
 
+def verdict_text(row: JudgedScore, wanted_gain: float) -> str:
+    """The verdict, and whether there were too few items to show a gain; empty in scores of an earlier version."""
+    too_few = f" (too few items for {wanted_gain:+g})" if could_not_show(row, wanted_gain) else ""
+    return f"{row['verdict'] or ''}{too_few}"
+
+
+def gain_text(row: JudgedScore) -> str:
+    """The smallest gain that could have been shown; empty in scores of an earlier version."""
+    if row.get("effective_items") is None:
+        return ""
+    return "none" if row["detectable_gain"] is None else f"+{row['detectable_gain']:.3f}"
+
+
 def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
     """How many answers the judge graded and how far it agrees with the keywords, in a sentence or two."""
     found = agreement(judgements)
@@ -100,7 +115,7 @@ def _heading(benchmark: str, rows: Sequence[JudgedScore]) -> str:
     return f"Benchmark: {name}{missing}"
 
 
-def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
+def _accuracies(rows: Sequence[JudgedScore], wanted_gain: float, *, markdown: bool) -> str:
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
     asked = {row["question_kind"] for row in rows}
     # The synthesized benchmark has all kinds, so an empty column there shows that something is missing.
@@ -109,18 +124,23 @@ def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
     graded = any(row.get("mean_grade") is not None for row in rows)
     header = (*_HEADER, *kinds, *(("mean grade",) if graded else ()))
     abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
-    lines = [_line(by_key, ability, kinds, graded=graded) for ability in abilities]
+    lines = [_line(by_key, ability, kinds, wanted_gain, graded=graded) for ability in abilities]
     return table(header, lines, markdown=markdown, rules=(0, len(lines) - 1))
 
 
 def _line(
-    by_key: Mapping[tuple[str, str, str], JudgedScore], ability: str, kinds: Sequence[str], *, graded: bool
+    by_key: Mapping[tuple[str, str, str], JudgedScore],
+    ability: str,
+    kinds: Sequence[str],
+    wanted_gain: float,
+    *,
+    graded: bool,
 ) -> Line:
     base, tuned = by_key.get(("base", ability, ALL)), by_key.get(("tuned", ability, ALL))
     of_kinds = [by_key.get(("tuned", ability, kind)) for kind in kinds]
     name = "all abilities" if ability == ALL else ability
     if tuned is None:
-        return (name, "0", _share(base), "", "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
+        return (name, "0", _share(base), "", "", "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
     return (
         name,
         str(tuned["n"]),
@@ -128,7 +148,8 @@ def _line(
         _share(tuned),
         f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
         p_value_text(tuned["p_holm"]),
-        tuned["verdict"] or "",
+        gain_text(tuned),
+        verdict_text(tuned, wanted_gain),
         *map(_share, of_kinds),
         *((number_text(tuned["mean_grade"]),) if graded else ()),
     )

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 _TAKEN = ("ai", "photos")
@@ -124,6 +125,15 @@ class BenchmarkSettings(Document):
     answer_batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(
         32, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
+    )
+    wanted_gain: float = Field(
+        WANTED_GAIN,
+        gt=0,
+        le=1,
+        description=(
+            "Gain in accuracy that verdicts should be able to show: `stablellava plan` says how many items that takes, "
+            "and the report which verdicts could not have shown it."
+        ),
     )
     photographs: UserPath | None = Field(
         None,

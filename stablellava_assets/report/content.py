@@ -110,14 +110,17 @@ class Content:
     costs: Costs
     settings: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
+    wanted_gain: float
+    """The gain in accuracy that verdicts should be able to show."""
 
 
 def gather(
-    store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str]
+    store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str], wanted_gain: float
 ) -> Content | None:
     """The content of a checkpoint's report; None if it has not been scored.
 
-    ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords.
+    ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords; ``wanted_gain`` is what
+    verdicts should be able to show.
     """
     known = {row["checkpoint_id"]: row for row in checkpoints(store, Checkpoint)}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
@@ -143,6 +146,7 @@ def gather(
         costs=costs_of(store, checkpoint_id),
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
+        wanted_gain=wanted_gain,
     )
 
 

@@ -665,9 +665,26 @@ ABILITY_SCORES = Table(
             pa.float64(),
             "Mean of the judge's grades from 1 to 5 of answers about several synthesized images; null without any.",
         ),
+        column(
+            "discordance",
+            pa.float64(),
+            "Share of the items both answered that only one of the two models answered right; null if there are none.",
+        ),
+        column(
+            "effective_items",
+            pa.float64(),
+            "Number of independent items that those tell as much as; fewer than they are if some share an image.",
+        ),
+        column(
+            "detectable_gain",
+            pa.float64(),
+            "Smallest gain that would have been shown with a chance of 0.8 by as many items at this discordance, at "
+            "the corrected level; null if no gain would, or nothing was compared.",
+        ),
     ),
     added=frozenset(
         {
+            *("discordance", "effective_items", "detectable_gain"),
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
             *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
         }

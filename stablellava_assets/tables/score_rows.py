@@ -146,6 +146,8 @@ class PairedDifference(TypedDict):
     difference_low: float | None
     difference_high: float | None
     p_value: float | None
+    discordance: float | None
+    effective_items: float | None
 
 
 class ScoreFigures(TypedDict):
@@ -182,6 +184,7 @@ class JudgedScore(ComparedScore):
 
     p_holm: float | None
     verdict: str | None
+    detectable_gain: float | None
 
 
 class AbilityScore(JudgedScore):

@@ -82,9 +82,10 @@ def score_answers(
     There is one row per model, ability and question kind, with ``all`` for the totals, in which controls are not
     counted. Accuracies over ``all`` weight
     items equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An
-    item asked in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned
-    model on the items that both answered, and are in both models' rows; they are null if there are none. Items about
-    one image are not independent: intervals use the effective sample size, and the test compares images.
+    item asked in several rotations is right if every answer is. Difference, p-values, verdict and the gain that could
+    be shown compare base and tuned model on the items that both answered, and are in both models' rows; they are null
+    if there are none. Items about one image are not independent: intervals use the effective sample size, and the test
+    compares images.
 
     Args:
         answers: the answers.
@@ -199,6 +200,8 @@ _NOT_COMPARED: PairedDifference = {
     "difference_low": None,
     "difference_high": None,
     "p_value": None,
+    "discordance": None,
+    "effective_items": None,
 }
 
 
@@ -214,6 +217,8 @@ def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapp
         "difference_low": difference.low,
         "difference_high": difference.high,
         "p_value": paired_p_value(map(sum, by_picture)),
+        "discordance": sum(map(abs, values)) / len(values),
+        "effective_items": len(values) / effect,
     }
 
 
