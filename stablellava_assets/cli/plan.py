@@ -31,6 +31,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     from stablellava_assets.cli.spending import budget_lines, spending_table
     from stablellava_assets.planning.needed_items import needed_items_table, nothing_measured, read_needed_items
     from stablellava_assets.planning.plan_table import plan_table
+    from stablellava_assets.planning.reference_costs import reference_plan
     from stablellava_assets.planning.spending import spending_plan
 
     workspace = workspace_of_environment()
@@ -63,6 +64,16 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     needed = measured or ([nothing_measured(ability, len(known)) for ability in known] if gain else [])
     if shown := [one for one in needed if not abilities or one.ability in abilities or one.ability not in known]:
         click.echo(f"{needed_items_table(shown, gain or workspace.profile.benchmark.wanted_gain)}\n")
-    if stages := spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes):
+    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes)
+    measured_abilities = workspace.profile.measured(workspace.catalog)
+    stages += reference_plan(
+        workspace.store,
+        workspace.profile.benchmark,
+        [workspace.catalog[one] for one in measured_abilities if not abilities or one in abilities],
+        workspace.painter,
+        workspace.folder.chat_ledger,
+        with_suites=not abilities,
+    )
+    if stages:
         click.echo(spending_table(stages))
     click.echo(budget_lines(workspace.profile, workspace.folder))

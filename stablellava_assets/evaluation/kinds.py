@@ -14,4 +14,13 @@ CONTROLS = (BLANKED, EXCHANGED)
 """What stands for the model in rows of controls: the tuned model, asked about several images of which one is blank, or
 which come in reverse order. They are in no total."""
 
+COMPARED = ("base", "tuned")
+"""What stands for the model in rows of the two checkpoints."""
+
+
+def is_reference(model: str) -> bool:
+    """Whether rows with this ``model`` are of a reference model, which the tuned one is compared with."""
+    return model not in (*COMPARED, *CONTROLS)
+
+
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")

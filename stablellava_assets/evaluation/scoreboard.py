@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, COMPARED, CONTROLS, is_reference
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
@@ -22,6 +22,10 @@ NO_PHOTOGRAPHS = (
     "Set benchmark.photographs to add some (docs/measuring.md)."
 )
 _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "could show", "verdict")
+_REFERENCE_HEADER = (
+    *("reference model", "ability", "n", "unanswered", "accuracy", "95 %"),
+    *("tuned minus it", "p (Holm)", "tuned is"),
+)
 CONTROLS_TITLE = "several images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
@@ -39,9 +43,9 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
     """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned
     model's score per question kind.
 
-    A verdict that could not have shown ``wanted_gain`` says so. The total comes last, followed by the figures of yes-no
-    questions. If no photographs were used, the last line says so. ``markdown`` selects Markdown tables instead of
-    aligned text for a terminal.
+    A verdict that could not have shown ``wanted_gain`` says so. The total comes last, followed by controls,
+    reference models and the figures of yes-no questions. If no photographs were used, the last line says so.
+    ``markdown`` selects Markdown tables instead of aligned text for a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)
@@ -51,6 +55,8 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
         parts.append(_accuracies(rows, wanted_gain, markdown=markdown))
         if controls := control_table(rows):
             parts.append(table(*controls, markdown=markdown, rules=(0,)))
+        if references := reference_table(rows):
+            parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
     if PHOTOGRAPHS not in benchmarks:
@@ -91,6 +97,37 @@ def gain_text(row: JudgedScore) -> str:
     if row.get("effective_items") is None:
         return ""
     return "none" if row["detectable_gain"] is None else f"+{row['detectable_gain']:.3f}"
+
+
+def reference_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | None:
+    """Header and lines of the reference models in one benchmark, each with its abilities and its total; None without
+    any. The verdict is on the tuned model, over the items that both answered.
+    """
+    of_references = [row for row in scores if is_reference(row["model"])]
+    if not of_references:
+        return None
+    by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in of_references}
+    kinds = [kind for kind in ASKED_KINDS if any(row["question_kind"] == kind for row in of_references)]
+    totals = sorted(
+        (row for row in of_references if row["question_kind"] == ALL),
+        key=lambda row: (row["model"], row["ability"] == ALL, row["ability"]),
+    )
+    lines = [
+        (
+            row["model"],
+            "all abilities" if row["ability"] == ALL else row["ability"],
+            str(row["n"]),
+            str(row["unscored"] or 0),
+            _share(row),
+            f"{row['interval_low']:.3f} to {row['interval_high']:.3f}",
+            "" if row["difference"] is None else f"{row['difference']:+.3f}",
+            p_value_text(row["p_holm"]),
+            row["verdict"] or "",
+            *(_share(by_key.get((row["model"], row["ability"], kind))) for kind in kinds),
+        )
+        for row in totals
+    ]
+    return (*_REFERENCE_HEADER, *kinds), lines
 
 
 def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
@@ -162,6 +199,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
     few = all(row["benchmark"] in (PAINTED, PHOTOGRAPHS) for row in asked)
     shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
     by_key = {(row["ability"], row["model"]): row for row in asked}
+    models = [*COMPARED, *sorted({row["model"] for row in asked if is_reference(row["model"])})]
     return [
         (
             "all" if ability == ALL else ability,
@@ -171,7 +209,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
             str(row["undecided"]),
         )
         for ability in shown
-        for model in ("base", "tuned")
+        for model in models
         if (row := by_key.get((ability, model))) is not None
     ]
 

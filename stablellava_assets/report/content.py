@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from stablellava_assets.evaluation.scoreboard import control_table, judge_line
+from stablellava_assets.evaluation.scoreboard import control_table, judge_line, reference_table
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
@@ -52,6 +52,8 @@ class BenchmarkResults:
     judge: str
     controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
     """Header and lines of the controls of abilities about several images, if there are any."""
+    references: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
+    """Header and lines of the reference models, if any were asked."""
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -169,28 +171,26 @@ def measured_by_benchmark(
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
-            measured.append(
-                _measured(benchmark, cells, changed, judge_line(graded) if graded else "", control_table(of_benchmark))
-            )
+            measured.append(_measured(of_benchmark, cells, changed, judge_line(graded) if graded else ""))
     return measured
 
 
 def _measured(
-    benchmark: str,
+    scores: Sequence[AbilityScore],
     cells: Mapping[tuple[str, str], Comparison],
     changed: Outcomes,
     judge: str,
-    controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None,
 ) -> BenchmarkResults:
     return BenchmarkResults(
-        benchmark=benchmark,
+        benchmark=scores[0]["benchmark"],
         total=cells[ALL, ALL],
         abilities=[row for (ability, kind), row in sorted(cells.items()) if kind == ALL and ability != ALL],
         kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
         cells=cells,
         outcomes=changed,
         judge=judge,
-        controls=controls,
+        controls=control_table(scores),
+        references=reference_table(scores),
     )
 
 

@@ -117,6 +117,19 @@ class AbilityAnswer(AnswerColumns, Keyed):
     correct: bool
 
 
+class ReferenceAnswer(AnswerColumns, Keyed, Blamed):
+    """A row of ``reference_answers``."""
+
+    answer_id: str
+    answer: str | None
+    correct: bool | None
+    answered_by: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    request_id: str | None
+
+
 class AnswerJudgement(Keyed, Blamed):
     """A row of ``answer_judgements``."""
 

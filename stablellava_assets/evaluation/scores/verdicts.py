@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stablellava_assets.evaluation.kinds import is_reference
 from stablellava_assets.evaluation.scores.power import detectable_gain
 from stablellava_assets.evaluation.scores.statistics import SIGNIFICANCE, UNDECIDED, holm, verdict
 from stablellava_assets.tables.score_rows import ComparedScore, JudgedScore
@@ -11,14 +12,15 @@ from stablellava_assets.tables.score_rows import ComparedScore, JudgedScore
 ALL = "all"
 """Ability or question kind of rows with totals."""
 
-_Family = tuple[str, str, str, bool]
+_Family = tuple[str, str, str, bool, str]
 
 
 def with_verdicts(scores: Sequence[ComparedScore]) -> list[JudgedScore]:
     """``ability_scores`` rows with ``p_holm``, ``verdict`` and ``detectable_gain``, which are null if ``p_value`` is.
 
-    A family is one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind. The total
-    over abilities is a single hypothesis, and its p-value is not adjusted.
+    A family is one column of the scoreboard: the abilities of one checkpoint, benchmark and question kind, and of one
+    reference model if it is compared with one. The total over abilities is a single hypothesis, and its p-value is not
+    adjusted.
     """
     families: dict[_Family, dict[str, float]] = {}
     for row in scores:
@@ -31,7 +33,8 @@ def with_verdicts(scores: Sequence[ComparedScore]) -> list[JudgedScore]:
 
 
 def _family(row: ComparedScore) -> _Family:
-    return row["checkpoint_id"], row["benchmark"], row["question_kind"], row["ability"] == ALL
+    compared_with = row["model"] if is_reference(row["model"]) else ""
+    return row["checkpoint_id"], row["benchmark"], row["question_kind"], row["ability"] == ALL, compared_with
 
 
 def _judged(row: ComparedScore, adjusted: dict[str, float]) -> JudgedScore:
