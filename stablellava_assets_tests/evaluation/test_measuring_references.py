@@ -23,7 +23,6 @@ from stablellava_assets_tests.fakes.loopback import Script, loopback
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import but
 
-
 ONE = {**SMALL, "only": ["color"]}
 
 

@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         planned = _planned(settings, items)
         cut = ask_reference(planned, settings, ChatEndpoint(settings.endpoint, tmp_path / "ledger.sqlite"), print)
         assert len(list(islice(cut, 4))) == 4
-        cut.close()
+        del cut
         finished = _refresh(tmp_path, settings, planned)
     assert finished.data["correct"].to_pylist() == [True] * 12
     assert max(seen.answered.values()) == 1, "what was paid is not asked again"
