@@ -24,7 +24,7 @@ NO_PHOTOGRAPHS = (
 _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "could show", "verdict")
 _REFERENCE_HEADER = (
     *("reference model", "ability", "n", "unanswered", "accuracy", "95 %"),
-    *("tuned minus it", "p (Holm)", "tuned is"),
+    *("tuned minus it", "p (Holm)", "could show", "tuned is"),
 )
 CONTROLS_TITLE = "several images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
@@ -55,7 +55,7 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
         parts.append(_accuracies(rows, wanted_gain, markdown=markdown))
         if controls := control_table(rows):
             parts.append(table(*controls, markdown=markdown, rules=(0,)))
-        if references := reference_table(rows):
+        if references := reference_table(rows, wanted_gain):
             parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
@@ -99,9 +99,10 @@ def gain_text(row: JudgedScore) -> str:
     return "none" if row["detectable_gain"] is None else f"+{row['detectable_gain']:.3f}"
 
 
-def reference_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | None:
+def reference_table(scores: Sequence[JudgedScore], wanted_gain: float = WANTED_GAIN) -> tuple[Line, list[Line]] | None:
     """Header and lines of the reference models in one benchmark, each with its abilities and its total; None without
-    any. The verdict is on the tuned model, over the items that both answered.
+    any. The verdict is on the tuned model, over the items that both answered; it says if it could not have shown
+    ``wanted_gain``.
     """
     of_references = [row for row in scores if is_reference(row["model"])]
     if not of_references:
@@ -122,7 +123,8 @@ def reference_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | 
             f"{row['interval_low']:.3f} to {row['interval_high']:.3f}",
             "" if row["difference"] is None else f"{row['difference']:+.3f}",
             p_value_text(row["p_holm"]),
-            row["verdict"] or "",
+            gain_text(row),
+            verdict_text(row, wanted_gain),
             *(_share(by_key.get((row["model"], row["ability"], kind))) for kind in kinds),
         )
         for row in totals

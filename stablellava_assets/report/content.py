@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from stablellava_assets.evaluation.scoreboard import control_table, judge_line, reference_table
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
@@ -136,6 +137,7 @@ def gather(
         [] if judgements is None else ANSWER_JUDGEMENTS.rows(judgements),
         judged_kinds,
         settings.examples,
+        wanted_gain,
     )
     comparable = {part.benchmark for part in measured}
     shown = [change.item_id for part in measured for changes in part.outcomes.shown.values() for change in changes]
@@ -158,6 +160,7 @@ def measured_by_benchmark(
     judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
     examples: int = 0,
+    wanted_gain: float = WANTED_GAIN,
 ) -> list[BenchmarkResults]:
     """One checkpoint's scores and answers by benchmark, in the order of the scores, without
     benchmarks that only one model has."""
@@ -171,7 +174,7 @@ def measured_by_benchmark(
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
-            measured.append(_measured(of_benchmark, cells, changed, judge_line(graded) if graded else ""))
+            measured.append(_measured(of_benchmark, cells, changed, judge_line(graded) if graded else "", wanted_gain))
     return measured
 
 
@@ -180,6 +183,7 @@ def _measured(
     cells: Mapping[tuple[str, str], Comparison],
     changed: Outcomes,
     judge: str,
+    wanted_gain: float,
 ) -> BenchmarkResults:
     return BenchmarkResults(
         benchmark=scores[0]["benchmark"],
@@ -190,7 +194,7 @@ def _measured(
         outcomes=changed,
         judge=judge,
         controls=control_table(scores),
-        references=reference_table(scores),
+        references=reference_table(scores, wanted_gain),
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from stablellava_assets.cli.plan import plan
 from stablellava_assets.cli.spending import budget_lines, spending_table
 from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.planning.reference_costs import reference_plan
@@ -107,6 +109,23 @@ def test_reference_models_are_planned_asked_once_and_compared_in_table_and_repor
     assert "color    ai     b" in spending_table(before)
     files_made = [path for path in workspace.data.rglob("*") if path.is_file()]
     assert [path for path in files_made if KEY.encode() in path.read_bytes()] == []
+
+
+def test_the_command_plans_answers_and_says_how_many_items_a_gain_takes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STABLELLAVA_PROFILE", "STABLELLAVA_DATA"):
+        monkeypatch.setenv(name, project.environment[name])
+    _ask(project, "http://127.0.0.1:9/v1")
+    unscored = CliRunner().invoke(plan, ["color", "--gain", "0.1"])
+    assert "ai         color          0.500 (assumed)" in unscored.output, unscored.output
+    assert "color    ai     a        51       0        51" in unscored.output
+    project.write_profile({**ONE, "benchmark": {**ONE["benchmark"], "wanted_gain": 0.2}})
+    assert "takes" not in CliRunner().invoke(plan, []).output
+    measure(project.workspace)
+    (line,) = [line for line in CliRunner().invoke(plan, []).output.splitlines() if line.startswith("ai ")]
+    assert line.split()[:2] == ["ai", "color"]
+    assert line.split()[-1] == line.split()[-2], "one ability needs no correction"
 
 
 def test_a_reference_without_a_key_stops_the_run_before_anybody_is_asked(
