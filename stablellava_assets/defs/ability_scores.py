@@ -103,7 +103,9 @@ def ability_scores(
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
         items: list[ItemToAsk] = [*own, *suites]
-        planned = plan_answers(checkpoint, items, pictures, settings.max_new_tokens, template)
+        planned = plan_answers(
+            checkpoint, items, pictures, settings.max_new_tokens, template, controlled=settings.controlled_kinds
+        )
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
             check_judge(settings.judge, folder.chat_ledger, missing)

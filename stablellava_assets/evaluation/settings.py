@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.picture_parts import Detail
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.evaluation.kinds import AskedKind, is_reference
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, AskedKind, is_reference
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
@@ -146,6 +146,13 @@ class BenchmarkSettings(Document):
     max_new_tokens: int = Field(
         32, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
     )
+    controls: bool = Field(
+        True,
+        description=(
+            "Also ask the tuned model every question without the right images, to see what it answers without looking; "
+            "two or three further answers per question."
+        ),
+    )
     wanted_gain: float = Field(
         WANTED_GAIN,
         gt=0,
@@ -173,6 +180,12 @@ class BenchmarkSettings(Document):
     references: tuple[ReferenceSettings, ...] = Field(
         (), description="Models behind endpoints that are asked the same questions and compared with the tuned one."
     )
+
+    @property
+    def controlled_kinds(self) -> list[AskedKind]:
+        """The kinds of question that have controls: those that keywords score, because controls are not graded."""
+        graded = self.judge.kinds if self.judge else ()
+        return [kind for kind in ASKED_KINDS if kind not in graded] if self.controls else []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

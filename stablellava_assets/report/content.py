@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from stablellava_assets.evaluation.scoreboard import control_table, judge_line, reference_table
+from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line, reference_table
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
@@ -52,7 +52,9 @@ class BenchmarkResults:
     outcomes: Outcomes
     judge: str
     controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
-    """Header and lines of the controls of abilities about several images, if there are any."""
+    """Header and lines of the controls, if there are any."""
+    blind: str = ""
+    """Where the tuned model does better than chance without any image, in a sentence."""
     references: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
     """Header and lines of the reference models, if any were asked."""
 
@@ -174,27 +176,32 @@ def measured_by_benchmark(
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
-            measured.append(_measured(of_benchmark, cells, changed, judge_line(graded) if graded else "", wanted_gain))
+            results = _measured(benchmark, cells, changed, judge_line(graded) if graded else "")
+            measured.append(
+                replace(
+                    results,
+                    controls=control_table(of_benchmark, every_ability=True),
+                    blind=blind_line(of_benchmark),
+                    references=reference_table(of_benchmark, wanted_gain),
+                )
+            )
     return measured
 
 
 def _measured(
-    scores: Sequence[AbilityScore],
+    benchmark: str,
     cells: Mapping[tuple[str, str], Comparison],
     changed: Outcomes,
     judge: str,
-    wanted_gain: float,
 ) -> BenchmarkResults:
     return BenchmarkResults(
-        benchmark=scores[0]["benchmark"],
+        benchmark=benchmark,
         total=cells[ALL, ALL],
         abilities=[row for (ability, kind), row in sorted(cells.items()) if kind == ALL and ability != ALL],
         kinds=[row for (ability, kind), row in cells.items() if ability == ALL and kind != ALL],
         cells=cells,
         outcomes=changed,
         judge=judge,
-        controls=control_table(scores),
-        references=reference_table(scores, wanted_gain),
     )
 
 

@@ -98,8 +98,8 @@ _FURTHER = ("further_images", "further_sha256", "further_perceptual_hashes")
 _OF_SEVERAL = _ASKED_OF_SEVERAL | set(_FURTHER)
 
 _MODEL = (
-    "base or tuned; or blanked (tuned, with one of several images blank) or exchanged (tuned, with several images in "
-    "reverse order)."
+    "base or tuned; or tuned as a control: blind (every image blank), swapped (another item's image), blanked (one of "
+    "several images blank) or exchanged (several images in reverse order)."
 )
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
@@ -717,12 +717,19 @@ ABILITY_SCORES = Table(
             "Smallest gain that would have been shown with a chance of 0.8 by as many items at this discordance, at "
             "the corrected level; null if no gain would, or nothing was compared.",
         ),
+        column(
+            "chance",
+            pa.float64(),
+            "Expected accuracy of guessing: one of the options, yes or no, or always the commonest answer of the "
+            "ability; null for open questions.",
+        ),
     ),
     added=frozenset(
         {
             *("discordance", "effective_items", "detectable_gain"),
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
             *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
+            "chance",
         }
     ),
 )

@@ -62,12 +62,14 @@ def plan_reference_answers(
             settings.title,
             asked_key,
             item,
-            pictures[item["item_id"]],
+            own,
+            own,
             rotation,
             settings.max_output_tokens,
             failing,
         )
         for item in items
+        for own in [pictures[item["item_id"]]]
         for rotation in rotations_of(item)
     ]
 
