@@ -26,10 +26,11 @@ BESIDE = {
     "comparisons": {"filtered_pairs"},
     "alignment_scores": {"filtered_pairs"},
     "ability_answers": {"ability_scores"},
+    "reference_answers": {"ability_scores"},
     "answer_judgements": {"ability_scores"},
 }
 """What is published beside an asset, under which it stands."""
-NOT_ASKED_FOR = {"alignment_scores", "answer_judgements"}
+NOT_ASKED_FOR = {"alignment_scores", "reference_answers", "answer_judgements"}
 """Tables that the embedded profile has no rows of."""
 QUERY = """
 query {

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueKind
+from stablellava_assets.endpoint.picture_parts import Detail
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.yaml_documents import Document, UserPath
 
@@ -90,7 +91,7 @@ class ChatAuthorSettings(Document):
     )
     turns: int = Field(3, ge=2, le=8, description="Questions in a multi-turn conversation.")
     sees_pictures: bool = Field(False, description="Whether the model sees the image or only its prompt.")
-    picture_detail: Literal["low", "high", "auto"] = Field(
+    picture_detail: Detail = Field(
         "low", description="Image detail in requests, which determines the cost of an image."
     )
     tokens_per_prompt: int = Field(120, ge=16, description="Output tokens for one prompt; reasoning models need more.")

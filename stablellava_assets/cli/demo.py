@@ -22,6 +22,7 @@ from stablellava_assets.endpoint.local_server import (
     local_server,
 )
 from stablellava_assets.evaluation.scoreboard import judge_line, scoreboard
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.checkpoints import checkpoint_ids
@@ -78,11 +79,12 @@ def run_demo(workspace: Workspace, only: str | None = None) -> None:
         raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
     _print_work(workspace.store, before)
-    click.echo(f"\n{current_scores(workspace.store)}")
+    click.echo(f"\n{current_scores(workspace.store, workspace.profile.benchmark.wanted_gain)}")
     before_tuning = "the model before tuning" if only is None else "the checkpoint that tuning went on from"
     legend = (
         f"base: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected for "
-        "the number of abilities (Holm); verdict: by p; what, yes_no, either_or: the tuned model by kind of question."
+        "the number of abilities (Holm); could show: the smallest gain that so many questions would have shown with a "
+        "chance of 0.8; verdict: by p; what, yes_no, either_or: the tuned model by kind of question."
     )
     click.echo(f"\n{click.wrap_text(legend, min(shutil.get_terminal_size().columns, _WIDEST))}")
     click.echo(f"\n{_next_steps(workspace, only)}")
@@ -104,8 +106,10 @@ def _next_steps(workspace: Workspace, only: str | None) -> str:
     return "\n".join(lines)
 
 
-def current_scores(store: ParquetStore) -> str:
+def current_scores(store: ParquetStore, wanted_gain: float = WANTED_GAIN) -> str:
     """The score table of the current checkpoint, and a line on the judge.
+
+    Verdicts say if they could not have shown ``wanted_gain``.
 
     Raises:
         click.ClickException: nothing has been scored yet.
@@ -116,7 +120,7 @@ def current_scores(store: ParquetStore) -> str:
         raise click.ClickException("nothing has been scored yet; run `make demo`")
     judgements = store.read(ANSWER_JUDGEMENTS, (checkpoints[-1],))
     judged = [judge_line(ANSWER_JUDGEMENTS.rows(judgements))] if judgements is not None and judgements.num_rows else []
-    return "\n\n".join([scoreboard(ABILITY_SCORES.rows(rows), markdown=False), *judged])
+    return "\n\n".join([scoreboard(ABILITY_SCORES.rows(rows), markdown=False, wanted_gain=wanted_gain), *judged])
 
 
 @contextmanager

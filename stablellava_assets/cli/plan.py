@@ -16,14 +16,22 @@ from stablellava_assets.tables.store import Partition
     multiple=True,
     help="Batch to plan, such as 0002; repeatable. [the next one of each ability]",
 )
-def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
-    """Print the requests to paid models in a run, and their cost, without sending any.
+@click.option(
+    "--gain",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Gain in accuracy that the benchmark is to show. [benchmark.wanted_gain, once there are scores]",
+)
+def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | None) -> None:
+    """Print the requests to paid models in a run, and their cost, without sending any; and how many benchmark items
+    show a gain.
 
     ABILITIES are the abilities to plan; the default is all. Published rows cost nothing. If the profile sizes batches
     by the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.cli.spending import budget_lines, spending_table
+    from stablellava_assets.planning.needed_items import needed_items_table, nothing_measured, read_needed_items
     from stablellava_assets.planning.plan_table import plan_table
+    from stablellava_assets.planning.reference_costs import reference_plan
     from stablellava_assets.planning.spending import spending_plan
 
     workspace = workspace_of_environment()
@@ -52,6 +60,20 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...]) -> None:
             sizes |= {(ability, batch): foreseen.rows_of(ability) for ability in planned}
         if foreseen and foreseen.rows:
             click.echo(f"Prompts per ability in batch {batch}:\n{plan_table(foreseen, markdown=False)}\n")
-    if stages := spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes):
+    measured = read_needed_items(workspace.store)
+    needed = measured or ([nothing_measured(ability, len(known)) for ability in known] if gain else [])
+    if shown := [one for one in needed if not abilities or one.ability in abilities or one.ability not in known]:
+        click.echo(f"{needed_items_table(shown, gain or workspace.profile.benchmark.wanted_gain)}\n")
+    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes)
+    measured_abilities = workspace.profile.measured(workspace.catalog)
+    stages += reference_plan(
+        workspace.store,
+        workspace.profile.benchmark,
+        [workspace.catalog[one] for one in measured_abilities if not abilities or one in abilities],
+        workspace.painter,
+        workspace.folder.chat_ledger,
+        with_suites=not abilities,
+    )
+    if stages:
         click.echo(spending_table(stages))
     click.echo(budget_lines(workspace.profile, workspace.folder))

@@ -23,4 +23,5 @@ def scores() -> None:
     """Print the scores of the current checkpoint, one row per ability."""
     from stablellava_assets.cli.demo import current_scores
 
-    click.echo(current_scores(workspace_of_environment().store))
+    workspace = workspace_of_environment()
+    click.echo(current_scores(workspace.store, workspace.profile.benchmark.wanted_gain))

@@ -36,7 +36,7 @@ def spending_table(plans: Sequence[StagePlan]) -> str:
 
 
 def budget_lines(profile: Profile, folder: DataFolder) -> str:
-    """The remaining budgets of author, painter and judge, and their cost so far."""
+    """The remaining budgets of author, painter, judge and reference models, and their cost so far."""
     author, painter = profile.author, profile.painter
     if author.endpoint is not None:
         lines = [_budget_line("Spent so far", folder.chat_ledger, author.endpoint, "author")]
@@ -48,6 +48,9 @@ def budget_lines(profile: Profile, folder: DataFolder) -> str:
         # The number of answers to grade is known only after the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"
         lines.append(_budget_line(begins, folder.chat_ledger, judge.endpoint, "benchmark.judge"))
+    for at, reference in enumerate(profile.benchmark.references):
+        begins = f"Spent so far with {reference.title} and everything else in its ledger"
+        lines.append(_budget_line(begins, folder.chat_ledger, reference.endpoint, f"benchmark.references.{at}"))
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from stablellava_assets.defs.only import OnlyAbility
 from stablellava_assets.defs.previews import plot
 from stablellava_assets.defs.project import FOLLOW_UPSTREAM, stage_asset
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.defs.reference_answers import reference_answers
 from stablellava_assets.defs.reporting import reporter
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage
 from stablellava_assets.evaluation.answers.answer_rows import (
@@ -25,6 +26,7 @@ from stablellava_assets.evaluation.answers.answer_rows import (
     reused_answers,
 )
 from stablellava_assets.evaluation.answers.pictures import PublishedPictures, held_pictures
+from stablellava_assets.evaluation.answers.references import comparable
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
@@ -40,13 +42,14 @@ from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.reading import is_same, only_made
-from stablellava_assets.tables.rows import PlannedRow
+from stablellava_assets.tables.rows import PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
     ABILITY_SCORES,
     ANSWER_JUDGEMENTS,
     LLAVA_CHECKPOINT,
+    REFERENCE_ANSWERS,
 )
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
@@ -58,7 +61,7 @@ from stablellava_assets.tables.score_rows import (
     JudgedScore,
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
-from stablellava_assets.tables.table import columns_of, rows_of
+from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
 from stablellava_assets.tuning.pretrained.card import with_scores
 
 _COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
@@ -82,7 +85,8 @@ def ability_scores(
     models: dg.ResourceParam[ModelFolders],
     report: dg.ResourceParam[Report],
 ) -> Events:
-    """Ask the base and the tuned model every benchmark question, and compare them per ability."""
+    """Ask the base and the tuned model, and reference models, every benchmark question, and compare them per
+    ability."""
     stage, store, settings = Stage(context, tables, SUITE), tables.store, profile.benchmark
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
     published = PublishedPictures(ability_benchmark.images, folder.path)
@@ -92,19 +96,15 @@ def ability_scores(
     only = config.of(catalog)
 
     def make(partition: Partition) -> PartitionResult:
-        items = only_made(ability_benchmark.read_all(_COLUMNS))
-        own = [item for item in rows_of(ItemToAsk, items) if only in (None, item["ability"])]
+        made = only_made(ability_benchmark.read_all(_COLUMNS))
+        own = [item for item in rows_of(ItemToAsk, made) if only in (None, item["ability"])]
         suites = _suites(settings.external) if only is None else []
         pictures = published.of({item["item_id"] for item in own}) | held_pictures(suites)
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
+        items: list[ItemToAsk] = [*own, *suites]
         planned = plan_answers(
-            checkpoint,
-            [*own, *suites],
-            pictures,
-            settings.max_new_tokens,
-            template,
-            controlled=settings.controlled_kinds,
+            checkpoint, items, pictures, settings.max_new_tokens, template, controlled=settings.controlled_kinds
         )
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
@@ -121,12 +121,27 @@ def ability_scores(
                     if of_model:
                         yield from _answer(checkpoint[column], models, of_model, settings, template, context.log)
 
+        # Reference models come first: a mistake in their settings is told before hours of work.
+        ledger = folder.chat_ledger
+        references = reference_answers(
+            settings.references, ledger, stage, partition, items, pictures, published, refusals, context.log
+        )
+        asked_elsewhere = [] if references is None else REFERENCE_ANSWERS.rows(references.data)
+        of_references, unanswered = comparable(asked_elsewhere)
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
-        judged = judge(settings.judge, folder.chat_ledger, stage, partition, answers, refusals, context.log)
+        every_answer = [*ABILITY_ANSWERS.rows(answers.data), *of_references]
+        judged = judge(settings.judge, ledger, stage, partition, every_answer, refusals, context.log)
         judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
-        rows = score_answers(ABILITY_ANSWERS.rows(answers.data), judgements, kinds)
-        models.change_card(checkpoint["path"], lambda card: with_scores(card, scoreboard(rows, markdown=True)))
+        rows = score_answers(every_answer, judgements, kinds, unanswered)
+        board = scoreboard(rows, markdown=True, wanted_gain=settings.wanted_gain)
+        models.change_card(checkpoint["path"], lambda card: with_scores(card, board))
+        secondary: list[tuple[AnyTable, Refreshed | None]] = [
+            (ABILITY_ANSWERS, answers),
+            (REFERENCE_ANSWERS, references),
+            (ANSWER_JUDGEMENTS, judged),
+        ]
+        beside = [(table, one) for table, one in secondary if one is not None]
         previous = store.read(SUITE.table, partition)
         scores = _with_run(rows, previous, context.run_id)
         return PartitionResult(
@@ -136,19 +151,21 @@ def ability_scores(
                 "rows": scores.num_rows,
                 "answers": answers.data.num_rows,
                 **({"judged": judged.computed, "not_judged": judged.failed + judged.deferred} if judged else {}),
+                **(
+                    {"asked_elsewhere": references.computed, "not_answered": references.failed + references.deferred}
+                    if references
+                    else {}
+                ),
             },
-            unchanged=answers.unchanged and is_same(scores, previous) and (judged is None or judged.unchanged),
-            beside=[(ABILITY_ANSWERS, answers.data), *([(ANSWER_JUDGEMENTS, judged.data)] if judged else [])],
-            metadata=_describe(rows, judgements),
+            unchanged=is_same(scores, previous) and all(one.unchanged for _, one in beside),
+            beside=[(table, one.data) for table, one in beside],
+            metadata=_describe(rows, judgements, board),
         )
 
     partition = (checkpoint["checkpoint_id"],)
     yield from stage.run([partition], make, lambda: _report(report, store, partition))
     if refusals:
-        raise dg.Failure(
-            description=f"benchmark.judge: {refusals[0]}. The scores are published; those that need a grade lack it.",
-            allow_retries=False,
-        )
+        raise dg.Failure(description="\n".join(refusals), allow_retries=False)
 
 
 def _report(report: Report, store: ParquetStore, partition: Partition) -> Metadata:
@@ -213,8 +230,8 @@ def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: st
     return ABILITY_SCORES.from_rows([with_run(row) for row in rows])
 
 
-def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement]) -> Metadata:
-    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(scoreboard(rows, markdown=True))}
+def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement], board: str) -> Metadata:
+    described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(board)}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}

@@ -14,7 +14,7 @@ from stablellava_assets.evaluation.scores.judging import is_judged, judge_answer
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.state.sql import StatePlace
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
 from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerJudgement
 from stablellava_assets.tables.store import Partition
 
@@ -38,7 +38,7 @@ def judge(
     ledger: StatePlace,
     stage: Stage,
     partition: Partition,
-    answers: Refreshed,
+    answers: Sequence[AbilityAnswer],
     refusals: list[str],
     log: dg.DagsterLogManager,
 ) -> Refreshed | None:
@@ -49,7 +49,7 @@ def judge(
     """
     if settings is None:
         return None
-    planned = plan_judgements(ABILITY_ANSWERS.rows(answers.data), settings)
+    planned = plan_judgements(answers, settings)
 
     def judge_all(missing: Sequence[PlannedRow[AbilityAnswer]]) -> Iterable[AnswerJudgement]:
         endpoint = ChatEndpoint(settings.endpoint, ledger)
@@ -59,7 +59,7 @@ def judge(
                 graded.add(row["judgement_id"])
                 yield row
         except EndpointError as error:
-            refusals.append(str(error))
+            refusals.append(f"benchmark.judge: {error}. The scores are published; those that need a grade lack it.")
             yield from ungraded((row for row in missing if row.row_id not in graded), str(error))
 
     return stage.refresh(partition, planned, judge_all, ANSWER_JUDGEMENTS)

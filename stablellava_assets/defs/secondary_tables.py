@@ -8,6 +8,7 @@ from stablellava_assets.tables.schemas import (
     ALIGNMENT_SCORES,
     ANSWER_JUDGEMENTS,
     COMPARISONS,
+    REFERENCE_ANSWERS,
     REJECTED_PAIRS,
 )
 from stablellava_assets.tables.table import AnyTable
@@ -30,4 +31,5 @@ rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", partitioned=
 comparisons = _secondary_table(COMPARISONS, "filtered_pairs", partitioned=True)
 alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", partitioned=True)
 ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", partitioned=False)
+reference_answers = _secondary_table(REFERENCE_ANSWERS, "ability_scores", partitioned=False)
 answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", partitioned=False)

@@ -23,6 +23,12 @@ class EndpointError(ExplainedError, RuntimeError):
     """A fault of the whole stage, such as a wrong key; the message names the setting to check, and never the key."""
 
 
+class PlainAnswer(BaseModel):
+    """The answer to a request for a text in the model's own words, which may be cut off: no JSON is asked for."""
+
+    text: str = Field(min_length=1)
+
+
 @dataclass(frozen=True)
 class ChatRequest:
     """A request whose answer is to be an ``answer``. Make one with :func:`chat_request`.
@@ -174,6 +180,8 @@ def body_of(settings: EndpointSettings, request: ChatRequest) -> dict[str, Any]:
     body: dict[str, object] = {"model": settings.model, "messages": messages, limit: request.max_output_tokens}
     if settings.temperature is not None:
         body["temperature"] = settings.temperature
+    if request.answer is PlainAnswer:
+        return {**body, **settings.extra_body}
     schema = json_schema_of(request.answer, strict=settings.is_official)
     if settings.structured_output == "json_schema":
         named = {"name": request.answer.__name__, "schema": schema, "strict": True}

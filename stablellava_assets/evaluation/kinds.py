@@ -16,4 +16,13 @@ about several images of which one is blank, or which come in reverse order."""
 CONTROLS_OF_SEVERAL = (BLANKED, EXCHANGED)
 """Those that only some abilities have. They are in no total."""
 
+COMPARED = ("base", "tuned")
+"""What stands for the model in rows of the two checkpoints."""
+
+
+def is_reference(model: str) -> bool:
+    """Whether rows with this ``model`` are of a reference model, which the tuned one is compared with."""
+    return model not in (*COMPARED, *CONTROLS)
+
+
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")

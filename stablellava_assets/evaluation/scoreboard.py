@@ -7,10 +7,18 @@ from typing import TypeVar
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, BLIND, CONTROLS, CONTROLS_OF_SEVERAL
+from stablellava_assets.evaluation.kinds import (
+    ASKED_KINDS,
+    BLIND,
+    COMPARED,
+    CONTROLS,
+    CONTROLS_OF_SEVERAL,
+    is_reference,
+)
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
-from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
+from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
 from stablellava_assets.text.tables import number_text, table
 
@@ -20,7 +28,11 @@ NO_PHOTOGRAPHS = (
     "There are no real photographs: these are scores on synthesized images only. "
     "Set benchmark.photographs to add some (docs/measuring.md)."
 )
-_HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
+_HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "could show", "verdict")
+_REFERENCE_HEADER = (
+    *("reference model", "ability", "n", "unanswered", "accuracy", "95 %"),
+    *("tuned minus it", "p (Holm)", "could show", "tuned is"),
+)
 CONTROLS_TITLE = "other images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
@@ -34,23 +46,26 @@ def by_benchmark(scores: Iterable[ScoreT]) -> dict[str, list[ScoreT]]:
     return dict(sorted(rows.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
 
-def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
+def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: float = WANTED_GAIN) -> str:
     """Tables of one checkpoint's ``ability_scores`` rows; the last columns are the tuned
     model's score per question kind.
 
-    The total comes last, followed by the figures of yes-no questions. If no photographs were used, the last line says
-    so. ``markdown`` selects Markdown tables instead of aligned text for a terminal.
+    A verdict that could not have shown ``wanted_gain`` says so. The total comes last, followed by controls,
+    reference models and the figures of yes-no questions. If no photographs were used, the last line says so.
+    ``markdown`` selects Markdown tables instead of aligned text for a terminal.
     """
     parts: list[str] = []
     benchmarks = by_benchmark(scores)
     for benchmark, rows in benchmarks.items():
         if len(benchmarks) > 1 or benchmark != PAINTED:
             parts.append(_heading(benchmark, rows))
-        parts.append(_accuracies(rows, markdown=markdown))
+        parts.append(_accuracies(rows, wanted_gain, markdown=markdown))
         if controls := control_table(rows, every_ability=False):
             parts.append(table(*controls, markdown=markdown, rules=(0,)))
         if found := blind_line(rows):
             parts.append(found)
+        if references := reference_table(rows, wanted_gain):
+            parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
     if PHOTOGRAPHS not in benchmarks:
@@ -93,6 +108,52 @@ def control_table(scores: Sequence[JudgedScore], *, every_ability: bool) -> tupl
     return header, lines
 
 
+def verdict_text(row: JudgedScore, wanted_gain: float) -> str:
+    """The verdict, and whether there were too few items to show a gain; empty in scores of an earlier version."""
+    too_few = f" (too few items for {wanted_gain:+g})" if could_not_show(row, wanted_gain) else ""
+    return f"{row['verdict'] or ''}{too_few}"
+
+
+def gain_text(row: JudgedScore) -> str:
+    """The smallest gain that could have been shown; empty in scores of an earlier version."""
+    if row.get("effective_items") is None:
+        return ""
+    return "none" if row["detectable_gain"] is None else f"+{row['detectable_gain']:.3f}"
+
+
+def reference_table(scores: Sequence[JudgedScore], wanted_gain: float = WANTED_GAIN) -> tuple[Line, list[Line]] | None:
+    """Header and lines of the reference models in one benchmark, each with its abilities and its total; None without
+    any. The verdict is on the tuned model, over the items that both answered; it says if it could not have shown
+    ``wanted_gain``.
+    """
+    of_references = [row for row in scores if is_reference(row["model"])]
+    if not of_references:
+        return None
+    by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in of_references}
+    kinds = [kind for kind in ASKED_KINDS if any(row["question_kind"] == kind for row in of_references)]
+    totals = sorted(
+        (row for row in of_references if row["question_kind"] == ALL),
+        key=lambda row: (row["model"], row["ability"] == ALL, row["ability"]),
+    )
+    lines = [
+        (
+            row["model"],
+            _named(row["ability"]),
+            str(row["n"]),
+            str(row["unscored"] or 0),
+            _share(row),
+            f"{row['interval_low']:.3f} to {row['interval_high']:.3f}",
+            "" if row["difference"] is None else f"{row['difference']:+.3f}",
+            p_value_text(row["p_holm"]),
+            gain_text(row),
+            verdict_text(row, wanted_gain),
+            *(_share(by_key.get((row["model"], row["ability"], kind))) for kind in kinds),
+        )
+        for row in totals
+    ]
+    return (*_REFERENCE_HEADER, *kinds), lines
+
+
 def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
     """How many answers the judge graded and how far it agrees with the keywords, in a sentence or two."""
     found = agreement(judgements)
@@ -109,13 +170,13 @@ def judge_line(judgements: Sequence[AnswerJudgement]) -> str:
 
 
 def _heading(benchmark: str, rows: Sequence[JudgedScore]) -> str:
-    unscored = max(row.get("unscored") or 0 for row in rows)
+    unscored = max(row.get("unscored") or 0 for row in rows if not is_reference(row["model"]))
     missing = f" ({unscored} items without a grade are left out)" if unscored else ""
     name = {PAINTED: "synthesized images (ai)", PHOTOGRAPHS: "real photographs (photos)"}.get(benchmark, benchmark)
     return f"Benchmark: {name}{missing}"
 
 
-def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
+def _accuracies(rows: Sequence[JudgedScore], wanted_gain: float, *, markdown: bool) -> str:
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in rows}
     asked = {row["question_kind"] for row in rows}
     # The synthesized benchmark has all kinds, so an empty column there shows that something is missing.
@@ -125,7 +186,7 @@ def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
     controls = (BLIND,) if any(row["model"] == BLIND for row in rows) else ()
     header = (*_HEADER, *controls, *kinds, *(("mean grade",) if graded else ()))
     abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
-    lines = [_line(by_key, ability, controls, kinds, graded=graded) for ability in abilities]
+    lines = [_line(by_key, ability, controls, kinds, wanted_gain, graded=graded) for ability in abilities]
     return table(header, lines, markdown=markdown, rules=(0, len(lines) - 1))
 
 
@@ -134,6 +195,7 @@ def _line(
     ability: str,
     controls: Sequence[str],
     kinds: Sequence[str],
+    wanted_gain: float,
     *,
     graded: bool,
 ) -> Line:
@@ -143,7 +205,8 @@ def _line(
         *(by_key.get(("tuned", ability, kind)) for kind in kinds),
     ]
     if tuned is None:
-        return (_named(ability), "0", _share(base), "", "", "", "", *("" for _ in of_kinds), *(("",) if graded else ()))
+        nothing = ("" for _ in (*_HEADER[4:], *of_kinds, *(("",) if graded else ())))
+        return (_named(ability), "0", _share(base), "", *nothing)
     return (
         _named(ability),
         str(tuned["n"]),
@@ -151,7 +214,8 @@ def _line(
         _share(tuned),
         f"{tuned['interval_low']:.3f} to {tuned['interval_high']:.3f}",
         p_value_text(tuned["p_holm"]),
-        tuned["verdict"] or "",
+        gain_text(tuned),
+        verdict_text(tuned, wanted_gain),
         *map(_share, of_kinds),
         *((number_text(tuned["mean_grade"]),) if graded else ()),
     )
@@ -164,6 +228,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
     few = all(row["benchmark"] in (PAINTED, PHOTOGRAPHS) for row in asked)
     shown = [ALL] if few else abilities if len(abilities) == 1 else [*abilities, ALL]
     by_key = {(row["ability"], row["model"]): row for row in asked}
+    models = [*COMPARED, *sorted({row["model"] for row in asked if is_reference(row["model"])})]
     return [
         (
             "all" if ability == ALL else ability,
@@ -173,7 +238,7 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
             str(row["undecided"]),
         )
         for ability in shown
-        for model in ("base", "tuned")
+        for model in models
         if (row := by_key.get((ability, model))) is not None
     ]
 

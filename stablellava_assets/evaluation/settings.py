@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from stablellava_assets.endpoint.picture_parts import Detail
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, AskedKind
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, AskedKind, is_reference
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 _TAKEN = ("ai", "photos")
@@ -31,6 +33,25 @@ class JudgeSettings(Document):
         ),
     )
     max_output_tokens: int = Field(300, ge=32, description="Maximum output tokens for a grade and its reason.")
+
+
+class ReferenceSettings(Document):
+    """A model behind an endpoint that is asked the same questions, for comparison."""
+
+    endpoint: EndpointSettings = Field(
+        description="Endpoint and budget of the model, which must take images; the ledger and its budget are shared "
+        "with the chat author."
+    )
+    name: str | None = Field(None, min_length=1, description="Name in the tables. Unset: that of the model.")
+    picture_detail: Detail = Field("auto", description="Detail in which the endpoint looks at an image.")
+    max_output_tokens: int = Field(
+        512, ge=1, description="Maximum answer length in tokens, thoughts included; longer answers are cut off."
+    )
+
+    @property
+    def title(self) -> str:
+        """Its name in the tables."""
+        return self.name or self.endpoint.model
 
 
 class PopeSettings(Document):
@@ -132,6 +153,15 @@ class BenchmarkSettings(Document):
             "two or three further answers per question."
         ),
     )
+    wanted_gain: float = Field(
+        WANTED_GAIN,
+        gt=0,
+        le=1,
+        description=(
+            "Gain in accuracy that verdicts should be able to show: `stablellava plan` says how many items that takes, "
+            "and the report which verdicts could not have shown it."
+        ),
+    )
     photographs: UserPath | None = Field(
         None,
         description=(
@@ -146,6 +176,9 @@ class BenchmarkSettings(Document):
     )
     judge: JudgeSettings | None = Field(
         None, description="A chat model that grades open answers. Unset: scoring by keywords."
+    )
+    references: tuple[ReferenceSettings, ...] = Field(
+        (), description="Models behind endpoints that are asked the same questions and compared with the tuned one."
     )
 
     @property
@@ -168,4 +201,8 @@ class BenchmarkSettings(Document):
                     ("external", index, "suite"),
                     "MM-Vet is scored by a chat model: set benchmark.judge for open answers",
                 )
+        titles = [reference.title for reference in self.references]
+        for index, title in enumerate(titles):
+            if not is_reference(title) or title in titles[:index]:
+                raise MistakeAtKeyError(("references", index, "name"), f"{title!r} is taken; give it another name")
         return self

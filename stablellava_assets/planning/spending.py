@@ -78,7 +78,7 @@ def _stages(
     _, batch = partition
     prompts = author.plan_prompts(ability, batch, rows)
     published = store.read(PROMPT_SPECS, partition)
-    open_prompts = _missing(PROMPT_SPECS, published, prompts)
+    open_prompts = missing_rows(PROMPT_SPECS, published, prompts)
     kept = {row.row_id for row in prompts} - {row.row_id for row in open_prompts}
     written = {row["spec_id"]: row for row in _rows(PromptSpec, published) if row["spec_id"] in kept}
     of_prompts = author.forecast(open_prompts)
@@ -103,7 +103,7 @@ def _stages(
     images_there = store.read(IMAGES, partition, columns_of(_Image))
     if painter.forecast([]) is not None:
         images = painter.plan(list(specs.values()))
-        open_images = _missing(IMAGES, images_there, images)
+        open_images = missing_rows(IMAGES, images_there, images)
         add(IMAGES, images, open_images, painter.forecast(open_images))
     if of_prompts is not None:
         pictures = {row["spec_id"]: row for row in _rows(_Image, images_there)}
@@ -114,12 +114,12 @@ def _stages(
             if spec_id not in written or spec_id not in pictures or spec_id in painted_of
         ]
         dialogues = author.plan_dialogues(ability, painted)
-        open_dialogues = _missing(DIALOGUES, store.read(DIALOGUES, partition, ["pair_id", *_NEEDED]), dialogues)
+        open_dialogues = missing_rows(DIALOGUES, store.read(DIALOGUES, partition, ["pair_id", *_NEEDED]), dialogues)
         add(DIALOGUES, dialogues, open_dialogues, author.forecast(open_dialogues))
     return plans
 
 
-def _missing(table: AnyTable, published: pa.Table | None, planned: Sequence[AnyPlanned]) -> list[AnyPlanned]:
+def missing_rows(table: AnyTable, published: pa.Table | None, planned: Sequence[AnyPlanned]) -> list[AnyPlanned]:
     """The planned rows that would have to be made."""
     if published is None:
         return list(planned)

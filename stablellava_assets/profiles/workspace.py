@@ -120,8 +120,8 @@ class Workspace:
     @property
     def report(self) -> Report:
         """The reports on all tuning runs."""
-        judge = self.profile.benchmark.judge
-        judged_kinds = () if judge is None else judge.kinds
+        benchmark = self.profile.benchmark
+        judged_kinds = () if benchmark.judge is None else benchmark.judge.kinds
         return Report(
             self.folder.report,
             self.store,
@@ -129,6 +129,7 @@ class Workspace:
             judged_kinds,
             self.settling,
             self._published("report"),
+            benchmark.wanted_gain,
         )
 
     @property

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line
+from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line, reference_table
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.report.cost import Costs, costs_of
@@ -54,6 +55,8 @@ class BenchmarkResults:
     """Header and lines of the controls, if there are any."""
     blind: str = ""
     """Where the tuned model does better than chance without any image, in a sentence."""
+    references: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
+    """Header and lines of the reference models, if any were asked."""
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -112,14 +115,17 @@ class Content:
     costs: Costs
     settings: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
+    wanted_gain: float
+    """The gain in accuracy that verdicts should be able to show."""
 
 
 def gather(
-    store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str]
+    store: ParquetStore, checkpoint_id: str, settings: ReportSettings, judged_kinds: Sequence[str], wanted_gain: float
 ) -> Content | None:
     """The content of a checkpoint's report; None if it has not been scored.
 
-    ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords.
+    ``judged_kinds`` are the question kinds for which a judge's verdict replaces the keywords; ``wanted_gain`` is what
+    verdicts should be able to show.
     """
     known = {row["checkpoint_id"]: row for row in checkpoints(store, Checkpoint)}
     scores = store.read(ABILITY_SCORES, (checkpoint_id,))
@@ -133,6 +139,7 @@ def gather(
         [] if judgements is None else ANSWER_JUDGEMENTS.rows(judgements),
         judged_kinds,
         settings.examples,
+        wanted_gain,
     )
     comparable = {part.benchmark for part in measured}
     shown = [change.item_id for part in measured for changes in part.outcomes.shown.values() for change in changes]
@@ -145,6 +152,7 @@ def gather(
         costs=costs_of(store, checkpoint_id),
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
+        wanted_gain=wanted_gain,
     )
 
 
@@ -154,6 +162,7 @@ def measured_by_benchmark(
     judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
     examples: int = 0,
+    wanted_gain: float = WANTED_GAIN,
 ) -> list[BenchmarkResults]:
     """One checkpoint's scores and answers by benchmark, in the order of the scores, without
     benchmarks that only one model has."""
@@ -168,8 +177,14 @@ def measured_by_benchmark(
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
             results = _measured(benchmark, cells, changed, judge_line(graded) if graded else "")
-            controls = control_table(of_benchmark, every_ability=True)
-            measured.append(replace(results, controls=controls, blind=blind_line(of_benchmark)))
+            measured.append(
+                replace(
+                    results,
+                    controls=control_table(of_benchmark, every_ability=True),
+                    blind=blind_line(of_benchmark),
+                    references=reference_table(of_benchmark, wanted_gain),
+                )
+            )
     return measured
 
 

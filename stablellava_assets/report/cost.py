@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS, DIALOGUES, FILTERED_PAIRS, PROMPT_SPECS
+from stablellava_assets.tables.schemas import (
+    ANSWER_JUDGEMENTS,
+    DIALOGUES,
+    FILTERED_PAIRS,
+    PROMPT_SPECS,
+    REFERENCE_ANSWERS,
+)
 from stablellava_assets.tables.store import ParquetStore
 
 _COLUMNS = ["model", "prompt_tokens", "completion_tokens", "cost_usd"]
@@ -30,11 +36,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """The costs of prompts and dialogues, for the kept pairs and for all rows, and of judging the answers."""
+    """The costs of prompts and dialogues, for the kept pairs and for all rows, of judging the answers, and of
+    reference models."""
 
     used: Cost
     written: Cost
     judged: Cost
+    referenced: Cost
 
     @property
     def lines(self) -> list[tuple[str, Cost]]:
@@ -43,6 +51,7 @@ class Costs:
             ("prompts and dialogues of kept pairs", self.used),
             ("all prompts and dialogues", self.written),
             ("judging this checkpoint's answers", self.judged),
+            ("answers of reference models", self.referenced),
         )
         return [(name, cost) for name, cost in named if cost.asked]
 
@@ -56,7 +65,9 @@ def costs_of(store: ParquetStore, checkpoint_id: str) -> Costs:
         written.append(rows.select(_COLUMNS))
         used.append(rows.filter(pc.is_in(rows[table.row_id], pa.array(ids.to_pylist(), pa.string()))).select(_COLUMNS))
     judgements = store.read_all(ANSWER_JUDGEMENTS, [(checkpoint_id,)], _COLUMNS)
-    return Costs(_cost(pa.concat_tables(used)), _cost(pa.concat_tables(written)), _cost(judgements))
+    answered = ["answered_by", *_COLUMNS[1:]]
+    references = store.read_all(REFERENCE_ANSWERS, [(checkpoint_id,)], answered).rename_columns(_COLUMNS)
+    return Costs(_cost(pa.concat_tables(used)), _cost(pa.concat_tables(written)), _cost(judgements), _cost(references))
 
 
 def _cost(rows: pa.Table) -> Cost:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.filters.settled import Settling
 from stablellava_assets.inputs.explained import ExplainedError, remedy_of, system_message
 from stablellava_assets.report.content import gather, measured_by_benchmark
@@ -34,6 +35,7 @@ class Report:
         judged_kinds: question kinds for which a judge's verdict replaces the keywords.
         settling: settles the verdicts, as before they are trained on; by default they are taken as published.
         published: where the pages of all machines are; None if the folder is the only place.
+        wanted_gain: the gain in accuracy that verdicts should be able to show.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Report:
         judged_kinds: Sequence[str] = (),
         settling: Settling | None = None,
         published: Place | None = None,
+        wanted_gain: float = WANTED_GAIN,
     ) -> None:
+        self._wanted_gain = wanted_gain
         self._settling = settling
         self._published = published
         self._judged_kinds = judged_kinds
@@ -76,7 +80,7 @@ class Report:
         if chosen not in known:
             raise ReportError(f"no checkpoint {chosen!r}; there are {', '.join(known)}")
         store = self._store if self._settling is None else self._settling.settle(self._store).store
-        content = gather(store, chosen, self._settings, self._judged_kinds)
+        content = gather(store, chosen, self._settings, self._judged_kinds, self._wanted_gain)
         if content is None:
             raise ReportError(
                 f"checkpoint {chosen} has not been scored; run `dagster asset materialize --select ability_scores`"

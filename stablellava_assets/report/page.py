@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablellava_assets.evaluation.scoreboard import p_value_text
-from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.evaluation.scoreboard import gain_text, p_value_text
+from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.report import radar
 from stablellava_assets.report.content import BenchmarkResults, Content
 from stablellava_assets.report.outcomes import BROKEN, FIXED, shortened
@@ -61,9 +61,10 @@ def _environment() -> Environment:
         "dollars": lambda dollars: f"{dollars:,.4f}",
         "shortened": shortened,
         "p_value": lambda p: p_value_text(p) or "unknown",
+        "gain": gain_text,
         "described": lambda benchmark: _BENCHMARKS.get(benchmark, ""),
         "words": lambda name: name.replace("_", " "),
         "css_class": lambda verdict: (verdict or "unknown").split()[0],
     }
-    environment.globals["ALL"] = ALL
+    environment.globals |= {"ALL": ALL, "could_not_show": could_not_show}
     return environment

@@ -23,6 +23,7 @@ from stablellava_assets.tables.score_rows import (
     AnswerJudgement,
     BenchmarkItem,
     Checkpoint,
+    ReferenceAnswer,
 )
 from stablellava_assets.tables.table import (
     CONVERSATIONS,
@@ -566,6 +567,39 @@ ABILITY_ANSWERS = Table(
     optional=_ASKED_OF_SEVERAL,
 )
 
+_ASKED_QUESTION = ("benchmark", "ability", "item_id", "question_kind", "question", "accepted", "rotation", "options")
+
+REFERENCE_ANSWERS = Table(
+    "reference_answers",
+    ReferenceAnswer,
+    "Answers of models behind endpoints to the same benchmark questions, one row per model and question; empty until "
+    "benchmark.references is set.",
+    "answer_id",
+    ("checkpoint_id",),
+    (
+        column("answer_id", pa.string(), "Content hash of checkpoint, reference model, item and rotation."),
+        column("checkpoint_id", pa.string(), "The tuned model that it is compared with."),
+        column("model", pa.string(), "The reference model, as the profile names it."),
+        *(ABILITY_ANSWERS.schema.field(name) for name in _ASKED_QUESTION),
+        column("refused", STRINGS, "Keywords that make an answer wrong; null if there are none."),
+        column("picture", pa.string(), "Content hash of the image or images; never null."),
+        *_SEVERAL_IMAGES,
+        column("answer", pa.string(), "The model's answer without its thoughts; null if there is none."),
+        column(
+            "correct",
+            pa.bool_(),
+            "Whether the answer is right by keywords; false if the model refused to answer, null if it was not asked "
+            "or could not answer.",
+        ),
+        column("answered_by", pa.string(), "The model, as the endpoint names it; null if there was no answer."),
+        *(field for field in _ASKED if field.name not in ("model", "example_ids")),
+        *_TAIL,
+        *_BLAME,
+    ),
+    added=_BLAMED,
+    optional=_BLAMED | _ASKED_OF_SEVERAL,
+)
+
 ANSWER_JUDGEMENTS = Table(
     "answer_judgements",
     AnswerJudgement,
@@ -576,7 +610,7 @@ ANSWER_JUDGEMENTS = Table(
         column("judgement_id", pa.string(), "Content hash of the answer's id and the judge."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         column("answer_id", pa.string(), "The answer that was graded."),
-        column("answered_by", pa.string(), "base or tuned."),
+        column("answered_by", pa.string(), "base, tuned or the name of a reference model."),
         column("benchmark", pa.string(), "Benchmark of the item."),
         column("item_id", pa.string(), "The benchmark item."),
         column("question_kind", pa.string(), _ASKED_KIND),
@@ -600,13 +634,14 @@ ANSWER_JUDGEMENTS = Table(
 ABILITY_SCORES = Table(
     "ability_scores",
     AbilityScore,
-    "Accuracy of the base and the tuned model, and of controls, one row per model, ability and question kind.",
+    "Accuracy of the base and the tuned model, of controls and of reference models, one row per model, ability and "
+    "question kind.",
     "score_id",
     ("checkpoint_id",),
     (
         column("score_id", pa.string(), "Content hash of checkpoint, model, benchmark, ability and kind."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
-        column("model", pa.string(), _MODEL),
+        column("model", pa.string(), f"{_MODEL[:-1]}; or the name of a reference model."),
         column("benchmark", pa.string(), "Benchmark of the questions."),
         column("ability", pa.string(), "Ability; for a published benchmark its split, category or capability; or all."),
         column("question_kind", pa.string(), "what, yes_no, either_or, choice, open, or all."),
@@ -641,8 +676,9 @@ ABILITY_SCORES = Table(
         column(
             "verdict",
             pa.string(),
-            "better or worse if p_holm is below 0.05, else no difference shown; it describes the tuned model and is "
-            "in the base's row too.",
+            "better or worse if p_holm is below 0.05, else no difference shown; it describes the tuned model against "
+            "the base and is in the base's row too. Rows of a reference model compare the tuned model with that one: "
+            "this, the p-values, the difference and the gain that could be shown.",
         ),
         _RUN_ID,
         column("precision", pa.float64(), "Share of the yes answers that are right; null except in yes-no rows."),
@@ -659,11 +695,27 @@ ABILITY_SCORES = Table(
             "Answers that say neither yes nor no, which are wrong; null except in yes-no rows.",
         ),
         column("mean_grade", pa.float64(), "Mean grade (0 to 1) of the graded answers; null if none was graded."),
-        column("unscored", pa.int64(), "Items without a grade yet; they are not in n."),
+        column("unscored", pa.int64(), "Items without a grade or a reference model's answer yet; they are not in n."),
         column(
             "mean_points",
             pa.float64(),
             "Mean of the judge's grades from 1 to 5 of answers about several synthesized images; null without any.",
+        ),
+        column(
+            "discordance",
+            pa.float64(),
+            "Share of the items both answered that only one of the two models answered right; null if there are none.",
+        ),
+        column(
+            "effective_items",
+            pa.float64(),
+            "Number of independent items that those tell as much as; fewer than they are if some share an image.",
+        ),
+        column(
+            "detectable_gain",
+            pa.float64(),
+            "Smallest gain that would have been shown with a chance of 0.8 by as many items at this discordance, at "
+            "the corrected level; null if no gain would, or nothing was compared.",
         ),
         column(
             "chance",
@@ -674,6 +726,7 @@ ABILITY_SCORES = Table(
     ),
     added=frozenset(
         {
+            *("discordance", "effective_items", "detectable_gain"),
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
             *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
             "chance",
@@ -737,6 +790,7 @@ TABLES: tuple[AnyTable, ...] = (
     ABILITY_BENCHMARK,
     LLAVA_CHECKPOINT,
     ABILITY_ANSWERS,
+    REFERENCE_ANSWERS,
     ANSWER_JUDGEMENTS,
     ABILITY_SCORES,
     BATCH_PLANS,

@@ -117,6 +117,19 @@ class AbilityAnswer(AnswerColumns, Keyed):
     correct: bool
 
 
+class ReferenceAnswer(AnswerColumns, Keyed, Blamed):
+    """A row of ``reference_answers``."""
+
+    answer_id: str
+    answer: str | None
+    correct: bool | None
+    answered_by: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    request_id: str | None
+
+
 class AnswerJudgement(Keyed, Blamed):
     """A row of ``answer_judgements``."""
 
@@ -146,6 +159,8 @@ class PairedDifference(TypedDict):
     difference_low: float | None
     difference_high: float | None
     p_value: float | None
+    discordance: float | None
+    effective_items: float | None
 
 
 class ScoreFigures(TypedDict):
@@ -183,6 +198,7 @@ class JudgedScore(ComparedScore):
 
     p_holm: float | None
     verdict: str | None
+    detectable_gain: float | None
 
 
 class AbilityScore(JudgedScore):

@@ -50,7 +50,7 @@ def _grade(body: Mapping[str, Any]) -> str:
     return json.dumps({"reason": "It is as good as any.", "points": 7})
 
 
-def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
+def measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
     resources = resources_of(workspace)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         dg.AssetSpec("llava_checkpoint"),
@@ -67,7 +67,7 @@ def _measure(workspace: Workspace) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _publish_checkpoint(workspace: Workspace) -> None:
+def publish_checkpoint(workspace: Workspace) -> None:
     for name, seed in (("base", 0), ("tuned", 1)):
         save_checkpoint(*model_and_processor(seed), workspace.data / "models" / name)
     row: Row = {**dict.fromkeys(LLAVA_CHECKPOINT.schema.names), "checkpoint_id": "c"}
@@ -80,12 +80,12 @@ def _publish_checkpoint(workspace: Workspace) -> None:
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     project = Project(tmp_path / "project", SMALL)
-    _publish_checkpoint(project.workspace)
+    publish_checkpoint(project.workspace)
     return project
 
 
 def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
-    alone = _measure(project.workspace)
+    alone = measure(project.workspace)
     assert alone["ability_benchmark"]["photographs"].value == NO_PHOTOGRAPHS
     assert str(alone["ability_scores"]["scores"].value).endswith(NO_PHOTOGRAPHS)
     painted = project.workspace.store.read(ABILITY_ANSWERS, ("c",))
@@ -106,9 +106,9 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
             "judge": {"endpoint": {"base_url": url, "model": "judge"}},
         }
         project.write_profile({**SMALL, "benchmark": benchmark})
-        metadata = _measure(project.workspace)
+        metadata = measure(project.workspace)
         asked = sum(seen.answered.values())
-        again = _measure(project.workspace)
+        again = measure(project.workspace)
         assert sum(seen.answered.values()) == asked, "what was graded is not graded again"
 
     store = project.workspace.store
@@ -155,14 +155,14 @@ def test_every_benchmark_is_scored_by_the_same_code(project: Project) -> None:
 def test_other_keywords_are_scored_without_asking_again(project: Project) -> None:
     folder = write_list(project.folder / "photographs", LINE)
     project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], "photographs": str(folder)}})
-    _measure(project.workspace)
+    measure(project.workspace)
     said = [
         but(row, answer="Crimson, I say.") if row["benchmark"] == "photos" else row
         for row in ABILITY_ANSWERS.rows(project.workspace.store.read_all(ABILITY_ANSWERS))
     ]
     project.workspace.store.publish(ABILITY_ANSWERS, ("c",), ABILITY_ANSWERS.from_rows(said))
     write_list(folder, {**LINE, "accepted": ["red", "crimson"]})
-    metadata = _measure(project.workspace)
+    metadata = measure(project.workspace)
     answers = project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
     assert metadata["ability_scores"]["computed"].value == 0
     assert [(row["accepted"], row["correct"]) for row in answers if row["benchmark"] == "photos"] == [
@@ -171,13 +171,13 @@ def test_other_keywords_are_scored_without_asking_again(project: Project) -> Non
 
 
 def test_another_checkpoint_of_the_same_base_asks_the_base_nothing(project: Project) -> None:
-    first = _measure(project.workspace)["ability_scores"]["computed"].value
+    first = measure(project.workspace)["ability_scores"]["computed"].value
     save_checkpoint(*model_and_processor(2), project.workspace.data / "models" / "second")
     (row,) = LLAVA_CHECKPOINT.rows(project.workspace.store.read_all(LLAVA_CHECKPOINT))
     second = but(row, checkpoint_id="d", path="models/second")
     project.workspace.store.publish(LLAVA_CHECKPOINT, (), LLAVA_CHECKPOINT.from_rows([row, second]))
     shutil.rmtree(project.workspace.data / "models" / "base")
-    again = _measure(project.workspace)["ability_scores"]
+    again = measure(project.workspace)["ability_scores"]
     assert again["computed"].value == first
     answers = project.workspace.store.read_all(ABILITY_ANSWERS).to_pylist()
     said = {(row["checkpoint_id"], row["item_id"]): row["answer"] for row in answers if row["model"] == "base"}
@@ -189,24 +189,24 @@ def test_a_judge_without_a_key_is_said_before_anybody_is_asked(project: Project,
     project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project)}})
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(dg.Failure, match=r"benchmark\.judge: .*OPENAI_API_KEY"):
-        _measure(project.workspace)
+        measure(project.workspace)
     shutil.rmtree(project.workspace.data / "models")  # Nobody could be asked now.
     with pytest.raises(dg.Failure, match="OPENAI_API_KEY"):
-        _measure(project.workspace)
+        measure(project.workspace)
 
 
 def test_a_judge_that_refuses_does_not_hold_back_what_keywords_score(project: Project) -> None:
     with loopback(Script(key="another"), answer=_grade) as (url, _):
         project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project, url)}})
         with pytest.raises(dg.Failure, match="scores are published; those that need a grade lack it"):
-            _measure(project.workspace)
+            measure(project.workspace)
     scores = project.workspace.store.read_all(ABILITY_SCORES).to_pylist()
     assert {row["benchmark"] for row in scores} == {"ai"}
     judged = project.workspace.store.read_all(ANSWER_JUDGEMENTS).to_pylist()
     assert {(row["status"], row["grade"]) for row in judged} == {("deferred", None)}
     with loopback(answer=_grade) as (url, _):
         project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], **_open_question(project, url)}})
-        _measure(project.workspace)
+        measure(project.workspace)
     scores = project.workspace.store.read_all(ABILITY_SCORES).to_pylist()
     assert {row["benchmark"] for row in scores} == {"ai", "photos"}
 

@@ -17,7 +17,7 @@ from stablellava_assets.authors.chat.dialogue_kinds import DialogueSlot
 from stablellava_assets.authors.chat.dialogue_requests import Picture, PictureDialogueRequest, part_key, picture_of
 from stablellava_assets.authors.chat.dialogue_rows import UNWRITTEN, Conversation, dialogue_columns
 from stablellava_assets.authors.chat.examples import Example, dialogue_examples_of, prompt_examples
-from stablellava_assets.authors.chat.forecast import BundledRequest, forecast
+from stablellava_assets.authors.chat.forecast import BundledRequest, expected_requests
 from stablellava_assets.authors.chat.group_dialogues import (
     GroupDialogueRequest,
     PictureGroup,
@@ -41,6 +41,7 @@ from stablellava_assets.authors.chat.row_keys import KeyOf, key_rows
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
+from stablellava_assets.endpoint.forecasting import forecast
 from stablellava_assets.endpoint.usage import Forecast, Usage
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.state.sql import StatePlace
@@ -243,7 +244,8 @@ class ChatAuthor:
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of writing these rows; nothing is sent."""
-        return forecast(self._settings.endpoint, self._ledger_place, _requests(planned))
+        bundles = _requests(planned)
+        return forecast(self._settings.endpoint, self._ledger_place, partial(expected_requests, bundles))
 
     def take_usage(self) -> Usage:
         """The usage since the last call."""

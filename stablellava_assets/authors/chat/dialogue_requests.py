@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import mimetypes
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +24,7 @@ from stablellava_assets.authors.chat.dialogue_kinds import (
 )
 from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.endpoint.picture_parts import picture_part
 from stablellava_assets.endpoint.requests import ChatRequest, chat_request
 from stablellava_assets.tables.identity import choose, ranked
 from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
@@ -273,8 +273,9 @@ class DialogueRequest(Generic[AbilityT, ShownT]):
         if self.settings.sees_pictures:
             content = [{"type": "text", "text": text}]
             for picture in self.shown.pictures:
-                url = {"url": _data_url(*self.encoded(picture.image_id)), "detail": self.settings.picture_detail}
-                content.append({"type": "image_url", "image_url": url})
+                encoded, name = self.encoded(picture.image_id)
+                media_type = mimetypes.guess_type(name)[0] or "image/png"
+                content.append(picture_part(encoded, media_type, self.settings.picture_detail))
         return chat_request(
             self.settings.endpoint,
             stage=STAGE,
@@ -413,11 +414,6 @@ def _detail(picture: Picture, part: DialogueSlot) -> str:
     if part.kind == "describe":
         return f' (request: "{picture.describe_question}")'
     return f" (right option: {picture.right_option})" if part.kind == "either_or" else ""
-
-
-def _data_url(encoded: bytes, name: str) -> str:
-    kind = mimetypes.guess_type(name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(encoded).decode()}"
 
 
 @lru_cache(maxsize=512)

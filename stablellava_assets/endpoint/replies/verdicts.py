@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from stablellava_assets.endpoint.replies.complaints import one_line
 from stablellava_assets.endpoint.replies.replies import CUT_OFF, FILTERED, Reply
 from stablellava_assets.endpoint.replies.thoughts import answer_beside_thoughts
-from stablellava_assets.endpoint.requests import ChatRequest, ImageRequest
+from stablellava_assets.endpoint.requests import ChatRequest, ImageRequest, PlainAnswer
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import OF_ROW, OF_SETTING
 
@@ -44,8 +44,11 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
     if reply.refusal is not None:
         return Verdict(None, f"refused: {one_line(reply.refusal)}", OF_ROW)
     finish = (reply.finish_reason or "").casefold()
+    is_plain = request.answer is PlainAnswer
     try:
-        return Verdict(_parsed(request.answer, reply.text, cut_off=finish in CUT_OFF))
+        if not (is_plain and finish in FILTERED):
+            return Verdict(_parsed(request.answer, reply.text, cut_off=finish in CUT_OFF))
+        invalid = ""
     except ValidationError as error:
         invalid = _problems(error)
     if finish in FILTERED:
@@ -60,7 +63,9 @@ def judge(request: ChatRequest, reply: Reply) -> Verdict:
     if isinstance(request, ImageRequest):
         return Verdict(None, "the answer holds no picture", OF_SETTING, is_empty=not reply.text.strip())
     if not reply.text.strip():
-        return Verdict(None, "the answer is empty", OF_SETTING, repairable=True, is_empty=True)
+        return Verdict(None, "the answer is empty", OF_SETTING, repairable=not is_plain, is_empty=True)
+    if is_plain:
+        return Verdict(None, "the answer is nothing but thoughts", OF_SETTING)
     return Verdict(None, f"invalid answer: {invalid}", OF_SETTING, repairable=True)
 
 
@@ -91,6 +96,9 @@ def repair_of(request: ChatRequest, reply: Reply, verdict: Verdict) -> ChatReque
 
 
 def _parsed(answer: type[BaseModel], text: str, *, cut_off: bool) -> BaseModel:
+    if answer is PlainAnswer:
+        said = answer_beside_thoughts(text, cut_off=cut_off).strip()
+        return PlainAnswer(text=said.encode(errors="replace").decode())
     try:
         return answer.model_validate_json(text)
     except ValidationError as error:

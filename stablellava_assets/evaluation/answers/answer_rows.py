@@ -11,14 +11,15 @@ from stablellava_assets.evaluation.answers.choices import choice_question, rotat
 from stablellava_assets.evaluation.answers.controls import controls_of, shown_to, swapped_pictures
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
-from stablellava_assets.evaluation.kinds import CONTROLS
+from stablellava_assets.evaluation.kinds import COMPARED, CONTROLS
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.evaluation.scores.several_images import asks_about_several
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.reading import is_same
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, MADE, OF_ROW
 from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerColumns, Checkpoint, ItemToAsk
+from stablellava_assets.tables.table import AnyTable
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,28 @@ def plan_answers(
         item["item_id"]: controls_of(item["item_id"], pictures[item["item_id"]], swapped) for item in with_controls
     }
     return [
-        _plan(checkpoint, model, asked_key, item, own, shown, rotation, max_new_tokens)
-        for model in ("base", "tuned", *CONTROLS)
+        plan_answer(
+            checkpoint["checkpoint_id"],
+            model,
+            asked_key,
+            item,
+            own,
+            shown,
+            rotation,
+            item.get("max_new_tokens", max_new_tokens),
+        )
+        for model in (*COMPARED, *CONTROLS)
         for asked_key in [content_key("asked", checkpoint[path_of(model)], chat_template)]
         for item in items
         if model not in CONTROLS or model in controls.get(item["item_id"], ())
         for own in [pictures[item["item_id"]]]
         for shown in [shown_to(model, item["item_id"], own, swapped)]
-        for rotation in _rotations(item)
+        for rotation in rotations_of(item)
     ]
 
 
-def _rotations(item: ItemToAsk) -> Sequence[int | None]:
+def rotations_of(item: ItemToAsk) -> Sequence[int | None]:
+    """How a question is asked: once, or a choice in so many rotations of its options."""
     if item["question_kind"] != "choice":
         return [None]
     return range(len(item["options"]) if item.get("circular", True) else 1)
@@ -83,23 +94,36 @@ def path_of(model: str) -> Literal["base_path", "path"]:
     return "base_path" if model == "base" else "path"
 
 
-def _plan(
-    checkpoint: Checkpoint,
+def plan_answer(
+    checkpoint_id: str,
     model: str,
     asked_key: str,
     item: ItemToAsk,
     pictures: Sequence[ItemPicture],
     shown: Sequence[ItemPicture],
     rotation: int | None,
-    max_new_tokens: int,
+    limit: int,
+    settings_key: str | None = None,
 ) -> PlannedRow[Question]:
+    """Plan an answer of one model to one question.
+
+    Args:
+        checkpoint_id: the comparison that the answer is for.
+        model: who answers, as the tables name it.
+        asked_key: a hash of what the model is and how it is asked.
+        item: the question's item.
+        pictures: its images.
+        shown: the images that the model gets.
+        rotation: of its options.
+        limit: maximum answer length in tokens.
+        settings_key: see :class:`PlannedRow`.
+    """
     turned = () if rotation is None else (rotation,)
-    answer_id = content_key("answer", checkpoint["checkpoint_id"], model, item["item_id"], *turned)
-    limit = item.get("max_new_tokens", max_new_tokens)
+    answer_id = content_key("answer", checkpoint_id, model, item["item_id"], *turned)
     options = rotated(item["options"], rotation or 0)
     question = item["question"] if rotation is None else choice_question(item["question"], options)
     columns: AnswerColumns = {
-        "checkpoint_id": checkpoint["checkpoint_id"],
+        "checkpoint_id": checkpoint_id,
         "model": model,
         "benchmark": item["benchmark"],
         "ability": item["ability"],
@@ -124,7 +148,7 @@ def _plan(
     if any(rendered):
         asked_key = content_key(asked_key, *rendered)
     key = content_key("answer row", asked_key, _picture_key(shown), question, limit, *history)
-    return PlannedRow(answer_id, key, Question(columns, asked))
+    return PlannedRow(answer_id, key, Question(columns, asked), settings_key)
 
 
 def _picture_key(pictures: Sequence[ItemPicture]) -> str:
@@ -178,14 +202,25 @@ def _row(planned: PlannedRow[Question], text: str) -> AbilityAnswer:
         "answer_id": planned.row_id,
         **columns,
         "answer": text,
-        "correct": _is_correct(columns, text),
+        "correct": is_right(columns, text),
         "row_key": planned.row_key,
         "status": MADE,
         "reason": None,
     }
 
 
-def _is_correct(columns: AnswerColumns, text: str) -> bool:
+def correctness(columns: AnswerColumns, text: str | None, fault: str | None = None) -> bool | None:
+    """Whether an answer is right by the keywords of its row.
+
+    None if there is none, unless ``fault`` says that this is the model's own doing: a refusal is no right answer.
+    """
+    if text is None:
+        return False if fault == OF_ROW else None
+    return is_right(columns, text)
+
+
+def is_right(columns: AnswerColumns, text: str) -> bool:
+    """Score an answer by the keywords of its row's columns."""
     refused, options = columns["refused"] or (), columns["options"] or ()
     groups, in_order = columns.get("accepted_groups") or (), bool(columns.get("in_order"))
     return is_correct(
@@ -200,11 +235,20 @@ def _is_correct(columns: AnswerColumns, text: str) -> bool:
     )
 
 
-def rescored(answers: Refreshed, planned: Sequence[PlannedRow[Question]]) -> Refreshed:
-    """Score existing answers again with the current keywords and rules, without querying a model."""
-    rows: list[AbilityAnswer] = [
-        {**row, **plan.inputs.columns, "correct": _is_correct(plan.inputs.columns, row["answer"])}
-        for row, plan in zip(ABILITY_ANSWERS.rows(answers.data), planned, strict=True)
+def rescored(
+    answers: Refreshed, planned: Sequence[PlannedRow[Question]], table: AnyTable = ABILITY_ANSWERS
+) -> Refreshed:
+    """Score existing answers again with the current keywords and rules, without querying a model.
+
+    ``table`` is that of the answers.
+    """
+    rows = [
+        {
+            **row,
+            **plan.inputs.columns,
+            "correct": correctness(plan.inputs.columns, row["answer"], row.get("fault")),
+        }
+        for row, plan in zip(table.rows(answers.data), planned, strict=True)
     ]
-    data = ABILITY_ANSWERS.from_rows(rows)
+    data = table.from_rows(rows)
     return replace(answers, data=data, unchanged=answers.unchanged and is_same(data, answers.data))

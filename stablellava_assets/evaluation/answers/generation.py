@@ -139,17 +139,26 @@ def answers_of(
             progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))
 
 
+def check_marks(asked: ImageQuestion, name: str) -> None:
+    """See that there is a mark for each image, or one image and no mark.
+
+    Raises:
+        InvalidQuestionError: there is not; the question is named.
+    """
+    marks, images = sum(marks_of(asked.turns)), len(asked.images)
+    if marks != images and (marks or images > 1 or asked.history):
+        raise InvalidQuestionError(
+            f"{name} has {marks} {IMAGE_MARK} marks and {images} pictures; write one mark for each picture"
+        )
+
+
 def _check(questions: Sequence[ImageQuestion], names: Sequence[str], processor: ProcessorMixin) -> None:
     """A special token in a question would end its turn, and a mark too many stand for an image that does not exist."""
     from stablellava_assets.models.special_tokens import special_tokens
 
     special = sorted(special_tokens(processor.tokenizer))
     for asked, name in zip(questions, names, strict=True):
-        marks, images = sum(marks_of(asked.turns)), len(asked.images)
-        if marks != images and (marks or images > 1 or asked.history):
-            raise InvalidQuestionError(
-                f"{name} has {marks} {IMAGE_MARK} marks and {images} pictures; write one mark for each picture"
-            )
+        check_marks(asked, name)
         said = [without_marks(turn["value"]) for turn in asked.turns]
         if token := next((token for token in special if any(token in text for text in said)), None):
             raise InvalidQuestionError(

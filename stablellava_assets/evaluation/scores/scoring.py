@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from stablellava_assets.evaluation.answers.choices import chosen_option
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS, CONTROLS_OF_SEVERAL
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS, CONTROLS_OF_SEVERAL, is_reference
 from stablellava_assets.evaluation.scores.chance import chances_of
 from stablellava_assets.evaluation.scores.several_images import MOST_OF_FIVE, is_graded_in_five
 from stablellava_assets.evaluation.scores.statistics import (
@@ -20,6 +21,7 @@ from stablellava_assets.evaluation.scores.yes_no import Verdict, verdict_of, yes
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
+    AnswerColumns,
     AnswerJudgement,
     ComparedScore,
     JudgedScore,
@@ -77,32 +79,36 @@ def score_answers(
     answers: Sequence[AbilityAnswer],
     judgements: Sequence[AnswerJudgement] = (),
     judged_kinds: Sequence[str] = (),
+    unanswered: Sequence[AnswerColumns] = (),
 ) -> list[JudgedScore]:
-    """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
+    """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints, and answers
+    of reference models to the same items.
 
     There is one row per model, ability and question kind, with ``all`` for the totals, in which controls of several
     images are not counted. Accuracies over ``all`` weight
     items equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An
-    item asked in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned
-    model on the items that both answered, and are in both models' rows; they are null if there are none. Items about
-    one image are not independent: intervals use the effective sample size, and the test compares images.
+    item asked in several rotations is right if every answer is. Difference, p-values, verdict and the gain that could
+    be shown compare base and tuned model on the items that both answered, and are in both models' rows; they are null
+    if there are none. In a reference model's rows they compare that model with the tuned one. Items about one image
+    are not independent: intervals use the effective sample size, and the test compares images.
 
     Args:
         answers: the answers.
         judgements: ``answer_judgements`` rows.
         judged_kinds: the kinds for which a judge's verdict counts; an item without one is
             ``unscored``, and not in ``n``.
+        unanswered: questions that a reference model has yet to answer; their items are ``unscored`` as well.
     """
     grades = {row["answer_id"]: row for row in judgements if row["grade"] is not None}
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
     # Rows of earlier versions have no image id; each then counts as its own image.
-    pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
+    pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in [*answers, *unanswered]}
     chances = chances_of(answers)
-    for row in answers:
+    known = ((row, _scored(row, grades, judged_kinds)) for row in answers)
+    for row, scored in chain(known, ((row, _UNANSWERED) for row in unanswered)):
         is_control = row["model"] in CONTROLS
         if is_control and row["question_kind"] in judged_kinds:
             continue  # Controls are not graded, and keywords are another measure.
-        scored = _scored(row, grades, judged_kinds)
         for ability in (*row["ability"].split(CAPABILITIES), *(() if row["model"] in CONTROLS_OF_SEVERAL else (ALL,))):
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
@@ -129,6 +135,9 @@ class _Scored(NamedTuple):
     points: float | None
 
 
+_UNANSWERED = _Scored(None, None, None, None)
+
+
 def _scored(row: AbilityAnswer, grades: Mapping[str, AnswerJudgement], judged_kinds: Sequence[str]) -> _Scored:
     graded = grades.get(row.get("answer_id", ""))
     grade = None if graded is None else graded["grade"]
@@ -152,22 +161,23 @@ def _scores(
 ) -> Iterator[ComparedScore]:
     checkpoint, benchmark, ability, kind = key
     # Items that a judge has yet to grade for one model are left out for both, so that both
-    # are scored on the same items.
-    waiting = {
-        item
-        for items in by_model.values()
-        for item, answers in items.items()
-        if any(answer.correct is None for answer in answers)
-    }
+    # are scored on the same items. What a reference model lacks is left out for it alone.
+    waiting = {model: _waiting(items) for model, items in by_model.items()}
+    ours = set().union(*(items for model, items in waiting.items() if not is_reference(model)))
     graded = {
-        model: {item: answers for item, answers in items.items() if item not in waiting}
+        model: {
+            item: answers
+            for item, answers in items.items()
+            if item not in (waiting[model] if is_reference(model) else ours)
+        }
         for model, items in by_model.items()
     }
     known = {
         model: {item: all(answer.correct for answer in answers) for item, answers in items.items()}
         for model, items in graded.items()
     }
-    compared = _compare(known.get("base", {}), known.get("tuned", {}), pictures)
+    tuned = known.get("tuned", {})
+    compared = _compare(known.get("base", {}), tuned, pictures)
     for model, results in sorted(known.items()):
         if not results:
             continue
@@ -185,13 +195,24 @@ def _scores(
             "accuracy": correct / len(results),
             "interval_low": low,
             "interval_high": high,
-            **(_NOT_COMPARED if model in CONTROLS else compared),
+            **(
+                _NOT_COMPARED
+                if model in CONTROLS
+                else _compare(results, tuned, pictures)
+                if is_reference(model)
+                else compared
+            ),
             **_figures(graded[model], kind),
             "unscored": len(by_model[model]) - len(results),
             "chance": sum(chances[item] for item in results) / len(results)
             if results.keys() <= chances.keys()
             else None,
         }
+
+
+def _waiting(items: Mapping[str, Sequence[_Scored]]) -> set[str]:
+    """The items of which an answer has no verdict yet."""
+    return {item for item, answers in items.items() if any(answer.correct is None for answer in answers)}
 
 
 def _by_picture(values: Mapping[str, int], pictures: Mapping[str, str]) -> Collection[list[int]]:
@@ -207,6 +228,8 @@ _NOT_COMPARED: PairedDifference = {
     "difference_low": None,
     "difference_high": None,
     "p_value": None,
+    "discordance": None,
+    "effective_items": None,
 }
 
 
@@ -222,6 +245,8 @@ def _compare(base: Mapping[str, bool], tuned: Mapping[str, bool], pictures: Mapp
         "difference_low": difference.low,
         "difference_high": difference.high,
         "p_value": paired_p_value(map(sum, by_picture)),
+        "discordance": sum(map(abs, values)) / len(values),
+        "effective_items": len(values) / effect,
     }
 
 

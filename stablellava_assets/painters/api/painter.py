@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from stablellava_assets.abilities.prompt_format import without_brackets
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
+from stablellava_assets.endpoint.forecasting import Expected, forecast
 from stablellava_assets.endpoint.replies.picture_encoding import picture_bytes, picture_reader_key
 from stablellava_assets.endpoint.requests import ChatOutcome, ImageRequest, PictureAnswer, image_request
 from stablellava_assets.endpoint.usage import Forecast
 from stablellava_assets.painters.api.edits import edit_instruction
-from stablellava_assets.painters.api.forecast import picture_forecast
 from stablellava_assets.painters.base import FinishedImages, nothing_finished
 from stablellava_assets.painters.edits import Inputs, Original, first_of_groups, originals_first, row_without_original
 from stablellava_assets.painters.image_rows import as_sent, finish, image_row
@@ -116,8 +116,9 @@ class ApiPainter:
 
     def forecast(self, planned: Sequence[_Planned]) -> Forecast:
         """The expected cost of these rows; nothing is sent."""
-        requests = [self._request(_Attempt(row)) for row in planned]
-        return picture_forecast(self._settings.endpoint, self._ledger_place, requests)
+        requests = (self._request(_Attempt(row)) for row in planned)
+        expected = (Expected(request, request.max_output_tokens) for request in requests)
+        return forecast(self._settings.endpoint, self._ledger_place, lambda ledger: expected)
 
     @cached_property
     def _endpoint(self) -> ChatEndpoint:
