@@ -24,6 +24,7 @@ from stablellava_assets_tests.project import BIN, Project
 BESIDE = {
     "rejected_pairs": {"filtered_pairs"},
     "comparisons": {"filtered_pairs"},
+    "contamination": {"filtered_pairs"},
     "alignment_scores": {"filtered_pairs"},
     "ability_answers": {"ability_scores"},
     "answer_judgements": {"ability_scores"},

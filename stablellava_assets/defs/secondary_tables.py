@@ -8,6 +8,7 @@ from stablellava_assets.tables.schemas import (
     ALIGNMENT_SCORES,
     ANSWER_JUDGEMENTS,
     COMPARISONS,
+    CONTAMINATION,
     REJECTED_PAIRS,
 )
 from stablellava_assets.tables.table import AnyTable
@@ -28,6 +29,7 @@ def _secondary_table(table: AnyTable, stage: str, *, partitioned: bool) -> dg.As
 
 rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", partitioned=True)
 comparisons = _secondary_table(COMPARISONS, "filtered_pairs", partitioned=True)
+contamination = _secondary_table(CONTAMINATION, "filtered_pairs", partitioned=True)
 alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", partitioned=True)
 ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", partitioned=False)
 answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", partitioned=False)

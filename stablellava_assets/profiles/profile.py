@@ -155,6 +155,17 @@ class Profile(Document):
     storage: StorageSettings = StorageSettings()
 
     @model_validator(mode="after")
+    def _benchmarks_have_names_of_their_own(self) -> Self:
+        taken = {"ai", "photos", *(suite.name for suite in self.benchmark.external)}
+        for index, avoided in enumerate(self.filters.avoid):
+            if avoided.name in taken:
+                raise MistakeAtKeyError(
+                    ("filters", "avoid", index, "name"), f"{avoided.name!r} is taken; give it another name"
+                )
+            taken.add(avoided.name)
+        return self
+
+    @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from stablellava_assets.evaluation.scoreboard import control_table, judge_line
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.filters.contamination import ContaminationReport, contamination_report
 from stablellava_assets.report.cost import Costs, costs_of
 from stablellava_assets.report.lineage import Lineage, lineage_of
 from stablellava_assets.report.outcomes import Outcomes, outcomes
@@ -107,6 +108,7 @@ class Content:
     incomparable: Sequence[str]
     pictures: Mapping[str, Sequence[str]]
     lineage: Lineage
+    contamination: ContaminationReport
     costs: Costs
     settings: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
@@ -140,6 +142,7 @@ def gather(
         incomparable=sorted(set(texts_of(scores, "benchmark")) - comparable),
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
+        contamination=contamination_report(store),
         costs=costs_of(store, checkpoint_id),
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
