@@ -96,7 +96,7 @@ def write_pope(folder: Path, asked: list[dict[str, Any]]) -> tuple[Path, Path]:
 def score_here(data: Path, checkpoint: Checkpoint, pope: Path, images: Path) -> tuple[dict[str, float], list[str]]:
     """This project's figures of the tuned model, and its answers in order."""
     items = read_pope(pope, images, "pope")
-    planned = plan_answers(checkpoint, items, held_pictures(items), TOKENS, None)
+    planned = plan_answers(checkpoint, items, held_pictures(items), TOKENS, None, controlled=())
     tuned = [row for row in planned if row.inputs.columns["model"] == "tuned"]
     rows = {row["answer_id"]: row for row in ask_model(data / checkpoint["path"], tuned, 32, TOKENS, print)}
     scores = [row for row in score_answers(list(rows.values())) if row["question_kind"] == "yes_no"]

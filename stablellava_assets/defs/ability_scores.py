@@ -98,7 +98,14 @@ def ability_scores(
         pictures = published.of({item["item_id"] for item in own}) | held_pictures(suites)
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
-        planned = plan_answers(checkpoint, [*own, *suites], pictures, settings.max_new_tokens, template)
+        planned = plan_answers(
+            checkpoint,
+            [*own, *suites],
+            pictures,
+            settings.max_new_tokens,
+            template,
+            controlled=settings.controlled_kinds,
+        )
 
         def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
             check_judge(settings.judge, folder.chat_ledger, missing)

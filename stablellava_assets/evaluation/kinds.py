@@ -9,9 +9,11 @@ from stablellava_assets.abilities.ability import QUESTION_KINDS
 AskedKind = Literal["what", "yes_no", "either_or", "choice", "open"]
 """choice: several options, asked once per rotation of them; open: answered in free text."""
 
-BLANKED, EXCHANGED = "blanked", "exchanged"
-CONTROLS = (BLANKED, EXCHANGED)
-"""What stands for the model in rows of controls: the tuned model, asked about several images of which one is blank, or
-which come in reverse order. They are in no total."""
+BLIND, SWAPPED, BLANKED, EXCHANGED = "blind", "swapped", "blanked", "exchanged"
+CONTROLS = (BLIND, SWAPPED, BLANKED, EXCHANGED)
+"""What stands for the model in rows of controls: the tuned model, asked about blank images, about another item's image,
+about several images of which one is blank, or which come in reverse order."""
+CONTROLS_OF_SEVERAL = (BLANKED, EXCHANGED)
+"""Those that only some abilities have. They are in no total."""
 
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")

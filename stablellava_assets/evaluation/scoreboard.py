@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS
 from stablellava_assets.evaluation.benchmark import PAINTED
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, BLIND, CONTROLS, CONTROLS_OF_SEVERAL
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.verdicts import ALL
@@ -21,7 +21,7 @@ NO_PHOTOGRAPHS = (
     "Set benchmark.photographs to add some (docs/measuring.md)."
 )
 _HEADER = ("ability", "n", "base", "tuned", "95 % of tuned", "p (Holm)", "verdict")
-CONTROLS_TITLE = "several images"
+CONTROLS_TITLE = "other images"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -47,8 +47,10 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
         if len(benchmarks) > 1 or benchmark != PAINTED:
             parts.append(_heading(benchmark, rows))
         parts.append(_accuracies(rows, markdown=markdown))
-        if controls := control_table(rows):
+        if controls := control_table(rows, every_ability=False):
             parts.append(table(*controls, markdown=markdown, rules=(0,)))
+        if found := blind_line(rows):
+            parts.append(found)
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
     if PHOTOGRAPHS not in benchmarks:
@@ -56,12 +58,25 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool) -> str:
     return "\n\n".join(parts)
 
 
-def control_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | None:
-    """Header and lines of the abilities of one benchmark that are about several images, with their controls; None
-    without any. Where answers were graded, the mean points of five come last, and the base has lines as well.
+def blind_line(scores: Sequence[JudgedScore]) -> str:
+    """The abilities and kinds of one benchmark in which the tuned model does better than chance without any image."""
+    found = [
+        f"{row['ability']} {row['question_kind']} ({row['accuracy']:.2f}, chance {row['chance']:.2f})"
+        for row in scores
+        if row["model"] == BLIND and ALL not in (row["ability"], row["question_kind"])
+        if row["chance"] is not None and row["interval_low"] > row["chance"]
+    ]
+    return f"Better than chance without any image: {', '.join(found)}." if found else ""
+
+
+def control_table(scores: Sequence[JudgedScore], *, every_ability: bool) -> tuple[Line, list[Line]] | None:
+    """Header and lines of one benchmark's controls: in total, then of every ability or of those about several images;
+    None without any. Where answers were graded, the mean points of five come last, and the base has lines as well.
     """
     by_key = {(row["model"], row["ability"], row["question_kind"]): row for row in scores}
-    abilities = sorted({row["ability"] for row in scores if row["model"] in CONTROLS})
+    shown = CONTROLS if every_ability else CONTROLS_OF_SEVERAL
+    of_all = [ALL] if (BLIND, ALL, ALL) in by_key else []
+    abilities = [*of_all, *sorted({row["ability"] for row in scores if row["model"] in shown} - {ALL})]
     if not abilities:
         return None
     of_abilities = [row for row in scores if row["ability"] in abilities]
@@ -74,7 +89,7 @@ def control_table(scores: Sequence[JudgedScore]) -> tuple[Line, list[Line]] | No
             if total := by_key.get((model, ability, ALL)):
                 of_kinds = [_share(by_key.get((model, ability, kind))) for kind in kinds]
                 points = (number_text(total["mean_points"]),) if graded else ()
-                lines.append((ability, model, str(total["n"]), _share(total), *of_kinds, *points))
+                lines.append((_named(ability), model, str(total["n"]), _share(total), *of_kinds, *points))
     return header, lines
 
 
@@ -107,22 +122,30 @@ def _accuracies(rows: Sequence[JudgedScore], *, markdown: bool) -> str:
     painted = all(row.get("benchmark", PAINTED) == PAINTED for row in rows)
     kinds = [kind for kind in ASKED_KINDS if (kind in QUESTION_KINDS if painted else kind in asked)]
     graded = any(row.get("mean_grade") is not None for row in rows)
-    header = (*_HEADER, *kinds, *(("mean grade",) if graded else ()))
+    controls = (BLIND,) if any(row["model"] == BLIND for row in rows) else ()
+    header = (*_HEADER, *controls, *kinds, *(("mean grade",) if graded else ()))
     abilities = [*sorted({row["ability"] for row in rows} - {ALL}), ALL]
-    lines = [_line(by_key, ability, kinds, graded=graded) for ability in abilities]
+    lines = [_line(by_key, ability, controls, kinds, graded=graded) for ability in abilities]
     return table(header, lines, markdown=markdown, rules=(0, len(lines) - 1))
 
 
 def _line(
-    by_key: Mapping[tuple[str, str, str], JudgedScore], ability: str, kinds: Sequence[str], *, graded: bool
+    by_key: Mapping[tuple[str, str, str], JudgedScore],
+    ability: str,
+    controls: Sequence[str],
+    kinds: Sequence[str],
+    *,
+    graded: bool,
 ) -> Line:
     base, tuned = by_key.get(("base", ability, ALL)), by_key.get(("tuned", ability, ALL))
-    of_kinds = [by_key.get(("tuned", ability, kind)) for kind in kinds]
-    name = "all abilities" if ability == ALL else ability
+    of_kinds = [
+        *(by_key.get((control, ability, ALL)) for control in controls),
+        *(by_key.get(("tuned", ability, kind)) for kind in kinds),
+    ]
     if tuned is None:
-        return (name, "0", _share(base), "", "", "", "", *("" for _ in kinds), *(("",) if graded else ()))
+        return (_named(ability), "0", _share(base), "", "", "", "", *("" for _ in of_kinds), *(("",) if graded else ()))
     return (
-        name,
+        _named(ability),
         str(tuned["n"]),
         _share(base),
         _share(tuned),
@@ -153,6 +176,10 @@ def _yes_no_figures(rows: Sequence[JudgedScore]) -> list[Line]:
         for model in ("base", "tuned")
         if (row := by_key.get((ability, model))) is not None
     ]
+
+
+def _named(ability: str) -> str:
+    return "all abilities" if ability == ALL else ability
 
 
 def _share(row: JudgedScore | None) -> str:

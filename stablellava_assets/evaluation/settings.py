@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stablellava_assets.endpoint.settings import EndpointSettings
-from stablellava_assets.evaluation.kinds import AskedKind
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, AskedKind
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 _TAKEN = ("ai", "photos")
@@ -125,6 +125,13 @@ class BenchmarkSettings(Document):
     max_new_tokens: int = Field(
         32, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
     )
+    controls: bool = Field(
+        True,
+        description=(
+            "Also ask the tuned model every question without the right images, to see what it answers without looking; "
+            "two or three further answers per question."
+        ),
+    )
     photographs: UserPath | None = Field(
         None,
         description=(
@@ -140,6 +147,12 @@ class BenchmarkSettings(Document):
     judge: JudgeSettings | None = Field(
         None, description="A chat model that grades open answers. Unset: scoring by keywords."
     )
+
+    @property
+    def controlled_kinds(self) -> list[AskedKind]:
+        """The kinds of question that have controls: those that keywords score, because controls are not graded."""
+        graded = self.judge.kinds if self.judge else ()
+        return [kind for kind in ASKED_KINDS if kind not in graded] if self.controls else []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

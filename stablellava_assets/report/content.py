@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from stablellava_assets.evaluation.scoreboard import control_table, judge_line
+from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.filters.contamination import ContaminationReport, contamination_report
@@ -52,7 +52,9 @@ class BenchmarkResults:
     outcomes: Outcomes
     judge: str
     controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
-    """Header and lines of the controls of abilities about several images, if there are any."""
+    """Header and lines of the controls, if there are any."""
+    blind: str = ""
+    """Where the tuned model does better than chance without any image, in a sentence."""
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -168,9 +170,9 @@ def measured_by_benchmark(
         if (ALL, ALL) in cells:
             changed = outcomes(by_benchmark.get(benchmark, []), judgements, judged_kinds, examples)
             graded = [row for row in judgements if row["benchmark"] == benchmark]
-            measured.append(
-                _measured(benchmark, cells, changed, judge_line(graded) if graded else "", control_table(of_benchmark))
-            )
+            results = _measured(benchmark, cells, changed, judge_line(graded) if graded else "")
+            controls = control_table(of_benchmark, every_ability=True)
+            measured.append(replace(results, controls=controls, blind=blind_line(of_benchmark)))
     return measured
 
 
@@ -179,7 +181,6 @@ def _measured(
     cells: Mapping[tuple[str, str], Comparison],
     changed: Outcomes,
     judge: str,
-    controls: tuple[Sequence[str], Sequence[Sequence[str]]] | None,
 ) -> BenchmarkResults:
     return BenchmarkResults(
         benchmark=benchmark,
@@ -189,7 +190,6 @@ def _measured(
         cells=cells,
         outcomes=changed,
         judge=judge,
-        controls=controls,
     )
 
 

@@ -98,8 +98,8 @@ _FURTHER = ("further_images", "further_sha256", "further_perceptual_hashes")
 _OF_SEVERAL = _ASKED_OF_SEVERAL | set(_FURTHER)
 
 _MODEL = (
-    "base or tuned; or blanked (tuned, with one of several images blank) or exchanged (tuned, with several images in "
-    "reverse order)."
+    "base or tuned; or tuned as a control: blind (every image blank), swapped (another item's image), blanked (one of "
+    "several images blank) or exchanged (several images in reverse order)."
 )
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
 _QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
@@ -695,11 +695,18 @@ ABILITY_SCORES = Table(
             pa.float64(),
             "Mean of the judge's grades from 1 to 5 of answers about several synthesized images; null without any.",
         ),
+        column(
+            "chance",
+            pa.float64(),
+            "Expected accuracy of guessing: one of the options, yes or no, or always the commonest answer of the "
+            "ability; null for open questions.",
+        ),
     ),
     added=frozenset(
         {
             *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
             *("precision", "recall", "f1", "yes_ratio", "undecided", "mean_grade", "unscored", "mean_points"),
+            "chance",
         }
     ),
 )

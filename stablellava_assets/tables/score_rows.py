@@ -175,6 +175,7 @@ class ComparedScore(PairedDifference, ScoreFigures):
     interval_low: float
     interval_high: float
     unscored: int | None
+    chance: float | None
 
 
 class JudgedScore(ComparedScore):

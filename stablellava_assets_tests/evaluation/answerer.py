@@ -39,7 +39,9 @@ def planned(checkpoint: Path) -> list[AnyPlanned]:
     ]
     row: Row = {"checkpoint_id": "c", "base_path": str(checkpoint), "path": str(checkpoint)}
     return [
-        one for one in plan_answers(row, items, held_pictures(items), 4, None) if one.inputs.columns["model"] == "base"
+        one
+        for one in plan_answers(row, items, held_pictures(items), 4, None, controlled=())
+        if one.inputs.columns["model"] == "base"
     ]
 
 

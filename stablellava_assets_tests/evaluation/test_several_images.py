@@ -24,7 +24,7 @@ from stablellava_assets.evaluation.answers.generation import ImageQuestion, Inva
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
 from stablellava_assets.evaluation.benchmark import make_items, plan_items
 from stablellava_assets.evaluation.guessing import AskedText, guess_surplus
-from stablellava_assets.evaluation.kinds import BLANKED, EXCHANGED
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, BLANKED, BLIND, EXCHANGED, SWAPPED
 from stablellava_assets.evaluation.ordinals import said_as
 from stablellava_assets.evaluation.scoreboard import scoreboard
 from stablellava_assets.evaluation.scores.scoring import is_correct, score_answers
@@ -169,12 +169,20 @@ def _pictures(*colors: str) -> list[ItemPicture]:
     return [ItemPicture(color, (), picture(color)) for color in colors]
 
 
-def test_controls_are_asked_of_the_tuned_model_and_about_several_images_only() -> None:
+def test_controls_are_asked_of_the_tuned_model() -> None:
     items = [_item(number, 2) for number in range(20)] + [_item(20, 1)]
     pictures = {item["item_id"]: _pictures(*COLORS[: item["question"].count("<image>") or 1]) for item in items}
-    planned = plan_answers(CHECKPOINT, items, pictures, 8, None)
+    planned = plan_answers(CHECKPOINT, items, pictures, 8, None, controlled=ASKED_KINDS)
     models = [row.inputs.columns["model"] for row in planned]
-    assert [models.count(model) for model in ("base", "tuned", BLANKED, EXCHANGED)] == [21, 21, 20, 20]
+    asked = {model: models.count(model) for model in models}
+    # A single item about one image has no other image to be swapped with.
+    assert asked == {"base": 21, "tuned": 21, BLIND: 21, BLANKED: 20, EXCHANGED: 20}
+    assert {
+        row.inputs.columns["model"] for row in plan_answers(CHECKPOINT, items, pictures, 8, None, controlled=())
+    } == {
+        "base",
+        "tuned",
+    }
     assert len({row.row_id for row in planned}) == len(planned)
     by_key = {(row.inputs.columns["model"], row.inputs.columns["item_id"]): row for row in planned}
     one, blanked, exchanged = (by_key[model, "item 0"] for model in ("tuned", BLANKED, EXCHANGED))
@@ -184,10 +192,23 @@ def test_controls_are_asked_of_the_tuned_model_and_about_several_images_only() -
     assert one.inputs.columns["picture"] == blanked.inputs.columns["picture"] == exchanged.inputs.columns["picture"]
 
 
+def test_one_image_is_swapped_for_that_of_another_item_of_its_ability() -> None:
+    items = [_item(number, 1) for number in range(6)] + [{**_item(6, 1), "ability": "alone"}]
+    pictures = {item["item_id"]: _pictures(COLORS[number % 3]) for number, item in enumerate(items)}
+    planned = plan_answers(CHECKPOINT, items, pictures, 8, None, controlled=ASKED_KINDS)
+    shown = {(row.inputs.columns["model"], row.inputs.columns["item_id"]): row.inputs.asked.images for row in planned}
+    swapped = {item_id: images for (model, item_id), images in shown.items() if model == SWAPPED}
+    assert len(swapped) == 6
+    assert all(images != shown["tuned", item_id] for item_id, images in swapped.items())
+    assert set(swapped.values()) <= {shown["tuned", f"item {number}"] for number in range(6)}
+    blank = {row.row_key for row in planned if row.inputs.columns["model"] == BLIND}
+    assert not blank & {row.row_key for row in planned if row.inputs.columns["model"] != BLIND}
+
+
 def test_each_place_is_blanked_equally_often_with_grey_of_the_same_size() -> None:
     places = []
     for number in range(60):
-        shown = shown_to(BLANKED, f"item {number}", _pictures("red", "blue", "lime"))
+        shown = shown_to(BLANKED, f"item {number}", _pictures("red", "blue", "lime"), {})
         (place,) = (at for at, each in enumerate(shown) if callable(each.encoded))
         places.append(place)
     assert min(map(places.count, range(3))) > 10
@@ -197,30 +218,34 @@ def test_each_place_is_blanked_equally_often_with_grey_of_the_same_size() -> Non
 
 
 def controlled() -> list[Row]:
-    """Answers about single images and about several, with the controls of the latter."""
+    """Answers about single images and about several, with their controls."""
     rows = answers("0011", "1111", "animal") + answers("0001", "1110", "difference")
     for row in list(rows):
+        if row["model"] == "tuned":
+            rows.append({**row, "model": BLIND, "correct": row["ability"] == "animal"})
         if (row["model"], row["ability"]) == ("tuned", "difference"):
             rows += [{**row, "model": model, "correct": model == BLANKED} for model in (BLANKED, EXCHANGED)]
     return rows
 
 
-def test_controls_are_scored_by_kind_and_are_in_no_total() -> None:
+def test_controls_are_scored_by_kind_and_those_of_several_images_are_in_no_total() -> None:
     scores = {(row["model"], row["ability"], row["question_kind"]): row for row in score_answers(controlled())}
     assert scores[BLANKED, "difference", "what"]["accuracy"] == scores[BLANKED, "difference", "all"]["accuracy"] == 1.0
     assert scores[EXCHANGED, "difference", "all"]["n"] == 4
     assert scores[EXCHANGED, "difference", "all"]["verdict"] is None
     assert scores["tuned", "all", "all"]["n"] == 8
+    assert scores[BLIND, "all", "all"]["accuracy"] == 0.5
     assert not [key for key in scores if key[0] in (BLANKED, EXCHANGED) and key[1] == "all"]
 
 
 def test_the_table_shows_controls_and_charts_leave_them_out() -> None:
     scores = score_answers(controlled())
     shown = scoreboard(scores, markdown=True)
-    assert "| several images | model | n | accuracy | what |" in shown
+    assert "| other images | model | n | accuracy | what |" in shown
+    assert "| all abilities | blind | 8 | 0.500 | 0.500 |" in shown
     assert "| difference | tuned | 4 | 0.750 | 0.750 |" in shown
     assert "| difference | blanked | 4 | 1.000 | 1.000 |" in shown
-    assert "several images" not in scoreboard(score_answers(answers("0", "1", "animal")), markdown=True)
+    assert "other images" not in scoreboard(score_answers(answers("0", "1", "animal")), markdown=True)
     models = [row for row in scores if row["model"] in ("base", "tuned")]
     assert scores_chart(scores) == scores_chart(models)
 

@@ -11,6 +11,7 @@ import pytest
 
 from stablellava_assets.evaluation.answers.answer_rows import plan_answers
 from stablellava_assets.evaluation.answers.pictures import held_pictures
+from stablellava_assets.evaluation.kinds import ASKED_KINDS
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.evaluation.settings import BenchmarkSettings
 from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
@@ -68,9 +69,9 @@ def test_mantis_eval(tmp_path: Path) -> None:
 
 def test_choices_are_asked_in_every_rotation_with_all_images_and_with_controls(tmp_path: Path) -> None:
     (_, compared), file = read("muirbench", write_muirbench(tmp_path)), tmp_path / "test-00000-of-00001.parquet"
-    planned = plan_answers(CHECKPOINT, [compared], held_pictures([compared]), 8, None)
+    planned = plan_answers(CHECKPOINT, [compared], held_pictures([compared]), 8, None, controlled=ASKED_KINDS)
     models = [row.inputs.columns["model"] for row in planned]
-    assert [models.count(model) for model in ("base", "tuned", "blanked", "exchanged")] == [3] * 4
+    assert [models.count(model) for model in ("base", "tuned", "blind", "blanked", "exchanged")] == [3] * 5
     for row in planned:
         columns, asked = row.inputs.columns, row.inputs.asked
         assert len(asked.images) == 3
@@ -78,8 +79,8 @@ def test_choices_are_asked_in_every_rotation_with_all_images_and_with_controls(t
         for said in (letter, "Image 2."):
             assert is_correct(said, columns["accepted"], [], "choice", columns["options"] or [])
     (_, once) = read("muirbench", file, circular=False)
-    asked_once = plan_answers(CHECKPOINT, [once], held_pictures([once]), 8, None)
-    assert [row.inputs.columns["rotation"] for row in asked_once] == [0] * 4
+    asked_once = plan_answers(CHECKPOINT, [once], held_pictures([once]), 8, None, controlled=ASKED_KINDS)
+    assert [row.inputs.columns["rotation"] for row in asked_once] == [0] * 5
 
 
 def test_every_image_is_kept_out_of_training(tmp_path: Path) -> None:

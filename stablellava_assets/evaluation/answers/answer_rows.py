@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
-from stablellava_assets.evaluation.answers.controls import shown_to
+from stablellava_assets.evaluation.answers.controls import controls_of, shown_to, swapped_pictures
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
 from stablellava_assets.evaluation.kinds import CONTROLS
@@ -42,8 +42,10 @@ def plan_answers(
     pictures: Mapping[str, Sequence[ItemPicture]],
     max_new_tokens: int,
     chat_template: str | None,
+    *,
+    controlled: Collection[str],
 ) -> list[PlannedRow[Question]]:
-    """Plan an answer of each model to each question about each item; of the controls, only about several images.
+    """Plan an answer of each model, and of each control that an item has, to each question about each item.
 
     Args:
         checkpoint: the ``llava_checkpoint`` row.
@@ -51,13 +53,21 @@ def plan_answers(
         pictures: their images by item id.
         max_new_tokens: maximum answer length for items without a limit of their own.
         chat_template: template for both models (see :func:`ask_model`).
+        controlled: the kinds of question that the tuned model is also asked without the right images.
     """
+    with_controls = [item for item in items if item["question_kind"] in controlled]
+    swapped = swapped_pictures(with_controls, pictures)
+    controls = {
+        item["item_id"]: controls_of(item["item_id"], pictures[item["item_id"]], swapped) for item in with_controls
+    }
     return [
-        _plan(checkpoint, model, asked_key, item, pictures[item["item_id"]], rotation, max_new_tokens)
+        _plan(checkpoint, model, asked_key, item, own, shown, rotation, max_new_tokens)
         for model in ("base", "tuned", *CONTROLS)
         for asked_key in [content_key("asked", checkpoint[path_of(model)], chat_template)]
         for item in items
-        if model not in CONTROLS or len(pictures[item["item_id"]]) > 1
+        if model not in CONTROLS or model in controls.get(item["item_id"], ())
+        for own in [pictures[item["item_id"]]]
+        for shown in [shown_to(model, item["item_id"], own, swapped)]
         for rotation in _rotations(item)
     ]
 
@@ -79,6 +89,7 @@ def _plan(
     asked_key: str,
     item: ItemToAsk,
     pictures: Sequence[ItemPicture],
+    shown: Sequence[ItemPicture],
     rotation: int | None,
     max_new_tokens: int,
 ) -> PlannedRow[Question]:
@@ -104,7 +115,7 @@ def _plan(
         "in_order": item.get("in_order"),
         "history": item.get("history"),
     }
-    shown, history = shown_to(model, item["item_id"], pictures), tuple(item.get("history") or ())
+    history = tuple(item.get("history") or ())
     first, *further = (picture.encoded for picture in shown)
     asked = ImageQuestion(first, question, limit, tuple(further), history)
     # Hashes what determines the text of an answer, not its correctness: changing the keywords

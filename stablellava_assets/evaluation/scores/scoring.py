@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stablellava_assets.evaluation.answers.choices import chosen_option
-from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS
+from stablellava_assets.evaluation.kinds import ASKED_KINDS, CONTROLS, CONTROLS_OF_SEVERAL
+from stablellava_assets.evaluation.scores.chance import chances_of
 from stablellava_assets.evaluation.scores.several_images import MOST_OF_FIVE, is_graded_in_five
 from stablellava_assets.evaluation.scores.statistics import (
     design_effect,
@@ -79,8 +80,8 @@ def score_answers(
 ) -> list[JudgedScore]:
     """``ability_scores`` rows without ``run_id``, from ``ability_answers`` rows of one or more checkpoints.
 
-    There is one row per model, ability and question kind, with ``all`` for the totals, in which controls are not
-    counted. Accuracies over ``all`` weight
+    There is one row per model, ability and question kind, with ``all`` for the totals, in which controls of several
+    images are not counted. Accuracies over ``all`` weight
     items equally; since the synthesized benchmark asks each ability equally often, they are macro averages there. An
     item asked in several rotations is right if every answer is. Difference, p-values and verdict compare base and tuned
     model on the items that both answered, and are in both models' rows; they are null if there are none. Items about
@@ -96,16 +97,19 @@ def score_answers(
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, list[_Scored]]]] = {}
     # Rows of earlier versions have no image id; each then counts as its own image.
     pictures = {row["item_id"]: row.get("picture") or row["item_id"] for row in answers}
+    chances = chances_of(answers)
     for row in answers:
         is_control = row["model"] in CONTROLS
         if is_control and row["question_kind"] in judged_kinds:
             continue  # Controls are not graded, and keywords are another measure.
         scored = _scored(row, grades, judged_kinds)
-        for ability in (*row["ability"].split(CAPABILITIES), *(() if is_control else (ALL,))):
+        for ability in (*row["ability"].split(CAPABILITIES), *(() if row["model"] in CONTROLS_OF_SEVERAL else (ALL,))):
             for kind in (row["question_kind"], ALL):
                 group = groups.setdefault((row["checkpoint_id"], row["benchmark"], ability, kind), {})
                 group.setdefault(row["model"], {}).setdefault(row["item_id"], []).append(scored)
-    return with_verdicts([score for key in sorted(groups, key=_order) for score in _scores(key, groups[key], pictures)])
+    return with_verdicts(
+        [score for key in sorted(groups, key=_order) for score in _scores(key, groups[key], pictures, chances)]
+    )
 
 
 def answer_verdicts(
@@ -144,6 +148,7 @@ def _scores(
     key: tuple[str, str, str, str],
     by_model: Mapping[str, Mapping[str, Sequence[_Scored]]],
     pictures: Mapping[str, str],
+    chances: Mapping[str, float],
 ) -> Iterator[ComparedScore]:
     checkpoint, benchmark, ability, kind = key
     # Items that a judge has yet to grade for one model are left out for both, so that both
@@ -183,6 +188,9 @@ def _scores(
             **(_NOT_COMPARED if model in CONTROLS else compared),
             **_figures(graded[model], kind),
             "unscored": len(by_model[model]) - len(results),
+            "chance": sum(chances[item] for item in results) / len(results)
+            if results.keys() <= chances.keys()
+            else None,
         }
 
 
