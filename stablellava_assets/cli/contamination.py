@@ -6,8 +6,6 @@ import click
 
 from stablellava_assets.profiles.workspace import workspace_of_environment
 
-_MOST_NAMED = 3
-
 
 @click.command()
 def contamination() -> None:
@@ -20,15 +18,11 @@ def contamination() -> None:
     from stablellava_assets.text.tables import aligned_table
 
     workspace = workspace_of_environment()
-    profile = workspace.profile
-    named = [each.name for each in (*profile.benchmark.external, *profile.filters.avoid)]
-    report = contamination_report(workspace.store, named)
+    report = contamination_report(workspace.store, workspace.profile.benchmark_files)
     if not report.overlaps and not report.uncompared:
         raise click.ClickException("nothing has been filtered yet; run `make demo`")
     header = ("benchmark", "items", "images", "like items", "questions", "like items")
     rows = [(each.benchmark, *(f"{count:,}" for count in each.counts)) for each in report.overlaps]
     click.echo(aligned_table(header, rows, left=(0,)))
-    for name, partitions in report.uncompared:
-        shown = ", ".join("|".join(partition) for partition in partitions[:_MOST_NAMED])
-        more = f" and {len(partitions) - _MOST_NAMED} more" if len(partitions) > _MOST_NAMED else ""
-        click.echo(f"Not compared with {name} yet: {shown}{more}. Materialize filtered_pairs for them.")
+    for notice in report.notices:
+        click.echo(notice)

@@ -15,6 +15,8 @@ from stablellava_assets.tables.pair_rows import Contamination, Verdict
 from stablellava_assets.tables.schemas import CONTAMINATION, FILTERED_PAIRS
 from stablellava_assets.tables.store import ParquetStore, Partition
 
+_MOST_NAMED = 3
+
 
 @dataclass
 class Overlap:
@@ -92,6 +94,16 @@ class ContaminationReport:
 
     overlaps: Sequence[Overlap]
     uncompared: Sequence[tuple[str, Sequence[Partition]]]
+
+    @property
+    def notices(self) -> list[str]:
+        """One sentence per benchmark that batches were never compared with."""
+        return [
+            f"Not compared with {name} yet: {', '.join('|'.join(each) for each in partitions[:_MOST_NAMED])}"
+            f"{f' and {len(partitions) - _MOST_NAMED} more' if len(partitions) > _MOST_NAMED else ''}. Materialize "
+            "filtered_pairs for them."
+            for name, partitions in self.uncompared
+        ]
 
 
 def contamination_report(store: ParquetStore, benchmarks: Iterable[str] = ()) -> ContaminationReport:

@@ -197,6 +197,11 @@ class Profile(Document):
         return [f"{number:04d}" for number in range(1, self.batches + 1)]
 
     @property
+    def benchmark_files(self) -> list[str]:
+        """The names of the benchmarks that files hold: those that are scored, and those that are only avoided."""
+        return list(dict.fromkeys(each.name for each in (*self.benchmark.external, *self.filters.avoid)))
+
+    @property
     def tables_root(self) -> str:
         """Root of the Parquet tables."""
         return self.storage.tables or str(self.storage.data / "tables")
