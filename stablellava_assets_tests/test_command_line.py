@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import datasets
+import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.schemas import (
@@ -175,3 +176,16 @@ def test_an_unknown_profile_is_named(project: Project) -> None:
         "Error: STABLELLAVA_PROFILE=mainframe: no such profile or file; "
         "built in are cluster, embedded, local-llm, released, self-judged, workstation"
     )
+
+
+def test_wrong_answers_of_both_models_are_exported_beside_the_right_ones(finished: Project, tmp_path: Path) -> None:
+    told = finished.run(f"stablellava export preference {tmp_path / 'out'} --ask 40").stdout
+    assert "asking base model 40 questions of kept pairs" in told
+    rows = pq.read_table(tmp_path / "out" / "data").to_pylist()
+    kept = {row["pair_id"]: row for row in FILTERED_PAIRS.rows(finished.workspace.store.read_all(FILTERED_PAIRS))}
+    assert {row["rejected_source"] for row in rows} <= {"base", "tuned"}
+    assert rows
+    for row in rows:
+        assert row["chosen"][0]["content"][0]["text"] == kept[row["chosen_pair_id"]]["conversations"][1]["value"]
+        assert row["rejected"] != row["chosen"]
+        assert row["rejected_model"].startswith("models/")

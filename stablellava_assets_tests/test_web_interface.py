@@ -24,6 +24,7 @@ from stablellava_assets_tests.project import BIN, Project
 BESIDE = {
     "rejected_pairs": {"filtered_pairs"},
     "comparisons": {"filtered_pairs"},
+    "contamination": {"filtered_pairs"},
     "alignment_scores": {"filtered_pairs"},
     "ability_answers": {"ability_scores"},
     "reference_answers": {"ability_scores"},
@@ -124,8 +125,8 @@ def test_every_asset_is_described(nodes: dict[str, dict[str, Any]]) -> None:
         assert node["owners"] == [{"team": "vision-language-data"}]
         (schema,) = (entry["schema"] for entry in node["metadataEntries"] if entry["label"] == "dagster/column_schema")
         assert all(column["description"] for column in schema["columns"])
-        if name in ("rejected_pairs", "comparisons"):  # Of a partition, which may have no rejected pair.
-            assert metadata(node)["dagster/partition_row_count"]["intValue"] >= int(name == "comparisons")
+        if name in ("rejected_pairs", "comparisons", "contamination"):  # Of a partition, which may reject no pair.
+            assert metadata(node)["dagster/partition_row_count"]["intValue"] >= int(name != "rejected_pairs")
         elif name not in NOT_ASKED_FOR:
             assert metadata(node)["dagster/row_count"]["intValue"] > 0
 

@@ -7,6 +7,7 @@ import click
 from stablellava_assets.cli.ask import ask
 from stablellava_assets.cli.base import base
 from stablellava_assets.cli.command_group import CommandGroup
+from stablellava_assets.cli.contamination import contamination
 from stablellava_assets.cli.export import export
 from stablellava_assets.cli.gallery import gallery
 from stablellava_assets.cli.new_ability import check_ability, new_ability
@@ -27,6 +28,6 @@ def main() -> None:
 
 for _verb in (
     *(demo, scores, new_ability, check_ability, plan, gallery, report, export, ask, photographs, query, quarantine),
-    *(rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
+    *(contamination, rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
 ):
     main.add_command(_verb)

@@ -16,16 +16,10 @@ from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import waiting_for_budget
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage, partitions_of
-from stablellava_assets.evaluation.settings import SuiteSettings
-from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
-from stablellava_assets.evaluation.suites.pictures import SuiteError
-from stablellava_assets.filters.benchmark_fingerprints import (
-    BenchmarkFingerprint,
-    BenchmarkFingerprints,
-    ItemToAvoid,
-    with_hashes,
-)
+from stablellava_assets.evaluation.fingerprints import benchmark_fingerprints
+from stablellava_assets.filters.benchmark_fingerprints import ItemToAvoid
 from stablellava_assets.filters.candidates import Candidate, PaintedPrompt
+from stablellava_assets.filters.contamination import contamination_of
 from stablellava_assets.filters.judge import judge
 from stablellava_assets.filters.near_duplicates.earlier_pairs import EarlierPairs
 from stablellava_assets.filters.review.overrule import was_overruled
@@ -42,6 +36,7 @@ from stablellava_assets.tables.schemas import (
     ABILITY_BENCHMARK,
     ALIGNMENT_SCORES,
     COMPARISONS,
+    CONTAMINATION,
     DIALOGUES,
     FILTERED_PAIRS,
     IMAGES,
@@ -76,20 +71,23 @@ def filtered_pairs(
     ability_benchmark = tables.upstream(ABILITY_BENCHMARK)
     alignment = AlignmentScores(settings.alignment, catalog, models, stage, store, context.log)
     reviews = _reviews(settings.reviews, store, context.log)
-    items = with_hashes(
-        rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid))), ability_benchmark.images
-    )
-    published = _published(profile.benchmark.external, folder.index / "benchmarks")
-    benchmark = BenchmarkFingerprints(items, settings.contamination_bits, published)
     earlier = EarlierPairs(store, folder.index, settings.duplicates)
+    benchmark = benchmark_fingerprints(
+        rows_of(ItemToAvoid, ability_benchmark.read_all(columns_of(ItemToAvoid))),
+        ability_benchmark.images,
+        profile.benchmark.external,
+        settings,
+        folder.index / "benchmarks",
+        earlier.embeddings,
+    )
 
     def make(partition: Partition) -> PartitionResult:
         specs, written = prompt_specs.read(partition), dialogues.read(partition)
         rows = painted.read(partition, [*columns_of(ImageToJudge), "status"])
         images = PublishedImages(store, IMAGES, partition)
         candidates, scores = alignment.for_partition(partition, _candidates(partition, specs, rows, written), images)
-        *published, compared_before = (
-            store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS, COMPARISONS)
+        *published, compared_before, contamination_before = (
+            store.read(table, partition) for table in (FILTERED_PAIRS, REJECTED_PAIRS, COMPARISONS, CONTAMINATION)
         )
         previous = [row for data in published if data is not None for row in FILTERED_PAIRS.rows(data)]
         repeatable = earlier.repeatable_by(partition, [candidate.compared for candidate in candidates])
@@ -107,6 +105,7 @@ def filtered_pairs(
         kept = _with_runs(FILTERED_PAIRS, judged.kept, previous, context.run_id)
         rejected = _with_runs(REJECTED_PAIRS, judged.rejected, previous, context.run_id)
         compared = earlier.comparison(partition, judged.rows, kept, repeatable)
+        contamination = contamination_of(partition, judged.rows, benchmark, earlier.embeddings)
         earlier.index(partition, kept)
         later = earlier.later_and_outdated(partition, kept)
         if later:
@@ -115,7 +114,8 @@ def filtered_pairs(
                 "again whenever pairs are trained on or exported; materialize filtered_pairs for them to publish them "
                 "so."
             )
-        unchanged = [kept, rejected, compared] == [*published, compared_before] and (scores is None or scores.unchanged)
+        made = [kept, rejected, compared, contamination]
+        unchanged = made == [*published, compared_before, contamination_before] and (scores is None or scores.unchanged)
         # What a sheet shows lies anywhere in the table, so that reading it again is worth it only if it changed.
         sheets: Metadata = (
             {}
@@ -140,10 +140,11 @@ def filtered_pairs(
                 (REJECTED_PAIRS, rejected),
                 *([(ALIGNMENT_SCORES, scores.data)] if scores else []),
                 (COMPARISONS, compared),
+                (CONTAMINATION, contamination),
             ],
             judged=pa.concat_tables([kept, rejected]),
             metadata={
-                "compared with": f"{len(items)} items of the project's benchmark, {len(published)} of published ones",
+                "compared with": ", ".join(f"{size:,} items of {name}" for name, size in benchmark.sizes.items()),
                 "earlier batches compared with": len(repeatable.earlier),
                 **({"to be compared again": ", ".join(map("|".join, later))} if later else {}),
                 "reasons": dg.MetadataValue.md(_reasons(judged.rejected)),
@@ -176,18 +177,6 @@ def _reviews(files: Sequence[Path], store: ParquetStore, log: dg.DagsterLogManag
             more = f" and {len(unknown) - _UNKNOWN_SHOWN} more" if len(unknown) > _UNKNOWN_SHOWN else ""
             log.warning(f"{len(unknown)} of these decisions are about pairs that do not exist: {shown}{more}")
     return reviews
-
-
-def _published(external: Sequence[SuiteSettings], kept: Path) -> list[BenchmarkFingerprint]:
-    """Fingerprints of the published benchmarks that the checkpoint will be scored on.
-
-    Raises:
-        dagster.Failure: one of their files is invalid.
-    """
-    try:
-        return suite_fingerprints(external, kept)
-    except SuiteError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _gallery(gallery: Gallery, pairs_per_batch: int) -> Metadata:

@@ -8,6 +8,7 @@ from stablellava_assets.tables.schemas import (
     ALIGNMENT_SCORES,
     ANSWER_JUDGEMENTS,
     COMPARISONS,
+    CONTAMINATION,
     REFERENCE_ANSWERS,
     REJECTED_PAIRS,
 )
@@ -29,6 +30,7 @@ def _secondary_table(table: AnyTable, stage: str, *, partitioned: bool) -> dg.As
 
 rejected_pairs = _secondary_table(REJECTED_PAIRS, "filtered_pairs", partitioned=True)
 comparisons = _secondary_table(COMPARISONS, "filtered_pairs", partitioned=True)
+contamination = _secondary_table(CONTAMINATION, "filtered_pairs", partitioned=True)
 alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", partitioned=True)
 ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", partitioned=False)
 reference_answers = _secondary_table(REFERENCE_ANSWERS, "ability_scores", partitioned=False)

@@ -7,13 +7,15 @@ from dataclasses import replace
 import dagster as dg
 
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.filters.contamination import contamination_report
 from stablellava_assets.filters.settled import Settling
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 
 
 def settled_tables(context: dg.AssetExecutionContext, tables: Tables, profile: Profile, folder: DataFolder) -> Tables:
-    """The tables, with settled verdicts. If published ones differ, the log and the metadata say so.
+    """The tables, with settled verdicts. If published ones differ, the log and the metadata say so; the log also says
+    which benchmarks pairs were never compared with.
 
     Raises:
         UnsettledError: verdicts on a batch are incomplete.
@@ -22,4 +24,7 @@ def settled_tables(context: dg.AssetExecutionContext, tables: Tables, profile: P
     if settled.notice is not None:
         context.log.warning(settled.notice)
         context.add_asset_metadata({"repeats found again": ", ".join(map("|".join, settled.rejudged))})
+    if profile.benchmark_files:
+        for notice in contamination_report(tables.store, profile.benchmark_files).notices:
+            context.log.warning(notice)
     return replace(tables, store=settled.store)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +14,11 @@ from stablellava_assets.exports.destination import README, export_folder
 from stablellava_assets.exports.huggingface import HuggingFaceWriter, card_header
 from stablellava_assets.exports.licences import Origins, origin_sections
 from stablellava_assets.exports.llava import LlavaWriter
+from stablellava_assets.exports.preference import PreferenceWriter
 from stablellava_assets.exports.selection import Pair, SelectionError, read_pairs, read_shared
 from stablellava_assets.exports.shards import ShardsWriter
 from stablellava_assets.exports.splits import Splits
+from stablellava_assets.exports.wrong_answers import WrongAnswers
 from stablellava_assets.tables.store import ParquetStore, Partition
 
 
@@ -46,7 +49,10 @@ FORMATS: dict[str, Callable[[Path, list[str]], Writer]] = {
     "huggingface": HuggingFaceWriter,
     "webdataset": ShardsWriter,
 }
-"""The formats by name."""
+"""The formats of kept pairs by name."""
+
+PREFERENCE = "preference"
+"""The format of kept pairs beside wrong answers, which takes :class:`WrongAnswers`."""
 
 
 @dataclass
@@ -72,24 +78,28 @@ def export_pairs(
     splits: Splits,
     *,
     replace: bool = False,
+    wrong: WrongAnswers | None = None,
 ) -> Exported:
     """Export the kept pairs of ``partitions`` to a new folder.
 
     Args:
-        name: one of :data:`FORMATS`.
+        name: one of :data:`FORMATS`, or :data:`PREFERENCE`.
         store: source of pairs and images.
         partitions: the partitions to export.
         destination: the folder, which appears atomically, or a URL.
         splits: how the pairs are divided.
         replace: whether an earlier export there may be replaced.
+        wrong: the wrong answers of preference pairs; by default those of rejected pairs.
 
     Raises:
         SelectionError: no pair is left to export, or pairs are older than the rows they were made from.
         DestinationError: the folder cannot be written, or holds something else.
     """
     exported = Exported(dict.fromkeys(splits.names, 0))
+    wrong = wrong or WrongAnswers(store)
+    formats: dict[str, Callable[[Path, list[str]], Writer]] = {**FORMATS, PREFERENCE: partial(PreferenceWriter, wrong)}
     with export_folder(destination, replace=replace) as folder:
-        writer = FORMATS[name](folder, splits.names)
+        writer = formats[name](folder, splits.names)
         with closing(writer):
             together = splits.together(read_shared(store, partitions)) if splits.shares else {}
             for pair in read_pairs(store, partitions):
@@ -100,7 +110,7 @@ def export_pairs(
                 writer.add(pair, split)
                 exported.splits[split] += 1
                 exported.abilities[pair.row["ability"]] += 1
-                exported.origins.add(pair)
+                exported.origins.add(pair, [each.written for each in wrong.of(pair)] if name == PREFERENCE else ())
         if not exported.pairs:
             reasons = "".join(f" {count} pairs: each {reason}." for reason, count in exported.left_out.items())
             raise SelectionError(f"these partitions hold no pair that could be exported.{reasons}")
@@ -109,7 +119,7 @@ def export_pairs(
 
 
 def _readme(name: str, writer: Writer, exported: Exported) -> str:
-    header = [card_header(exported.origins.licence, exported.splits)] if name == "huggingface" else []
+    header = [card_header(exported.origins.licence, exported.splits)] if name in ("huggingface", PREFERENCE) else []
     sizes = "\n".join(
         [
             "| split | pairs |",

@@ -6,19 +6,13 @@ from pathlib import Path
 from typing import TypedDict
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stablellava_assets.exports.selection import Pair
+from stablellava_assets.exports.split_files import SplitFiles
 from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.tables.pair_rows import EncodedImage
-from stablellava_assets.tables.table import CONVERSATIONS, IMAGE_LIST, STRINGS, Table, column
+from stablellava_assets.tables.table import CONVERSATIONS, IMAGE_LIST, STRINGS, AnyTable, Table, column
 from stablellava_assets.text.conversations import Turn
-
-_ROWS_A_GROUP = 128
-_BYTES_A_GROUP = 128 * 2**20
-"""Bytes of distinct images after which a row group ends before it has all its rows."""
-_BYTES_A_FILE = 400 * 2**20
-_BYTES_A_PAGE = 8 * 2**20
 
 
 class ExportedPair(TypedDict):
@@ -87,7 +81,7 @@ class HuggingFaceWriter:
 
     def __init__(self, folder: Path, splits: list[str]) -> None:
         (folder / "data").mkdir()
-        self._files = {split: _SplitFiles(folder / "data", split) for split in splits}
+        self._files = {split: SplitFiles(folder / "data", split, DATASET) for split in splits}
 
     def rejection_reason(self, pair: Pair) -> str | None:
         """Always None: the format can represent every pair."""
@@ -95,7 +89,7 @@ class HuggingFaceWriter:
 
     def add(self, pair: Pair, split: str) -> None:
         """Write a pair."""
-        self._files[split].add(_row(pair))
+        self._files[split].add(_row(pair), pair.pictures)
 
     def close(self) -> None:
         """Finish the files."""
@@ -104,56 +98,7 @@ class HuggingFaceWriter:
 
     def usage(self) -> str:
         """Instructions for reading the export, as Markdown."""
-        # Markdown renderers would treat the image mark as an HTML tag.
-        columns = [
-            f"| `{field.name}` | {DATASET.description_of(field.name).replace('<image>', '`<image>`')} |"
-            for field in DATASET.columns
-        ]
-        return "\n".join(
-            ["`datasets.load_dataset(FOLDER)` reads it.", "", "| column | meaning |", "|---|---|", *columns]
-        )
-
-
-class _SplitFiles:
-    """The Parquet files of a split; a new one is started when the last is large enough."""
-
-    def __init__(self, folder: Path, split: str) -> None:
-        self._folder, self._split = folder, split
-        self._paths: list[Path] = []
-        self._writer: pq.ParquetWriter | None = None
-        self._rows: list[ExportedPair] = []
-        self._bytes_of: dict[str, int] = {}
-
-    def add(self, row: ExportedPair) -> None:
-        self._rows.append(row)
-        self._bytes_of |= {
-            image_id: len(image["bytes"]) for image_id, image in zip(row["image_ids"], row["images"], strict=True)
-        }
-        if len(self._rows) == _ROWS_A_GROUP or sum(self._bytes_of.values()) > _BYTES_A_GROUP:
-            self._flush()
-
-    def close(self) -> None:
-        if self._rows or not self._paths:
-            self._flush()
-        self._finish()
-        for number, path in enumerate(self._paths):
-            path.rename(self._folder / f"{self._split}-{number:05d}-of-{len(self._paths):05d}.parquet")
-
-    def _flush(self) -> None:
-        if self._writer is None:
-            path = self._folder / f"{self._split}-{len(self._paths):05d}"
-            self._paths.append(path)
-            # Adjacent pairs share their image, and zstd stores it once per page.
-            self._writer = pq.ParquetWriter(path, DATASET.schema, compression="zstd", data_page_size=_BYTES_A_PAGE)
-        self._writer.write_table(DATASET.from_rows(self._rows))
-        self._rows, self._bytes_of = [], {}
-        if self._paths[-1].stat().st_size > _BYTES_A_FILE:
-            self._finish()
-
-    def _finish(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        return "\n".join(["`datasets.load_dataset(FOLDER)` reads it.", "", column_table(DATASET)])
 
 
 def _row(pair: Pair) -> ExportedPair:
@@ -181,6 +126,16 @@ def _row(pair: Pair) -> ExportedPair:
         "dialogue_author": pair.dialogue["author"],
         "dialogue_model": pair.dialogue["model"],
     }
+
+
+def column_table(table: AnyTable) -> str:
+    """The columns of the exported files, as Markdown."""
+    # Markdown renderers would treat the image mark as an HTML tag.
+    columns = [
+        f"| `{field.name}` | {table.description_of(field.name).replace('<image>', '`<image>`')} |"
+        for field in table.columns
+    ]
+    return "\n".join(["| column | meaning |", "|---|---|", *columns])
 
 
 def card_header(licence: str, sizes: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stablellava_assets.exports.selection import Pair
+from stablellava_assets.tables.pair_rows import Written
 
 
 class Licence(NamedTuple):
@@ -48,15 +49,16 @@ class Origins:
     dialogues: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     _counted: set[str] = field(default_factory=set)
 
-    def add(self, pair: Pair) -> None:
-        """Count a pair, and each of its images and prompts on first occurrence."""
+    def add(self, pair: Pair, further: Iterable[Written] = ()) -> None:
+        """Count a pair, each of its images and prompts on first occurrence, and the authors of ``further`` texts."""
         for picture in pair.pictures:
             if self._is_new(picture.row["image_id"]):
                 self.painters[picture.row["painter"], picture.row["model"]] += 1
         for spec_id, prompt in zip(pair.row["spec_ids"], pair.prompts, strict=True):
             if self._is_new(spec_id):
                 self.prompts[prompt["author"], prompt["model"]] += 1
-        self.dialogues[pair.dialogue["author"], pair.dialogue["model"]] += 1
+        for written in (pair.dialogue, *further):
+            self.dialogues[written["author"], written["model"]] += 1
 
     def _is_new(self, row_id: str) -> bool:
         known = row_id in self._counted

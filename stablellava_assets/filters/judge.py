@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate, image_hashes_of, perceptual_hashes_of, prompts_of
-from stablellava_assets.filters.embeddings.embeddings import Embeddings
+from stablellava_assets.filters.embeddings.embeddings import Embeddings, vectors_of
 from stablellava_assets.filters.findings import Finding, of_pair
 from stablellava_assets.filters.near_duplicates.cyclic_gc import without_cyclic_gc
 from stablellava_assets.filters.near_duplicates.kept_pairs import KeptPairs
+from stablellava_assets.filters.near_duplicates.near_vectors import Vector
 from stablellava_assets.filters.review.overrule import is_of_review, overrule, repeat_review
 from stablellava_assets.filters.review.reviews import Review
 from stablellava_assets.filters.rules.examine import add_finding, examine
@@ -71,7 +72,7 @@ def judge(
         if (decision := (reviews or {}).get(row["pair_id"])) is not None:
             overrule(row, decision)
 
-    _find_repeats(rows, earlier, settings, embeddings, lambda row: _contamination(row, benchmark), review)
+    _find_repeats(rows, earlier, settings, embeddings, lambda row: _contamination(row, benchmark, embeddings), review)
     return Judged(rows, reused)
 
 
@@ -128,8 +129,10 @@ def _find_repeats(
             kept.add(row)
 
 
-def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[Finding]:
-    images = zip(prompts_of(row), image_hashes_of(row), perceptual_hashes_of(row), strict=True)
+def _contamination(row: Verdict, benchmark: BenchmarkFingerprints, embeddings: Embeddings | None) -> Iterator[Finding]:
+    images = zip(
+        prompts_of(row), image_hashes_of(row), perceptual_hashes_of(row), vectors_of(row, embeddings), strict=True
+    )
     yield from of_pair([list(_contaminated(benchmark, *image)) for image in images])
     if (repeated := benchmark.item_with_question(row["conversations"])) is not None:
         item, question = repeated
@@ -137,11 +140,15 @@ def _contamination(row: Verdict, benchmark: BenchmarkFingerprints) -> Iterator[F
 
 
 def _contaminated(
-    benchmark: BenchmarkFingerprints, prompt: str, sha256: str, perceptual_hash: str
+    benchmark: BenchmarkFingerprints, prompt: str, sha256: str, perceptual_hash: str, vector: Vector | None
 ) -> Iterator[Finding]:
     if (item := benchmark.item_with_prompt(prompt)) is not None:
         yield Finding("contaminated_prompt", f"The prompt is that of benchmark item {item}.")
     if (found := benchmark.item_with_picture(prompt, sha256, perceptual_hash)) is not None:
         item, bits = found
         explanation = f"The picture looks like that of benchmark item {item}: {bits} of 64 bits differ."
+        yield Finding("contaminated_image", explanation)
+    elif (alike := benchmark.item_with_lookalike(vector)) is not None:
+        item, cosine = alike
+        explanation = f"The picture shows what that of benchmark item {item} does: their cosine is {cosine:.3f}."
         yield Finding("contaminated_image", explanation)

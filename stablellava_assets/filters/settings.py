@@ -123,6 +123,15 @@ class EmbeddedImageSettings(Document):
     near_image: float = Field(
         0.97, gt=0, le=1, description="Images of the same subject with at least this similarity are duplicates."
     )
+    near_benchmark_image: float = Field(
+        0.97,
+        gt=0,
+        le=1,
+        description=(
+            "Images with at least this similarity to a photograph, to an image of a published benchmark, or to one "
+            "under filters.avoid are contaminated, whatever their subject."
+        ),
+    )
     batch_size: int = Field(32, ge=1, description="Images per batch.")
 
 
@@ -285,6 +294,19 @@ class GroupRuleSettings(Document):
     )
 
 
+class AvoidedSettings(Document):
+    """A benchmark that is scored elsewhere: its images, and the questions that stand beside them."""
+
+    name: str = Field(min_length=1, description="Name in explanations and tables.")
+    images: UserPath = Field(
+        description=(
+            "A folder with images or .parquet files, in subfolders as well, or one such file. Images in columns of "
+            "bytes, or of structs with a field bytes, as in Hugging Face datasets, or of lists of these."
+        )
+    )
+    question: str = Field("question", description="Column of .parquet files with questions; read where it exists.")
+
+
 class FilterSettings(Document):
     """Settings that decide whether a pair is kept."""
 
@@ -303,6 +325,15 @@ class FilterSettings(Document):
         ge=0,
         le=16,
         description="Maximum difference from a benchmark image's perceptual hash, in bits of 64, for contamination.",
+    )
+    # Part of no row key: contamination is looked for on every run.
+    avoid: tuple[AvoidedSettings, ...] = Field(
+        (),
+        exclude=True,
+        description=(
+            "Images that no training pair may repeat, beside those of the benchmarks that are scored. Questions are "
+            "noted."
+        ),
     )
     noted_only: tuple[RuleName, ...] = Field(
         (

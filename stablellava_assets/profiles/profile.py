@@ -155,6 +155,17 @@ class Profile(Document):
     storage: StorageSettings = StorageSettings()
 
     @model_validator(mode="after")
+    def _benchmarks_have_names_of_their_own(self) -> Self:
+        taken = {"ai", "photos", *(suite.name for suite in self.benchmark.external)}
+        for index, avoided in enumerate(self.filters.avoid):
+            if avoided.name in taken:
+                raise MistakeAtKeyError(
+                    ("filters", "avoid", index, "name"), f"{avoided.name!r} is taken; give it another name"
+                )
+            taken.add(avoided.name)
+        return self
+
+    @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self
@@ -184,6 +195,11 @@ class Profile(Document):
     def batch_keys(self) -> list[str]:
         """The batches by name: 0001, 0002, ..."""
         return [f"{number:04d}" for number in range(1, self.batches + 1)]
+
+    @property
+    def benchmark_files(self) -> list[str]:
+        """The names of the benchmarks that files hold: those that are scored, and those that are only avoided."""
+        return list(dict.fromkeys(each.name for each in (*self.benchmark.external, *self.filters.avoid)))
 
     @property
     def tables_root(self) -> str:

@@ -12,6 +12,7 @@ from stablellava_assets.evaluation.scoreboard import blind_line, control_table, 
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
 from stablellava_assets.evaluation.scores.verdicts import ALL
+from stablellava_assets.filters.contamination import ContaminationReport, contamination_report
 from stablellava_assets.report.cost import Costs, costs_of
 from stablellava_assets.report.lineage import Lineage, lineage_of
 from stablellava_assets.report.outcomes import Outcomes, outcomes
@@ -112,6 +113,7 @@ class Content:
     incomparable: Sequence[str]
     pictures: Mapping[str, Sequence[str]]
     lineage: Lineage
+    contamination: ContaminationReport
     costs: Costs
     settings: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
@@ -149,6 +151,7 @@ def gather(
         incomparable=sorted(set(texts_of(scores, "benchmark")) - comparable),
         pictures=inline_pictures(store, shown, settings.picture_side),
         lineage=lineage_of(store),
+        contamination=contamination_report(store),
         costs=costs_of(store, checkpoint_id),
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],

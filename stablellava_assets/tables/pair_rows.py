@@ -270,6 +270,20 @@ class Comparison(TypedDict):
     compared_with: str
 
 
+class Contamination(TypedDict):
+    """A row of ``contamination``."""
+
+    comparison_id: str
+    ability: str
+    batch: str
+    benchmark: str
+    items: int
+    images: list[str]
+    image_items: list[str]
+    questions: list[str]
+    question_items: list[str]
+
+
 class LookupKey(TypedDict):
     """A row of ``lookup_keys``."""
 

@@ -9,6 +9,7 @@ from stablellava_assets.tables.pair_rows import (
     AlignmentScore,
     BatchPlanRow,
     Comparison,
+    Contamination,
     Dialogue,
     ImageRow,
     LookupKey,
@@ -365,6 +366,35 @@ COMPARISONS = Table(
             "Hash of these partitions and of what each of them had kept. If it is no longer that of the published "
             "ones, the repeats are found again before anything is trained on or exported.",
         ),
+    ),
+)
+
+CONTAMINATION = Table(
+    "contamination",
+    Contamination,
+    "What a batch shares with each benchmark that it was compared with, one row per partition of filtered_pairs and "
+    "benchmark.",
+    "comparison_id",
+    ("ability", "batch"),
+    (
+        column("comparison_id", pa.string(), "The partition and the benchmark, as ability|batch|benchmark."),
+        _ABILITY,
+        _BATCH,
+        column(
+            "benchmark",
+            pa.string(),
+            "ai (synthesized), photos, the name of a published benchmark, or a name under filters.avoid.",
+        ),
+        column("items", pa.int64(), "Number of its items; under filters.avoid, of its images."),
+        column(
+            "images",
+            STRINGS,
+            "Ids of images of judged pairs that are like an image of an item, or have its prompt if it was "
+            "synthesized. Their pairs are rejected unless a person decided otherwise.",
+        ),
+        column("image_items", STRINGS, "Ids of these items."),
+        column("questions", STRINGS, "Ids of judged pairs that ask what an item asks, or nearly so."),
+        column("question_items", STRINGS, "Ids of these items."),
     ),
 )
 
@@ -786,6 +816,7 @@ TABLES: tuple[AnyTable, ...] = (
     FILTERED_PAIRS,
     REJECTED_PAIRS,
     COMPARISONS,
+    CONTAMINATION,
     ALIGNMENT_SCORES,
     ABILITY_BENCHMARK,
     LLAVA_CHECKPOINT,

@@ -271,7 +271,14 @@ def test_prompts_of_groups_are_nearly_equal_only_one_by_one() -> None:
     ],
 )
 def test_a_group_is_contaminated_if_one_of_its_prompts_or_images_is(item: Row) -> None:
-    row: Row = {"item_id": "item", "prompt": "((yak)), pass", "sha256": None, "perceptual_hash": None, **item}
+    row: Row = {
+        "item_id": "item",
+        "benchmark": "ai",
+        "prompt": "((yak)), pass",
+        "sha256": None,
+        "perceptual_hash": None,
+        **item,
+    }
     for pair in (of_group("pair", KOALA, OWL), of_group("pair", OWL, KOALA, answer="An owl, a koala.", expected=None)):
         (verdict,) = judge([pair], [], BenchmarkFingerprints([row], 2), SETTINGS).rows
         assert len(reasons(verdict)) == 1

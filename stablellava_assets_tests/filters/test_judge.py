@@ -25,7 +25,14 @@ OTHER: dict[str, Any] = {"prompt": "((owl)), barn", "subject": "owl", "answer": 
 
 
 def item(**values: Any) -> Row:
-    return {"item_id": "item", "prompt": "((yak)), pass", "sha256": None, "perceptual_hash": None, **values}
+    return {
+        "item_id": "item",
+        "benchmark": "ai",
+        "prompt": "((yak)), pass",
+        "sha256": None,
+        "perceptual_hash": None,
+        **values,
+    }
 
 
 def test_verdicts_have_the_columns_of_both_tables() -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from stablellava_assets.cli.main import main
 from stablellava_assets.evaluation.settings import MMBenchSettings, PopeSettings, SuiteSettings
 from stablellava_assets.evaluation.suites.fingerprints import suite_fingerprints
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint, BenchmarkFingerprints
 from stablellava_assets.filters.settings import FilterSettings
-from stablellava_assets.tables.schemas import FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
+from stablellava_assets.tables.schemas import CONTAMINATION, FILTERED_PAIRS, IMAGES, REJECTED_PAIRS
 from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
 from stablellava_assets_tests.evaluation.suite_files import write_mmbench, write_pope
@@ -79,7 +83,9 @@ def published(project: Project, table: AnyTable) -> list[Row]:
     return rows
 
 
-def test_a_training_picture_planted_in_a_benchmark_is_found_by_the_asset(own: Project, tmp_path: Path) -> None:
+def test_a_training_picture_planted_in_a_benchmark_is_found_by_the_asset(
+    own: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = published(own, FILTERED_PAIRS)
     planted = before[0]["image_ids"][0]
     pictures = {row["image_id"]: row for row in published(own, IMAGES)}
@@ -96,12 +102,30 @@ def test_a_training_picture_planted_in_a_benchmark_is_found_by_the_asset(own: Pr
     file = tmp_path / "coco_pope_random.json"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     external = [{"suite": "pope", "file": str(file), "images": str(folder)}]
-    own.write_profile({**SMALL, "benchmark": {"items_per_kind": 17, "external": external}})
+    elsewhere = before[-1]["image_ids"][0]
+    assert elsewhere != planted
+    (tmp_path / "theirs.png").write_bytes(pictures[elsewhere]["image"]["bytes"])
+    avoid = [{"name": "theirs", "images": str(tmp_path / "theirs.png")}]
+    own.write_profile({**SMALL, "benchmark": {"items_per_kind": 17, "external": external}, "filters": {"avoid": avoid}})
     own.materialize("--select filtered_pairs --partition 'animal|0001'")
     rejected = published(own, REJECTED_PAIRS)
     found = [row for row in rejected if planted in row["image_ids"]]
     assert found
     assert all("contaminated_image" in reasons(row) for row in found)
     assert "pope (random) 'Is there a tram in the image?'" in explanations(found[0])[-1]
+    also = [row for row in rejected if elsewhere in row["image_ids"]]
+    assert all("contaminated_image" in reasons(row) for row in also)
+    assert {row["pair_id"]: row["row_key"] for row in before}.items() <= {
+        row["pair_id"]: row["row_key"] for row in [*published(own, FILTERED_PAIRS), *rejected]
+    }.items()
+    shared = {row["benchmark"]: row for row in published(own, CONTAMINATION)}
+    assert shared.keys() == {"ai", "pope", "theirs"}
+    assert (shared["pope"]["items"], shared["pope"]["images"]) == (2, [planted])
+    assert (shared["theirs"]["items"], shared["theirs"]["images"]) == (1, [elsewhere])
+    for name, value in own.environment.items():
+        monkeypatch.setenv(name, value)
+    told = CliRunner().invoke(main, ["contamination"]).output
+    assert re.search(r"^pope +2 +1 +1 ", told, re.MULTILINE)
+    assert "Not compared with pope yet: color|0001, scene|0001." in told
     noted = [*published(own, FILTERED_PAIRS), *rejected]
     assert any(note.startswith("benchmark_question") for row in noted for note in notes(row))

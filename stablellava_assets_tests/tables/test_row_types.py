@@ -13,6 +13,7 @@ import pytest
 from stablellava_assets.defs.pretrained_checkpoint import KeptPair
 from stablellava_assets.evaluation.answers.answer_rows import EarlierAnswer
 from stablellava_assets.exports.huggingface import DATASET
+from stablellava_assets.exports.preference import PREFERENCES
 from stablellava_assets.filters.benchmark_fingerprints import ItemToAvoid
 from stablellava_assets.filters.review.borderline import MeasuredVerdict, ScoredStatement
 from stablellava_assets.tables.pair_rows import (
@@ -77,7 +78,7 @@ def may_be_null(table: AnyTable, column: str) -> bool:
     return column in table.added or "null" in table.description_of(column).casefold().replace("nullable", "")
 
 
-@pytest.mark.parametrize("table", [*TABLES, DATASET], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, DATASET, PREFERENCES], ids=lambda table: table.name)
 def test_a_row_has_the_columns_of_its_table(table: AnyTable) -> None:
     hints = get_type_hints(table.row_type)
     assert set(hints) == set(table.schema.names)
@@ -85,7 +86,7 @@ def test_a_row_has_the_columns_of_its_table(table: AnyTable) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("table", [*TABLES, DATASET], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, DATASET, PREFERENCES], ids=lambda table: table.name)
 def test_what_may_be_null_is_what_the_description_says(table: AnyTable) -> None:
     hints = get_type_hints(table.row_type)
     nullable = {name for name, kind in hints.items() if without_none(kind) is not kind}

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from stablellava_assets.evaluation.settings import MMVetSettings, PopeSettings, SuiteSettings
+from stablellava_assets.evaluation.suites.pictures import Picture, SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suite
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprint
-from stablellava_assets.pictures.decoding import upright
-from stablellava_assets.pictures.encoding import perceptual_hash
-from stablellava_assets.tables.files import publish_file
-from stablellava_assets.tables.identity import content_key
+from stablellava_assets.filters.kept_prints import KeptPrints
+from stablellava_assets.inputs.explained import system_message
+from stablellava_assets.inputs.folders import files_below
 from stablellava_assets.text.conversations import without_marks
 
 
 def suite_fingerprints(suites: Sequence[SuiteSettings], folder: Path) -> list[BenchmarkFingerprint]:
-    """The fingerprints of every item. They are cached: thousands of images are decoded once, and again
+    """The fingerprints of every item. They are kept: thousands of images are decoded once, and again
     if a benchmark's file changes.
 
     Args:
         suites: the files.
-        folder: where fingerprints are cached.
+        folder: where fingerprints are kept.
 
     Raises:
         SuiteError: a file, a row or an image is invalid.
     """
-    return [each for settings in suites for each in _fingerprints(settings, folder)]
+    kept = KeptPrints(folder)
+    return [each for settings in suites for each in _fingerprints(settings, kept)]
 
 
-def _fingerprints(settings: SuiteSettings, folder: Path) -> list[BenchmarkFingerprint]:
-    paths = [settings.file, *([settings.images] if isinstance(settings, PopeSettings | MMVetSettings) else [])]
-    paths += sorted(settings.file.rglob("*.parquet"))
+def suite_images(suites: Sequence[SuiteSettings], wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """The images with these SHA-256, each once.
+
+    Raises:
+        SuiteError: as above.
+    """
+    left = set(wanted)
+    for settings in suites:
+        for picture in (picture for item in (read_suite(settings) if left else ()) for picture in item["pictures"]):
+            if picture.sha256 in left:
+                left.discard(picture.sha256)
+                yield picture.sha256, picture.encoded
+
+
+def _fingerprints(settings: SuiteSettings, kept: KeptPrints) -> list[BenchmarkFingerprint]:
     # A missing file is reported by its reader.
-    states = [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.exists()]
-    kept = folder / f"{settings.name}-{content_key('suite prints', settings, states)}.json"
-    if kept.exists():
-        return [BenchmarkFingerprint(*each) for each in json.loads(kept.read_text())]
-    fingerprints = list(_read(settings))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    publish_file(kept, json.dumps(fingerprints).encode())
-    return fingerprints
+    files = sorted(settings.file.rglob("*.parquet")) if settings.file.is_dir() else [settings.file]
+    beside = settings.images if isinstance(settings, PopeSettings | MMVetSettings) else None
+    try:
+        contents = [kept.sha256_of(file) for file in files if file.is_file()]
+        # Such a folder may hold far more images than the items show, so that these are told by their times.
+        found = [] if beside is None else [(path.name, path.stat()) for path in files_below(beside)]
+    except OSError as error:
+        raise SuiteError(
+            f"{settings.file}: cannot be read ({system_message(error)}); see benchmark.external in the profile"
+        ) from error
+    states = [(name, state.st_size, state.st_mtime_ns) for name, state in found]
+    return kept.of(settings.name, [settings, contents, states], lambda: _read(settings, kept))
 
 
-def _read(settings: SuiteSettings) -> Iterator[BenchmarkFingerprint]:
+def _read(settings: SuiteSettings, kept: KeptPrints) -> Iterator[BenchmarkFingerprint]:
     instruction = f"\n{settings.instruction}" if isinstance(settings, PopeSettings) else ""
-    known: dict[int, tuple[str, str]] = {}
-    items = read_suite(settings)
-    for item in items:
+    for item in read_suite(settings):
         question = without_marks(item["question"].removesuffix(instruction))
+        named = f"{settings.name} ({item['ability']}) {question!r}"
         for picture in item["pictures"]:
-            # All items about an image share it.
-            if id(picture) not in known:
-                known[id(picture)] = picture.sha256, perceptual_hash(upright(picture.encoded))
-            named = f"{settings.name} ({item['ability']}) {question!r}"
-            yield BenchmarkFingerprint(named, question, *known[id(picture)])
+            looks = _perceptual_hash(picture, kept)
+            yield BenchmarkFingerprint(named, question, picture.sha256, looks, settings.name, item["item_id"])
+
+
+def _perceptual_hash(picture: Picture, kept: KeptPrints) -> str:
+    return kept.perceptual_hash_of(picture.sha256, lambda: picture.encoded)

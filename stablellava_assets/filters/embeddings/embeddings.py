@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from stablellava_assets.filters.candidates import answer_text, image_hashes_of, prompt_text
@@ -63,6 +63,22 @@ class Embeddings:
             unknown = {key: image_id for key, image_id in images.items() if key not in self._images}
             self._images |= self._image_cache.vectors(unknown, lambda missing: _decodable(pictures, unknown, missing))
 
+    def of_images(self, keys: Collection[str], images: EncodedImages) -> dict[str, Vector]:
+        """Embeddings of images that belong to no pair, by SHA-256; empty if images are not compared.
+
+        Args:
+            keys: their SHA-256.
+            images: gives those that were never embedded, by SHA-256.
+
+        Raises:
+            PretrainedModelError: the model cannot be loaded.
+        """
+        if self._image_cache is None:
+            return {}
+        return self._image_cache.vectors(
+            keys, lambda missing: ((key, encoded) for key, encoded in images(missing) if _can_be_decoded(encoded))
+        )
+
     def know(self, kind: str, pair: ComparedPair, vectors: Sequence[Vector]) -> None:
         """Take over embeddings (of kind ``prompt``, ``answer`` or ``image``) that were computed before."""
         if kind == "image":
@@ -91,6 +107,12 @@ class Embeddings:
     def _answer(self, pair: ComparedPair) -> str | None:
         text = self.settings.semantic_text
         return answer_text(pair) if text is not None and text.near_answer < 1 and pair["expected"] is None else None
+
+
+def vectors_of(pair: ComparedPair, embeddings: Embeddings | None) -> Sequence[Vector | None]:
+    """The embedding of each image of a pair; None where images are not compared, or one cannot be decoded."""
+    known = [] if embeddings is None else embeddings.images(pair)
+    return known or [None] * len(image_hashes_of(pair))
 
 
 def _decodable(pictures: EncodedImages, image_of: dict[str, str], missing: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -7,7 +7,7 @@ only within a group, which is a subject. Several images are compared as a whole,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -36,15 +36,17 @@ class NearImages:
     def nearest(self, group: str, perceptual_hashes: str) -> tuple[str, int] | None:
         """The nearest owner in ``group`` whose images are within ``bits`` of these, each of another one, and the
         largest of their distances. The first one added wins a tie."""
+        return min(self.near(group, perceptual_hashes), key=lambda found: found[1], default=None)
+
+    def near(self, group: str, perceptual_hashes: str) -> Iterator[tuple[str, int]]:
+        """Every owner in ``group`` whose images are that near, with the distance; one that shares several slices comes
+        several times."""
         values = _values(perceptual_hashes)
-        best: tuple[str, int] | None = None
         # Whatever is near all of them is near the first.
         for key in self._keys(group, values[0]):
             for others, owner in self._by_slice.get(key, {}).items():
-                distance = _distance(values, others, self._bits)
-                if distance is not None and (best is None or distance < best[1]):
-                    best = owner, distance
-        return best
+                if (distance := _distance(values, others, self._bits)) is not None:
+                    yield owner, distance
 
     def _keys(self, group: str, value: int) -> list[tuple[str, int, int]]:
         return [(group, index, (value >> low) & mask) for index, (low, mask) in enumerate(_slices(self._bits))]
