@@ -84,7 +84,7 @@ def test_hugging_face_datasets_shows_the_pictures(finished: Project, tmp_path: P
 def test_scoring_again_recomputes_nothing(own: Project) -> None:
     shown = own.materialize("--select ability_scores").stdout
     assert "unchanged" in shown
-    assert "306 reused, 0 resumed, 0 computed" in shown
+    assert "612 reused, 0 resumed, 0 computed" in shown
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_a_new_ability_is_one_file_and_goes_through_to_a_score(project: Project)
     scored = {
         (row["model"], row["n"]) for row in scores if (row["ability"], row["question_kind"]) == ("instrument", "all")
     }
-    assert scored == {("base", 51), ("tuned", 51)}
+    assert scored == {("base", 51), ("tuned", 51), ("blind", 51), ("swapped", 51)}
 
 
 def test_an_ability_with_a_mistake_is_refused(project: Project) -> None:

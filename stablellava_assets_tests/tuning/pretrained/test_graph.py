@@ -69,7 +69,7 @@ def test_a_pretrained_checkpoint_is_tuned_once_and_measured_beside_its_base(tmp_
     assert first["rejected rows"] == 0
     assert "data:image/png" in first["training"]
     scores = workspace.store.read_all(ABILITY_SCORES).to_pylist()
-    assert {score["model"] for score in scores} == {"base", "tuned"}
+    assert {score["model"] for score in scores} == {"base", "tuned", "blind", "swapped"}
     card = (workspace.data / row["path"] / "README.md").read_text()
     assert "Texts by the author 'chat' were written by a-chat-model" in card
     assert "## Scores" in card
