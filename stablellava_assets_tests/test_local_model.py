@@ -40,4 +40,4 @@ def test_from_prompts_to_scores(tmp_path: Path) -> None:
         assert (row["reason"] is None) == (row["status"] == MADE)
     assert {row["ability"] for row in dialogues if row["status"] == MADE} == set(FEW_ABILITIES)
     assert store.read_all(FILTERED_PAIRS).num_rows > 0
-    assert store.read_all(ABILITY_SCORES).num_rows == 2 * (len(FEW_ABILITIES) + 1) * (3 + 1)
+    assert store.read_all(ABILITY_SCORES).num_rows == 4 * (len(FEW_ABILITIES) + 1) * (3 + 1)

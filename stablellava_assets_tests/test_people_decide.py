@@ -129,7 +129,7 @@ def test_pairs_are_exported_by_one_command(finished: Project, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("parquet {}/out", "'parquet' is not one of 'huggingface', 'llava', 'webdataset'"),
+        ("parquet {}/out", "'parquet' is not one of 'huggingface', 'llava', 'preference', 'webdataset'"),
         ("llava {}/out --ability dinosaur", "no pairs are published for ability 'dinosaur'"),
         ("llava {}/out --split validation", "write name=share, as in validation=0.05"),
         ("llava {}", "is there already and is no export"),

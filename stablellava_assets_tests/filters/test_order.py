@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.near_duplicates.comparisons import sequences
@@ -196,10 +197,11 @@ def test_a_killed_run_changes_nothing_once_it_is_run_again(
 
 
 def filter_some(folder: Path, settings: FilterSettings, order: Sequence[Partition]) -> None:
-    """What one of several processes does."""
+    """What one of several processes does; a partition is leased meanwhile, as it is by a run."""
     published, batches = Published(folder, settings), made_up(settings)
     for partition in order:
-        published.judge(partition, batches[partition])
+        with FileLock(folder / f"{'-'.join(partition)}.lock"):
+            published.judge(partition, batches[partition])
 
 
 @pytest.mark.parametrize("settings", [DEFAULT, ACROSS], ids=["default", "across"])

@@ -250,7 +250,7 @@ def test_the_command_line_shows_the_batch_that_each_ability_comes_to_next(tmp_pa
         publish_pairs(made.store, ability, "0001", 4, 4)
     written = [but(spec(at), run_id="earlier") for at in range(7)]
     made.store.publish(PROMPT_SPECS, ("food", "0001"), PROMPT_SPECS.from_rows(written))
-    first, second, _ = planned_by_command(tmp_path).split("\n\n")
+    first, second, *_ = planned_by_command(tmp_path).split("\n\n")
     assert first.startswith("Prompts per ability in batch 0001:\n")
     assert [line.split()[0] for line in first.splitlines()[2:]] == ["food"]
     assert first.splitlines()[-1].split()[-2:] == ["begun", "7"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def big_rows(number: int) -> pa.Table:
 def publish_for_ever(url: str, environment: Mapping[str, str], told: Path) -> None:
     """Publish one version after the other; how many lines ``told`` has is how many there are. Does not return."""
     os.environ.update(environment)
+    # What a shell starts in the background ignores Ctrl+C, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     store, number = ParquetStore(url), 0
     with told.open("a") as file:
         while True:
