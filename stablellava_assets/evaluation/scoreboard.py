@@ -18,6 +18,7 @@ from stablellava_assets.evaluation.kinds import (
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
+from stablellava_assets.evaluation.scores.statistics import UNDECIDED
 from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
 from stablellava_assets.text.tables import number_text, table
@@ -34,6 +35,7 @@ _REFERENCE_HEADER = (
     *("tuned minus it", "p (Holm)", "could show", "tuned is"),
 )
 CONTROLS_TITLE = "other images"
+_TOO_FEW = " †"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -68,6 +70,8 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
             parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
+    if any(f"{UNDECIDED}{_TOO_FEW}" in part for part in parts):
+        parts.append(f"{_TOO_FEW} too few items to show {wanted_gain:+g} (benchmark.wanted_gain).")
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)
     return "\n\n".join(parts)
@@ -109,9 +113,8 @@ def control_table(scores: Sequence[JudgedScore], *, every_ability: bool) -> tupl
 
 
 def verdict_text(row: JudgedScore, wanted_gain: float) -> str:
-    """The verdict, and whether there were too few items to show a gain; empty in scores of an earlier version."""
-    too_few = f" (too few items for {wanted_gain:+g})" if could_not_show(row, wanted_gain) else ""
-    return f"{row['verdict'] or ''}{too_few}"
+    """The verdict, with a mark if there were too few items to show a gain; empty in scores of an earlier version."""
+    return f"{row['verdict'] or ''}{_TOO_FEW if could_not_show(row, wanted_gain) else ''}"
 
 
 def gain_text(row: JudgedScore) -> str:

@@ -111,7 +111,8 @@ def test_the_table_names_the_abilities_whose_items_are_too_few() -> None:
     rows = score_answers(answers("01" * 10, "11" * 10, "color") + answers("01" * 60, "10" * 60, "plant"))
     shown = scoreboard(rows, markdown=True, wanted_gain=0.2)
     assert "| p (Holm) | could show | verdict |" in shown
-    assert "| no difference shown (too few items for +0.2) |" in shown.partition("| plant |")[2].partition("\n")[0]
+    assert "| no difference shown † |" in shown.partition("| plant |")[2].partition("\n")[0]
+    assert "† too few items to show +0.2" in shown
     assert "too few items" not in scoreboard(rows, markdown=True, wanted_gain=0.5)
     plant = next(row for row in rows if (row["ability"], row["model"]) == ("plant", "tuned"))
     assert could_not_show(plant, 0.2)

@@ -263,7 +263,7 @@ def test_a_reference_is_compared_with_the_tuned_model_and_changes_nothing_betwee
     few = score_answers([*ours, *_references("11" * 6, "color")[0]])
     assert (reference_table(few, 0.1) or ((), []))[1][0][8:10] == (
         "+0.578",
-        "no difference shown (too few items for +0.1)",
+        "no difference shown †",
     )
     shown = scoreboard(together, markdown=True)
     assert "| served | animal | 10 | 2 | 0.000 |" in shown
