@@ -35,7 +35,7 @@ _REFERENCE_HEADER = (
     *("tuned minus it", "p (Holm)", "could show", "tuned is"),
 )
 CONTROLS_TITLE = "other images"
-_TOO_FEW = " †"
+_TOO_FEW = "†"
 _YES_NO_HEADER = ("yes-no questions", "model", "accuracy", "precision", "recall", "F1", "yes ratio", "undecided")
 
 
@@ -70,7 +70,7 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
             parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
-    if any(f"{UNDECIDED}{_TOO_FEW}" in part for part in parts):
+    if any(f"{UNDECIDED} {_TOO_FEW}" in part for part in parts):
         parts.append(f"{_TOO_FEW} too few items to show {wanted_gain:+g} (benchmark.wanted_gain).")
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)
@@ -114,7 +114,7 @@ def control_table(scores: Sequence[JudgedScore], *, every_ability: bool) -> tupl
 
 def verdict_text(row: JudgedScore, wanted_gain: float) -> str:
     """The verdict, with a mark if there were too few items to show a gain; empty in scores of an earlier version."""
-    return f"{row['verdict'] or ''}{_TOO_FEW if could_not_show(row, wanted_gain) else ''}"
+    return f"{row['verdict'] or ''}{f' {_TOO_FEW}' if could_not_show(row, wanted_gain) else ''}"
 
 
 def gain_text(row: JudgedScore) -> str:

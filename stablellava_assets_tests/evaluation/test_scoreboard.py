@@ -10,12 +10,13 @@ from stablellava_assets_tests.tables.made_up import Row, but
 
 def test_better_stands_where_it_was_shown_and_nowhere_else() -> None:
     rows = answers("0" * 12, "1" * 12, "animal") + answers("011111", "111111", "color")
-    table, note = scoreboard(score_answers(rows), markdown=False).split("\n\n")
+    table, too_few, note = scoreboard(score_answers(rows), markdown=False).split("\n\n")
     lines = table.splitlines()
     assert lines[0].split("  ")[0] == "ability"
     of = {line.split()[0]: line for line in lines}
     assert "better" in of["animal"]
-    assert "no difference shown" in of["color"]
+    assert "no difference shown †" in of["color"]
+    assert too_few == "† too few items to show +0.05 (benchmark.wanted_gain)."
     assert lines[-1].startswith("all abilities")
     assert note == NO_PHOTOGRAPHS
 
