@@ -14,6 +14,7 @@ from stablellava_assets.endpoint.schemas import json_schema_of
 from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT
 
 Message = Mapping[str, object]
 """As the protocol has it: ``{"role": ..., "content": text or a list of parts}``."""
@@ -124,6 +125,23 @@ class ChatOutcome:
     attempts: int
     fault: str | None = None
     refused: Refusal | None = None
+
+
+def unsent(reason: str) -> ChatOutcome:
+    """The outcome of a request that could not be sent, because of the endpoint; the next run tries again."""
+    return ChatOutcome(
+        request_id="",
+        status=DEFERRED,
+        answer=None,
+        reason=reason,
+        model=None,
+        prompt_tokens=None,
+        completion_tokens=None,
+        cost_usd=None,
+        paid_usd=None,
+        attempts=0,
+        fault=OF_ENDPOINT,
+    )
 
 
 def chat_request(

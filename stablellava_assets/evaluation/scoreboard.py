@@ -18,7 +18,6 @@ from stablellava_assets.evaluation.kinds import (
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.scores.agreement import agreement
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
-from stablellava_assets.evaluation.scores.statistics import UNDECIDED
 from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.tables.score_rows import AnswerJudgement, JudgedScore
 from stablellava_assets.text.tables import number_text, table
@@ -70,7 +69,7 @@ def scoreboard(scores: Sequence[JudgedScore], *, markdown: bool, wanted_gain: fl
             parts.append(table(*references, markdown=markdown, rules=(0,)))
         if figures := _yes_no_figures(rows):
             parts.append(table(_YES_NO_HEADER, figures, markdown=markdown, rules=(0,)))
-    if any(f"{UNDECIDED} {_TOO_FEW}" in part for part in parts):
+    if any(could_not_show(row, wanted_gain) for row in scores if row["question_kind"] == ALL):
         parts.append(f"{_TOO_FEW} too few items to show {wanted_gain:+g} (benchmark.wanted_gain).")
     if PHOTOGRAPHS not in benchmarks:
         parts.append(NO_PHOTOGRAPHS)

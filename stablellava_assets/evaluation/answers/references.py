@@ -14,7 +14,7 @@ from typing import cast
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
 from stablellava_assets.endpoint.picture_parts import picture_part
-from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Message, PlainAnswer, chat_request
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, Message, PlainAnswer, chat_request, unsent
 from stablellava_assets.evaluation.answers.answer_rows import Question, correctness, plan_answer, rotations_of
 from stablellava_assets.evaluation.answers.generation import Encoded, ImageQuestion, InvalidQuestionError, check_marks
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
@@ -22,7 +22,6 @@ from stablellava_assets.evaluation.settings import ReferenceSettings
 from stablellava_assets.pictures.decoding import UndecodablePictureError, decoding, rendered_otherwise, upright
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow
-from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT
 from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerColumns, ItemToAsk, ReferenceAnswer
 from stablellava_assets.tables.table import columns_of
 from stablellava_assets.text.conversations import ChatMessage
@@ -121,7 +120,7 @@ def ask_reference(
 
 def unasked(planned: Iterable[_Planned], reason: str) -> Iterator[ReferenceAnswer]:
     """Rows for questions that could not be sent; the next run tries again."""
-    outcome = ChatOutcome("", DEFERRED, None, reason, None, None, None, None, None, 0, OF_ENDPOINT)
+    outcome = unsent(reason)
     return (_answered(row, outcome, first=True) for row in planned)
 
 

@@ -11,13 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stablellava_assets.endpoint.chat_endpoint import ChatEndpoint
 from stablellava_assets.endpoint.failing import failing_key
-from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, chat_request
+from stablellava_assets.endpoint.requests import ChatOutcome, ChatRequest, chat_request, unsent
 from stablellava_assets.evaluation.kinds import CONTROLS
 from stablellava_assets.evaluation.scores.several_images import MOST_OF_FIVE, is_graded_in_five
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.rows import PlannedRow
-from stablellava_assets.tables.schemas import DEFERRED, OF_ENDPOINT
 from stablellava_assets.tables.score_rows import AbilityAnswer, AnswerColumns, AnswerJudgement
 
 _INSTRUCTIONS = """\
@@ -132,19 +131,7 @@ def judge_answers(
 
 def ungraded(planned: Iterable[_Planned], reason: str) -> Iterator[AnswerJudgement]:
     """Rows for answers that could not be sent to the judge; the next run tries again."""
-    outcome = ChatOutcome(
-        request_id="",
-        status=DEFERRED,
-        answer=None,
-        reason=reason,
-        model=None,
-        prompt_tokens=None,
-        completion_tokens=None,
-        cost_usd=None,
-        paid_usd=None,
-        attempts=0,
-        fault=OF_ENDPOINT,
-    )
+    outcome = unsent(reason)
     return (_judgement(row, outcome, first=True) for row in planned)
 
 
