@@ -139,7 +139,7 @@ def test_a_connection_that_was_cut_is_made_again(database: Database) -> None:
     ledger = Ledger(StateSchema(database, "chat_ledger"))
     with database.connect() as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
             "AND datname = current_database()"
         )
     assert ledger.reserve(asked(1), "loopback", Decimal("0.001"))

@@ -79,7 +79,7 @@ def test_a_lease_whose_connection_was_cut_is_not_confirmed(database: Database) -
     with DatabaseLocks(database).hold("images/animal-0001") as lease:
         with database.connect() as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
                 "AND datname = current_database()"
             )
         with pytest.raises(DatabaseError, match=r"the connection to postgresql://keeper@\S+ was lost"):
