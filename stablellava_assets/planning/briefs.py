@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief, FailedQuestion
-from stablellava_assets.planning.diagnosis import CONFUSION, EXPECTED, KIND, SUBJECT
+from stablellava_assets.evaluation.kinds import CONFUSION, EXPECTED, KIND, SUBJECT
 from stablellava_assets.tables.score_rows import DiagnosisColumns
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0

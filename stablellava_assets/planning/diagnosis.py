@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, Subject
@@ -13,15 +13,13 @@ from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.abilities.questions import absent_subjects, keywords, read_benchmark_question
+from stablellava_assets.evaluation.kinds import CONFUSION, EXPECTED, FACETS, KIND, SUBJECT, WORDING
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.evaluation.scores.yes_no import verdict_of
-from stablellava_assets.tables.score_rows import AnsweredItem, DiagnosisColumns
+from stablellava_assets.tables.identity import content_key
+from stablellava_assets.tables.score_rows import AbilityAnswer, AnsweredItem, CheckpointDiagnosis, DiagnosisColumns
 from stablellava_assets.text.final_answer import final_answer
 from stablellava_assets.text.keywords import Span, find_affirmed
-
-KIND, EXPECTED, SUBJECT, WORDING, CONFUSION = "question_kind", "expected", "subject", "wording", "confusion"
-FACETS = (KIND, EXPECTED, SUBJECT, "scene", "style", "content", "position", "distance", WORDING, CONFUSION)
-"""In the order of the rows. ``expected``: the answer that is due to a yes-no question."""
 
 
 class _Key(NamedTuple):
@@ -50,6 +48,47 @@ def diagnose(ability: AnyAbility, answered: Iterable[AnsweredItem]) -> list[Diag
     keys = [key for key in asked if wrong[key] or key.facet != CONFUSION]
     keys.sort(key=lambda key: (FACETS.index(key.facet), key))
     return [_row(ability.ability, key, asked[key], wrong[key]) for key in keys]
+
+
+def diagnosis_of(
+    catalog: Mapping[str, AnyAbility],
+    checkpoint_id: str,
+    answers: Iterable[AbilityAnswer],
+    prompts: Mapping[str, str | None],
+) -> list[CheckpointDiagnosis]:
+    """``ability_diagnosis`` rows without ``run_id``, from a tuned model's ``ability_answers`` rows and the prompts of
+    their items by id."""
+    by_ability: dict[str, list[AnsweredItem]] = {}
+    for answer in answers:
+        known: AnsweredItem = {
+            "prompt": prompts.get(answer["item_id"]),
+            "question_kind": answer["question_kind"],
+            "question": answer["question"],
+            "accepted": answer["accepted"],
+            "answer": answer["answer"],
+            "correct": answer["correct"],
+        }
+        by_ability.setdefault(answer["ability"], []).append(known)
+    return [
+        {
+            "diagnosis_id": content_key(
+                *(
+                    "diagnosis",
+                    checkpoint_id,
+                    ability,
+                    row["facet"],
+                    row["value"],
+                    row["question_kind"],
+                    row["taken_for"],
+                )
+            ),
+            "checkpoint_id": checkpoint_id,
+            **row,
+        }
+        for ability, answered in sorted(by_ability.items())
+        if ability in catalog
+        for row in diagnose(catalog[ability], answered)
+    ]
 
 
 def _row(ability: str, key: _Key, n: int, wrong: int) -> DiagnosisColumns:

@@ -231,3 +231,16 @@ class DiagnosisColumns(TypedDict):
     error_rate: float
     interval_low: float
     interval_high: float
+
+
+class CheckpointDiagnosis(DiagnosisColumns):
+    """A row of ``ability_diagnosis`` before it is published."""
+
+    diagnosis_id: str
+    checkpoint_id: str
+
+
+class AbilityDiagnosis(CheckpointDiagnosis):
+    """A row of ``ability_diagnosis``."""
+
+    run_id: str

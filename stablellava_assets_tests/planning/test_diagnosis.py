@@ -15,9 +15,10 @@ from stablellava_assets.abilities.group_questions import kinds_of
 from stablellava_assets.abilities.groups import draw_group
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question
+from stablellava_assets.evaluation.kinds import FACETS
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.planning.briefs import brief_of
-from stablellava_assets.planning.diagnosis import FACETS, diagnose
+from stablellava_assets.planning.diagnosis import diagnose
 from stablellava_assets.tables.score_rows import AnsweredItem, DiagnosisColumns
 
 ANIMAL = load_catalog().single["animal"]
