@@ -19,6 +19,8 @@ MOST_FAILED = 12
 
 _DOUBT = 1.0
 """Mistakes that are added to the observed and to the expected ones, so that few questions move a weight little."""
+_OF_NAMED = 0.5
+"""What it counts for a subject that another one was taken for it, in mistakes about it."""
 _DIGITS = 2
 
 
@@ -26,37 +28,55 @@ def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> Brief:
     """The brief that a diagnosis of ``ability`` leads to; nothing without mistakes.
 
     A subject's weight is the number of its mistakes relative to what the ability's mean would give, shrunk towards
-    that of other subjects with its answer, and these towards 1. Its mistakes are wrong answers about it, and other
-    things that were taken for it. The weight of a misleading answer is the number of times that the thing was taken for
-    it, relative to what any pair of answers would give, shrunk towards 1.
+    that of other subjects with its answer, and these towards 1. Its mistakes are wrong answers about it, and, by half,
+    other things that were taken for it. The weight of a misleading answer is the number of times that the thing was
+    taken for it, relative to what any pair of answers would give, shrunk towards 1.
     """
     return Brief(
         subjects=_subjects(ability, diagnosis), confused=_confused(ability, diagnosis), failed=_failed(diagnosis)
     )
 
 
+def brief_text(brief: Brief) -> str:
+    """What a brief asks for, as text."""
+    often = sorted(brief.subjects, key=lambda name: (-brief.subjects[name], name))
+    pairs = [(-weight, shown, other) for shown, others in brief.confused.items() for other, weight in others.items()]
+    parts = {
+        "Drawn more often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] > 1],
+        "drawn less often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] < 1],
+        "misled more often by what it was taken for": [
+            f"{shown} by {other} ({-weight:g})" for weight, shown, other in sorted(pairs)
+        ],
+    }
+    return "; ".join(f"{what}: {', '.join(of_what)}" for what, of_what in parts.items() if of_what)
+
+
 def _subjects(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, float]:
-    by_answer = Counter(subject.answer for subject in ability.drawn_subjects)
-    taken_for: Counter[str] = Counter()
+    subjects = ability.drawn_subjects
+    about = {row["value"]: (row["n"], row["wrong"]) for row in diagnosis if row["facet"] == SUBJECT}
+    named: Counter[str] = Counter()
     for row in diagnosis:
         if row["taken_for"]:
-            taken_for[row["taken_for"]] += row["wrong"]
-    about = {row["value"]: (row["n"], row["wrong"]) for row in diagnosis if row["facet"] == SUBJECT}
-    asked, mistakes = {}, {}
-    for subject in ability.drawn_subjects:
-        n, wrong = about.get(subject.name, (0, 0))
-        asked[subject.name] = n
-        mistakes[subject.name] = wrong + taken_for[subject.answer] / by_answer[subject.answer]
-    if not sum(mistakes.values()) or not sum(asked.values()):
+            named[row["taken_for"]] += row["wrong"]
+    asked = sum(n for n, _ in about.values())
+    if not asked:
         return {}
-    mean = sum(mistakes.values()) / sum(asked.values())
+    error_rate = sum(wrong for _, wrong in about.values()) / asked
+    usually_named = _OF_NAMED * named.total() / len(subjects)
+    by_answer: defaultdict[str, list[str]] = defaultdict(list)
+    for subject in subjects:
+        by_answer[subject.answer].append(subject.name)
+    observed, expected = {}, {}
+    for subject in subjects:
+        n, wrong = about.get(subject.name, (0, 0))
+        observed[subject.name] = wrong + _OF_NAMED * named[subject.answer] / len(by_answer[subject.answer])
+        expected[subject.name] = error_rate * n + usually_named
     weights = {}
-    for subject in ability.drawn_subjects:
-        name = subject.name
-        others = [one.name for one in ability.drawn_subjects if one.answer == subject.answer and one.name != name]
-        usual = _shrunk(sum(mistakes[one] for one in others), mean * sum(asked[one] for one in others))
-        weight = round(_shrunk(mistakes[name], mean * asked[name], usual), _DIGITS)
-        weights[name] = min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
+    for subject in subjects:
+        others = [name for name in by_answer[subject.answer] if name != subject.name]
+        usual = _shrunk(sum(observed[one] for one in others), sum(expected[one] for one in others))
+        weight = round(_shrunk(observed[subject.name], expected[subject.name], usual), _DIGITS)
+        weights[subject.name] = min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
     return {name: weight for name, weight in weights.items() if weight != 1}
 
 

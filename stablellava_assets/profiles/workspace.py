@@ -154,7 +154,8 @@ class Workspace:
         if profile.author.kind == "released":
             return None
         return BatchPlans(
-            self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch
+            *(self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch),
+            self.catalog,
         )
 
     def upcoming(self) -> dict[str, str]:

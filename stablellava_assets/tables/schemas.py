@@ -834,8 +834,15 @@ BATCH_PLANS = Table(
             "Whether the prompts existed before the plan, which then kept their number; null in rows of earlier "
             "versions.",
         ),
+        column(
+            "brief",
+            pa.string(),
+            "What the batch has more of, as JSON: weights of subjects, what they are confused with, and the mistakes "
+            "that this comes from; null without planning.errors, and if there were none.",
+        ),
     ),
-    added=frozenset({"benchmark", "least", "most", "begun"}),
+    added=frozenset({"benchmark", "least", "most", "begun", "brief"}),
+    optional=frozenset({"brief"}),
     earlier_partitioned_by=("batch",),
 )
 
