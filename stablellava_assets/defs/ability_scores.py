@@ -29,6 +29,7 @@ from stablellava_assets.evaluation.answers.pictures import PublishedPictures, he
 from stablellava_assets.evaluation.answers.references import comparable
 from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED
 from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
+from stablellava_assets.evaluation.rounds import Round, read_rounds, rounds_table
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSettings
@@ -196,7 +197,17 @@ def _report(report: Report, store: ParquetStore, partition: Partition) -> Metada
         page = report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"report": dg.MetadataValue.path(page.absolute())}
+    rounds = read_rounds(store, PAINTED)
+    return {"report": dg.MetadataValue.path(page.absolute()), **(_plot_of(rounds) if len(rounds) > 1 else {})}
+
+
+def _plot_of(rounds: Sequence[Round]) -> Metadata:
+    from stablellava_assets.report.plots import rounds_chart
+
+    return {
+        "rounds": dg.MetadataValue.md(rounds_table(rounds, markdown=True)),
+        "rounds_plot": plot(rounds_chart(rounds), "accuracy by round"),
+    }
 
 
 def _suites(external: Sequence[SuiteSettings]) -> list[SuiteItem]:

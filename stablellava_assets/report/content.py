@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
+from stablellava_assets.evaluation.rounds import Round, read_rounds
 from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line, reference_table
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
@@ -120,6 +122,8 @@ class Content:
     versions: Sequence[tuple[str, str]]
     wanted_gain: float
     """The gain in accuracy that verdicts should be able to show."""
+    rounds: Sequence[Round] = ()
+    """The checkpoints up to this one, each compared with the one before."""
     diagnosis: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
     """Header and lines of the diagnosis, if there is one."""
 
@@ -160,6 +164,7 @@ def gather(
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
         wanted_gain=wanted_gain,
+        rounds=read_rounds(store, PAINTED, checkpoint_id),
         diagnosis=None if diagnosis is None else diagnosis_table(ABILITY_DIAGNOSIS.rows(diagnosis)),
     )
 
