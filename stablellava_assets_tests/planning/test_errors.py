@@ -203,7 +203,7 @@ def test_a_chat_model_is_told_the_mistakes_in_words(tmp_path: Path) -> None:
     for before, told in zip(texts(animal), texts(briefed), strict=True):
         assert "gets wrong" not in before
         assert "- It often fails at: lion.\n- It confuses lion with tiger.\n" in told
-        assert "- Asked what a picture of lion shows, it said tiger, 5 times." in told
+        assert "- Asked what a picture of a lion shows, it said a tiger, 5 times." in told
     (absent,) = [line for line in texts(briefed)[1].splitlines() if line.startswith("Shown in other pictures")]
     assert ": tiger, " in absent
 
