@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stablellava_assets.abilities.ability import Ability, Subject
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.abilities.prompt_format import prompt_of
-from stablellava_assets.tables.identity import choose, ranked
+from stablellava_assets.tables.identity import choose, choose_weighted, ranked
 from stablellava_assets.tables.pair_rows import Fact, InGroup
 
 DETAILS_A_PROMPT = 2
@@ -25,7 +25,8 @@ class DrawnPrompt(InGroup):
 
 def draw_prompt(ability: Ability, *parts: object) -> DrawnPrompt:
     """Draw the prompt columns of one ``prompt_specs`` row from the ability's vocabulary; ``parts`` seed the choices."""
-    subject = ability.subject_named(choose([subject.name for subject in ability.drawn_subjects], *parts, "subject"))
+    names = [subject.name for subject in ability.drawn_subjects]
+    subject = ability.subject_named(choose_weighted(names, ability.brief.subjects, *parts, "subject"))
     chosen = _keywords(ability, subject, *parts)
     facts = {"subject": subject.name, "answer": subject.answer, **chosen}
     details = ranked(ability.prompts.details, *parts, "details")[:DETAILS_A_PROMPT] if ability.prompts.details else []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from stablellava_assets.abilities.ability import Ability, QuestionKind, Subject
-from stablellava_assets.tables.identity import choose
+from stablellava_assets.tables.identity import choose, choose_weighted
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ def _misleading(ability: Ability, subject: Subject, *parts: object) -> Subject:
     others = {other.answer: other for other in absent_subjects(ability, subject)}
     if not others:
         raise ValueError(f"ability {ability.ability!r}: every answer is also right for {subject.name!r}; add subjects")
-    return others[choose(list(others), *parts, "misleading")]
+    weights = ability.brief.confused.get(subject.answer, {})
+    return others[choose_weighted(list(others), weights, *parts, "misleading")]
 
 
 def _slots(subject: Subject, **others: Subject) -> dict[str, str]:

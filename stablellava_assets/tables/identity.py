@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import log
 from typing import Any, TypeVar
 
 OptionT = TypeVar("OptionT")
@@ -34,6 +35,24 @@ def choose(options: Sequence[OptionT], *parts: object) -> OptionT:
         raise ValueError(f"nothing to choose from for {parts!r}")
     salt = content_key(*parts)
     return max(options, key=lambda option: _weight(salt, option))
+
+
+def choose_weighted(options: Sequence[str], weights: Mapping[str, float], *parts: object) -> str:
+    """Like :func:`choose`, with options in proportion to their ``weights``, which are above zero; unnamed ones have 1.
+
+    A changed weight changes only choices of that option (weighted rendezvous hashing, Schindelhauer and Schomaker,
+    2005). Equal weights give the choice without weights.
+    """
+    if not weights or not options:
+        return choose(options, *parts)
+    salt = content_key(*parts)
+
+    def score(option: str) -> tuple[float, bytes]:
+        digest = _weight(salt, option)
+        share = (int.from_bytes(digest[:8]) + 1) / 2**64
+        return log(share) / weights.get(option, 1.0), digest
+
+    return max(options, key=score)
 
 
 def ranked(options: Sequence[OptionT], *parts: object) -> list[OptionT]:
