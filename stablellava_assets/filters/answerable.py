@@ -3,23 +3,24 @@
 A batch is read on its own, so that the order in which batches are filtered changes nothing. A clue is a word, two
 neighboring words, the whole question, or how the question names answers of the batch ("Is the red umbrella red?" names
 one twice). It gives an answer away if nearly all other questions with it have that answer, or, for the last kind,
-the answer at the same place. A clue must be frequent before anything follows from it.
+the answer at the same place. A clue must be frequent before anything follows from it. Questions about what is not shown
+are left out: they are worded as another ability asks about its own pictures, which has other batches.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 
-from stablellava_assets.filters.candidates import subjects_of
+from stablellava_assets.abilities.absence import NOT_SHOWN
 from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.findings import NOTES, OVERRULED, REJECTS, StoredFinding, finding
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.pair_rows import Verdict
-from stablellava_assets.text.conversations import EXPECTED_SEPARATOR, HUMAN, said_by, without_marks
+from stablellava_assets.text.conversations import HUMAN, said_by, without_marks
 from stablellava_assets.text.keywords import words_of
 
 ANSWERABLE = "answerable_without_picture"
@@ -39,14 +40,16 @@ _ROUNDING = 1e-9
 _POLAR = frozenset({"yes", "no"})
 
 
-class _Clue(NamedTuple):
-    """Something in a question, the answer given with it, and how to say both: what stands in the questions, and how
-    they are answered."""
+_Key = tuple[str, str]
+"""A form of question, with :data:`_NAMES` behind it for patterns of names, and the words or the pattern."""
+_NAMES = ", names"
 
-    key: tuple[str, str]
-    answer: str
-    found: str
-    answered: str
+
+class _Clue(NamedTuple):
+    """Something in a question, and the answer given with it, or that answer's place among the names in the question."""
+
+    key: _Key
+    answer: str | int
 
 
 class Answerable:
@@ -93,12 +96,12 @@ class Answerable:
 
 def _given_away(pairs: Sequence[Verdict], certainty: float) -> dict[str, str]:
     """An explanation for each pair whose answer follows from its question, by pair id."""
-    answers = [_answer(pair) for pair in pairs]
-    given = Counter(answers)
+    pairs = [pair for pair in pairs if pair["expected"] is not None and pair["question_kind"] != NOT_SHOWN]
+    given = Counter(map(_answer, pairs))
     named = {tuple(words_of(answer)): answer for answer in given if answer not in _POLAR}
     once = {answer for answer, count in given.items() if count == 1}
-    clues = [list(_clues(pair, answer, named, once)) for pair, answer in zip(pairs, answers, strict=True)]
-    seen = _Seen(clue for found in clues for clue in found)
+    seen = _Seen()
+    clues = [[seen.add(clue) for clue in _clues(pair, named, once)] for pair in pairs]
     rare = [seen.rare(found) for found in clues]
     tried = Counter(clue.kind for clue in rare if clue is not None)
     right = Counter(clue.kind for clue in rare if clue is not None and clue.is_right)
@@ -126,62 +129,72 @@ class _Rare(NamedTuple):
 class _Seen:
     """How often each clue occurs in the batch, and with which answers."""
 
-    def __init__(self, clues: Iterable[_Clue]) -> None:
-        self._answers: dict[tuple[str, str], Counter[str]] = {}
-        for clue in clues:
-            self._answers.setdefault(clue.key, Counter())[clue.answer] += 1
+    def __init__(self) -> None:
+        self._clues: dict[_Clue, _Clue] = {}
+        self._counts: Counter[_Clue] = Counter()
+        self._having: Counter[_Key] = Counter()
+        self._answers: Counter[_Key] = Counter()
+
+    def add(self, clue: _Clue) -> _Clue:
+        """Count a clue; returns the first that is equal, so that a batch holds each once."""
+        known = self._clues.setdefault(clue, clue)
+        self._counts[known] += 1
+        self._having[known.key] += 1
+        self._answers[known.key] += self._counts[known] == 1
+        return known
 
     def sure(self, clues: Sequence[_Clue], certainty: float) -> str | None:
         """What makes the answer certain in a question with these clues; None if nothing does."""
-        found = [(same, others, clue) for clue in clues for same, others in [self._others(clue)]]
-        same, others, clue = max(found, key=lambda each: (each[0] / (each[1] + _DOUBT), *_plain(each[2])))
-        return _said(clue, same, others) if same >= certainty * (others + _DOUBT) else None
+        found = [
+            (same / (others + _DOUBT), *_plain(clue), _said(clue, same, others))
+            for clue in clues
+            for same, others in [self._others(clue)]
+            if same >= certainty * (others + _DOUBT)
+        ]
+        return max(found)[-1] if found else None
 
     def rare(self, clues: Sequence[_Clue]) -> _Rare | None:
         """The most frequent clue of a question with which all others have one answer."""
         found = []
         for clue in clues:
             same, others = self._others(clue)
-            answers = self._answers[clue.key]
-            if others >= _FEWEST and (same == others or (same == 0 and len(answers) == _OWN_AND_ANOTHER)):
+            agree = same == others or (same == 0 and self._answers[clue.key] == _OWN_AND_ANOTHER)
+            if others >= _FEWEST and agree:
                 kind = clue.key[0], others.bit_length()
                 found.append((others, same == 0, _plain(clue), _Rare(kind, same > 0, _said(clue, same, others))))
         return max(found)[-1] if found else None
 
     def _others(self, clue: _Clue) -> tuple[int, int]:
         """Of the other questions with the clue, those with the same answer, and all."""
-        answers = self._answers[clue.key]
-        return answers[clue.answer] - 1, answers.total() - 1
+        return self._counts[clue] - 1, self._having[clue.key] - 1
 
 
-def _plain(clue: _Clue) -> tuple[int, tuple[str, str]]:
+def _plain(clue: _Clue) -> tuple[int, _Key]:
     """Sorts clues: the shortest last."""
     return -len(clue.key[1]), clue.key
 
 
 def _said(clue: _Clue, same: int, others: int) -> str:
-    return f"of {others} other questions of the batch {clue.found}, {same} are answered {clue.answered}"
+    form, text = clue.key
+    found = f"that name answers in the pattern {text}" if form.endswith(_NAMES) else f"with {text!r}"
+    answered = f"by number {clue.answer} of these" if isinstance(clue.answer, int) else repr(clue.answer)
+    return f"of {others} other questions of the batch {found}, {same} are answered {answered}"
 
 
-def _clues(pair: Verdict, answer: str, named: Mapping[tuple[str, ...], str], once: Set[str]) -> Iterator[_Clue]:
+def _clues(pair: Verdict, named: Mapping[tuple[str, ...], str], once: Set[str]) -> Iterator[_Clue]:
     """The clues in the question, each once; ``named`` are the answers of the batch by their words, of which those of
     one pair alone are in ``once``."""
+    answer = _answer(pair)
     form, words = _FORMS.get(pair["question_kind"], _OPEN), words_of(_question(pair))
     texts = {*words, *(" ".join(two) for two in pairwise(words)), " ".join(words)}
     for text in sorted(texts):
-        yield _Clue((form, text), answer, f"with {text!r}", repr(answer))
+        yield _Clue((form, text), answer)
     # That an answer is possible is known from other pairs.
     names = [name for name in _named_in(words, named) if name != answer or answer not in once]
     if names:
         places = {name: place for place, name in enumerate(dict.fromkeys(names), 1)}
         pattern = " ".join(str(places[name]) for name in names)
-        place = places.get(answer)
-        yield _Clue(
-            (f"{form}, names", pattern),
-            answer if place is None else f"place {place}",
-            f"that name answers in the pattern {pattern}",
-            repr(answer) if place is None else f"by number {place} of these",
-        )
+        yield _Clue((form + _NAMES, pattern), places.get(answer, answer))
 
 
 def _named_in(words: Sequence[str], named: Mapping[tuple[str, ...], str]) -> list[str]:
@@ -203,6 +216,5 @@ def _question(pair: Verdict) -> str:
 
 
 def _answer(pair: Verdict) -> str:
-    """What a right answer says: the expected words, or else the subjects."""
-    said = pair["expected"]
-    return (EXPECTED_SEPARATOR.join(subjects_of(pair)) if said is None else said).casefold()
+    """What a right answer says."""
+    return (pair["expected"] or "").casefold()

@@ -36,6 +36,7 @@ RowRule = Literal[
     "out_of_order",
     "same_image",
     "several_differences",
+    "thing_is_shown",
 ]
 """Rules that judge a pair on its own. Their findings are reused while the pair and the settings stay the same."""
 

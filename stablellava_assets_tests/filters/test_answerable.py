@@ -104,6 +104,11 @@ def test_rare_words_tell_together_what_each_is_too_rare_to_tell() -> None:
     assert "answered 'red'" in said
 
 
+def test_open_questions_have_no_answer_that_could_be_told() -> None:
+    pairs = [candidate(f"open {number}", prompt=f"((koala)), {number}") for number in range(40)]
+    assert found(pairs, on()) == set()
+
+
 def test_a_few_are_too_few_to_tell() -> None:
     assert found([*shaded(8), *clean(30)], on()) == set()
 
