@@ -11,16 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.absence import NOT_SHOWN, NotShown, not_shown_question
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.abilities.questions import Question, absent_subjects, training_question
+from stablellava_assets.abilities.prompts import draw_prompt
+from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question, training_question
 from stablellava_assets.filters.candidates import Candidate
-from stablellava_assets.tables.identity import ranked
+from stablellava_assets.tables.identity import derive_seed, ranked
 from stablellava_assets.tuning.embedded.training import TrainingExample
 
 Kept: TypeAlias = tuple[dict[str, Any], TrainingExample]
 """A ``filtered_pairs`` row, or a ``dialogues`` row with its prompt's subject, and the same as the trainer takes it."""
 
 _WORDINGS_TRIED = 50
+_SPAN = 2**63
 
 
 class DesignError(ValueError):
@@ -102,6 +105,44 @@ def yes_for_no(rows: Sequence[Kept], catalog: Catalog) -> list[Kept]:
     return replaced
 
 
+def partly_not_shown(
+    rows: Sequence[Kept], facts: Mapping[str, Mapping[str, str]], catalog: Catalog, share: float, *parts: Any
+) -> list[Kept]:
+    """The pairs with ``share`` of them replaced by a question about what the picture does not show, where its ability
+    has any; at most one for each picture.
+
+    Pictures, rows and looks at pictures stay as many as they were. ``facts`` are those of the prompts, by spec id.
+    """
+    replaced, asked = [], set()
+    for row, example in rows:
+        image_id, said = example.image_ids[0], None
+        if image_id not in asked and derive_seed(row["pair_id"], "not shown", *parts) < share * _SPAN:
+            ability = catalog.single[row["ability"]]
+            said = not_shown_question(ability, facts[row["spec_ids"][0]], catalog.single, row["pair_id"], *parts)
+        if said is not None:
+            asked.add(image_id)
+            row = {**row, "question_kind": NOT_SHOWN, "expected": said.expected}
+            row["conversations"] = _reworded(row["conversations"], said)
+            example = TrainingExample(example.image_ids, example.encoded, row["conversations"])
+        replaced.append((row, example))
+    return replaced
+
+
+def false_premises(items: Sequence[dict[str, Any]], catalog: Catalog) -> list[dict[str, Any]]:
+    """Questions about what the pictures of what-items do not show, in wordings of the benchmark."""
+    asked = []
+    for item in items:
+        if item["question_kind"] == "what" and item["ability"] in catalog.single:
+            ability, item_id = catalog.single[item["ability"]], f"{item['item_id']} not shown"
+            facts = {fact["name"]: fact["value"] for fact in draw_prompt(ability, item["item_id"])["facts"]}
+            said = not_shown_question(ability, facts, catalog.single, item_id, asking=benchmark_question)
+            if said is not None:
+                asked.append(
+                    {**item, "item_id": item_id, "question": said.text, "accepted": [said.expected], "refused": []}
+                )
+    return asked
+
+
 def half_replaced(
     rows: Sequence[Kept], others: Sequence[TrainingExample], *parts: Any
 ) -> tuple[list[TrainingExample], list[TrainingExample]]:
@@ -157,7 +198,7 @@ def _question_of(example: TrainingExample) -> str:
     return example.conversations[0]["value"].replace("<image>", "").strip()
 
 
-def _reworded(conversations: Sequence[Mapping[str, str]], said: Question) -> list[dict[str, str]]:
+def _reworded(conversations: Sequence[Mapping[str, str]], said: Question | NotShown) -> list[dict[str, str]]:
     """One question and answer, the picture's mark where it was."""
     first = conversations[0]["value"].startswith("<image>")
     asked = f"<image>\n{said.text}" if first else f"{said.text}\n<image>"

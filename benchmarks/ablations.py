@@ -1,6 +1,6 @@
 """What filters, the amount of data, negative questions and other people's dialogues are worth to the embedded model.
 
-Run: ``python benchmarks/ablations.py filters|amount|negatives DATA_FOLDER`` or ``... mixed DATA_FOLDER
+Run: ``python benchmarks/ablations.py filters|amount|negatives|not_shown DATA_FOLDER`` or ``... mixed DATA_FOLDER
 RELEASED_FOLDER``, where the data folder is that of a finished ``make demo``; it is only read. Every arm tunes the
 demo's base with the same settings and answers the same questions, once a seed. docs/ablations.md says what is
 compared and how to read the tables.
@@ -19,7 +19,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from ablation_designs import DesignError, half_replaced, share_of_pictures, swap_pictures, without_no, yes_for_no
+from ablation_designs import (
+    DesignError,
+    false_premises,
+    half_replaced,
+    partly_not_shown,
+    share_of_pictures,
+    swap_pictures,
+    without_no,
+    yes_for_no,
+)
 from ablation_tables import Arms, first_of_each, of_all, of_kinds
 from arguments import positive
 from embedded_experiment import Experiment, examples_of, images_of
@@ -32,8 +41,10 @@ from stablellava_assets.filters.alignment.alignment import Alignment
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.profiles.profile import PROFILE_VARIABLE, load_profile
 from stablellava_assets.tables.findings import REJECTS, is_rejected, rules_with
+from stablellava_assets.tables.schemas import PROMPT_SPECS
 
 _WRONG = 0.2
+_NOT_SHOWN = (0.05, 0.1)
 _FIRST_BATCH = 8
 """Of those that are written for the filters: the profile's thresholds were chosen and reported on earlier ones."""
 _JUDGING_PROFILE = "self-judged"
@@ -115,6 +126,24 @@ def negatives(experiment: Experiment, given: argparse.Namespace) -> None:
     _show(arms.table(every, of_kinds(asked)))
 
 
+def not_shown(experiment: Experiment, given: argparse.Namespace) -> None:
+    """With and without questions about what pictures do not show."""
+    without, catalog = "without", experiment.workspace.catalog
+    asked = first_of_each(experiment.items, given.questions)
+    denied = false_premises(asked, catalog)
+    specs = experiment.workspace.store.read_all(PROMPT_SPECS, columns=["spec_id", "facts"]).to_pylist()
+    facts = {spec["spec_id"]: {fact["name"]: fact["value"] for fact in spec["facts"]} for spec in specs}
+    arms = Arms(experiment, [*asked, *denied], given.seeds)
+    for seed in range(given.seeds):
+        rows = experiment.demo_rows(given.rows, "not shown", seed)
+        arms.tune(without, [example for _, example in rows], seed)
+        for share in _NOT_SHOWN:
+            some = partly_not_shown(rows, facts, catalog, share, seed)
+            arms.tune(f"{share:.0%} asked for what is not shown", [example for _, example in some], seed)
+    of_denied = {"about what is not shown": [item["item_id"] for item in denied]}
+    _show(arms.table(without, {**of_kinds(asked), **of_denied}))
+
+
 def mixed(experiment: Experiment, given: argparse.Namespace) -> None:
     """Synthesized dialogues alone, half replaced by released ones, and released ones added."""
     alone, replaced, added = "synthesized only", "half replaced by released", "as many released added"
@@ -143,6 +172,7 @@ def _arguments() -> argparse.ArgumentParser:
         (filters, 300, "prompts an ability and seed, newly written"),
         (amount, None, "pictures an ability that are 100 %%; not given: all of the demo"),
         (negatives, 300, "pictures an ability, of the demo"),
+        (not_shown, 300, "pictures an ability, of the demo"),
         (mixed, 80, "pictures an ability, of the demo: four pairs each, half of which released dialogues replace"),
     ):
         one = which.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)

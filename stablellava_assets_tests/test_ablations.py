@@ -145,6 +145,24 @@ def test_what_is_answered_no_is_left_out_or_asked_so_that_yes_is_right(
     assert all(len(set(asked)) == 4 for asked in questions.values())
 
 
+def test_a_share_of_the_pairs_asks_for_what_is_not_shown(
+    designs: ModuleType, catalog: Catalog, kept: list[Any]
+) -> None:
+    facts = {row["spec_ids"][0]: {"subject": row["subject"], "scene": "city street"} for row, _ in kept}
+    some = designs.partly_not_shown(kept, facts, catalog, 0.2, "seed", 0)
+    changed = [(old, new) for old, new in zip(kept, some, strict=True) if old != new]
+    assert 10 < len(changed) < 40
+    assert len({example.image_ids[0] for _, (_, example) in changed}) == len(changed)
+    for _, (row, example) in changed:
+        assert example.conversations == row["conversations"]
+        assert row["conversations"][1]["value"] == f"There is {row['expected']} in the picture."
+    items = [{"item_id": name, "question_kind": "what", "ability": name} for name in ("animal", "style")]
+    (denied,) = designs.false_premises(items, catalog)
+    assert denied["accepted"][0].startswith("no ")
+    trained = {wording for ability in catalog.single.values() for wording in ability.questions.what.ask}
+    assert denied["question"] not in trained
+
+
 def test_half_is_replaced_by_as_many_others(designs: ModuleType, kept: list[Any]) -> None:
     others = [TrainingExample([f"released {number}"], [b""], []) for number in range(100)]
     mixture, drawn = designs.half_replaced(kept, others, "seed", 0)

@@ -196,6 +196,20 @@ class Ability(Document):
     tinted: Tinted | None = None
     questions: Questions
     benchmark: BenchmarkQuestions
+    presupposes: Text | None = Field(
+        None,
+        description=(
+            "What the what-questions take for granted, such as animal; it may have slots of the subjects' details. "
+            "Unset: nothing that a picture could lack."
+        ),
+    )
+    never_shows: dict[Identifier, list[Text]] = Field(
+        default_factory=dict,
+        description=(
+            "Ability -> scenes: no picture of this ability shows what that one's what-questions take for granted, "
+            "except in these scenes."
+        ),
+    )
     _brief: Brief = PrivateAttr(default_factory=Brief)
 
     @model_validator(mode="after")
@@ -210,6 +224,11 @@ class Ability(Document):
             raise ValueError("at least two subjects with different answers are needed to ask about what is absent")
         for key, kind, template in self._templates():
             self._check_slots(key, kind, template)
+        try:
+            for subject in self.drawn_subjects:
+                self.presupposed_of(subject)
+        except (KeyError, IndexError, ValueError) as error:
+            raise MistakeAtKeyError(("presupposes",), f"template {self.presupposes!r}: {error}") from error
         trained = {ask for kind in QUESTION_KINDS for ask in getattr(self.questions, kind).ask}
         for kind in QUESTION_KINDS:
             for number, wording in enumerate(getattr(self.benchmark, kind)):
@@ -254,6 +273,10 @@ class Ability(Document):
             return self._by_name[name.lower()]
         except KeyError:
             raise KeyError(f"ability {self.ability!r} has no subject {name!r}") from None
+
+    def presupposed_of(self, subject: Subject) -> str | None:
+        """What a what-question about ``subject`` takes for granted, such as ``umbrella``; None if nothing."""
+        return None if self.presupposes is None else self.presupposes.format(**subject.details)
 
     @cached_property
     def _by_name(self) -> dict[str, Subject]:

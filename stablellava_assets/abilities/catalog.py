@@ -97,6 +97,7 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> 
         found = abilities[path.stem]
         if isinstance(found, Ability):
             _check_vocabulary(path, found, drawn_by)
+            _check_never_shown(path, found, single)
         else:
             abilities[path.stem] = _with_sources(path, found, single, drawn_by)
     return Catalog(abilities)
@@ -134,6 +135,19 @@ def _ability_files(folder: Path) -> list[Path]:
 
 def _drawing(subject: Subject) -> tuple[object, ...]:
     return subject.layers, subject.backdrop, subject.effect
+
+
+def _check_never_shown(path: Path, ability: Ability, single: Mapping[str, Ability]) -> None:
+    """What pictures never show must be taken for granted by an ability's questions, and the scenes be prompts' own.
+
+    A catalog may lack an ability that is built in.
+    """
+    for name, scenes in ability.never_shows.items():
+        is_missing = name not in single and not (BUILT_IN_ABILITIES / f"{name}.yaml").exists()
+        if is_missing or (name in single and single[name].presupposes is None):
+            raise DocumentError(f"{path}: never_shows: no ability {name!r} says what its questions presuppose")
+        if unknown := [scene for scene in scenes if scene not in ability.prompts.scenes]:
+            raise DocumentError(f"{path}: never_shows: {name}: {unknown[0]!r} is not among prompts.scenes")
 
 
 def _check_vocabulary(path: Path, ability: Ability, drawn_by: Mapping[str, tuple[Path, Subject]]) -> None:

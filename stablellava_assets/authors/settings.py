@@ -20,6 +20,15 @@ class EmbeddedAuthorSettings(Document):
 
     kind: Literal["embedded"]
     endpoint: ClassVar[None] = None
+    not_shown: float = Field(
+        0,
+        ge=0,
+        le=0.2,
+        description=(
+            "Share of an ability's dialogues that ask about something that the image does not show, as another image "
+            "is asked; the answer says that it is not there. Of abilities with never_shows."
+        ),
+    )
 
 
 class ReleasedAuthorSettings(Document):

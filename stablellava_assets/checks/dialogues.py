@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stablellava_assets.abilities.absence import NOT_SHOWN
 from stablellava_assets.checks.gates import (
     Gate,
     GateSettings,
@@ -11,6 +12,7 @@ from stablellava_assets.checks.gates import (
     always,
     at_least,
     enough_made,
+    few_not_shown,
     has_rows,
     question_kinds,
     reasons_given,
@@ -18,7 +20,7 @@ from stablellava_assets.checks.gates import (
     yes_and_no_balance,
     yes_surplus,
 )
-from stablellava_assets.checks.mixture import answer_words, length_spread, most_frequent_share, quota_met
+from stablellava_assets.checks.mixture import answer_words, length_spread, most_frequent_share, quota_met, share_of_kind
 from stablellava_assets.tables.schemas import DIALOGUES, MADE
 from stablellava_assets.text.conversations import IMAGE_MARK
 
@@ -50,6 +52,7 @@ def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | N
     return {
         "quota_met": quota_met(kinds, settings.min_question_kind_shares),
         "top_kind_share": most_frequent_share(kinds),
+        "not_shown_share": share_of_kind(kinds, NOT_SHOWN),
         "answer_length_spread": length_spread(answer_words(made["conversations"])),
     }
 
@@ -81,6 +84,7 @@ SUITE = Suite(
         ),
         yes_and_no_balance(),
         *question_kinds(),
+        few_not_shown(),
         at_least(
             "answer_lengths_vary",
             "The standard deviation of the answer lengths in words",

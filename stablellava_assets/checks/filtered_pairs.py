@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from stablellava_assets.abilities.absence import NOT_SHOWN
 from stablellava_assets.checks.balance import subject_balance
 from stablellava_assets.checks.diversity import vendi_score
 from stablellava_assets.checks.gates import (
@@ -13,11 +14,12 @@ from stablellava_assets.checks.gates import (
     always,
     at_least,
     at_most,
+    few_not_shown,
     has_rows,
     question_kinds,
     unique_ids,
 )
-from stablellava_assets.checks.mixture import hedged_share, most_frequent_share, quota_met
+from stablellava_assets.checks.mixture import hedged_share, most_frequent_share, quota_met, share_of_kind
 from stablellava_assets.filters.candidates import prompts_of, subjects_of
 from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.pair_rows import PromptedPair
@@ -46,6 +48,7 @@ def _measure(frame: pd.DataFrame, settings: GateSettings) -> dict[str, float | N
     return {
         "quota_met": quota_met(kinds, settings.min_question_kind_shares),
         "top_kind_share": most_frequent_share(kinds),
+        "not_shown_share": share_of_kind(kinds, NOT_SHOWN),
         "subject_entropy": balance.entropy if balance.top_subject is not None else None,
         "vendi_score": vendi_score(subjects),
         "hedged_share": hedged_share(kept["findings"].tolist()),
@@ -71,6 +74,7 @@ SUITE = Suite(
             always(column="unexplained", value_set=[0]),
         ),
         *question_kinds(),
+        few_not_shown(),
         at_least(
             "kept_subjects_are_even", "The evenness of the kept subjects", "subject_entropy", "min_subject_entropy"
         ),

@@ -77,6 +77,12 @@ class GateSettings(Document):
     max_hedged_share: float = Field(
         0.25, ge=0, le=1, description="Maximum share of kept pairs with a hedged answer (filters.dialogue.hedges)."
     )
+    max_not_shown_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Maximum share of conversations about something that the image does not show (kind not_shown).",
+    )
     max_guess_surplus: float = Field(
         0.15,
         ge=0,
@@ -360,6 +366,16 @@ def question_kinds() -> tuple[Gate, Gate]:
             "top_kind_share",
             "max_question_kind_share",
         ),
+    )
+
+
+def few_not_shown() -> Gate:
+    """Questions about what is not shown are few (measure ``not_shown_share``)."""
+    return at_most(
+        "few_things_are_not_shown",
+        "The share of questions about something that the image does not show",
+        "not_shown_share",
+        "max_not_shown_share",
     )
 
 

@@ -32,6 +32,11 @@ def most_frequent_share(kinds: Sequence[str]) -> float | None:
     return max(Counter(kinds).values()) / len(kinds) if len(kinds) >= _FEWEST else None
 
 
+def share_of_kind(kinds: Sequence[str], kind: str) -> float | None:
+    """The fraction of one kind."""
+    return kinds.count(kind) / len(kinds) if len(kinds) >= _FEWEST else None
+
+
 def answer_words(conversations: Iterable[Iterable[Turn] | None]) -> list[int]:
     """The number of words of every answer."""
     return [

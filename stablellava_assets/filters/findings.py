@@ -36,13 +36,18 @@ RowRule = Literal[
     "out_of_order",
     "same_image",
     "several_differences",
+    "thing_is_shown",
 ]
 """Rules that judge a pair on its own. Their findings are reused while the pair and the settings stay the same."""
 
 BenchmarkRule = Literal["contaminated_prompt", "contaminated_image", "benchmark_question"]
 """Rules that compare a pair with benchmarks. They are evaluated on every run."""
 
-RuleName = RowRule | BenchmarkRule | RepeatRule
+BatchRule = Literal["answerable_without_picture"]
+"""Rules that compare a pair with all others of its batch. They are evaluated on every run, because their quotas count
+the kept pairs."""
+
+RuleName = RowRule | BenchmarkRule | RepeatRule | BatchRule
 ALWAYS_NOTED: tuple[RuleName, ...] = ("alignment_unscored", "benchmark_question")
 """Rules that never reject, whatever the settings say. An image that could not be scored is let through, and a question
 that a published benchmark asks as well ("Is there a dog in the image?") reveals nothing

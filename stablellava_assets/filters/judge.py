@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from stablellava_assets.filters.answerable import ANSWERABLE, Answerable
 from stablellava_assets.filters.benchmark_fingerprints import BenchmarkFingerprints
 from stablellava_assets.filters.candidates import Candidate, image_hashes_of, perceptual_hashes_of, prompts_of
 from stablellava_assets.filters.embeddings.embeddings import Embeddings, vectors_of
@@ -19,6 +20,9 @@ from stablellava_assets.filters.settings import FilterSettings
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import REPEATS, is_rejected
 from stablellava_assets.tables.pair_rows import ComparedPair, Verdict
+
+_FOUND_AGAIN = REPEATS | {ANSWERABLE}
+"""Rules whose findings depend on what other batches keep."""
 
 
 class Judged(NamedTuple):
@@ -53,7 +57,8 @@ def judge(
     """Judge the pairs of one partition.
 
     Args:
-        candidates: the pairs, in order. Of repeated pairs, the first one that no other rule rejects is kept.
+        candidates: the pairs, in order. Of repeated pairs, the first one that no other rule rejects is kept. If the
+            settings cap the pairs that can be answered without the image, these come after all others.
         images: their images; read only if the row rules have to look at them.
         earlier: pairs kept by earlier batches, at least those that the candidates could repeat: ``filtered_pairs`` rows
             with at least ``EARLIER_COLUMNS``, in their order.
@@ -83,12 +88,13 @@ def rejudge(
     settings: FilterSettings,
     embeddings: Embeddings | None = None,
 ) -> Judged:
-    """Verdicts on the same pairs if ``earlier`` is what earlier batches kept; all findings but repeats stay.
+    """Verdicts on the same pairs if ``earlier`` is what earlier batches kept; all findings stay but repeats, and which
+    pairs are above a quota.
 
     Args:
         verdicts: kept and rejected pairs of a partition, in the order in which they were judged.
         earlier: as for :func:`judge`.
-        settings: as for :func:`judge`; of them, only what counts as a repeat matters.
+        settings: as for :func:`judge`; of them, only what counts as a repeat and quotas matter.
         embeddings: as for :func:`judge`.
     """
     reviews = {row["pair_id"]: [found for found in row["findings"] if is_of_review(found)] for row in verdicts}
@@ -96,7 +102,7 @@ def rejudge(
         {
             **row,
             "findings": [
-                {**found} for found in row["findings"] if found["rule"] not in REPEATS and not is_of_review(found)
+                {**found} for found in row["findings"] if found["rule"] not in _FOUND_AGAIN and not is_of_review(found)
             ],
         }
         for row in verdicts
@@ -115,18 +121,23 @@ def _find_repeats(
     others: Callable[[Verdict], Iterable[Finding]],
     review: Callable[[Verdict], None],
 ) -> None:
-    """Complete the verdicts of a partition in order: findings of ``others``, then repeats, then the ``review``."""
+    """Complete the verdicts of a partition: findings of ``others``, then repeats, then what the text gives away, then
+    the ``review``."""
     earlier = list(earlier)
     kept = KeptPairs(settings.duplicates, embeddings)
     kept.expect([*earlier, *rows])
     for pair in earlier:
         kept.add(pair)
-    for row in rows:
+    answerable = Answerable(rows, settings)
+    for row in answerable.last(rows):
         for finding in [*others(row), *kept.repeated_by(row)]:
             add_finding(row, finding, settings)
+        if (found := answerable.finding(row)) is not None:
+            row["findings"].append(found)
         review(row)
         if not is_rejected(row["findings"]):
             kept.add(row)
+            answerable.keep(row)
 
 
 def _contamination(row: Verdict, benchmark: BenchmarkFingerprints, embeddings: Embeddings | None) -> Iterator[Finding]:

@@ -280,6 +280,34 @@ class AlignmentSettings(Document):
         return self
 
 
+class AnswerableSettings(Document):
+    """Pairs whose answer the text of their question gives away, and how many of them are kept."""
+
+    max_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Maximum share of such pairs among the kept pairs of a batch; those above it are rejected.",
+    )
+    of_ability: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(
+        {}, description="Ability -> its own maximum share."
+    )
+    certainty: float = Field(
+        0.8,
+        gt=0.5,
+        lt=1,
+        description=(
+            "Share of the other questions of the batch with the same word, words or pattern that have the same answer, "
+            "from which the text gives it away. Four questions with another answer are added to those counted, so that "
+            "little follows from rare words."
+        ),
+    )
+
+    def max_share_of(self, ability: str) -> float:
+        """The quota of an ability."""
+        return self.of_ability.get(ability, self.max_share)
+
+
 class GroupRuleSettings(Document):
     """Rules for pairs about several images."""
 
@@ -316,6 +344,9 @@ class FilterSettings(Document):
     duplicates: DuplicateSettings = DuplicateSettings()
     alignment: AlignmentSettings | None = Field(
         None, description="Text-image alignment: whether images show what their prompts ask for. Unset: not scored."
+    )
+    answerable: AnswerableSettings | None = Field(
+        None, description="Pairs that can be answered without the image. Unset: not looked for."
     )
     min_image_spread: float = Field(
         4.0, ge=0, description="Minimum standard deviation of the grey values (0 to 255); an image with less is blank."

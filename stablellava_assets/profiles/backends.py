@@ -26,13 +26,14 @@ from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.store import ParquetStore
 
 
-def make_author(settings: AuthorSettings, store: ParquetStore, folder: DataFolder) -> Author:
-    """The author for ``settings``; ``store`` is the source of examples, ``folder`` holds its ledger."""
+def make_author(settings: AuthorSettings, catalog: Catalog, store: ParquetStore, folder: DataFolder) -> Author:
+    """The author for ``settings``; ``catalog`` has the questions of other abilities, ``store`` the examples, and
+    ``folder`` the ledger."""
     match settings:
         case EmbeddedAuthorSettings():
             from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 
-            return EmbeddedAuthor()
+            return EmbeddedAuthor(settings.not_shown, catalog.single)
         case ReleasedAuthorSettings():
             from stablellava_assets.authors.released.author import ReleasedAuthor
 

@@ -166,6 +166,15 @@ class Profile(Document):
         return self
 
     @model_validator(mode="after")
+    def _passes_its_own_gate(self) -> Self:
+        if self.author.kind == "embedded" and self.author.not_shown > self.gates.max_not_shown_share:
+            raise MistakeAtKeyError(
+                ("author", "not_shown"),
+                f"batches would fail gates.max_not_shown_share ({self.gates.max_not_shown_share:g}); raise that too",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self

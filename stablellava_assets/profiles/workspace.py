@@ -143,7 +143,7 @@ class Workspace:
     @cached_property
     def author(self) -> Author:
         """The author of prompts and dialogues."""
-        return make_author(self.profile.author, self.store, self.folder)
+        return make_author(self.profile.author, self.catalog, self.store, self.folder)
 
     @cached_property
     def painter(self) -> Painter:

@@ -104,7 +104,7 @@ _MODEL = (
     "several images blank) or exchanged (several images in reverse order)."
 )
 _ASKED_KIND = "what, yes_no, either_or, choice or open."
-_QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, multi_turn."
+_QUESTION_KIND = "describe, what, yes_no, either_or, misleading, negative_presupposition, not_shown, multi_turn."
 _ASKED = (
     column("model", pa.string(), "Chat model, as the endpoint names it; null if no model was called."),
     column("prompt_tokens", pa.int64(), "Tokens sent: the row's share of its request; null if no model was called."),

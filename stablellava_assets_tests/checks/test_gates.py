@@ -224,7 +224,7 @@ def test_a_gate_about_a_number_reports_it() -> None:
 
 
 OF_SUBJECTS = {"subjects_are_even", "no_subject_dominates"}
-OF_CONVERSATIONS = {"question_kinds_meet_quotas", "no_question_kind_dominates"}
+OF_CONVERSATIONS = {"question_kinds_meet_quotas", "no_question_kind_dominates", "few_things_are_not_shown"}
 OF_PAIRS = {*OF_CONVERSATIONS, "kept_subjects_are_even", "few_answers_hedge"}
 
 

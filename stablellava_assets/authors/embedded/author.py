@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stablellava_assets.abilities.ability import Ability, QuestionKind
+from stablellava_assets.abilities.absence import NOT_SHOWN, NotShown, not_shown_question
 from stablellava_assets.abilities.catalog import AnyAbility, Catalog
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompts import draw_prompt
-from stablellava_assets.abilities.questions import training_question
+from stablellava_assets.abilities.questions import Question, training_question
 from stablellava_assets.authors.base import NOT_ASKED, NoChatModel
 from stablellava_assets.authors.embedded.groups import plan_group_dialogues, plan_group_prompts
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
@@ -33,11 +34,23 @@ _ASKED_ABOUT_EACH_PICTURE: tuple[tuple[QuestionKind, bool | None], ...] = (
 """Question kind, and for yes_no whether the thing in question is present: as many yes as no."""
 
 
+_SPAN = 2**63
+
+
 class EmbeddedAuthor(NoChatModel):
     """Draws everything by rendezvous hashing, so that editing one line of a YAML file
     affects only the rows that used it."""
 
     name = "embedded"
+
+    def __init__(self, not_shown: float = 0, abilities: Mapping[str, Ability] | None = None) -> None:
+        """Args:
+        not_shown: share of an ability's dialogues that ask about something the image does not show.
+        abilities: those whose questions are asked then, by name.
+        """
+        ordinary = len(_ASKED_ABOUT_EACH_PICTURE)
+        self._not_shown_per_image = not_shown * ordinary / (1 - not_shown)
+        self._abilities = abilities or {}
 
     def abilities(self, catalog: Catalog) -> list[str]:
         """All abilities of the catalog."""
@@ -60,16 +73,20 @@ class EmbeddedAuthor(NoChatModel):
     def plan_dialogues(
         self, ability: AnyAbility, painted: Sequence[tuple[WrittenSpec, PaintedImage]]
     ) -> list[PlannedRow[DialogueColumns]]:
-        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or.
+        """Plan the dialogues about each image: what, yes-no (one answered yes, one answered no) and either-or. About
+        a share of them, also one that asks for what is not shown.
 
         About a group of images, every question of the ability that suits it.
         """
         if isinstance(ability, MultiImageAbility):
             return list(plan_group_dialogues(ability, painted, self.name))
         return [
-            self._plan_dialogue(ability, spec, image, kind, present)
+            row
             for spec, image in painted
-            for kind, present in _ASKED_ABOUT_EACH_PICTURE
+            for row in (
+                *(self._plan_dialogue(ability, spec, image, *asked) for asked in _ASKED_ABOUT_EACH_PICTURE),
+                *self._plan_not_shown(ability, spec, image),
+            )
         ]
 
     def write_dialogues(self, planned: Sequence[PlannedRow[DialogueColumns]]) -> list[Dialogue]:
@@ -101,9 +118,25 @@ class EmbeddedAuthor(NoChatModel):
         pair_id = content_key("pair", self.name, spec["spec_id"], kind, present)
         subject = ability.subject_named(spec["subject"])
         asked = training_question(ability, subject, kind, pair_id, present=present)
+        return self._planned(pair_id, spec, image, kind, asked)
+
+    def _plan_not_shown(
+        self, ability: Ability, spec: WrittenSpec, image: PaintedImage
+    ) -> Iterator[PlannedRow[DialogueColumns]]:
+        if derive_seed("not shown", spec["spec_id"]) / _SPAN >= self._not_shown_per_image:
+            return
+        pair_id = content_key("pair", self.name, spec["spec_id"], NOT_SHOWN, None)
+        facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+        asked = not_shown_question(ability, facts, self._abilities, pair_id)
+        if asked is not None:
+            yield self._planned(pair_id, spec, image, NOT_SHOWN, asked)
+
+    def _planned(
+        self, pair_id: str, spec: WrittenSpec, image: PaintedImage, kind: str, asked: Question | NotShown
+    ) -> PlannedRow[DialogueColumns]:
         mark_first = choose(("first", "last"), pair_id, "mark") == "first"
         content: DialogueColumns = {
-            "ability": ability.ability,
+            "ability": spec["ability"],
             "batch": spec["batch"],
             "spec_ids": [spec["spec_id"]],
             "image_ids": [image["image_id"]],

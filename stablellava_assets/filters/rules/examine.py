@@ -34,11 +34,12 @@ _WORTH_A_THREAD = 65_536
 def settings_key(settings: FilterSettings) -> str:
     """Hash of the settings and of the version of the row rules.
 
-    Settings of comparisons are left out because those are repeated on every run. Alignment settings are left out
-    because the key of the scores covers them, and those of groups because they concern few pairs
+    Settings of comparisons with other pairs are left out because those are repeated on every run. Alignment settings
+    are left out because the key of the scores covers them, and those of groups because they concern few pairs
     (:func:`examination_key`).
     """
-    part = settings.model_dump(mode="json", exclude={"duplicates": _COMPARED_WITH, "alignment": True, "groups": True})
+    others = {"alignment": True, "groups": True, "answerable": True}
+    part = settings.model_dump(mode="json", exclude={"duplicates": _COMPARED_WITH, **others})
     return content_key("filters", _VERSION, part)
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from stablellava_assets.abilities.absence import NO, NOT_SHOWN
 from stablellava_assets.abilities.multi_image import ordinals
+from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.filters.findings import Finding, quoted
 from stablellava_assets.filters.settings import DialogueRuleSettings
 from stablellava_assets.text.conversations import expected_words
 from stablellava_assets.text.word_forms import content_words, missing_words
 
-_SAYS_YES_OR_NO = frozenset({"yes_no", "negative_presupposition"})
+_NAMES_NO_SUBJECT = frozenset({"yes_no", "negative_presupposition", NOT_SHOWN})
 _LEAVES_OPEN = frozenset({"what", "misleading"})
 _DENIES = re.compile(r"\b(?:no|not|none|nothing|nobody|neither|without|cannot)\b|n['’]t\b", re.IGNORECASE)
 
@@ -33,8 +35,8 @@ def unnamed_words(name: str, answer: str, other_names: Mapping[str, Sequence[str
 
 def names_to_say(candidate: Candidate) -> list[str]:
     """What an answer must name: the expected words or, for open questions, the subjects; empty if it must say yes or
-    no."""
-    if candidate.dialogue["question_kind"] in _SAYS_YES_OR_NO:
+    no, or that something is not there."""
+    if candidate.dialogue["question_kind"] in _NAMES_NO_SUBJECT:
         return []
     expected = candidate.dialogue["expected"]
     if expected is None:
@@ -53,6 +55,8 @@ def check_subject(candidate: Candidate, settings: DialogueRuleSettings) -> Itera
         yield from _check_any_named(names, answer, settings)
     elif names:
         yield from _check_all_named(names, answer, settings)
+    elif candidate.dialogue["question_kind"] == NOT_SHOWN:
+        yield from _check_not_shown(candidate, (expected or "").removeprefix(NO), answer)
     elif candidate.dialogue["question_kind"] == "negative_presupposition":
         if not _DENIES.search(answer):
             yield Finding(
@@ -75,6 +79,19 @@ def _check_question(candidate: Candidate) -> Iterator[Finding]:
         yield Finding("question_gives_answer", f"The question already says {expected!r}.")
     if kind == "either_or" and missing_words(expected, question):
         yield Finding("answer_not_offered", f"The question does not offer {expected!r}, which is right.")
+
+
+def _check_not_shown(candidate: Candidate, thing: str, answer: str) -> Iterator[Finding]:
+    """An answer must say that the ``thing`` is not there, and no prompt may ask for it."""
+    if not thing or missing_words(thing, answer) or not _DENIES.search(answer):
+        yield Finding("expected_missing", f"The answer should say that there is no {thing or 'such thing'}.")
+    asked_for = (
+        text
+        for each in candidate.painted
+        for text in (*keywords_of(each.spec["prompt"]), *(fact["value"] for fact in each.spec["facts"]))
+    )
+    if thing and (shown := next((text for text in asked_for if not missing_words(thing, text)), None)) is not None:
+        yield Finding("thing_is_shown", f"The answer denies that there is a {thing}; the prompt asks for {shown!r}.")
 
 
 def _check_any_named(names: Sequence[str], answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
