@@ -11,9 +11,10 @@ on everything kept so far, as the pipeline does.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +22,13 @@ from typing import Any
 
 import torch
 from arguments import positive
-from embedded_experiment import Answers, Experiment, accuracy, by_seed, difference, examples_of
+from embedded_experiment import Answers, Experiment, Share, accuracy, by_seed, difference, examples_of
+from scipy.stats import t
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief
-from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.evaluation.kinds import CONFUSION
+from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.planning.batch_plan import plan_batch
 from stablellava_assets.planning.briefs import brief_of
 from stablellava_assets.planning.diagnosis import diagnose
@@ -38,7 +40,10 @@ from stablellava_assets.tables.score_rows import AnsweredItem
 
 UNIFORM, COUNTS, UNCONFUSED, ERRORS = "uniform", "counts", "errors without confusions", "errors"
 WAYS = (UNIFORM, COUNTS, UNCONFUSED, ERRORS)
+WEAKEST = 3
+"""How many abilities are reported together."""
 _MOST = 100.0
+"""The largest weight of a brief."""
 
 
 @dataclass
@@ -167,22 +172,44 @@ def followed(habits: Mapping[str, float], brief: Brief) -> Brief:
 def report(
     results: Mapping[tuple[str, int], Sequence[Answers]], reported: Sequence[dict[str, Any]], rounds: int
 ) -> None:
-    """The tables so far."""
+    """The table so far."""
     ids: dict[str, list[str]] = {}
     for item in reported:
         ids.setdefault(item["ability"], []).append(item["item_id"])
     last = results[(UNIFORM, rounds)]
-    weakest = sorted(ids, key=lambda ability: accuracy(last, ids[ability]).value)[:3]
+    weakest = sorted(ids, key=lambda ability: accuracy(last, ids[ability]).value)[:WEAKEST]
     of_weakest = [item for ability in weakest for item in ids[ability]]
-    print(f"\nThree weakest: {', '.join(weakest)}\n")
+    print(f"\n{len(last)} seeds; weakest under uniform batches: {', '.join(weakest)}\n")
+    print(
+        "| round | batches | accuracy | 95 % interval | less uniform | over questions and seeds | by seed | "
+        "of the weakest | over questions and seeds | by seed |"
+    )
+    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for number in range(2, rounds + 1):
         for name in WAYS:
             ours, theirs = results[(name, number)], results[(UNIFORM, number)]
             print(
-                f"| {number} | {name} | {accuracy(ours)} | {difference(ours, theirs)} | {by_seed(ours, theirs)} | "
-                f"{difference(ours, theirs, of_weakest)} | {by_seed(ours, theirs, of_weakest)} |",
+                f"| {number} | {name} | {accuracy(ours)} | {over_seeds(ours, theirs)} | {by_seed(ours, theirs)} | "
+                f"{over_seeds(ours, theirs, of_weakest)} | {by_seed(ours, theirs, of_weakest)} |",
                 flush=True,
             )
+
+
+def over_seeds(of_seeds: Sequence[Answers], reference: Sequence[Answers], chosen: Sequence[str] | None = None) -> Share:
+    """The paired difference, with a 95 % interval for other questions and other seeds: the half-widths of both add up
+    in squares, that of the seeds by Student's t."""
+    by_question = difference(of_seeds, reference, chosen)
+    if len(of_seeds) == 1:
+        return by_question
+    ids = list(of_seeds[0] if chosen is None else chosen)
+    gains = [
+        statistics.fmean(ours[item] - theirs[item] for item in ids)
+        for ours, theirs in zip(of_seeds, reference, strict=True)
+    ]
+    of_questions = (by_question.high - by_question.low) / 2
+    of_these = t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / math.sqrt(len(gains))
+    half = math.hypot(of_questions, of_these)
+    return Share(by_question.value, by_question.value - half, by_question.value + half)
 
 
 if __name__ == "__main__":
