@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -17,12 +18,16 @@ from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.chat.rotation import drawn_slots
 from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.cli.main import main
+from stablellava_assets.defs.dialogues import dialogues
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.planning.briefs import brief_text
 from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import ABILITY_DIAGNOSIS, BATCH_PLANS, PROMPT_SPECS
+from stablellava_assets.tables.schemas import ABILITY_DIAGNOSIS, BATCH_PLANS, DIALOGUES, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.planning.known import publish_scores, row
 from stablellava_assets_tests.planning.test_recorded import _ANY_SUBJECTS, _ONLY, materialize, workspace
@@ -99,6 +104,21 @@ def test_a_batch_follows_the_errors_of_its_time_and_is_the_same_whenever_it_is_m
     assert "lion" in single_image(animal).brief.subjects
     assert plans.briefed(later.catalog["difference"], "0002") is later.catalog["difference"]
     assert single_image(plans.briefed(later.catalog["animal"], "0009")).brief == Brief()
+
+
+def test_the_questions_about_what_is_mistaken_mislead_by_what_it_is_taken_for(tmp_path: Path) -> None:
+    made = error_driven(tmp_path, rows_per_batch=2 * ROWS)
+    diagnosed(made, "one", "lion", "tiger")
+    resources = resources_of(made)
+    done = dg.materialize([prompt_specs, images, dialogues], partition_key="animal|0002", resources=resources)
+    assert done.success
+    lions = {row["spec_id"] for row in made.store.read_all(PROMPT_SPECS).to_pylist() if row["subject"] == "lion"}
+    asked = [row for row in made.store.read_all(DIALOGUES).to_pylist() if row["spec_ids"][0] in lions]
+    others = single_image(made.catalog["animal"]).answers
+    times = Counter(other for row in asked for other in others if other in row["conversations"][0]["value"])
+    (lion, _), (most, often), (_, next_often) = times.most_common(3)
+    assert (lion, most) == ("lion", "tiger")
+    assert often > 2 * next_often
 
 
 def test_without_a_diagnosis_a_batch_is_as_ever(tmp_path: Path) -> None:
@@ -183,7 +203,7 @@ def test_a_chat_model_is_told_the_mistakes_in_words(tmp_path: Path) -> None:
     for before, told in zip(texts(animal), texts(briefed), strict=True):
         assert "gets wrong" not in before
         assert "- It often fails at: lion.\n- It confuses lion with tiger.\n" in told
-        assert "- Asked what a picture of lion shows, it said tiger, 5 times." in told
+        assert "- Asked what a picture of a lion shows, it said a tiger, 5 times." in told
     (absent,) = [line for line in texts(briefed)[1].splitlines() if line.startswith("Shown in other pictures")]
     assert ": tiger, " in absent
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import FailedQuestion
 
@@ -19,15 +21,17 @@ def briefing(ability: Ability, request: str) -> list[str]:
     weak = sorted(
         (name for name, weight in brief.subjects.items() if weight > 1), key=lambda name: -brief.subjects[name]
     )
+    named = {subject.answer: subject.with_article() for subject in reversed(ability.drawn_subjects)}
     confused = [f"{shown} with {other}" for shown, others in brief.confused.items() for other in others]
     lines = [
         *([f"- It often fails at: {', '.join(weak[:_MOST_NAMED])}."] if weak else []),
         *([f"- It confuses {', '.join(confused[:_MOST_NAMED])}."] if confused else []),
-        *(f"- {_told(failed)}." for failed in brief.failed),
+        *(f"- {_told(failed, named)}." for failed in brief.failed),
     ]
     return ["", "# What the model that learns from this gets wrong", *lines, request] if lines else []
 
 
-def _told(failed: FailedQuestion) -> str:
-    said = _SAID[failed.kind].format(shown=failed.shown, said=failed.said)
+def _told(failed: FailedQuestion, named: Mapping[str, str]) -> str:
+    shown, other = (named.get(answer, answer) for answer in (failed.shown, failed.said))
+    said = _SAID[failed.kind].format(shown=shown, said=other)
     return f"{said[0].upper()}{said[1:]}, {'once' if failed.times == 1 else f'{failed.times} times'}"
