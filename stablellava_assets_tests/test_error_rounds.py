@@ -1,4 +1,4 @@
-"""Batches that follow errors beside others, run small by the script under benchmarks/, and what it says to wrong input."""
+"""Ways of planning compared by the script under benchmarks/, run small, and what it says to wrong input."""
 
 from __future__ import annotations
 
