@@ -27,7 +27,6 @@ from scipy.stats import t
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief
-from stablellava_assets.evaluation.kinds import CONFUSION
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.planning.batch_plan import plan_batch
 from stablellava_assets.planning.briefs import brief_of
@@ -38,8 +37,8 @@ from stablellava_assets.tables.findings import is_rejected
 from stablellava_assets.tables.identity import ranked
 from stablellava_assets.tables.score_rows import AnsweredItem
 
-UNIFORM, COUNTS, UNCONFUSED, ERRORS = "uniform", "counts", "errors without confusions", "errors"
-WAYS = (UNIFORM, COUNTS, UNCONFUSED, ERRORS)
+UNIFORM, COUNTS, ERRORS, CONFUSIONS = "uniform", "counts", "errors", "errors and confusions"
+WAYS = (UNIFORM, COUNTS, ERRORS, CONFUSIONS)
 WEAKEST = 3
 """How many abilities are reported together."""
 _MOST = 100.0
@@ -83,8 +82,7 @@ class Rounds:
             for item, text, is_right in self.said
             if item["ability"] == ability.ability
         ]
-        rows = diagnose(ability, answered)
-        return brief_of(ability, rows if by_confusions else [row for row in rows if row["facet"] != CONFUSION])
+        return brief_of(ability, diagnose(ability, answered), by_confusions)
 
 
 def main() -> None:
@@ -144,8 +142,8 @@ def run(
             if number > 1 and name == COUNTS:
                 plan = plan_batch(f"{number}", way.evidence(), PlanningSettings(), usual, f"round {number - 1}")
                 sizes = {ability: plan.rows_of(ability) for ability in abilities}
-            if number > 1 and name in (ERRORS, UNCONFUSED):
-                briefs = {each: way.brief(ability, name == ERRORS) for each, ability in abilities.items()}
+            if number > 1 and name in (ERRORS, CONFUSIONS):
+                briefs = {each: way.brief(ability, name == CONFUSIONS) for each, ability in abilities.items()}
             habitual = {each: followed(habits[each], briefs.get(each, Brief())) for each in abilities}
             written = experiment.write(f"{100 * seed + number + 1000:04d}", sizes, briefs=habitual)
             way.verdicts += experiment.filtered(written, experiment.workspace.profile.filters, way.kept, reported)

@@ -20,9 +20,7 @@ def test_it_compares_every_way_with_uniform_batches_under_each_seed(finished: Pr
     ).stdout
     table = told.split("\n| round | batches |")[-1]
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines()[2:] if line]
-    assert [row[:2] for row in rows] == [
-        ["2", way] for way in ("uniform", "counts", "errors without confusions", "errors")
-    ]
+    assert [row[:2] for row in rows] == [["2", way] for way in ("uniform", "counts", "errors", "errors and confusions")]
     assert all(re.fullmatch(r"[+-]\d\.\d{3}, [+-]\d\.\d{3}", row[6]) for row in rows)
     assert rows[0][6] == "+0.000, +0.000"
 

@@ -26,17 +26,18 @@ _OF_NAMED = 0.5
 _DIGITS = 2
 
 
-def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> Brief:
+def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns], confusions: bool = False) -> Brief:
     """The brief that a diagnosis of ``ability`` leads to; nothing without mistakes.
 
     A subject's weight is the number of its mistakes relative to what the ability's mean would give, shrunk towards
-    that of other subjects with its answer, and these towards 1. Its mistakes are wrong answers about it, and, by half,
-    other things that were taken for it. The weight of a misleading answer is the number of times that the thing was
-    taken for it, relative to what any pair of answers would give, shrunk towards 1.
+    that of other subjects with its answer, and these towards 1. Its mistakes are wrong answers about it.
+
+    With ``confusions``, other things that were taken for it count as well, by half. Then questions also mislead by what
+    a thing was taken for: the weight of an answer is the number of times that this happened, relative to what any pair
+    of answers would give, shrunk towards 1.
     """
-    return Brief(
-        subjects=_subjects(ability, diagnosis), confused=_confused(ability, diagnosis), failed=_failed(diagnosis)
-    )
+    weighed = diagnosis if confusions else [row for row in diagnosis if row["facet"] != CONFUSION]
+    return Brief(subjects=_subjects(ability, weighed), confused=_confused(ability, weighed), failed=_failed(diagnosis))
 
 
 def brief_text(brief: Brief) -> str:

@@ -106,14 +106,16 @@ class BatchPlans:
             return []
         checkpoint_id, evidence = read_evidence(self._store, self._abilities, self._settings.benchmark)
         begun = self._begun(batch, missing)
-        briefs = self._briefs(checkpoint_id) if self._settings.errors and checkpoint_id is not None else {}
+        briefs = {}
+        if self._settings.errors and checkpoint_id is not None:
+            briefs = self._briefs(checkpoint_id, self._settings.confusions)
         plan = plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun, briefs)
         return [row for row in plan.rows if row["ability"] in missing]
 
-    def _briefs(self, checkpoint_id: str) -> dict[str, Brief]:
+    def _briefs(self, checkpoint_id: str, confusions: bool) -> dict[str, Brief]:
         rows = ABILITY_DIAGNOSIS.rows(self._store.read_all(ABILITY_DIAGNOSIS, [(checkpoint_id,)]))
         return {
-            name: brief_of(ability, [row for row in rows if row["ability"] == name])
+            name: brief_of(ability, [row for row in rows if row["ability"] == name], confusions)
             for name in self._abilities
             if isinstance(ability := self._catalog[name], Ability)
         }

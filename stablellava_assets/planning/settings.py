@@ -22,7 +22,10 @@ class PlanningSettings(Document):
     errors: bool = Field(
         False,
         description=(
-            "Whether a batch has more of what the last model gets wrong: subjects, and what they are mistaken for. "
-            "Needs benchmark.diagnosis_items_per_kind."
+            "Whether a batch has more of the subjects that the last model gets wrong. Needs "
+            "benchmark.diagnosis_items_per_kind."
         ),
+    )
+    confusions: bool = Field(
+        False, description="With errors: whether questions also mislead more often by what a thing was taken for."
     )

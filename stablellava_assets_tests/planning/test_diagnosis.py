@@ -91,7 +91,7 @@ def test_what_is_taken_for_what_is_counted_with_the_questions_that_allow_it() ->
 
 def test_a_brief_follows_the_mistakes_within_bounds() -> None:
     rows = diagnose(ANIMAL, answered(ANIMAL, takes_lions_for_tigers, per_kind=400))
-    brief = brief_of(ANIMAL, rows)
+    brief = brief_of(ANIMAL, rows, confusions=True)
     assert brief.subjects["lion"] == max(brief.subjects.values()) == 4.0
     assert brief.subjects["tiger"] > 1, "what is named wrongly is to be seen more often too"
     assert min(brief.subjects.values()) >= 0.25
@@ -118,7 +118,8 @@ def test_a_brief_tells_nothing_of_a_benchmark_item() -> None:
 
 def test_few_questions_move_a_weight_little() -> None:
     few, many = (
-        brief_of(ANIMAL, diagnose(ANIMAL, answered(ANIMAL, takes_lions_for_tigers, per_kind))) for per_kind in (20, 400)
+        brief_of(ANIMAL, diagnose(ANIMAL, answered(ANIMAL, takes_lions_for_tigers, per_kind)), confusions=True)
+        for per_kind in (20, 400)
     )
     assert few.subjects.get("lion", 1) < many.subjects["lion"]
     assert few.confused.get("lion", {}).get("tiger", 1) < many.confused["lion"]["tiger"]

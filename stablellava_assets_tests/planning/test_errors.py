@@ -60,10 +60,10 @@ def publish_diagnosis(store: ParquetStore, checkpoint: str, shown: str, taken_fo
     store.publish(ABILITY_DIAGNOSIS, (checkpoint,), ABILITY_DIAGNOSIS.from_rows(told))
 
 
-def error_driven(folder: Path, **changes: Any) -> Workspace:
+def error_driven(folder: Path, *, confusions: bool = True, **changes: Any) -> Workspace:
     benchmark = {"items_per_kind": 17, "diagnosis_items_per_kind": 20}
-    sizes = {"errors": True, "min_factor": 1.0, "max_factor": 1.0}
-    return workspace(folder, planning=sizes, benchmark=benchmark, **_ANY_SUBJECTS, **changes)
+    planning = {"errors": True, "confusions": confusions, "min_factor": 1.0, "max_factor": 1.0}
+    return workspace(folder, planning=planning, benchmark=benchmark, **_ANY_SUBJECTS, **changes)
 
 
 def diagnosed(made: Workspace, checkpoint: str, shown: str, taken_for: str) -> None:
@@ -119,6 +119,15 @@ def test_the_questions_about_what_is_mistaken_mislead_by_what_it_is_taken_for(tm
     (lion, _), (most, often), (_, next_often) = times.most_common(3)
     assert (lion, most) == ("lion", "tiger")
     assert often > 2 * next_often
+
+
+def test_confusions_are_followed_only_if_asked_for(tmp_path: Path) -> None:
+    made = error_driven(tmp_path, confusions=False, rows_per_batch=ROWS)
+    diagnosed(made, "one", "lion", "tiger")
+    shown = materialize(made, "animal|0002")
+    assert "lion" in shown["brief"]
+    assert "tiger" not in shown["brief"].partition(";")[0]
+    assert "misled" not in shown["brief"]
 
 
 def test_without_a_diagnosis_a_batch_is_as_ever(tmp_path: Path) -> None:
