@@ -14,8 +14,10 @@ import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.authors.base import Author
 from stablellava_assets.authors.embedded.author import EmbeddedAuthor
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answer
@@ -80,7 +82,7 @@ class Experiment:
         """Benchmark items that the demo did not ask: ``count`` an ability and kind, from index ``first`` on."""
         wanted = [
             planned
-            for ability in self.workspace.measured
+            for ability in self.workspace.catalog.single
             for at, planned in enumerate(
                 plan_items(self.workspace.catalog.single[ability], first + count, self.workspace.painter)
             )
@@ -117,15 +119,22 @@ class Experiment:
             for row in rows
         ]
 
-    def write(self, batch: str, rows: Mapping[str, int], author: Author | None = None) -> list[Candidate]:
-        """A new batch: prompts, pictures and dialogues, ``rows`` prompts an ability; what
-        cannot be painted is left out."""
+    def write(
+        self,
+        batch: str,
+        rows: Mapping[str, int],
+        author: Author | None = None,
+        briefs: Mapping[str, Brief] = MappingProxyType({}),
+    ) -> list[Candidate]:
+        """A new batch: prompts, pictures and dialogues, ``rows`` prompts an ability, with more of what its brief says;
+        what cannot be painted is left out."""
         author = author or EmbeddedAuthor()
-        catalog, painter = self.workspace.catalog, self.workspace.painter
+        painter = self.workspace.painter
+        abilities = {name: self.workspace.catalog.single[name].with_brief(briefs.get(name, Brief())) for name in rows}
         specs = {
             spec["spec_id"]: spec
             for ability, count in rows.items()
-            for spec in author.write_prompts(author.plan_prompts(catalog.single[ability], batch, count))
+            for spec in author.write_prompts(author.plan_prompts(abilities[ability], batch, count))
             if spec["status"] == MADE
         }
         images = {
@@ -142,7 +151,7 @@ class Experiment:
             painted = [
                 (specs[image["spec_id"]], image) for image in in_order if specs[image["spec_id"]]["ability"] == ability
             ]
-            for dialogue in author.write_dialogues(author.plan_dialogues(catalog.single[ability], painted)):
+            for dialogue in author.write_dialogues(author.plan_dialogues(abilities[ability], painted)):
                 image = images[dialogue["image_ids"][0]]
                 candidates.append(Candidate(dialogue, specs[image["spec_id"]], image))
         return candidates

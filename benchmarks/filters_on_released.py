@@ -68,7 +68,7 @@ def _judge_all(folder: Path, batch_size: int, scratch: Path) -> list[dict[str, A
         for number, batch in enumerate(batches, 1):
             partition = (path.stem, f"{number:04d}")
             started, used = time.perf_counter(), time.process_time()
-            repeatable = earlier.repeatable_by(partition, batch)
+            repeatable = earlier.repeatable_by(partition, [candidate.compared for candidate in batch]).pairs
             judged = judge(
                 batch, images_of(batch), repeatable, BenchmarkFingerprints([], settings.contamination_bits), settings
             )

@@ -29,9 +29,10 @@ BESIDE = {
     "ability_answers": {"ability_scores"},
     "reference_answers": {"ability_scores"},
     "answer_judgements": {"ability_scores"},
+    "ability_diagnosis": {"ability_scores"},
 }
 """What is published beside an asset, under which it stands."""
-NOT_ASKED_FOR = {"alignment_scores", "reference_answers", "answer_judgements"}
+NOT_ASKED_FOR = {"alignment_scores", "reference_answers", "answer_judgements", "ability_diagnosis"}
 """Tables that the embedded profile has no rows of."""
 QUERY = """
 query {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stablellava_assets.abilities.ability import Ability, Subject
+from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.abilities.group_questions import check_questions
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.inputs.folders import files_of
@@ -27,6 +28,11 @@ def single_image(ability: AnyAbility) -> Ability:
     if isinstance(ability, MultiImageAbility):
         raise TypeError(f"ability {ability.ability!r} is about {ability.images.count} images")
     return ability
+
+
+def briefed(ability: AnyAbility, brief: Brief | None) -> AnyAbility:
+    """The ability for a batch with more of what ``brief`` says; one about several images as it is."""
+    return ability if brief is None or isinstance(ability, MultiImageAbility) else ability.with_brief(brief)
 
 
 class Catalog(Mapping[str, AnyAbility]):

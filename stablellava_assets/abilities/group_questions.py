@@ -6,8 +6,10 @@ choice is a rendezvous hash of the caller's seed parts and the options, as in ``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from string import Formatter
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS, QuestionKind
 from stablellava_assets.abilities.group_view import GroupView
@@ -124,6 +126,23 @@ def benchmark_question(
     if not forms:
         return None
     return _worded(images, forms[choose(range(len(forms)), *parts, kind, "form")], parts, benchmark=True)
+
+
+def benchmark_wording(ability: MultiImageAbility, kind: str, text: str) -> str | None:
+    """The template of a benchmark question, the longest that fits; None if it was not worded by one."""
+    templates = [
+        template
+        for question in ability.questions
+        if _Form(question).kind == kind
+        for template in question.benchmark
+        if re.search(_pattern(template), text, re.IGNORECASE)
+    ]
+    return max(templates, key=lambda template: len(_pattern(template)), default=None)
+
+
+def _pattern(template: str) -> str:
+    parts = Formatter().parse(template)
+    return "".join(re.escape(literal) + ("" if slot is None else ".+") for literal, slot, _, _ in parts)
 
 
 def kinds_of(ability: MultiImageAbility) -> list[QuestionKind]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations, product
+from typing import NamedTuple
 
 from stablellava_assets.abilities.ability import Ability, QuestionKind, Subject
 from stablellava_assets.tables.identity import choose, choose_weighted
@@ -54,6 +56,34 @@ def benchmark_question(
 ) -> Question:
     """Like :func:`training_question`, in a wording that training never uses; its answer is in the training form."""
     return _fill(ability, subject, kind, getattr(ability.benchmark, kind), parts, present)
+
+
+class BenchmarkWording(NamedTuple):
+    """The template of a benchmark question, and the answer by which it misleads, if it does."""
+
+    template: str
+    misleading: str | None
+
+
+def read_benchmark_question(
+    ability: Ability, subject: Subject, kind: QuestionKind, text: str
+) -> BenchmarkWording | None:
+    """How :func:`benchmark_question` worded a question about an image of ``subject``; None if it did not word it."""
+    named: list[tuple[str | None, dict[str, Subject]]] = []
+    if kind == "what":
+        named.append((None, {}))
+    elif kind == "yes_no":
+        named.append((None, {"candidate": subject}))
+    for other in () if kind == "what" else absent_subjects(ability, subject):
+        if kind == "yes_no":
+            named.append((other.answer, {"candidate": other}))
+        else:
+            pairs = permutations((subject, other))
+            named += [(other.answer, {"first": first, "second": second}) for first, second in pairs]
+    for (misleading, slots), template in product(named, getattr(ability.benchmark, kind)):
+        if _sentence(template, _slots(subject, **slots)) == text:
+            return BenchmarkWording(template, misleading)
+    return None
 
 
 def affirmation(ability: Ability, subject: Subject) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from stablellava_assets.checks.gates import (
     yes_and_no_balance,
     yes_surplus,
 )
-from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED
 from stablellava_assets.evaluation.guessing import AskedText, guess_surplus
 from stablellava_assets.tables.schemas import ABILITY_BENCHMARK
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``yes_surplus`` (of synthesized items only, since the user chooses the photographs) and
-    ``accepted_keywords`` (count)."""
+    """The items that are scored, with ``yes_surplus`` (of synthesized items only, since the user chooses the
+    photographs) and ``accepted_keywords`` (count)."""
+    frame = frame[frame["benchmark"] != DIAGNOSIS]
     painted = frame.loc[frame["benchmark"] == PAINTED, "accepted"]
     return frame.assign(
         yes_surplus=yes_surplus([keywords[0] for keywords in painted if len(keywords)]),

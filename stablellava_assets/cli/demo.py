@@ -58,6 +58,25 @@ def run_demo(workspace: Workspace, only: str | None = None) -> None:
             f"`stablellava new-ability {only}` begins one"
         )
     batch = workspace.first_batch if only is None else f"{only}|{workspace.profile.batch_keys[0]}"
+    materialize_all(workspace, batch, only)
+    click.echo(f"\n{current_scores(workspace.store, workspace.profile.benchmark.wanted_gain)}")
+    before_tuning = "the model before tuning" if only is None else "the checkpoint that tuning went on from"
+    legend = (
+        f"base: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected for "
+        "the number of abilities (Holm); could show: the smallest gain that so many questions would have shown with a "
+        "chance of 0.8; verdict: by p; what, yes_no, either_or: the tuned model by kind of question."
+    )
+    click.echo(f"\n{click.wrap_text(legend, min(shutil.get_terminal_size().columns, _WIDEST))}")
+    click.echo(f"\n{_next_steps(workspace, only)}")
+
+
+def materialize_all(workspace: Workspace, batch: str, only: str | None = None) -> None:
+    """Materialize every asset for ``batch``, a range of partitions or one of ``only``, and print how long it took and
+    how many rows were computed.
+
+    Raises:
+        click.ClickException: the run failed; its log says why.
+    """
     everything = ["--select", "*", "--partition-range" if only is None else "--partition", batch]
     # Steps in processes of their own would each draw a display.
     is_watched = sys.stderr.isatty() and workspace.profile.runs.executor == "in_process"
@@ -79,15 +98,6 @@ def run_demo(workspace: Workspace, only: str | None = None) -> None:
         raise click.ClickException("the run failed; the log above says why. Finished rows are kept: run it again.")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s.\n")
     _print_work(workspace.store, before)
-    click.echo(f"\n{current_scores(workspace.store, workspace.profile.benchmark.wanted_gain)}")
-    before_tuning = "the model before tuning" if only is None else "the checkpoint that tuning went on from"
-    legend = (
-        f"base: {before_tuning}; tuned: after it; p: exact McNemar test of both over the same questions, corrected for "
-        "the number of abilities (Holm); could show: the smallest gain that so many questions would have shown with a "
-        "chance of 0.8; verdict: by p; what, yes_no, either_or: the tuned model by kind of question."
-    )
-    click.echo(f"\n{click.wrap_text(legend, min(shutil.get_terminal_size().columns, _WIDEST))}")
-    click.echo(f"\n{_next_steps(workspace, only)}")
 
 
 def _next_steps(workspace: Workspace, only: str | None) -> str:

@@ -16,6 +16,7 @@ from stablellava_assets.cli.plan import plan
 from stablellava_assets.cli.quarantine import quarantine
 from stablellava_assets.cli.released import inspect_released
 from stablellava_assets.cli.report import report
+from stablellava_assets.cli.round import next_round
 from stablellava_assets.cli.scores import demo, scores
 from stablellava_assets.cli.serve import serve_local_llm
 from stablellava_assets.cli.warehouse import describe_tables, query, rebuild_warehouse
@@ -27,7 +28,21 @@ def main() -> None:
 
 
 for _verb in (
-    *(demo, scores, new_ability, check_ability, plan, gallery, report, export, ask, photographs, query, quarantine),
+    *(
+        demo,
+        next_round,
+        scores,
+        new_ability,
+        check_ability,
+        plan,
+        gallery,
+        report,
+        export,
+        ask,
+        photographs,
+        query,
+        quarantine,
+    ),
     *(contamination, rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
 ):
     main.add_command(_verb)

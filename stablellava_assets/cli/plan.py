@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.profiles.workspace import workspace_of_environment
 from stablellava_assets.tables.store import Partition
 
@@ -29,6 +30,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     by the last scores (planning), the sizes are printed first.
     """
     from stablellava_assets.cli.spending import budget_lines, spending_table
+    from stablellava_assets.planning.briefs import brief_text
     from stablellava_assets.planning.needed_items import needed_items_table, nothing_measured, read_needed_items
     from stablellava_assets.planning.plan_table import plan_table
     from stablellava_assets.planning.reference_costs import reference_plan
@@ -53,18 +55,23 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     if not partitions:
         click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
     sizes: dict[Partition, int] = dict.fromkeys(partitions, workspace.profile.rows_per_batch)
+    briefs: dict[Partition, Brief | None] = {}
     for batch in sorted({batch for _, batch in partitions}):
         planned = [ability for ability, its_batch in partitions if its_batch == batch]
         foreseen = workspace.plans and workspace.plans.foreseen(batch, planned)
         if foreseen:
             sizes |= {(ability, batch): foreseen.rows_of(ability) for ability in planned}
+            briefs |= {(ability, batch): foreseen.brief_of(ability) for ability in planned}
         if foreseen and foreseen.rows:
             click.echo(f"Prompts per ability in batch {batch}:\n{plan_table(foreseen, markdown=False)}\n")
+            for ability in planned:
+                if brief := foreseen.brief_of(ability):
+                    click.echo(f"{ability}: {brief_text(brief)}.\n")
     measured = read_needed_items(workspace.store)
     needed = measured or ([nothing_measured(ability, len(known)) for ability in known] if gain else [])
     if shown := [one for one in needed if not abilities or one.ability in abilities or one.ability not in known]:
         click.echo(f"{needed_items_table(shown, gain or workspace.profile.benchmark.wanted_gain)}\n")
-    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.batch_painter, sizes)
+    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.batch_painter, sizes, briefs)
     measured_abilities = workspace.profile.measured(workspace.catalog)
     stages += reference_plan(
         workspace.store,

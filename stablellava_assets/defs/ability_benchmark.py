@@ -15,7 +15,7 @@ from stablellava_assets.defs.previews import ShownItem, item_sheet, spread
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed
-from stablellava_assets.evaluation.benchmark import PAINTED, PaintedItem, make_items, plan_items
+from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED, PaintedItem, make_items, plan_items
 from stablellava_assets.evaluation.photographs.items import PhotographedItem, make_photographs, plan_photographs
 from stablellava_assets.evaluation.photographs.records import PhotographRecord, read_photographs
 from stablellava_assets.evaluation.scoreboard import NO_PHOTOGRAPHS
@@ -51,7 +51,10 @@ def ability_benchmark(
 
     def make(partition: Partition) -> PartitionResult:
         (ability,) = partition
-        painted = plan_items(catalog[ability], settings.items_per_kind, painter)
+        painted = [
+            *plan_items(catalog[ability], settings.items_per_kind, painter),
+            *plan_items(catalog[ability], settings.diagnosis_items_per_kind, painter, DIAGNOSIS),
+        ]
         taken = plan_photographs(listed, ability)
 
         def make_rows(missing: Sequence[PlannedRow[PaintedItem | PhotographedItem]]) -> Iterable[BenchmarkItem]:

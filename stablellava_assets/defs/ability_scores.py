@@ -1,6 +1,6 @@
 """The ``ability_scores`` asset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 import pyarrow as pa
@@ -27,7 +27,9 @@ from stablellava_assets.evaluation.answers.answer_rows import (
 )
 from stablellava_assets.evaluation.answers.pictures import PublishedPictures, held_pictures
 from stablellava_assets.evaluation.answers.references import comparable
-from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED
+from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
+from stablellava_assets.evaluation.rounds import Round, read_rounds, rounds_table
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSettings
@@ -36,16 +38,18 @@ from stablellava_assets.evaluation.suites.pictures import SuiteError
 from stablellava_assets.evaluation.suites.suites import read_suites
 from stablellava_assets.models.checkpoints import CHAT_TEMPLATE
 from stablellava_assets.models.folders import ModelFolders
+from stablellava_assets.planning.diagnosis import diagnosis_of
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile
 from stablellava_assets.report.folder import Report, ReportError
 from stablellava_assets.report.paper import FIGURE_6
 from stablellava_assets.tables.checkpoints import checkpoints
-from stablellava_assets.tables.reading import is_same, only_made
+from stablellava_assets.tables.reading import is_same, only_made, texts_of
 from stablellava_assets.tables.rows import PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
+    ABILITY_DIAGNOSIS,
     ABILITY_SCORES,
     ANSWER_JUDGEMENTS,
     LLAVA_CHECKPOINT,
@@ -53,19 +57,20 @@ from stablellava_assets.tables.schemas import (
 )
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
-    AbilityScore,
     AnswerJudgement,
     Checkpoint,
+    CheckpointDiagnosis,
     ItemQuestion,
     ItemToAsk,
     JudgedScore,
 )
 from stablellava_assets.tables.store import ParquetStore, Partition
 from stablellava_assets.tables.table import AnyTable, columns_of, rows_of
+from stablellava_assets.text.tables import markdown_table
 from stablellava_assets.tuning.pretrained.card import with_scores
 
-_COLUMNS = ["item_id", *columns_of(ItemQuestion), "status"]
-"""The columns of ``ability_benchmark`` that questions and scores need."""
+_COLUMNS = ["item_id", *columns_of(ItemQuestion), "prompt", "status"]
+"""The columns of ``ability_benchmark`` that questions, scores and the diagnosis need."""
 
 
 @stage_asset(
@@ -103,6 +108,7 @@ def ability_scores(
         # Both models get the prompt format of the tuned one: its template, with its system message.
         template = models.read(checkpoint["path"], CHAT_TEMPLATE)
         items: list[ItemToAsk] = [*own, *suites]
+        prompts = dict(zip(texts_of(made, "item_id"), made["prompt"].to_pylist(), strict=True))
         planned = plan_answers(
             checkpoint, items, pictures, settings.max_new_tokens, template, controlled=settings.controlled_kinds
         )
@@ -123,13 +129,16 @@ def ability_scores(
 
         # Reference models come first: a mistake in their settings is told before hours of work.
         ledger = folder.chat_ledger
+        reported = [item for item in items if item["benchmark"] != DIAGNOSIS]
         references = reference_answers(
-            settings.references, ledger, stage, partition, items, pictures, published, refusals, context.log
+            settings.references, ledger, stage, partition, reported, pictures, published, refusals, context.log
         )
         asked_elsewhere = [] if references is None else REFERENCE_ANSWERS.rows(references.data)
         of_references, unanswered = comparable(asked_elsewhere)
         answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
-        every_answer = [*ABILITY_ANSWERS.rows(answers.data), *of_references]
+        own_answers = ABILITY_ANSWERS.rows(answers.data)
+        diagnosed = [row for row in own_answers if row["benchmark"] == DIAGNOSIS]
+        every_answer = [*(row for row in own_answers if row["benchmark"] != DIAGNOSIS), *of_references]
         judged = judge(settings.judge, ledger, stage, partition, every_answer, refusals, context.log)
         judgements = [] if judged is None else ANSWER_JUDGEMENTS.rows(judged.data)
         kinds = () if settings.judge is None else settings.judge.kinds
@@ -141,9 +150,17 @@ def ability_scores(
             (REFERENCE_ANSWERS, references),
             (ANSWER_JUDGEMENTS, judged),
         ]
-        beside = [(table, one) for table, one in secondary if one is not None]
+        refreshed = [(table, one) for table, one in secondary if one is not None]
+        unchanged = all(one.unchanged for _, one in refreshed)
+        beside = [(table, one.data) for table, one in refreshed]
         previous = store.read(SUITE.table, partition)
-        scores = _with_run(rows, previous, context.run_id)
+        scores = _with_run(ABILITY_SCORES, rows, previous, context.run_id)
+        diagnosis = diagnosis_of(catalog, checkpoint["checkpoint_id"], diagnosed, prompts)
+        if diagnosis:
+            earlier = store.read(ABILITY_DIAGNOSIS, partition)
+            told = _with_run(ABILITY_DIAGNOSIS, diagnosis, earlier, context.run_id)
+            beside.append((ABILITY_DIAGNOSIS, told))
+            unchanged = unchanged and is_same(told, earlier)
         return PartitionResult(
             scores,
             {
@@ -157,9 +174,9 @@ def ability_scores(
                     else {}
                 ),
             },
-            unchanged=is_same(scores, previous) and all(one.unchanged for _, one in beside),
-            beside=[(table, one.data) for table, one in beside],
-            metadata=_describe(rows, judgements, board),
+            unchanged=unchanged and is_same(scores, previous),
+            beside=beside,
+            metadata=_describe(rows, judgements, board, diagnosis),
         )
 
     partition = (checkpoint["checkpoint_id"],)
@@ -180,7 +197,17 @@ def _report(report: Report, store: ParquetStore, partition: Partition) -> Metada
         page = report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
-    return {"report": dg.MetadataValue.path(page.absolute())}
+    rounds = read_rounds(store, PAINTED)
+    return {"report": dg.MetadataValue.path(page.absolute()), **(_plot_of(rounds) if len(rounds) > 1 else {})}
+
+
+def _plot_of(rounds: Sequence[Round]) -> Metadata:
+    from stablellava_assets.report.plots import rounds_chart
+
+    return {
+        "rounds": dg.MetadataValue.md(rounds_table(rounds, markdown=True)),
+        "rounds_plot": plot(rounds_chart(rounds), "accuracy by round"),
+    }
 
 
 def _suites(external: Sequence[SuiteSettings]) -> list[SuiteItem]:
@@ -219,24 +246,32 @@ def _answer(
     return ask_model(path, planned, batch, limit, reporter(log), chat_template)
 
 
-def _with_run(rows: Sequence[JudgedScore], previous: pa.Table | None, run_id: str) -> pa.Table:
-    """Scores as a table; unchanged ones keep their run id."""
-    before = {} if previous is None else {row["score_id"]: row for row in ABILITY_SCORES.rows(previous)}
+def _with_run(
+    table: AnyTable, rows: Sequence[Mapping[str, object]], previous: pa.Table | None, run_id: str
+) -> pa.Table:
+    """Rows as a table; unchanged ones keep their run id."""
+    before = {} if previous is None else {row[table.row_id]: row for row in table.rows(previous)}
 
-    def with_run(row: JudgedScore) -> AbilityScore:
-        earlier = before.get(row["score_id"])
+    def with_run(row: Mapping[str, object]) -> Mapping[str, object]:
+        earlier = before.get(row[table.row_id])
         return earlier if earlier and {**row, "run_id": earlier["run_id"]} == earlier else {**row, "run_id": run_id}
 
-    return ABILITY_SCORES.from_rows([with_run(row) for row in rows])
+    return table.from_rows([with_run(row) for row in rows])
 
 
-def _describe(rows: Sequence[JudgedScore], judgements: Sequence[AnswerJudgement], board: str) -> Metadata:
+def _describe(
+    rows: Sequence[JudgedScore],
+    judgements: Sequence[AnswerJudgement],
+    board: str,
+    diagnosis: Sequence[CheckpointDiagnosis],
+) -> Metadata:
     described: dict[str, MetadataEntry] = {"scores": dg.MetadataValue.md(board)}
     for benchmark, of_benchmark in by_benchmark(rows).items():
         suffix = "" if benchmark == PAINTED else f" of {benchmark}"
         described |= {f"{name}{suffix}": drawn for name, drawn in _plots(of_benchmark, benchmark).items()}
     judge = {"judge": dg.MetadataValue.md(judge_line(judgements))} if judgements else {}
-    return described | judge
+    told = {"diagnosis": dg.MetadataValue.md(markdown_table(*diagnosis_table(diagnosis)))} if diagnosis else {}
+    return described | judge | told
 
 
 def _plots(scores: Sequence[JudgedScore], benchmark: str) -> Metadata:

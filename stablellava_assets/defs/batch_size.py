@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from stablellava_assets.abilities.catalog import AnyAbility
 from stablellava_assets.defs.metadata import Metadata
 from stablellava_assets.defs.published import Tables
+from stablellava_assets.planning.briefs import brief_text
 from stablellava_assets.planning.plan_table import plan_table
 from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.tables.pair_rows import PlannedBatch
@@ -33,6 +35,14 @@ class BatchSizes:
     plans: BatchPlans | None
     rows_per_batch: int
     publishes: bool
+
+    def briefed(self, ability: AnyAbility, batch: str) -> AnyAbility:
+        """The ability with what is recorded that its batch has more of.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        return ability if self.plans is None else self.plans.briefed(ability, batch)
 
     def for_run(self, context: dg.AssetExecutionContext, partitions: Sequence[Partition]) -> RunBatchSizes:
         """The sizes for the ``partitions`` of one run."""
@@ -69,6 +79,7 @@ class RunBatchSizes:
             "planned_rows": rows,
             "plan": explanation,
             "batch_plan": dg.MetadataValue.md(plan_table(plan, markdown=True)),
+            **({"brief": brief_text(brief)} if (brief := plan.brief_of(ability)) else {}),
         }
 
     def sync_warehouse(self, tables: Tables) -> Metadata:

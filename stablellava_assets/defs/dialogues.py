@@ -5,6 +5,7 @@ import dagster as dg
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.authors.base import Author
 from stablellava_assets.checks.dialogues import SUITE
+from stablellava_assets.defs.batch_size import BatchSizes
 from stablellava_assets.defs.project import stage_asset
 from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.spending import RunSpending, waiting_for_budget
@@ -22,6 +23,7 @@ def dialogues(
     tables: dg.ResourceParam[Tables],
     catalog: dg.ResourceParam[Catalog],
     author: dg.ResourceParam[Author],
+    batch_sizes: dg.ResourceParam[BatchSizes],
 ) -> Events:
     """The author writes dialogues about the images that exist; none is requested, or paid for, without an image."""
     stage = Stage(context, tables, SUITE)
@@ -37,7 +39,8 @@ def dialogues(
             for picture in rows_of(PaintedImage, pictures)
             if picture["spec_id"] in specs
         ]
-        planned = author.plan_dialogues(catalog[partition[0]], painted)
+        ability, batch = partition
+        planned = author.plan_dialogues(batch_sizes.briefed(catalog[ability], batch), painted)
         refreshed = stage.refresh(partition, planned, author.write_dialogues, DIALOGUES, is_slow=author.is_slow)
         kinds = refreshed.data.group_by("question_kind").aggregate([([], "count_all")]).to_pylist()
         metadata = {

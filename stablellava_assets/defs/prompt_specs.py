@@ -32,7 +32,7 @@ def prompt_specs(
     def make(partition: Partition) -> PartitionResult:
         ability, batch = partition
         count, size_metadata = sizes.for_partition(partition)
-        planned = author.plan_prompts(catalog[ability], batch, count)
+        planned = author.plan_prompts(batch_sizes.briefed(catalog[ability], batch), batch, count)
         refreshed = stage.refresh(partition, planned, author.write_prompts, PROMPT_SPECS, is_slow=author.is_slow)
         written = [text for text in refreshed.data.column("prompt").to_pylist() if text is not None]
         balance = subject_balance(refreshed.data.column("subject").to_pylist())

@@ -5,6 +5,7 @@ import dagster as dg
 from stablellava_assets.defs.project import GROUP, OWNERS, PARTITIONS, column_schema
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
+    ABILITY_DIAGNOSIS,
     ALIGNMENT_SCORES,
     ANSWER_JUDGEMENTS,
     COMPARISONS,
@@ -34,4 +35,5 @@ contamination = _secondary_table(CONTAMINATION, "filtered_pairs", partitioned=Tr
 alignment_scores = _secondary_table(ALIGNMENT_SCORES, "filtered_pairs", partitioned=True)
 ability_answers = _secondary_table(ABILITY_ANSWERS, "ability_scores", partitioned=False)
 reference_answers = _secondary_table(REFERENCE_ANSWERS, "ability_scores", partitioned=False)
+ability_diagnosis = _secondary_table(ABILITY_DIAGNOSIS, "ability_scores", partitioned=False)
 answer_judgements = _secondary_table(ANSWER_JUDGEMENTS, "ability_scores", partitioned=False)

@@ -27,6 +27,8 @@ from stablellava_assets.tables.score_rows import BenchmarkItem, ItemColumns
 
 PAINTED = "ai"
 """Name of the benchmark with images by the profile's painter."""
+DIAGNOSIS = "diagnosis"
+"""Name of items like these that only the tuned model is asked, to see what to teach next; they are in no score."""
 
 _MOST_DRAWS = 200
 """How many groups of images are drawn for an item until one suits its question and its answer."""
@@ -53,22 +55,25 @@ class _Draft(NamedTuple):
     question: _Question
 
 
-def plan_items(ability: AnyAbility, items_per_kind: int, painter: Painter) -> list[PlannedRow[PaintedItem]]:
+def plan_items(
+    ability: AnyAbility, items_per_kind: int, painter: Painter, benchmark: str = PAINTED
+) -> list[PlannedRow[PaintedItem]]:
     """The items of an ability, ``items_per_kind`` per question kind. The answers to yes-no questions alternate.
 
-    Every item has images of its own, so that items are independent, as intervals and tests assume.
+    Every item has images of its own, so that items are independent, as intervals and tests assume. ``benchmark`` is
+    ``PAINTED`` or ``DIAGNOSIS``, which differ in all ids and seeds.
 
     Raises:
         ValueError: hardly a group of images suits a kind of question.
     """
     if isinstance(ability, MultiImageAbility):
         drafts = [
-            _group_draft(ability, kind, index)
+            _group_draft(ability, kind, index, benchmark)
             for kind in group_questions.kinds_of(ability)
             for index in range(items_per_kind)
         ]
     else:
-        drafts = [_draft(ability, kind, index) for kind in QUESTION_KINDS for index in range(items_per_kind)]
+        drafts = [_draft(ability, kind, index, benchmark) for kind in QUESTION_KINDS for index in range(items_per_kind)]
     pictures = iter(painter.plan([spec for draft in drafts for spec in draft.specs]))
     items = [PaintedItem(tuple(islice(pictures, len(draft.specs))), draft.question) for draft in drafts]
     return [
@@ -100,8 +105,8 @@ def make_items(planned: Sequence[PlannedRow[PaintedItem]], painter: Painter) -> 
             yield _item(row, [image for _, image in sorted(waiting.pop(row.row_id).items(), key=itemgetter(0))])
 
 
-def _draft(ability: Ability, kind: QuestionKind, index: int) -> _Draft:
-    item_id = content_key("benchmark item", PAINTED, ability.ability, kind, index)
+def _draft(ability: Ability, kind: QuestionKind, index: int, benchmark: str) -> _Draft:
+    item_id = content_key("benchmark item", benchmark, ability.ability, kind, index)
     present = index % 2 == 0 if kind == "yes_no" else None
     prompt = draw_prompt(ability, item_id)
     asked = benchmark_question(ability, ability.subject_named(prompt["subject"]), kind, item_id, present=present)
@@ -111,7 +116,7 @@ def _draft(ability: Ability, kind: QuestionKind, index: int) -> _Draft:
         item_id,
         [spec],
         {
-            "benchmark": PAINTED,
+            "benchmark": benchmark,
             "ability": ability.ability,
             "question_kind": kind,
             "prompt": prompt["prompt"],
@@ -124,8 +129,8 @@ def _draft(ability: Ability, kind: QuestionKind, index: int) -> _Draft:
     )
 
 
-def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int) -> _Draft:
-    item_id = content_key("benchmark item", PAINTED, ability.ability, kind, index)
+def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int, benchmark: str) -> _Draft:
+    item_id = content_key("benchmark item", benchmark, ability.ability, kind, index)
     drawn, asked = _drawn_question(ability, kind, index, item_id)
     specs: list[PromptToPaint] = []
     for at, prompt in enumerate(drawn.prompts):
@@ -138,7 +143,7 @@ def _group_draft(ability: MultiImageAbility, kind: QuestionKind, index: int) -> 
         item_id,
         specs,
         {
-            "benchmark": PAINTED,
+            "benchmark": benchmark,
             "ability": ability.ability,
             "question_kind": kind,
             "prompt": "\n".join(prompt["prompt"] for prompt in drawn.prompts),

@@ -16,7 +16,8 @@ about several images of which one is blank, or which come in reverse order."""
 CONTROLS_OF_SEVERAL = (BLANKED, EXCHANGED)
 """Those that only some abilities have. They are in no total."""
 
-COMPARED = ("base", "tuned")
+TUNED = "tuned"
+COMPARED = ("base", TUNED)
 """What stands for the model in rows of the two checkpoints."""
 
 
@@ -26,3 +27,8 @@ def is_reference(model: str) -> bool:
 
 
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")
+
+KIND, EXPECTED, SUBJECT, WORDING, CONFUSION = "question_kind", "expected", "subject", "wording", "confusion"
+FACETS = (KIND, EXPECTED, SUBJECT, "scene", "style", "content", "position", "distance", WORDING, CONFUSION)
+"""What a diagnosis counts mistakes by, in the order of its rows. ``expected``: the answer that is due to a yes-no
+question; ``confusion``: what was taken for what."""

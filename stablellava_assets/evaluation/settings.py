@@ -13,7 +13,7 @@ from stablellava_assets.evaluation.kinds import ASKED_KINDS, AskedKind, is_refer
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
-_TAKEN = ("ai", "photos")
+_TAKEN = ("ai", "photos", "diagnosis")
 
 
 class JudgeSettings(Document):
@@ -141,6 +141,15 @@ class BenchmarkSettings(Document):
 
     items_per_kind: int = Field(
         50, ge=17, le=10_000, description="Items per ability and kind; 3 x 17 reach the 50 that a score needs."
+    )
+    diagnosis_items_per_kind: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description=(
+            "Further items per ability and kind that only the tuned model is asked, to see what it mistakes for what; "
+            "they are in no score, and their own images and questions. 0: none."
+        ),
     )
     answer_batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(

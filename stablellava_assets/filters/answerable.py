@@ -3,15 +3,16 @@
 A batch is read on its own, so that the order in which batches are filtered changes nothing. A clue is a word, two
 neighboring words, the whole question, or how the question names answers of the batch ("Is the red umbrella red?" names
 one twice). It gives an answer away if nearly all other questions with it have that answer, or, for the last kind,
-the answer at the same place. A clue must be frequent before anything follows from it. Questions about what is not shown
-are left out: they are worded as another ability asks about its own pictures, which has other batches.
+the answer at the same place. From a single rare clue nothing follows; rare clues are judged by how often all of them
+are right. Questions about what is not shown are left out: they are worded as another ability asks about its own
+pictures, which has other batches.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,9 +30,6 @@ ANSWERABLE = "answerable_without_picture"
 _DOUBT = 4
 """Questions with another answer that every clue is assumed to have besides: a clue that was never wrong needs 16
 others for a certainty of 0.8. It is the lower bound of Wilson's 95 % interval for such clues."""
-
-_FEWEST = 3
-_OWN_AND_ANOTHER = 2
 
 _FORMS: Mapping[str, str] = {"yes_no": "yes_no", "either_or": "either_or", "misleading": "either_or"}
 """What the text shows of a kind. All other kinds look alike to a reader who does not see the image."""
@@ -97,19 +95,23 @@ class Answerable:
 def _given_away(pairs: Sequence[Verdict], certainty: float) -> dict[str, str]:
     """An explanation for each pair whose answer follows from its question, by pair id."""
     pairs = [pair for pair in pairs if pair["expected"] is not None and pair["question_kind"] != NOT_SHOWN]
-    given = Counter(map(_answer, pairs))
+    given = Counter(answer for answer, _ in {(_answer(pair), tuple(pair["image_ids"])) for pair in pairs})
     named = {tuple(words_of(answer)): answer for answer in given if answer not in _POLAR}
     once = {answer for answer, count in given.items() if count == 1}
     seen = _Seen()
-    clues = [[seen.add(clue) for clue in _clues(pair, named, once)] for pair in pairs]
-    rare = [seen.rare(found) for found in clues]
-    tried = Counter(clue.kind for clue in rare if clue is not None)
-    right = Counter(clue.kind for clue in rare if clue is not None and clue.is_right)
+    clues = [seen.noted(pair["image_ids"], _clues(pair, named, once)) for pair in pairs]
+    seen.count()
+    others = [seen.others(pair["image_ids"], found) for pair, found in zip(pairs, clues, strict=True)]
+    rare = [_most_frequent_agreeing(found) for found in others]
+    tried = Counter(found.kind for found in rare if found is not None)
+    right = Counter(found.kind for found in rare if found is not None and found.same)
     explained = {}
-    for pair, found, clue in zip(pairs, clues, rare, strict=True):
-        if (sure := seen.sure(found, certainty)) is not None:
-            explained[pair["pair_id"]] = f"The text gives the answer: {sure}."
-        elif clue is not None and clue.is_right and right[clue.kind] - 1 >= certainty * (tried[clue.kind] - 1 + _DOUBT):
+    for pair, found, clue in zip(pairs, others, rare, strict=True):
+        sure = [each for each in found if each.same >= certainty * (each.having + _DOUBT)]
+        if sure:
+            said = max(sure, key=lambda each: (each.same / (each.having + _DOUBT), each.plainness)).said
+            explained[pair["pair_id"]] = f"The text gives the answer: {said}."
+        elif clue is not None and clue.same and right[clue.kind] - 1 >= certainty * (tried[clue.kind] - 1 + _DOUBT):
             explained[pair["pair_id"]] = (
                 f"The text gives the answer: {clue.said}, and {right[clue.kind]} of {tried[clue.kind]} questions with "
                 "a clue as rare are answered as it says."
@@ -117,79 +119,90 @@ def _given_away(pairs: Sequence[Verdict], certainty: float) -> dict[str, str]:
     return explained
 
 
-class _Rare(NamedTuple):
-    """A clue with which all other questions have one answer, and whether the question at hand has it too. Clues of a
-    ``kind`` are about equally frequent."""
+class _Others(NamedTuple):
+    """The questions about other images that have a clue: how many, with how many answers, and those with the same."""
 
-    kind: tuple[str, int]
-    is_right: bool
-    said: str
+    clue: _Clue
+    having: int
+    answers: int
+    same: int
+
+    @property
+    def kind(self) -> tuple[str, int]:
+        """Clues of a kind are in questions of one form and about equally frequent."""
+        return self.clue.key[0], (self.having.bit_length() - 1) // 2
+
+    @property
+    def plainness(self) -> tuple[int, _Key]:
+        """Largest for the shortest clue."""
+        return -len(self.clue.key[1]), self.clue.key
+
+    @property
+    def said(self) -> str:
+        """The counts as part of a sentence."""
+        form, text = self.clue.key
+        found = f"that name answers in the pattern {text}" if form.endswith(_NAMES) else f"with {text!r}"
+        answer = self.clue.answer
+        answered = f"by number {answer} of these" if isinstance(answer, int) else repr(answer)
+        return f"of {self.having} questions about other images {found}, {self.same} are answered {answered}"
+
+
+def _most_frequent_agreeing(found: Sequence[_Others]) -> _Others | None:
+    """The most frequent clue with which all questions about other images have one answer."""
+    agreeing = [each for each in found if each.answers == 1]
+    return max(agreeing, key=lambda each: (each.having, each.same == 0, each.plainness), default=None)
 
 
 class _Seen:
-    """How often each clue occurs in the batch, and with which answers."""
+    """In how many images' questions each clue occurs, and with which answers. What is asked of one image twice, or in
+    two ways, counts once: its answer is the same."""
 
     def __init__(self) -> None:
         self._clues: dict[_Clue, _Clue] = {}
+        self._of_images: dict[tuple[str, ...], set[_Clue]] = {}
         self._counts: Counter[_Clue] = Counter()
         self._having: Counter[_Key] = Counter()
         self._answers: Counter[_Key] = Counter()
 
-    def add(self, clue: _Clue) -> _Clue:
-        """Count a clue; returns the first that is equal, so that a batch holds each once."""
-        known = self._clues.setdefault(clue, clue)
-        self._counts[known] += 1
-        self._having[known.key] += 1
-        self._answers[known.key] += self._counts[known] == 1
+    def noted(self, image_ids: Sequence[str], clues: Iterable[_Clue]) -> list[_Clue]:
+        """The clues of a question, each the first that is equal, so that a batch holds it once."""
+        known = [self._clues.setdefault(clue, clue) for clue in clues]
+        self._of_images.setdefault(tuple(image_ids), set()).update(known)
         return known
 
-    def sure(self, clues: Sequence[_Clue], certainty: float) -> str | None:
-        """What makes the answer certain in a question with these clues; None if nothing does."""
-        found = [
-            (same / (others + _DOUBT), *_plain(clue), _said(clue, same, others))
+    def count(self) -> None:
+        """Count the clues of all questions."""
+        for of_image in self._of_images.values():
+            self._counts.update(of_image)
+        for clue, count in self._counts.items():
+            self._having[clue.key] += count
+            self._answers[clue.key] += 1
+
+    def others(self, image_ids: Sequence[str], clues: Sequence[_Clue]) -> list[_Others]:
+        """What questions about other images say of the clues of one question."""
+        own = self._of_images[tuple(image_ids)]
+        having = Counter(clue.key for clue in own)
+        alone = Counter(clue.key for clue in own if self._counts[clue] == 1)
+        return [
+            _Others(
+                clue,
+                self._having[clue.key] - having[clue.key],
+                self._answers[clue.key] - alone[clue.key],
+                self._counts[clue] - 1,
+            )
             for clue in clues
-            for same, others in [self._others(clue)]
-            if same >= certainty * (others + _DOUBT)
         ]
-        return max(found)[-1] if found else None
-
-    def rare(self, clues: Sequence[_Clue]) -> _Rare | None:
-        """The most frequent clue of a question with which all others have one answer."""
-        found = []
-        for clue in clues:
-            same, others = self._others(clue)
-            agree = same == others or (same == 0 and self._answers[clue.key] == _OWN_AND_ANOTHER)
-            if others >= _FEWEST and agree:
-                kind = clue.key[0], others.bit_length()
-                found.append((others, same == 0, _plain(clue), _Rare(kind, same > 0, _said(clue, same, others))))
-        return max(found)[-1] if found else None
-
-    def _others(self, clue: _Clue) -> tuple[int, int]:
-        """Of the other questions with the clue, those with the same answer, and all."""
-        return self._counts[clue] - 1, self._having[clue.key] - 1
-
-
-def _plain(clue: _Clue) -> tuple[int, _Key]:
-    """Sorts clues: the shortest last."""
-    return -len(clue.key[1]), clue.key
-
-
-def _said(clue: _Clue, same: int, others: int) -> str:
-    form, text = clue.key
-    found = f"that name answers in the pattern {text}" if form.endswith(_NAMES) else f"with {text!r}"
-    answered = f"by number {clue.answer} of these" if isinstance(clue.answer, int) else repr(clue.answer)
-    return f"of {others} other questions of the batch {found}, {same} are answered {answered}"
 
 
 def _clues(pair: Verdict, named: Mapping[tuple[str, ...], str], once: Set[str]) -> Iterator[_Clue]:
-    """The clues in the question, each once; ``named`` are the answers of the batch by their words, of which those of
-    one pair alone are in ``once``."""
+    """The clues in the question, each once; ``named`` are the answers of the batch by their words, of which those about
+    one image alone are in ``once``."""
     answer = _answer(pair)
     form, words = _FORMS.get(pair["question_kind"], _OPEN), words_of(_question(pair))
     texts = {*words, *(" ".join(two) for two in pairwise(words)), " ".join(words)}
     for text in sorted(texts):
         yield _Clue((form, text), answer)
-    # That an answer is possible is known from other pairs.
+    # That an answer is possible is known from other images.
     names = [name for name in _named_in(words, named) if name != answer or answer not in once]
     if names:
         places = {name: place for place, name in enumerate(dict.fromkeys(names), 1)}

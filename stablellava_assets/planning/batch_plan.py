@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.planning.allocation import allocate
 from stablellava_assets.planning.evidence import Evidence
 from stablellava_assets.planning.settings import PlanningSettings
@@ -17,6 +18,7 @@ _LEAST_LACK = 0.001
 """Minimum error rate of an ability, so that one without errors still has a weight."""
 
 _NONE_BEGUN: Mapping[str, int] = MappingProxyType({})
+_NO_BRIEFS: Mapping[str, Brief] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class BatchPlan:
         row = self.row_of(ability)
         return None if row is None else _explanation(row, self.rows_per_batch)
 
+    def brief_of(self, ability: str) -> Brief | None:
+        """What the batch of ``ability`` has more of; None if nothing is recorded."""
+        row = self.row_of(ability)
+        recorded = None if row is None else row.get("brief")
+        return None if recorded is None else Brief.model_validate_json(recorded)
+
     def row_of(self, ability: str) -> PlannedBatch | None:
         """The row of ``ability``; None if nothing is planned for it."""
         return next((row for row in self.rows if row["ability"] == ability), None)
@@ -53,6 +61,7 @@ def plan_batch(
     rows_per_batch: int,
     checkpoint_id: str | None = None,
     begun: Mapping[str, int] = _NONE_BEGUN,
+    briefs: Mapping[str, Brief] = _NO_BRIEFS,
 ) -> BatchPlan:
     """Plan a batch.
 
@@ -69,6 +78,7 @@ def plan_batch(
         begun: prompts of this batch that existed before it was planned, by ability. They keep their number.
             The others get what they would get without them, so that an ability's rows do not depend on
             which others are planned with it.
+        briefs: what an ability's batch is to have more of. One that was begun keeps its prompts without.
     """
     least, most = _bounds(settings, rows_per_batch)
     weights: dict[str, float] = {}
@@ -98,9 +108,14 @@ def plan_batch(
             "least": least,
             "most": most,
             "begun": known,
+            "brief": None if known else _recorded(briefs.get(each.ability)),
         }
         planned.append({**row, "explanation": _explanation(row, rows_per_batch)})
     return BatchPlan(batch, planned, rows_per_batch)
+
+
+def _recorded(brief: Brief | None) -> str | None:
+    return None if brief is None or brief == Brief() else brief.model_dump_json(exclude_defaults=True)
 
 
 def was_begun(row: BatchPlanColumns) -> bool:

@@ -3,14 +3,18 @@ whenever the batch is made again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.brief import Brief
+from stablellava_assets.abilities.catalog import AnyAbility, briefed
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
+from stablellava_assets.planning.briefs import brief_of
 from stablellava_assets.planning.evidence import read_evidence
 from stablellava_assets.planning.settings import PlanningSettings
 from stablellava_assets.state.locks import Locks
 from stablellava_assets.tables.pair_rows import BatchPlanRow, PlannedBatch
-from stablellava_assets.tables.schemas import BATCH_PLANS, PROMPT_SPECS
+from stablellava_assets.tables.schemas import ABILITY_DIAGNOSIS, BATCH_PLANS, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 
 
@@ -28,6 +32,7 @@ class BatchPlans:
         settings: the bounds; None: existing plans are used, and nothing is planned.
         abilities: all abilities of a batch.
         rows_per_batch: mean number of rows per ability.
+        catalog: what is known of them; for briefs.
     """
 
     def __init__(
@@ -37,12 +42,14 @@ class BatchPlans:
         settings: PlanningSettings | None,
         abilities: Sequence[str],
         rows_per_batch: int,
+        catalog: Mapping[str, AnyAbility],
     ) -> None:
         self._store = store
         self._locks = locks
         self._settings = settings
         self._abilities = abilities
         self._rows_per_batch = rows_per_batch
+        self._catalog = catalog
 
     def recorded(
         self, batch: str, abilities: Sequence[str], run_id: str, foreseen: Sequence[PlannedBatch] = ()
@@ -77,6 +84,14 @@ class BatchPlans:
         rows = self._published(batch)
         return self._plan(batch, [*rows, *self._missing(batch, abilities, rows)])
 
+    def briefed(self, ability: AnyAbility, batch: str) -> AnyAbility:
+        """The ability with its recorded brief for a batch.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        return briefed(ability, self._plan(batch, self._published(batch)).brief_of(ability.ability))
+
     def _plan(self, batch: str, rows: Sequence[PlannedBatch]) -> BatchPlan:
         return BatchPlan(batch, sorted(rows, key=lambda row: row["ability"]), self._rows_per_batch)
 
@@ -91,8 +106,17 @@ class BatchPlans:
             return []
         checkpoint_id, evidence = read_evidence(self._store, self._abilities, self._settings.benchmark)
         begun = self._begun(batch, missing)
-        plan = plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun)
+        briefs = self._briefs(checkpoint_id) if self._settings.errors and checkpoint_id is not None else {}
+        plan = plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun, briefs)
         return [row for row in plan.rows if row["ability"] in missing]
+
+    def _briefs(self, checkpoint_id: str) -> dict[str, Brief]:
+        rows = ABILITY_DIAGNOSIS.rows(self._store.read_all(ABILITY_DIAGNOSIS, [(checkpoint_id,)]))
+        return {
+            name: brief_of(ability, [row for row in rows if row["ability"] == name])
+            for name in self._abilities
+            if isinstance(ability := self._catalog[name], Ability)
+        }
 
     def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:
         found = {ability: self._store.read(PROMPT_SPECS, (ability, batch), ["spec_id"]) for ability in abilities}

@@ -19,7 +19,7 @@ from stablellava_assets.evaluation.answers.references import (
     plan_reference_answers,
     reference_request,
 )
-from stablellava_assets.evaluation.benchmark import PAINTED, plan_items
+from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED, plan_items
 from stablellava_assets.evaluation.photographs.items import PHOTOGRAPHS
 from stablellava_assets.evaluation.settings import BenchmarkSettings, ReferenceSettings
 from stablellava_assets.evaluation.suites.suites import read_suites
@@ -73,7 +73,7 @@ def reference_plan(
         return []
     partitions = [partition for one in abilities if store.holds(ABILITY_BENCHMARK, partition := (one.ability,))]
     published = only_made(store.read_all(ABILITY_BENCHMARK, partitions, [*sorted(_ITEM_COLUMNS), "status"]))
-    own = rows_of(ItemToAsk, published)
+    own = [item for item in rows_of(ItemToAsk, published) if item["benchmark"] != DIAGNOSIS]
     suites = read_suites(settings.external) if with_suites else []
     there = PublishedPictures(images_of_partitions(store, ABILITY_BENCHMARK, partitions), Path(tempfile.gettempdir()))
     pictures = there.of({item["item_id"] for item in own}) | held_pictures(suites)

@@ -19,3 +19,10 @@ class PlanningSettings(Document):
     max_factor: float = Field(
         2.0, ge=1, le=100, description="Maximum rows of an ability, as a factor of rows_per_batch."
     )
+    errors: bool = Field(
+        False,
+        description=(
+            "Whether a batch has more of what the last model gets wrong: subjects, and what they are mistaken for. "
+            "Needs benchmark.diagnosis_items_per_kind."
+        ),
+    )

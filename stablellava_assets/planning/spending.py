@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 
-from stablellava_assets.abilities.catalog import AnyAbility, Catalog
+from stablellava_assets.abilities.brief import Brief
+from stablellava_assets.abilities.catalog import AnyAbility, Catalog, briefed
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
@@ -23,6 +25,7 @@ from stablellava_assets.tables.table import AnyTable, RowT, columns_of, rows_of
 
 _NEEDED = ("row_key", "status", "fault", "settings_key")
 """Columns that tell whether a row would have to be made again."""
+_NO_BRIEFS: Mapping[Partition, Brief | None] = MappingProxyType({})
 
 
 class _Image(PaintedImage):
@@ -45,7 +48,12 @@ class StagePlan:
 
 
 def spending_plan(
-    store: ParquetStore, catalog: Catalog, author: Author, painter: AnyPainter, sizes: Mapping[Partition, int]
+    store: ParquetStore,
+    catalog: Catalog,
+    author: Author,
+    painter: AnyPainter,
+    sizes: Mapping[Partition, int],
+    briefs: Mapping[Partition, Brief | None] = _NO_BRIEFS,
 ) -> list[StagePlan]:
     """Plan the stages of partitions that ask a model which may cost something: the chat
     author's, and the api painter's.
@@ -59,6 +67,7 @@ def spending_plan(
         author: who writes.
         painter: who paints.
         sizes: the partitions with their numbers of prompts.
+        briefs: what they have more of.
 
     Raises:
         KeyError: an ability that the catalog does not have.
@@ -68,7 +77,8 @@ def spending_plan(
     return [
         plan
         for partition, rows in sizes.items()
-        for plan in _stages(store, catalog[partition[0]], author, painter, partition, rows)
+        for ability in [briefed(catalog[partition[0]], briefs.get(partition))]
+        for plan in _stages(store, ability, author, painter, partition, rows)
     ]
 
 

@@ -196,6 +196,12 @@ class Profile(Document):
             raise MistakeAtKeyError(
                 ("planning", "benchmark"), "there are no photographs to plan from; name some in benchmark.photographs"
             )
+        if self.planning.errors and not self.benchmark.diagnosis_items_per_kind:
+            raise MistakeAtKeyError(
+                ("planning", "errors"),
+                "there are no items to find errors with, since the scored ones are not for that; set "
+                "benchmark.diagnosis_items_per_kind",
+            )
         return self
 
     def measured(self, catalog: Catalog) -> list[str]:

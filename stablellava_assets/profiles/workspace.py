@@ -79,7 +79,10 @@ class Workspace:
     @property
     def first_batch(self) -> str | None:
         """The first batch of every ability, as a partition range for Dagster's command line; None without abilities."""
-        batch = self.profile.batch_keys[0]
+        return self.range_of(self.profile.batch_keys[0])
+
+    def range_of(self, batch: str) -> str | None:
+        """A batch of every ability, as a partition range for Dagster's command line; None without abilities."""
         if not self.author_abilities:
             return None
         return f"{self.author_abilities[0]}|{batch}...{self.author_abilities[-1]}|{batch}"
@@ -166,7 +169,8 @@ class Workspace:
         if profile.author.kind == "released":
             return None
         return BatchPlans(
-            self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch
+            *(self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch),
+            self.catalog,
         )
 
     def upcoming(self) -> dict[str, str]:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from stablellava_assets.evaluation.benchmark import PAINTED
+from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
+from stablellava_assets.evaluation.rounds import Round, read_rounds
 from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line, reference_table
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
@@ -22,7 +25,7 @@ from stablellava_assets.report.radar import FEWEST_AXES, MOST_AXES, Radar
 from stablellava_assets.report.settings import ReportSettings
 from stablellava_assets.tables.checkpoints import checkpoints
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES, ANSWER_JUDGEMENTS
+from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_DIAGNOSIS, ABILITY_SCORES, ANSWER_JUDGEMENTS
 from stablellava_assets.tables.score_rows import AbilityAnswer, AbilityScore, AnswerJudgement, Checkpoint
 from stablellava_assets.tables.store import ParquetStore
 
@@ -119,6 +122,10 @@ class Content:
     versions: Sequence[tuple[str, str]]
     wanted_gain: float
     """The gain in accuracy that verdicts should be able to show."""
+    rounds: Sequence[Round] = ()
+    """The checkpoints up to this one, each compared with the one before."""
+    diagnosis: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
+    """Header and lines of the diagnosis, if there is one."""
 
 
 def gather(
@@ -135,6 +142,7 @@ def gather(
     if checkpoint_id not in known or scores is None or answers is None:
         return None
     judgements = store.read(ANSWER_JUDGEMENTS, (checkpoint_id,))
+    diagnosis = store.read(ABILITY_DIAGNOSIS, (checkpoint_id,))
     measured = measured_by_benchmark(
         ABILITY_SCORES.rows(scores),
         ABILITY_ANSWERS.rows(answers),
@@ -156,6 +164,8 @@ def gather(
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
         wanted_gain=wanted_gain,
+        rounds=read_rounds(store, PAINTED, checkpoint_id),
+        diagnosis=None if diagnosis is None else diagnosis_table(ABILITY_DIAGNOSIS.rows(diagnosis)),
     )
 
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from stablellava_assets.evaluation.rounds import Round
 from stablellava_assets.evaluation.scores.verdicts import ALL
 from stablellava_assets.pictures.figures import png_of
 from stablellava_assets.report.paper import mean_note, reported
@@ -140,6 +141,41 @@ def _over_kinds(
     # A model has no score while its answers wait for a judge.
     both = {ability for model, ability in rows if (_OTHER[model], ability) in rows}
     return rows, [*sorted(both - {ALL}), *sorted(both & {ALL})]
+
+
+def rounds_chart(rounds: Sequence[Round]) -> bytes:
+    """Accuracy over all abilities by round, with 95 % intervals, and that of each ability as a thin line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    by_ability: dict[str, list[tuple[int, float]]] = {}
+    for one in rounds:
+        for row in one.scores:
+            if row["ability"] != ALL:
+                by_ability.setdefault(row["ability"], []).append((one.number, row["accuracy"]))
+    for points in by_ability.values():
+        axes.plot(*zip(*points, strict=True), color=_COLORS["base"], linewidth=0.8, alpha=0.6)
+    totals = [one.total for one in rounds]
+    accuracy = [row["accuracy"] for row in totals]
+    axes.errorbar(
+        [one.number for one in rounds],
+        accuracy,
+        yerr=[
+            [row["accuracy"] - row["interval_low"] for row in totals],
+            [row["interval_high"] - row["accuracy"] for row in totals],
+        ],
+        color=_COLORS["tuned"],
+        marker="o",
+        capsize=3,
+        label="all abilities, with 95 % Wilson intervals; thin: each ability",
+    )
+    axes.set_xticks([one.number for one in rounds], [f"{one.number}\n{one.pairs:,} pairs" for one in rounds])
+    axes.set_xlabel("round")
+    axes.set_ylabel("accuracy")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return png_of(figure)
 
 
 def loss_chart(curve: Sequence[tuple[int, float]]) -> bytes:

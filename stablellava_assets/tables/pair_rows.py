@@ -344,6 +344,7 @@ class BatchPlanColumns(TypedDict):
     least: int | None
     most: int | None
     begun: bool | None
+    brief: NotRequired[str | None]
 
 
 class PlannedBatch(BatchPlanColumns):

@@ -20,6 +20,7 @@ from stablellava_assets.tables.pair_rows import (
 )
 from stablellava_assets.tables.score_rows import (
     AbilityAnswer,
+    AbilityDiagnosis,
     AbilityScore,
     AnswerJudgement,
     BenchmarkItem,
@@ -572,7 +573,7 @@ ABILITY_ANSWERS = Table(
         column("answer_id", pa.string(), "Content hash of checkpoint, model, item and rotation."),
         column("checkpoint_id", pa.string(), "The tuned model of this comparison."),
         column("model", pa.string(), _MODEL),
-        column("benchmark", pa.string(), "Benchmark of the item: ai, photos, or the name of a published one."),
+        column("benchmark", pa.string(), "Benchmark of the item: ai, photos, diagnosis, or a published one."),
         column(
             "ability",
             pa.string(),
@@ -764,6 +765,35 @@ ABILITY_SCORES = Table(
     ),
 )
 
+ABILITY_DIAGNOSIS = Table(
+    "ability_diagnosis",
+    AbilityDiagnosis,
+    "What the tuned model gets wrong in items that are in no score, one row per ability, facet and value; empty until "
+    "benchmark.diagnosis_items_per_kind is set.",
+    "diagnosis_id",
+    ("checkpoint_id",),
+    (
+        column("diagnosis_id", pa.string(), "Content hash of checkpoint, ability, facet and what is counted."),
+        column("checkpoint_id", pa.string(), "The tuned model."),
+        _ABILITY,
+        column(
+            "facet",
+            pa.string(),
+            "What is counted by: question_kind, expected (the answer due to a yes-no question), subject, scene, style, "
+            "content, position, distance, wording, or confusion.",
+        ),
+        column("value", pa.string(), "Value of the facet; of a confusion, the answer that the image shows."),
+        column("question_kind", pa.string(), "Kind of the questions of a confusion; null for other facets."),
+        column("taken_for", pa.string(), "Answer that the value was taken for; null except in confusions."),
+        column("n", pa.int64(), "Items asked; of a confusion, those in which it could have happened."),
+        column("wrong", pa.int64(), "Items answered wrong; of a confusion, those in which it happened."),
+        column("error_rate", pa.float64(), "wrong / n."),
+        column("interval_low", pa.float64(), "Lower bound of the rate's 95 % Wilson score interval."),
+        column("interval_high", pa.float64(), "Upper bound of the rate's 95 % Wilson score interval."),
+        _RUN_ID,
+    ),
+)
+
 BATCH_PLANS = Table(
     "batch_plans",
     BatchPlanRow,
@@ -804,8 +834,15 @@ BATCH_PLANS = Table(
             "Whether the prompts existed before the plan, which then kept their number; null in rows of earlier "
             "versions.",
         ),
+        column(
+            "brief",
+            pa.string(),
+            "What the batch has more of, as JSON: weights of subjects, what they are confused with, and the mistakes "
+            "that this comes from; null without planning.errors, and if there were none.",
+        ),
     ),
-    added=frozenset({"benchmark", "least", "most", "begun"}),
+    added=frozenset({"benchmark", "least", "most", "begun", "brief"}),
+    optional=frozenset({"brief"}),
     earlier_partitioned_by=("batch",),
 )
 
@@ -824,5 +861,6 @@ TABLES: tuple[AnyTable, ...] = (
     REFERENCE_ANSWERS,
     ANSWER_JUDGEMENTS,
     ABILITY_SCORES,
+    ABILITY_DIAGNOSIS,
     BATCH_PLANS,
 )

@@ -205,3 +205,42 @@ class AbilityScore(JudgedScore):
     """A row of ``ability_scores``."""
 
     run_id: str
+
+
+class AnsweredItem(TypedDict):
+    """What a diagnosis needs to know of an answer to a benchmark item."""
+
+    prompt: str | None
+    question_kind: str
+    question: str
+    accepted: list[str]
+    answer: str
+    correct: bool
+
+
+class DiagnosisColumns(TypedDict):
+    """What one row of a diagnosis counts."""
+
+    ability: str
+    facet: str
+    value: str
+    question_kind: str | None
+    taken_for: str | None
+    n: int
+    wrong: int
+    error_rate: float
+    interval_low: float
+    interval_high: float
+
+
+class CheckpointDiagnosis(DiagnosisColumns):
+    """A row of ``ability_diagnosis`` before it is published."""
+
+    diagnosis_id: str
+    checkpoint_id: str
+
+
+class AbilityDiagnosis(CheckpointDiagnosis):
+    """A row of ``ability_diagnosis``."""
+
+    run_id: str

@@ -24,6 +24,7 @@ from stablellava_assets.profiles.workspace import Workspace
 from stablellava_assets.tables.schemas import (
     ABILITY_ANSWERS,
     ABILITY_BENCHMARK,
+    ABILITY_DIAGNOSIS,
     ABILITY_SCORES,
     ANSWER_JUDGEMENTS,
     LLAVA_CHECKPOINT,
@@ -183,6 +184,36 @@ def test_another_checkpoint_of_the_same_base_asks_the_base_nothing(project: Proj
     said = {(row["checkpoint_id"], row["item_id"]): row["answer"] for row in answers if row["model"] == "base"}
     assert all(text == said["c", item] for (checkpoint, item), text in said.items() if checkpoint == "d")
     assert len(said) == sum(row["model"] == "tuned" for row in answers)
+
+
+def test_a_diagnosis_asks_the_tuned_model_alone_and_is_in_no_score(project: Project) -> None:
+    measure(project.workspace)
+    store = project.workspace.store
+    scores, answers = (store.read_all(table).to_pylist() for table in (ABILITY_SCORES, ABILITY_ANSWERS))
+    items = store.read_all(ABILITY_BENCHMARK).to_pylist()
+    assert store.partitions(ABILITY_DIAGNOSIS) == []
+
+    project.write_profile({**SMALL, "benchmark": {**SMALL["benchmark"], "diagnosis_items_per_kind": 4}})
+    metadata = measure(project.workspace)
+    assert store.read_all(ABILITY_SCORES).to_pylist() == scores
+    assert [row for row in store.read_all(ABILITY_ANSWERS).to_pylist() if row["benchmark"] != "diagnosis"] == answers
+    further = [row for row in store.read_all(ABILITY_ANSWERS).to_pylist() if row["benchmark"] == "diagnosis"]
+    assert {row["model"] for row in further} == {"tuned"}
+    abilities = {row["ability"] for row in items}
+    assert len(further) == 3 * 4 * len(abilities)
+    held = [row for row in store.read_all(ABILITY_BENCHMARK).to_pylist() if row["benchmark"] == "diagnosis"]
+    for column in ("item_id", "sha256", "seed"):
+        assert not {row[column] for row in held} & {row[column] for row in items}, column
+
+    told = ABILITY_DIAGNOSIS.rows(store.read_all(ABILITY_DIAGNOSIS))
+    assert {row["ability"] for row in told} == abilities
+    assert sum(row["n"] for row in told if row["facet"] == "question_kind") == len(further)
+    assert "weakest subjects" in str(metadata["ability_scores"]["diagnosis"].value)
+    (page,) = project.workspace.report.index.parent.glob("c.html")
+    assert '<h2 id="diagnosis">' in page.read_text()
+    again = measure(project.workspace)
+    assert again["ability_scores"]["computed"].value == 0
+    assert ABILITY_DIAGNOSIS.rows(store.read_all(ABILITY_DIAGNOSIS)) == told, "with the run that made them"
 
 
 def test_a_judge_without_a_key_is_said_before_anybody_is_asked(project: Project, monkeypatch: Any) -> None:

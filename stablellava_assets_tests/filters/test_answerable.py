@@ -104,6 +104,16 @@ def test_rare_words_tell_together_what_each_is_too_rare_to_tell() -> None:
     assert "answered 'red'" in said
 
 
+def test_what_is_asked_twice_of_one_image_tells_nothing() -> None:
+    pairs = []
+    for number in range(40):
+        for kind in ("what", "describe"):
+            pair = asked(f"{kind} {number}", kind, f"What is at post {number}?", ANIMALS[number % 6])
+            pair.dialogue["image_ids"] = [f"image {number}"]
+            pairs.append(pair)
+    assert found(pairs, on()) == set()
+
+
 def test_open_questions_have_no_answer_that_could_be_told() -> None:
     pairs = [candidate(f"open {number}", prompt=f"((koala)), {number}") for number in range(40)]
     assert found(pairs, on()) == set()

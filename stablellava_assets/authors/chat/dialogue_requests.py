@@ -15,6 +15,7 @@ from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import AnyAbility
 from stablellava_assets.abilities.prompt_format import prompt_of
 from stablellava_assets.abilities.questions import absent_subjects
+from stablellava_assets.authors.chat.briefing import briefing
 from stablellava_assets.authors.chat.dialogue_kinds import (
     NAMES_ABSENT_THINGS,
     DialogueKind,
@@ -67,6 +68,10 @@ RULES = (
         "- right_words: the one word or short phrase that every right answer to the question contains, in the form in "
         "which the answer says it."
     ),
+)
+_BRIEFED = (
+    "Where the picture is about one of these, ask for what is told apart here: the thing it was taken for is the wrong "
+    "option, or what is absent."
 )
 FORMS: Mapping[str, str] = {
     "describe": "answer the given request, with the subject by name",
@@ -336,7 +341,7 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     """What the request says about the ability and the form of a dialogue: everything except
     kinds, examples and the image."""
     source = _FROM_PICTURE if settings.sees_pictures else _FROM_PROMPT
-    return guidance_text(ability, source)
+    return "\n".join([guidance_text(ability, source), *briefing(ability, _BRIEFED)])
 
 
 def guidance_text(ability: AnyAbility, source: str) -> str:
@@ -374,7 +379,10 @@ def _absent(ability: Ability, spec_id: str, facts: Mapping[str, str]) -> tuple[s
     if "answer" in facts:
         with suppress(KeyError):  # It was drawn when the prompt was written.
             options = [other.answer for other in absent_subjects(ability, ability.subject_named(facts["subject"]))]
-    return tuple(ranked(options, spec_id, "absent")[:ABSENT_THINGS])
+    confused = ability.brief.confused.get(facts.get("answer", ""), {})
+    # Stable: what it is taken for comes first, all else as before.
+    options = sorted(ranked(options, spec_id, "absent"), key=lambda option: option not in confused)
+    return tuple(options[:ABSENT_THINGS])
 
 
 def _kinds(settings: ChatAuthorSettings, ability: Ability) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, create_model
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import AnyAbility
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
+from stablellava_assets.authors.chat.briefing import briefing
 from stablellava_assets.authors.chat.examples import Example
 from stablellava_assets.authors.chat.group_rotation import GroupSlot
 from stablellava_assets.authors.chat.rotation import Slot
@@ -51,6 +52,10 @@ _GUIDED_FORM = (
         "- Five to eight keywords, of one to four words each: first the surroundings, then what the subject looks "
         "like, then light, and how the picture is made."
     ),
+)
+_BRIEFED = (
+    "Where the line of a prompt allows it, write about these, in surroundings, views and light in which they are "
+    "harder to tell from what they are confused with, yet still beyond doubt."
 )
 _DRAWN_FORM = (
     "- Three to six keywords, of one to four words each: first the surroundings, then how the picture looks.",
@@ -199,7 +204,8 @@ def guidance(settings: ChatAuthorSettings, ability: Ability) -> str:
     """What the request says about the ability and the form of a prompt: everything except examples and slots."""
     drawn = settings.subjects == "drawn"
     form = _DRAWN_FORM if drawn else _GUIDED_FORM
-    return "\n".join([*task(ability), *form, *_FORM, *(_drawable_words(ability) if drawn else ())])
+    further = [*(_drawable_words(ability) if drawn else ()), *briefing(ability, _BRIEFED)]
+    return "\n".join([*task(ability), *form, *_FORM, *further])
 
 
 def guidance_key(settings: ChatAuthorSettings, ability: Ability) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stablellava_assets.abilities.ability import Ability
-from stablellava_assets.tables.identity import choose, ranked
+from stablellava_assets.tables.identity import choose, choose_weighted, ranked
 
 _VIEWS = (
     "seen from close by",
@@ -31,14 +31,23 @@ class Slot:
 
 def guided_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
     """Slots about the ability's ``chat.keywords``. Each has a hint, because a model left to itself repeats itself."""
-    subjects = rotation(list(dict.fromkeys(ability.chat.keywords)), count, ability.ability, batch)
+    subjects = _subjects(ability, list(dict.fromkeys(ability.chat.keywords)), batch, count)
     return [Slot(index, subject, hint_of(ability.ability, batch, index)) for index, subject in enumerate(subjects)]
 
 
 def drawn_slots(ability: Ability, batch: str, count: int) -> list[Slot]:
     """Slots about subjects that the embedded painter draws, with the scene or content that their images need."""
-    names = rotation([subject.name for subject in ability.drawn_subjects], count, ability.ability, batch)
+    names = _subjects(ability, [subject.name for subject in ability.drawn_subjects], batch, count)
     return [Slot(index, name, words=_words(ability, name, batch, index)) for index, name in enumerate(names)]
+
+
+def _subjects(ability: Ability, options: Sequence[str], batch: str, count: int) -> list[str]:
+    """In rotation; or drawn by the weights of the ability's brief, if it weights any of them."""
+    by_name = {name.casefold(): weight for name, weight in ability.brief.subjects.items()}
+    weights = {option: by_name[option.casefold()] for option in options if option.casefold() in by_name}
+    if not weights:
+        return rotation(options, count, ability.ability, batch)
+    return [choose_weighted(options, weights, "briefed", ability.ability, batch, index) for index in range(count)]
 
 
 def rotation(options: Sequence[str], count: int, *parts: str) -> list[str]:

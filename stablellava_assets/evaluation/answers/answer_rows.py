@@ -11,7 +11,8 @@ from stablellava_assets.evaluation.answers.choices import choice_question, rotat
 from stablellava_assets.evaluation.answers.controls import controls_of, shown_to, swapped_pictures
 from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
-from stablellava_assets.evaluation.kinds import COMPARED, CONTROLS
+from stablellava_assets.evaluation.benchmark import DIAGNOSIS
+from stablellava_assets.evaluation.kinds import COMPARED, CONTROLS, TUNED
 from stablellava_assets.evaluation.scores.scoring import is_correct
 from stablellava_assets.evaluation.scores.several_images import asks_about_several
 from stablellava_assets.tables.identity import content_key
@@ -48,6 +49,8 @@ def plan_answers(
 ) -> list[PlannedRow[Question]]:
     """Plan an answer of each model, and of each control that an item has, to each question about each item.
 
+    Only the tuned model is asked about items for its diagnosis.
+
     Args:
         checkpoint: the ``llava_checkpoint`` row.
         items: ``ability_benchmark`` rows that were made, or the items from ``read_suites``.
@@ -56,7 +59,7 @@ def plan_answers(
         chat_template: template for both models (see :func:`ask_model`).
         controlled: the kinds of question that the tuned model is also asked without the right images.
     """
-    with_controls = [item for item in items if item["question_kind"] in controlled]
+    with_controls = [item for item in items if item["question_kind"] in controlled and item["benchmark"] != DIAGNOSIS]
     swapped = swapped_pictures(with_controls, pictures)
     controls = {
         item["item_id"]: controls_of(item["item_id"], pictures[item["item_id"]], swapped) for item in with_controls
@@ -75,7 +78,8 @@ def plan_answers(
         for model in (*COMPARED, *CONTROLS)
         for asked_key in [content_key("asked", checkpoint[path_of(model)], chat_template)]
         for item in items
-        if model not in CONTROLS or model in controls.get(item["item_id"], ())
+        if model == TUNED
+        or (model in controls.get(item["item_id"], ()) if model in CONTROLS else item["benchmark"] != DIAGNOSIS)
         for own in [pictures[item["item_id"]]]
         for shown in [shown_to(model, item["item_id"], own, swapped)]
         for rotation in rotations_of(item)

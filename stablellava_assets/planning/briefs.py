@@ -1,0 +1,123 @@
+"""Turns a diagnosis into a brief: what the next batch of an ability should have more of."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from stablellava_assets.abilities.ability import Ability
+from stablellava_assets.abilities.brief import Brief, FailedQuestion
+from stablellava_assets.evaluation.kinds import CONFUSION, EXPECTED, KIND, SUBJECT
+from stablellava_assets.tables.score_rows import DiagnosisColumns
+
+LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
+"""Bounds of a subject's weight."""
+MOST_CONFUSED = 8.0
+"""Upper bound of the weight of a misleading answer; the lower one is 1."""
+MOST_FAILED = 12
+"""How many mistakes are told in words."""
+
+_DOUBT = 1.0
+"""Mistakes that are added to the observed and to the expected ones, so that few questions move a weight little."""
+_OF_NAMED = 0.5
+"""What it counts for a subject that another one was taken for it, in mistakes about it."""
+_DIGITS = 2
+
+
+def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> Brief:
+    """The brief that a diagnosis of ``ability`` leads to; nothing without mistakes.
+
+    A subject's weight is the number of its mistakes relative to what the ability's mean would give, shrunk towards
+    that of other subjects with its answer, and these towards 1. Its mistakes are wrong answers about it, and, by half,
+    other things that were taken for it. The weight of a misleading answer is the number of times that the thing was
+    taken for it, relative to what any pair of answers would give, shrunk towards 1.
+    """
+    return Brief(
+        subjects=_subjects(ability, diagnosis), confused=_confused(ability, diagnosis), failed=_failed(diagnosis)
+    )
+
+
+def brief_text(brief: Brief) -> str:
+    """What a brief asks for, as text."""
+    often = sorted(brief.subjects, key=lambda name: (-brief.subjects[name], name))
+    pairs = [(-weight, shown, other) for shown, others in brief.confused.items() for other, weight in others.items()]
+    parts = {
+        "Drawn more often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] > 1],
+        "drawn less often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] < 1],
+        "misled more often by what it was taken for": [
+            f"{shown} by {other} ({-weight:g})" for weight, shown, other in sorted(pairs)
+        ],
+    }
+    return "; ".join(f"{what}: {', '.join(of_what)}" for what, of_what in parts.items() if of_what)
+
+
+def _subjects(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, float]:
+    subjects = ability.drawn_subjects
+    about = {row["value"]: (row["n"], row["wrong"]) for row in diagnosis if row["facet"] == SUBJECT}
+    named: Counter[str] = Counter()
+    for row in diagnosis:
+        if row["taken_for"]:
+            named[row["taken_for"]] += row["wrong"]
+    asked = sum(n for n, _ in about.values())
+    if not asked:
+        return {}
+    error_rate = sum(wrong for _, wrong in about.values()) / asked
+    usually_named = _OF_NAMED * named.total() / len(subjects)
+    by_answer: defaultdict[str, list[str]] = defaultdict(list)
+    for subject in subjects:
+        by_answer[subject.answer].append(subject.name)
+    observed, expected = {}, {}
+    for subject in subjects:
+        n, wrong = about.get(subject.name, (0, 0))
+        observed[subject.name] = wrong + _OF_NAMED * named[subject.answer] / len(by_answer[subject.answer])
+        expected[subject.name] = error_rate * n + usually_named
+    weights = {}
+    for subject in subjects:
+        others = [name for name in by_answer[subject.answer] if name != subject.name]
+        usual = _shrunk(sum(observed[one] for one in others), sum(expected[one] for one in others))
+        weight = round(_shrunk(observed[subject.name], expected[subject.name], usual), _DIGITS)
+        weights[subject.name] = min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
+    return {name: weight for name, weight in weights.items() if weight != 1}
+
+
+def _confused(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, dict[str, float]]:
+    confusions = [row for row in diagnosis if row["facet"] == CONFUSION]
+    of_kind = {row["value"]: row["n"] for row in diagnosis if row["facet"] == KIND}
+    absent = sum(row["n"] for row in diagnosis if (row["facet"], row["value"]) == (EXPECTED, "no"))
+    # How many pairs of answers the questions of a kind allow to be confused.
+    possible = {
+        "what": of_kind.get("what", 0) * (len(ability.answers) - 1),
+        "yes_no": absent,
+        "either_or": of_kind.get("either_or", 0),
+    }
+    happened: Counter[str] = Counter()
+    for row in confusions:
+        happened[row["question_kind"] or ""] += row["wrong"]
+    observed: Counter[tuple[str, str]] = Counter()
+    expected: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for row in confusions:
+        kind, pair = row["question_kind"] or "", (row["value"], row["taken_for"] or "")
+        observed[pair] += row["wrong"]
+        expected[pair] += row["n"] * happened[kind] / possible[kind]
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for (shown, other), count in sorted(observed.items()):
+        weight = round(_shrunk(count, expected[shown, other]), _DIGITS)
+        if weight > 1:
+            found[shown][other] = min(weight, MOST_CONFUSED)
+    return dict(found)
+
+
+def _shrunk(observed: float, expected: float, usual: float = 1.0) -> float:
+    """The ratio of observed to expected mistakes, shrunk towards ``usual``."""
+    return (observed + _DOUBT * usual) / (expected + _DOUBT)
+
+
+def _failed(diagnosis: Sequence[DiagnosisColumns]) -> list[FailedQuestion]:
+    failed = [
+        FailedQuestion(
+            kind=row["question_kind"] or "", shown=row["value"], said=row["taken_for"] or "", times=row["wrong"]
+        )
+        for row in diagnosis
+        if row["facet"] == CONFUSION
+    ]
+    return sorted(failed, key=lambda one: (-one.times, one.kind, one.shown, one.said))[:MOST_FAILED]
