@@ -19,9 +19,12 @@ from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.pair_rows import WrittenSpec
 from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed, refresh
 from stablellava_assets.tables.schemas import IMAGES
+from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.painters.checkpoints import painter_of
 from stablellava_assets_tests.painters.specs import painter
+from stablellava_assets_tests.painters.test_api import PRICE, spending
+from stablellava_assets_tests.painters.test_api import painter_of as api_painter
 from stablellava_assets_tests.painters.test_provenance import properties
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import image, spec
@@ -174,6 +177,25 @@ def test_a_diffusion_checkpoint_paints_the_candidates(sdxl: Path) -> None:
     for row, other in zip(rows, alone, strict=True):
         assert (row["seed"], row["sha256"], row["width"]) == (other["seed"], other["sha256"], SIZE)
         assert properties(row["image"]["bytes"])["{http://purl.org/dc/elements/1.1/}identifier"] == row["spec_id"]
+
+
+def test_candidates_that_were_paid_for_are_not_paid_for_again(tmp_path: Path) -> None:
+    specs = [but(each, prompt=f"(({number})), tree") for number, each in enumerate(SPECS)]
+
+    def paid(budget: float) -> list[Row]:
+        api = api_painter(tmp_path, url, endpoint={"budget_usd": budget}, seed_field="seed")
+        return painted(BestOfPainter(api, 3, Likes(lambda _, file: float(len(file)))), specs)
+
+    with image_server() as (url, seen):
+        assert {row["status"] for row in paid(0.2)} == {"deferred"}, "five of nine were made"
+        rows = paid(1)
+    assert {row["status"] for row in rows} == {"made"}
+    assert sorted(body["seed"] for body in seen.bodies) == sorted(
+        seed % 2**31 for each in specs for seed in seeds(each, 3)
+    )
+    assert {row["seed"] for row in rows} <= {body["seed"] for body in seen.bodies}
+    assert [row["cost_usd"] for row in rows] == [pytest.approx(0.12)] * 3
+    assert spending(tmp_path) == 9 * PRICE
 
 
 ALIGNMENT = {"vqa": {"model": "previous", "min_score": 0.5}}
