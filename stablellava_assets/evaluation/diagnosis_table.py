@@ -42,8 +42,8 @@ def _line(ability: str, wrong: int, n: int, rows: Sequence[DiagnosisColumns]) ->
         str(n),
         str(wrong),
         f"{wrong / n:.3f} ({low:.2f} to {high:.2f})",
-        ", ".join(f"{row['value']} {row['wrong']} of {row['n']}" for row in subjects[:_NAMED]),
-        ", ".join(f"{_facet(row)} {row['wrong']} of {row['n']}" for row in others[:_NAMED]),
+        ", ".join(f"{row['value']} ({row['wrong']} of {row['n']})" for row in subjects[:_NAMED]),
+        ", ".join(f"{_facet(row)} ({row['wrong']} of {row['n']})" for row in others[:_NAMED]),
         ", ".join(_confusions(rows)),
     )
 
@@ -61,4 +61,4 @@ def _confusions(rows: Iterable[DiagnosisColumns]) -> list[str]:
             times[row["value"], row["taken_for"]] += row["wrong"]
             possible[row["value"], row["taken_for"]] += row["n"]
     most = sorted(times, key=lambda pair: (-times[pair], pair))[:_NAMED]
-    return [f"{shown} for {other} {times[shown, other]} of {possible[shown, other]}" for shown, other in most]
+    return [f"{shown} for {other} ({times[shown, other]} of {possible[shown, other]})" for shown, other in most]

@@ -16,6 +16,8 @@ MOST_CONFUSED = 8.0
 """Upper bound of the weight of a misleading answer; the lower one is 1."""
 MOST_FAILED = 12
 """How many mistakes are told in words."""
+MOST_NAMED = 8
+"""How many weights of a sort are named in a text."""
 
 _DOUBT = 1.0
 """Mistakes that are added to the observed and to the expected ones, so that few questions move a weight little."""
@@ -38,17 +40,20 @@ def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> Brief:
 
 
 def brief_text(brief: Brief) -> str:
-    """What a brief asks for, as text."""
-    often = sorted(brief.subjects, key=lambda name: (-brief.subjects[name], name))
-    pairs = [(-weight, shown, other) for shown, others in brief.confused.items() for other, weight in others.items()]
+    """What a brief asks for, as text: the strongest weights."""
+    weights = sorted((-weight, name) for name, weight in brief.subjects.items())
+    pairs = sorted((-weight, shown, other) for shown, of in brief.confused.items() for other, weight in of.items())
     parts = {
-        "Drawn more often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] > 1],
-        "drawn less often": [f"{name} ({brief.subjects[name]:g})" for name in often if brief.subjects[name] < 1],
-        "misled more often by what it was taken for": [
-            f"{shown} by {other} ({-weight:g})" for weight, shown, other in sorted(pairs)
-        ],
+        "Drawn more often": [f"{name} ({-weight:g})" for weight, name in weights if -weight > 1],
+        "drawn less often": [f"{name} ({-weight:g})" for weight, name in reversed(weights) if -weight < 1],
+        "misled more often by what it was taken for": [f"{shown} by {other} ({-w:g})" for w, shown, other in pairs],
     }
-    return "; ".join(f"{what}: {', '.join(of_what)}" for what, of_what in parts.items() if of_what)
+    return "; ".join(f"{what}: {_listed(named)}" for what, named in parts.items() if named)
+
+
+def _listed(named: Sequence[str]) -> str:
+    further = len(named) - MOST_NAMED
+    return ", ".join(named[:MOST_NAMED]) + (f" and {further} more" if further > 0 else "")
 
 
 def _subjects(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, float]:
