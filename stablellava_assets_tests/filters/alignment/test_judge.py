@@ -15,24 +15,32 @@ from stablellava_assets_tests.filters.alignment.tiny_scorers import CATALOG, ask
 from stablellava_assets_tests.tables.made_up import but
 from stablellava_assets_tests.tuning.tiny import picture
 
-RED = spec("red umbrella")
+RED, BLUE = spec("red umbrella"), spec("blue umbrella")
+SHOWN = [(each, picture(color)) for each in (RED, BLUE) for color in ("red", "blue")]
 
 
 def judge(checkpoint: OwnCheckpoint | None = None, **settings: Any) -> AlignmentJudge:
     return AlignmentJudge(AlignmentSettings.model_validate(settings), CATALOG, lambda: checkpoint)
 
 
-def test_the_image_that_shows_its_prompt_scores_higher(checkpoint: OwnCheckpoint, tmp_path: Path) -> None:
-    blue = spec("blue umbrella")
-    clip = {"model": str(clip_checkpoint(tmp_path / "clip")), "min_score": 0, "batch_size": 3}
-    for settings in (asks_subject(), {**asks_subject(), "clip": clip}):
+def test_the_image_that_shows_its_prompt_scores_higher(checkpoint: OwnCheckpoint) -> None:
+    asked = judge(checkpoint, **asks_subject())
+    asked.prepare([RED, BLUE])
+    red_red, red_blue, blue_red, blue_blue = asked.scores(SHOWN)
+    assert red_red > red_blue
+    assert blue_blue > blue_red
+    assert asked.scores([]) == []
+
+
+def test_of_several_scorers_the_product_counts(checkpoint: OwnCheckpoint, tmp_path: Path) -> None:
+    clip = {"clip": {"model": str(clip_checkpoint(tmp_path / "clip")), "min_score": 0, "batch_size": 3}}
+    scores = []
+    for settings in (asks_subject(), clip, {**asks_subject(), **clip}):
         asked = judge(checkpoint, **settings)
-        asked.prepare([RED, blue])
-        shown = [(each, picture(color)) for each in (RED, blue) for color in ("red", "blue")]
-        red_red, red_blue, blue_red, blue_blue = asked.scores(shown)
-        assert red_red > red_blue
-        assert blue_blue > blue_red
-        assert asked.scores([]) == []
+        asked.prepare([RED, BLUE])
+        scores.append(asked.scores(SHOWN))
+    facts, captions, both = scores
+    assert both == pytest.approx([one + other for one, other in zip(facts, captions, strict=True)], abs=1e-3)
 
 
 def test_the_key_covers_what_is_asked_and_by_whom_but_no_threshold(checkpoint: OwnCheckpoint) -> None:
@@ -41,7 +49,7 @@ def test_the_key_covers_what_is_asked_and_by_whom_but_no_threshold(checkpoint: O
     others = [
         judge(**asks_subject(model="previous_base", answers="catalog")).key_of(RED),
         judge(**asks_subject(answers="yes")).key_of(RED),
-        judge(**asks_subject()).key_of(spec("blue umbrella")),
+        judge(**asks_subject()).key_of(BLUE),
     ]
     assert len({key, *others}) == 4
     assert judge(**asks_subject()).key_of(but(RED, facts=[])) is None, "nothing to ask"
