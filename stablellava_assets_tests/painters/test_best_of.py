@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 
+from stablellava_assets.defs.images import images
+from stablellava_assets.defs.prompt_specs import prompt_specs
+from stablellava_assets.defs.resources import resources_of
 from stablellava_assets.endpoint.usage import Forecast, Spent
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.painters.base import FinishedImages, FreePainter, Painter, nothing_finished
@@ -17,8 +21,9 @@ from stablellava_assets.profiles.profile import BUILT_IN_PROFILES, load_profile
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.pair_rows import WrittenSpec
+from stablellava_assets.tables.reading import texts_of
 from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed, refresh
-from stablellava_assets.tables.schemas import IMAGES
+from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS
 from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.painters.checkpoints import painter_of
@@ -26,6 +31,7 @@ from stablellava_assets_tests.painters.specs import painter
 from stablellava_assets_tests.painters.test_api import PRICE, spending
 from stablellava_assets_tests.painters.test_api import painter_of as api_painter
 from stablellava_assets_tests.painters.test_provenance import properties
+from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row, but
 from stablellava_assets_tests.tables.rows_of import image, spec
 
@@ -196,6 +202,22 @@ def test_candidates_that_were_paid_for_are_not_paid_for_again(tmp_path: Path) ->
     assert {row["seed"] for row in rows} <= {body["seed"] for body in seen.bodies}
     assert [row["cost_usd"] for row in rows] == [pytest.approx(0.12)] * 3
     assert spending(tmp_path) == 9 * PRICE
+
+
+def test_the_asset_hands_the_facts_of_prompts_to_the_judge_and_a_rerun_paints_nothing(project: Project) -> None:
+    workspace, asked = project.workspace, list[str]()
+
+    def subject(spec: WrittenSpec, file: bytes) -> float:
+        asked.extend(fact["value"] for fact in spec["facts"] if fact["name"] == "subject")
+        return 0.0
+
+    choosing = BestOfPainter(workspace.painter, 2, Likes(subject))
+    resources = {**resources_of(workspace), "batch_painter": dg.ResourceDefinition.hardcoded_resource(choosing)}
+    for _ in range(2):
+        assert dg.materialize([prompt_specs, images], resources=resources, partition_key="animal|0001").success
+        written = workspace.store.read(PROMPT_SPECS, ("animal", "0001"))
+        assert written is not None
+        assert sorted(asked) == sorted(2 * texts_of(written, "subject"))
 
 
 ALIGNMENT = {"vqa": {"model": "previous", "min_score": 0.5}}
