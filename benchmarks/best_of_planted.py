@@ -48,6 +48,8 @@ class Careless(FreePainter):
 
     def __init__(self, painter: Painter, wrong: dict[str, dict[str, str]], share: float) -> None:
         self._painter, self._wrong, self._share = painter, wrong, share
+        self.right: set[str] = set()
+        """Prompts of which a right image was planned."""
 
     def fault(self, spec_id: str, seed: int) -> str | None:
         """The kind of fault of an image; None if there is none."""
@@ -58,7 +60,8 @@ class Careless(FreePainter):
     def plan(self, specs: Sequence[Any]) -> list[AnyPlanned]:
         """See :class:`Painter`."""
         kinds = [self.fault(spec["spec_id"], spec["seed"]) for spec in specs]
-        told = zip(specs, kinds, strict=True)
+        told = list(zip(specs, kinds, strict=True))
+        self.right |= {spec["spec_id"] for spec, kind in told if kind is None}
         return self._painter.plan(
             [{**spec, "prompt": self._wrong[spec["spec_id"]][kind]} if kind else spec for spec, kind in told]
         )
@@ -96,13 +99,11 @@ def _run(workspace: Workspace, prompts: int, shares: Sequence[float], counts: Se
     settings = AlignmentSettings.model_validate({"facts": {"ask": ask}})
     named = str(base.relative_to(workspace.folder.path))
     judge = AlignmentJudge(settings, catalog, lambda: OwnCheckpoint("none", named, named, workspace.models))
-    print(
-        "| wrong candidates | images per prompt | wrong images kept | 95% interval | if any right one were taken | s |"
-    )
+    print("| wrong candidates | images per prompt | wrong images kept | 95% interval | without a right candidate | s |")
     print("|---:|---:|---:|---:|---:|---:|")
     for share in shares:
-        careless = Careless(workspace.painter, wrong, share)
         for count in counts:
+            careless = Careless(workspace.painter, wrong, share)
             painter, started = BestOfPainter(careless, count, judge), time.perf_counter()
             rows = list(painter.paint(painter.plan(specs)))
             took = time.perf_counter() - started
@@ -110,7 +111,7 @@ def _run(workspace: Workspace, prompts: int, shares: Sequence[float], counts: Se
             low, high = wilson_interval(kept, len(rows))
             print(
                 f"| {share:.0%} | {count} | {kept} of {len(rows)}, {kept / len(rows):.1%} | {low:.1%} to {high:.1%} | "
-                f"{share**count:.1%} | {took:.0f} |",
+                f"{len(rows) - len(careless.right)} | {took:.0f} |",
                 flush=True,
             )
 
