@@ -98,7 +98,7 @@ def _batch(workspace: Workspace, name: str, count: int) -> Batch:
     planted, painted = {}, []
     for spec in specs:
         prompt = spec["prompt"]
-        faults = _faults(workspace.catalog.single[spec["ability"]], spec)
+        faults = faulty_prompts(workspace.catalog.single[spec["ability"]], spec)
         if derive_seed(spec["spec_id"], "planted") % _ONE_IN[name] == 0:
             kind = choose(sorted(faults), spec["spec_id"], "kind")
             planted[spec["spec_id"]], prompt = kind, faults[kind]
@@ -113,7 +113,7 @@ def _batch(workspace: Workspace, name: str, count: int) -> Batch:
     return Batch(specs, [images[spec["spec_id"]] for spec in specs], planted)
 
 
-def _faults(ability: Ability, spec: dict[str, Any]) -> dict[str, str]:
+def faulty_prompts(ability: Ability, spec: dict[str, Any]) -> dict[str, str]:
     """Prompts of pictures that do not show what ``spec`` asks for, by kind of fault."""
     facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
     subject, rest = ability.subject_named(spec["subject"]), list(spec["keywords"])

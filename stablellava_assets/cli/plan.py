@@ -71,7 +71,7 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     needed = measured or ([nothing_measured(ability, len(known)) for ability in known] if gain else [])
     if shown := [one for one in needed if not abilities or one.ability in abilities or one.ability not in known]:
         click.echo(f"{needed_items_table(shown, gain or workspace.profile.benchmark.wanted_gain)}\n")
-    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.painter, sizes, briefs)
+    stages = spending_plan(workspace.store, workspace.catalog, workspace.author, workspace.batch_painter, sizes, briefs)
     measured_abilities = workspace.profile.measured(workspace.catalog)
     stages += reference_plan(
         workspace.store,

@@ -44,6 +44,11 @@ def budget_lines(profile: Profile, folder: DataFolder) -> str:
         lines = [f"The {author.kind} author asks no chat model."]
     if painter.endpoint is not None:
         lines.append(_budget_line("Spent on pictures so far", folder.image_ledger, painter.endpoint, "painter"))
+    if painter.best_of is not None:
+        lines.append(
+            f"Each new image is the best of {painter.best_of.images}, all of which are painted (painter.best_of); "
+            "those of groups, and those that no scorer of filters.alignment can judge, are painted once."
+        )
     if (judge := profile.benchmark.judge) is not None:
         # The number of answers to grade is known only after the benchmark's files are read.
         begins = "Judging the answers of both models is not in this plan; spent so far, an author's requests included"

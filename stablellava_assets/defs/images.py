@@ -12,10 +12,10 @@ from stablellava_assets.defs.published import Tables
 from stablellava_assets.defs.reporting import SHOWN
 from stablellava_assets.defs.spending import picture_spending, waiting_for_budget
 from stablellava_assets.defs.stage import Events, PartitionResult, Stage, from_refreshed, partitions_of
-from stablellava_assets.painters.base import Painter
+from stablellava_assets.painters.best_of import AnyPainter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.tables.files import publish_file
-from stablellava_assets.tables.pair_rows import PromptToPaint
+from stablellava_assets.tables.pair_rows import WrittenSpec
 from stablellava_assets.tables.reading import only_made
 from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.store import Partition
@@ -26,10 +26,10 @@ from stablellava_assets.tables.table import rows_of
 def images(
     context: dg.AssetExecutionContext,
     tables: dg.ResourceParam[Tables],
-    painter: dg.ResourceParam[Painter],
+    batch_painter: dg.ResourceParam[AnyPainter],
     folder: dg.ResourceParam[DataFolder],
 ) -> Events:
-    """The painter makes one image per prompt; what it cannot paint is a failed row."""
+    """The painter makes one image per prompt, or keeps the best of several; what it cannot paint is a failed row."""
     stage, prompt_specs = Stage(context, tables, SUITE), tables.upstream(PROMPT_SPECS)
     shown = False
 
@@ -43,9 +43,9 @@ def images(
 
     def make(partition: Partition) -> PartitionResult:
         specs = prompt_specs.read(partition)
-        written = rows_of(PromptToPaint, only_made(specs))
-        paint = partial(painter.paint, finished=partial(stage.images, partition, IMAGES))
-        refreshed = stage.refresh(partition, painter.plan(written), paint, IMAGES)
+        written = rows_of(WrittenSpec, only_made(specs))
+        paint = partial(batch_painter.paint, finished=partial(stage.images, partition, IMAGES))
+        refreshed = stage.refresh(partition, batch_painter.plan(written), paint, IMAGES)
         complete = partial(stage.complete, partition, IMAGES, refreshed.taken)
         pictures = first_pictures(complete(), specs)
         if pictures is not None and refreshed.computed:

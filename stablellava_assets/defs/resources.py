@@ -23,6 +23,9 @@ def resources_of(workspace: Workspace) -> dict[str, dg.ResourceDefinition]:
         "catalog": made(lambda: workspace.catalog, "The abilities, from their YAML files."),
         "author": made(lambda: workspace.author, f"Writes prompts and dialogues: {profile.author.kind}."),
         "painter": made(lambda: workspace.painter, f"Makes images from prompts: {profile.painter.kind}."),
+        "batch_painter": made(
+            lambda: workspace.batch_painter, "The painter; or the best of several of its images (painter.best_of)."
+        ),
         "tables": made(
             lambda: Tables(
                 workspace.store,

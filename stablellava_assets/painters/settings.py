@@ -10,7 +10,34 @@ from stablellava_assets.endpoint.settings import EndpointSettings
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError, UserPath
 
 
-class EmbeddedPainterSettings(Document):
+class BestOfSettings(Document):
+    """Several images per prompt, of which the one with the highest alignment score is kept. Needs filters.alignment."""
+
+    images: int = Field(
+        ge=1,
+        le=64,
+        description=(
+            "Images painted and scored per prompt; each is paid for. Prompts of groups of images, and those that no "
+            "scorer can judge, get one."
+        ),
+    )
+
+
+class _PainterSettings(Document):
+    """Settings of every painter."""
+
+    # What it makes of a row is part of the row's key by the keys of its candidates.
+    best_of: BestOfSettings | None = Field(
+        None,
+        exclude=True,
+        description=(
+            "Paint several images per prompt and keep the best by filters.alignment. Batches only: no model chooses "
+            "the benchmark's images. Unset: one image per prompt."
+        ),
+    )
+
+
+class EmbeddedPainterSettings(_PainterSettings):
     """Small scenes composed of the Twemoji artwork, on the processor and without a network."""
 
     kind: Literal["embedded"]
@@ -36,7 +63,7 @@ class C2paSettings(Document):
     private_key: UserPath = Field(description="PEM file of the signer's private key, not encrypted.")
 
 
-class _GeneratedPictureSettings(Document):
+class _GeneratedPictureSettings(_PainterSettings):
     """Settings of painters whose images a model makes."""
 
     min_spread: float = Field(
@@ -172,6 +199,10 @@ class DiffusionPainterSettings(_GeneratedPictureSettings):
             raise MistakeAtKeyError(("offload",), f"moves parts between processor and GPU; device is {self.device}")
         if self.dtype == "float16" and self.device == "cpu":
             raise MistakeAtKeyError(("dtype",), "a processor paints in float32 or bfloat16")
+        if self.repeated_prompts == "once" and self.best_of is not None:
+            raise MistakeAtKeyError(
+                ("repeated_prompts",), "rows with one prompt would share one image; painter.best_of needs each"
+            )
         if self.edit_strength is not None:
             if self.offload:
                 raise MistakeAtKeyError(

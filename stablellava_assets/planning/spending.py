@@ -14,7 +14,7 @@ from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.authors.base import Author
 from stablellava_assets.endpoint.usage import Forecast
-from stablellava_assets.painters.base import Painter
+from stablellava_assets.painters.best_of import AnyPainter
 from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.pair_rows import PaintedImage, PromptSpec, WrittenSpec
 from stablellava_assets.tables.reading import was_written
@@ -51,7 +51,7 @@ def spending_plan(
     store: ParquetStore,
     catalog: Catalog,
     author: Author,
-    painter: Painter,
+    painter: AnyPainter,
     sizes: Mapping[Partition, int],
     briefs: Mapping[Partition, Brief | None] = _NO_BRIEFS,
 ) -> list[StagePlan]:
@@ -83,7 +83,7 @@ def spending_plan(
 
 
 def _stages(
-    store: ParquetStore, ability: AnyAbility, author: Author, painter: Painter, partition: Partition, rows: int
+    store: ParquetStore, ability: AnyAbility, author: Author, painter: AnyPainter, partition: Partition, rows: int
 ) -> list[StagePlan]:
     _, batch = partition
     prompts = author.plan_prompts(ability, batch, rows)

@@ -15,9 +15,13 @@ from stablellava_assets.authors.settings import (
     EmbeddedAuthorSettings,
     ReleasedAuthorSettings,
 )
+from stablellava_assets.filters.settings import AlignmentSettings
+from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
+from stablellava_assets.painters.best_of import AnyPainter, BestOfPainter
 from stablellava_assets.painters.settings import (
     ApiPainterSettings,
+    BestOfSettings,
     DiffusionPainterSettings,
     EmbeddedPainterSettings,
     PainterSettings,
@@ -63,3 +67,21 @@ def make_painter(settings: PainterSettings, catalog: Catalog, folder: DataFolder
             from stablellava_assets.painters.api.painter import ApiPainter
 
             return ApiPainter(settings, folder.image_ledger)
+
+
+def make_batch_painter(
+    painter: Painter,
+    best_of: BestOfSettings | None,
+    alignment: AlignmentSettings | None,
+    catalog: Catalog,
+    store: ParquetStore,
+    models: ModelFolders,
+) -> AnyPainter:
+    """``painter``, or the best of several of its images by the scorers of ``alignment``."""
+    if best_of is None or alignment is None:
+        return painter
+    from stablellava_assets.filters.alignment.judge import AlignmentJudge
+    from stablellava_assets.filters.alignment.models import newest_checkpoint
+
+    judge = AlignmentJudge(alignment, catalog, partial(newest_checkpoint, store, models))
+    return BestOfPainter(painter, best_of.images, judge)

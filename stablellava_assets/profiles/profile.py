@@ -175,6 +175,14 @@ class Profile(Document):
         return self
 
     @model_validator(mode="after")
+    def _can_choose_images(self) -> Self:
+        if self.painter.best_of is not None and self.filters.alignment is None:
+            raise MistakeAtKeyError(
+                ("painter", "best_of"), "images are chosen by the scores of filters.alignment, which is not set"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self

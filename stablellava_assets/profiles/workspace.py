@@ -16,9 +16,10 @@ from stablellava_assets.filters.settled import Settling
 from stablellava_assets.gallery.folder import Gallery
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
+from stablellava_assets.painters.best_of import AnyPainter
 from stablellava_assets.planning.recorded import BatchPlans
 from stablellava_assets.planning.upcoming import next_batches
-from stablellava_assets.profiles.backends import make_author, make_painter
+from stablellava_assets.profiles.backends import make_author, make_batch_painter, make_painter
 from stablellava_assets.profiles.data_folder import DataFolder
 from stablellava_assets.profiles.profile import Profile, Published, load_profile
 from stablellava_assets.report.folder import Report
@@ -149,6 +150,17 @@ class Workspace:
     def painter(self) -> Painter:
         """The painter of images."""
         return make_painter(self.profile.painter, self.catalog, self.folder)
+
+    @cached_property
+    def batch_painter(self) -> AnyPainter:
+        """The painter of batches, which may keep the best of several images.
+
+        Benchmark and base are painted by the painter itself: chosen images would be those that the model knows.
+        """
+        profile = self.profile
+        return make_batch_painter(
+            self.painter, profile.painter.best_of, profile.filters.alignment, self.catalog, self.store, self.models
+        )
 
     @cached_property
     def plans(self) -> BatchPlans | None:

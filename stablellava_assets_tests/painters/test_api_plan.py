@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,18 @@ PARTITION = ("animal", "0001")
 ROWS = SMALL["rows_per_batch"]
 
 
-def workspace(folder: Path, url: str, price: dict[str, float], **endpoint: Any) -> Workspace:
+def workspace(
+    folder: Path, url: str, price: dict[str, float], *, further: Mapping[str, Any] = {}, **endpoint: Any
+) -> Workspace:
     """The embedded author's prompts, painted by an endpoint: as a new process opens them."""
     prices, profile = folder / "prices.yaml", folder / "profile.yaml"
     prices.write_text(yaml.safe_dump({"painter-1": {"input": 5, "output": 40, **price}}))
     asked = {"base_url": url, "model": "painter-1", "api_key_variable": None, "prices": str(prices), **endpoint}
     painter = {"kind": "api", "endpoint": asked, "width": 48, "height": 48, "picture_tokens": 1000}
     embedded = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
-    profile.write_text(yaml.safe_dump({**embedded, **SMALL, "painter": painter}))
+    profile.write_text(
+        yaml.safe_dump({**embedded, **SMALL, **further, "painter": {**painter, **further.get("painter", {})}})
+    )
     return Workspace(load_profile({"STABLELLAVA_PROFILE": str(profile), "STABLELLAVA_DATA": str(folder / "data")}))
 
 
@@ -43,7 +47,9 @@ def prompts(workspace: Workspace) -> list[Row]:
 
 
 def planned(made: Workspace) -> list[StagePlan]:
-    return spending_plan(made.store, made.catalog, made.author, made.painter, {PARTITION: made.profile.rows_per_batch})
+    return spending_plan(
+        made.store, made.catalog, made.author, made.batch_painter, {PARTITION: made.profile.rows_per_batch}
+    )
 
 
 def paint(workspace: Workspace, specs: Sequence[Row]) -> Metadata:
@@ -102,3 +108,14 @@ def test_pictures_that_wait_for_a_larger_budget_are_counted(tmp_path: Path) -> N
         opened = workspace(tmp_path, url, {"picture": 0.04}, budget_usd=0.1)
         metadata = paint(opened, prompts(opened)[:5])
     assert metadata == {"cost_usd": pytest.approx(0.08), "pictures_waiting_for_budget": 3}
+
+
+def test_the_plan_counts_every_image_of_which_the_best_is_kept(tmp_path: Path) -> None:
+    alignment = {"vqa": {"model": "previous", "min_score": 0.5}}
+    filters = {**yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())["filters"], "alignment": alignment}
+    choosing = {"painter": {"best_of": {"images": 4}}, "filters": filters}
+    opened = workspace(tmp_path, "http://127.0.0.1:9/v1", {"picture": 0.04}, further=choosing)
+    (plan,) = planned(opened)
+    assert (plan.rows, plan.forecast.spent.requests) == (ROWS, 4 * ROWS)
+    assert plan.forecast.spent.cost_usd == 4 * ROWS * Decimal("0.04")
+    assert "is the best of 4, all of which are painted" in budget_lines(opened.profile, opened.folder)

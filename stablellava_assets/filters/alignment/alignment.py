@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.filters.alignment.models import OwnCheckpoint
-from stablellava_assets.filters.alignment.scorers import ClipScorer, FactScorer, Scorer, VqaScorer, fact_and_text
+from stablellava_assets.filters.alignment.scorers import Scorer, fact_and_text, scorers_of
 from stablellava_assets.filters.alignment.statements import Statement
 from stablellava_assets.filters.candidates import AlignmentVerdict, Candidate
 from stablellava_assets.filters.findings import Finding, of_pair
@@ -61,14 +61,7 @@ class Alignment:
 
     def __init__(self, settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> None:
         self._rejudge = settings.rejudge
-        scorers: list[Scorer] = []
-        if settings.clip is not None:
-            scorers.append(ClipScorer(settings.clip))
-        if settings.vqa is not None:
-            scorers.append(VqaScorer(settings.vqa, checkpoint))
-        if settings.facts is not None:
-            scorers.append(FactScorer(settings.facts, catalog, checkpoint))
-        self._scorers: dict[str, Scorer] = {scorer.name: scorer for scorer in scorers}
+        self._scorers: dict[str, Scorer] = {scorer.name: scorer for scorer in scorers_of(settings, catalog, checkpoint)}
 
     def plan(
         self, painted: Collection[tuple[SpecToJudge, ImageToJudge]], published: Iterable[AlignmentScore]

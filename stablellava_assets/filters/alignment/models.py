@@ -56,18 +56,18 @@ class ScorerModel:
         checkpoint: the checkpoint that ``previous`` refers to, if any.
         """
         self.is_own = name in (PREVIOUS, PREVIOUS_BASE)
+        self.name = name
         self._setting = setting
-        self._name = name
         self._checkpoint = checkpoint
 
     @property
     def identity(self) -> str | None:
         """Identity of the model, part of the row key of its scores; None if there is no such checkpoint yet."""
         if not self.is_own:
-            return self._name
+            return self.name
         if self._checkpoint is None:
             return None
-        tuned = self._name == PREVIOUS
+        tuned = self.name == PREVIOUS
         # The name of the base's folder contains a hash of everything it was made from.
         return f"llava_checkpoint {self._checkpoint.checkpoint_id}" if tuned else Path(self._checkpoint.base).name
 
@@ -78,7 +78,7 @@ class ScorerModel:
         Raises:
             PretrainedModelError: a file of the folder cannot be read.
         """
-        return None if self.is_own else fingerprint_of_named(self._setting, self._name)
+        return None if self.is_own else fingerprint_of_named(self._setting, self.name)
 
     def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
         """The model and its processor, in evaluation mode.
@@ -89,16 +89,19 @@ class ScorerModel:
         if not self.is_own:
             from transformers import AutoModelForImageTextToText
 
-            return load_named(self._setting, self._name, AutoModelForImageTextToText)
+            return load_named(self._setting, self.name, AutoModelForImageTextToText)
         if self._checkpoint is None:
-            raise PretrainedModelError(f"{self._setting}: {self._name}: no checkpoint has been tuned yet")
-        named = self._checkpoint.tuned if self._name == PREVIOUS else self._checkpoint.base
+            raise PretrainedModelError(
+                f"{self._setting}: {self.name}: no checkpoint has been tuned yet; name another "
+                "model, or leave painter.best_of out until there is one"
+            )
+        named = self._checkpoint.tuned if self.name == PREVIOUS else self._checkpoint.base
         folder = self._checkpoint.models.path_of(named)
         try:
             model, processor = load_checkpoint(folder)
         except (OSError, ValueError) as error:
             raise PretrainedModelError(
-                f"{self._setting}: {self._name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder "
+                f"{self._setting}: {self.name} is of checkpoint {self._checkpoint.checkpoint_id}, whose folder "
                 f"{folder} cannot be loaded ({error}). Materialize llava_checkpoint again, or leave filters.alignment "
                 "out."
             ) from error

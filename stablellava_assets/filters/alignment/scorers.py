@@ -25,7 +25,13 @@ from stablellava_assets.filters.alignment.statements import (
     whole_answer_statement,
 )
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.filters.settings import ClipScoreSettings, FactQuestionSettings, FactSettings, VqaScoreSettings
+from stablellava_assets.filters.settings import (
+    AlignmentSettings,
+    ClipScoreSettings,
+    FactQuestionSettings,
+    FactSettings,
+    VqaScoreSettings,
+)
 from stablellava_assets.tables.pair_rows import AlignmentScore, WrittenSpec
 
 if TYPE_CHECKING:
@@ -42,6 +48,9 @@ class Scorer(Protocol):
 
     name: ScorerName
     batch_size: int
+
+    def named(self, fact: str) -> str:
+        """Name in the profile of the model that scores ``fact``."""
 
     def model_of(self, fact: str) -> str | None:
         """Identity of the model that scores ``fact``, part of every score's row key; None if there is no model yet."""
@@ -86,6 +95,10 @@ class ClipScorer:
     def __init__(self, settings: ClipScoreSettings) -> None:
         self._settings = settings
         self.batch_size = settings.batch_size
+
+    def named(self, fact: str) -> str:
+        """The model's name in the profile."""
+        return self._settings.model
 
     def model_of(self, fact: str) -> str | None:
         """The model's name in the profile."""
@@ -149,6 +162,10 @@ class _AnswerScorer:
 
     def __init__(self, models: Mapping[str, ScorerModel]) -> None:
         self._models = models
+
+    def named(self, fact: str) -> str:
+        """The model's name in the profile, which may be ``previous`` or ``previous_base``."""
+        return self._models[fact].name
 
     def model_of(self, fact: str) -> str | None:
         """The model's name in the profile, or the id of the project's checkpoint."""
@@ -255,6 +272,18 @@ class FactScorer(_AnswerScorer):
             f"{_score_and_threshold(score, threshold)}"
         )
         return Finding("fact_not_shown", f"{fact_and_text(score)} is not shown: {asked}")
+
+
+def scorers_of(settings: AlignmentSettings, catalog: Catalog, checkpoint: OwnCheckpoint | None) -> list[Scorer]:
+    """The scorers that ``settings`` name; ``checkpoint`` is the one that ``previous`` refers to, if any."""
+    scorers: list[Scorer] = []
+    if settings.clip is not None:
+        scorers.append(ClipScorer(settings.clip))
+    if settings.vqa is not None:
+        scorers.append(VqaScorer(settings.vqa, checkpoint))
+    if settings.facts is not None:
+        scorers.append(FactScorer(settings.facts, catalog, checkpoint))
+    return scorers
 
 
 def _answers(ask: FactQuestionSettings) -> Answers:
