@@ -787,7 +787,7 @@ ABILITY_DIAGNOSIS = Table(
         column("taken_for", pa.string(), "Answer that the value was taken for; null except in confusions."),
         column("n", pa.int64(), "Items asked; of a confusion, those in which it could have happened."),
         column("wrong", pa.int64(), "Items answered wrong; of a confusion, those in which it happened."),
-        column("error_rate", pa.float64(), "wrong / n."),
+        column("error_rate", pa.float64(), "Share of wrong answers: wrong / n."),
         column("interval_low", pa.float64(), "Lower bound of the rate's 95 % Wilson score interval."),
         column("interval_high", pa.float64(), "Upper bound of the rate's 95 % Wilson score interval."),
         _RUN_ID,
