@@ -28,21 +28,7 @@ def main() -> None:
 
 
 for _verb in (
-    *(
-        demo,
-        next_round,
-        scores,
-        new_ability,
-        check_ability,
-        plan,
-        gallery,
-        report,
-        export,
-        ask,
-        photographs,
-        query,
-        quarantine,
-    ),
-    *(contamination, rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
+    *(demo, next_round, scores, new_ability, check_ability, plan, gallery, report, export, ask, photographs, query),
+    *(quarantine, contamination, rebuild_warehouse, describe_tables, inspect_released, serve_local_llm, base),
 ):
     main.add_command(_verb)

@@ -29,7 +29,7 @@ from stablellava_assets.evaluation.answers.pictures import PublishedPictures, he
 from stablellava_assets.evaluation.answers.references import comparable
 from stablellava_assets.evaluation.benchmark import DIAGNOSIS, PAINTED
 from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
-from stablellava_assets.evaluation.rounds import Round, read_rounds, rounds_table
+from stablellava_assets.evaluation.rounds import Round, rounds_table, rounds_to_compare
 from stablellava_assets.evaluation.scoreboard import by_benchmark, judge_line, scoreboard
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import BenchmarkSettings, SuiteSettings
@@ -197,7 +197,7 @@ def _report(report: Report, store: ParquetStore, partition: Partition) -> Metada
         page = report.publish(*partition)
     except ReportError as error:
         raise dg.Failure(description=str(error)) from error
-    rounds = read_rounds(store, PAINTED)
+    rounds = rounds_to_compare(store, PAINTED)
     return {"report": dg.MetadataValue.path(page.absolute()), **(_plot_of(rounds) if len(rounds) > 1 else {})}
 
 

@@ -10,13 +10,15 @@ from stablellava_assets.evaluation.kinds import TUNED
 from stablellava_assets.evaluation.scoreboard import p_value_text
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.scores.verdicts import ALL
-from stablellava_assets.tables.checkpoints import checkpoints
+from stablellava_assets.tables.checkpoints import checkpoint_ids, checkpoints
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS, ABILITY_SCORES
 from stablellava_assets.tables.score_rows import AbilityAnswer, JudgedScore
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.text.tables import table
 
+ROUND_HEADER = ("round", "checkpoint", "pairs", "accuracy", "95 %", "gain", "95 % of the gain")
+"""Names of what :func:`round_line` gives."""
 _STALLED_AFTER = 2
 """Rounds without a gain after which another one is not worth its cost."""
 
@@ -75,6 +77,15 @@ def read_rounds(store: ParquetStore, benchmark: str, last: str | None = None) ->
     return rounds
 
 
+def rounds_to_compare(store: ParquetStore, benchmark: str, last: str | None = None) -> list[Round]:
+    """As :func:`read_rounds`; nothing is read and scored if there is a single checkpoint.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    return read_rounds(store, benchmark, last) if len(checkpoint_ids(store)) > 1 else []
+
+
 def _named(answers: Iterable[AbilityAnswer], model: str, checkpoint_id: str) -> list[AbilityAnswer]:
     """Answers as those of one model of a comparison; an item that was changed is another one."""
     named: list[AbilityAnswer] = []
@@ -111,8 +122,7 @@ def gains_table(of: Round, *, markdown: bool) -> str:
 
 def rounds_table(rounds: Sequence[Round], *, markdown: bool) -> str:
     """One row per round, over all abilities."""
-    header = ("round", "checkpoint", "pairs", "accuracy", "95 %", "gain", "95 % of the gain")
-    return table(header, [round_line(one) for one in rounds], markdown=markdown)
+    return table(ROUND_HEADER, [round_line(one) for one in rounds], markdown=markdown)
 
 
 def round_line(of: Round) -> Sequence[str]:

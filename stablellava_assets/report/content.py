@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from stablellava_assets.evaluation.benchmark import PAINTED
 from stablellava_assets.evaluation.diagnosis_table import diagnosis_table
-from stablellava_assets.evaluation.rounds import Round, read_rounds
+from stablellava_assets.evaluation.rounds import Round, rounds_to_compare
 from stablellava_assets.evaluation.scoreboard import blind_line, control_table, judge_line, reference_table
 from stablellava_assets.evaluation.scores.power import WANTED_GAIN
 from stablellava_assets.evaluation.scores.statistics import BETTER, UNDECIDED, WORSE
@@ -164,7 +164,7 @@ def gather(
         settings=list(_dotted_settings(json.loads(known[checkpoint_id]["settings"]))),
         versions=[(package, version(package)) for package in _PACKAGES],
         wanted_gain=wanted_gain,
-        rounds=read_rounds(store, PAINTED, checkpoint_id),
+        rounds=rounds_to_compare(store, PAINTED, checkpoint_id),
         diagnosis=None if diagnosis is None else diagnosis_table(ABILITY_DIAGNOSIS.rows(diagnosis)),
     )
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablellava_assets.evaluation.rounds import round_line
+from stablellava_assets.evaluation.rounds import ROUND_HEADER, round_line
 from stablellava_assets.evaluation.scoreboard import gain_text, p_value_text
 from stablellava_assets.evaluation.scores.verdicts import ALL, could_not_show
 from stablellava_assets.report import radar
@@ -26,7 +26,7 @@ _BENCHMARKS = {"ai": "synthesized images", "photos": "real photographs"}
 def report_html(content: Content) -> bytes:
     """The page of one checkpoint. Text by models, people or files is escaped, never interpreted as markup."""
     names = {"content": content, "fixed": FIXED, "broken": BROKEN, "paper_source": SOURCE, "radar": radar}
-    names["round_lines"] = [round_line(one) for one in content.rounds]
+    names |= {"round_header": ROUND_HEADER, "round_lines": [round_line(one) for one in content.rounds]}
     return _rendered("report.html", names)
 
 
