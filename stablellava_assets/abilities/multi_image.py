@@ -288,6 +288,11 @@ class MultiImageAbility(Document):
                 yield from answers
 
 
+def images_per_dialogue(ability: Ability | MultiImageAbility) -> int:
+    """The number of images, and so of prompts, in a group; one if the ability is about single images."""
+    return ability.images.count if isinstance(ability, MultiImageAbility) else 1
+
+
 def ordinals(count: int) -> Sequence[str]:
     """How the images of a group are called, in order."""
     return ORDINALS[:count]

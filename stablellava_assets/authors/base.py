@@ -37,7 +37,7 @@ class Author(Protocol):
         ...
 
     def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[AnyPlanned]:
-        """Plan at most ``count`` prompts of a batch, in whole groups. A larger ``count`` only appends rows."""
+        """Plan at most ``count`` prompts of a batch, or groups of them. A larger ``count`` only appends rows."""
         ...
 
     def write_prompts(self, planned: Sequence[AnyPlanned]) -> Iterable[PromptSpec]:

@@ -28,7 +28,7 @@ class BatchSizes:
 
     Attributes:
         plans: recorded plans; None if the author's files determine the sizes.
-        rows_per_batch: prompts per ability without a plan.
+        rows_per_batch: prompts, or groups of prompts, per ability without a plan.
         publishes: whether plans are made, and must be copied to the warehouse.
     """
 
@@ -61,7 +61,7 @@ class RunBatchSizes:
         self._log = context.log
 
     def for_partition(self, partition: Partition) -> tuple[int, Metadata]:
-        """Prompts of the partition, and metadata that explains the number; empty metadata without a plan.
+        """Prompts of the partition, or groups of prompts, and metadata that explains the number; empty without a plan.
 
         Raises:
             StoreError: a table cannot be read, or the plan cannot be written.

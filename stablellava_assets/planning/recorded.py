@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.abilities.catalog import AnyAbility, briefed
+from stablellava_assets.abilities.multi_image import images_per_dialogue
 from stablellava_assets.planning.batch_plan import BatchPlan, plan_batch
 from stablellava_assets.planning.briefs import brief_of
 from stablellava_assets.planning.evidence import read_evidence
@@ -122,4 +123,8 @@ class BatchPlans:
 
     def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:
         found = {ability: self._store.read(PROMPT_SPECS, (ability, batch), ["spec_id"]) for ability in abilities}
-        return {ability: data.num_rows for ability, data in found.items() if data is not None}
+        return {
+            name: data.num_rows // images_per_dialogue(self._catalog[name])
+            for name, data in found.items()
+            if data is not None
+        }

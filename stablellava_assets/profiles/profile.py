@@ -135,7 +135,12 @@ class Profile(Document):
         description="Abilities to train and evaluate; the others only contribute words and scenes. Unset: all.",
     )
     batches: int = Field(20, ge=1, le=9999, description="Number of batches per ability, each with its partition.")
-    rows_per_batch: int = Field(ge=1, description="Prompts per ability and batch; raising it adds rows.")
+    rows_per_batch: int = Field(
+        ge=1,
+        description=(
+            "Prompts per ability and batch, or groups of prompts if it is about several images. Raising it adds rows."
+        ),
+    )
     author: AuthorSettings
     painter: PainterSettings
     filters: FilterSettings

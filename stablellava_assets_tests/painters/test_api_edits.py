@@ -135,7 +135,7 @@ def test_a_later_run_edits_the_images_of_an_earlier_one(tmp_path: Path, min_made
         asked = {"base_url": url, "model": "painter-1", "api_key_variable": None, "attempts": 1, "backoff_s": 0.01}
         painter = {"kind": "api", "endpoint": asked, "width": 48, "height": 48, "edit_groups": True}
         profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
-        profile |= {**SMALL, "rows_per_batch": 8, "painter": painter}
+        profile |= {**SMALL, "rows_per_batch": 4, "painter": painter}
         profile["gates"] = {**profile.get("gates", {}), **SMALL.get("gates", {}), "min_made_images": min_made}
         (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
         opened = Workspace(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from stablellava_assets.abilities.catalog import AnyAbility, Catalog, single_image
-from stablellava_assets.abilities.multi_image import MultiImageAbility
+from stablellava_assets.abilities.multi_image import MultiImageAbility, images_per_dialogue
 from stablellava_assets.authors.chat.cleaning import UnusableTextError
 from stablellava_assets.authors.chat.cost_allocation import RowCost
 from stablellava_assets.authors.chat.dialogue_kinds import DialogueSlot
@@ -127,13 +127,13 @@ class ChatAuthor:
         return list(catalog)
 
     def plan_prompts(self, ability: AnyAbility, batch: str, count: int) -> list[PlannedRow[_PromptInputs]]:
-        """Plan at most ``count`` prompts, in whole groups, cycling through the subjects.
+        """Plan ``count`` prompts, or groups of them, cycling through the subjects.
 
         A larger ``count`` only appends rows.
         """
         settings, partition = self._settings, (ability.ability, batch)
         slots = dict(self._slots(ability, batch, count))
-        images = ability.images.count if isinstance(ability, MultiImageAbility) else 1
+        images = images_per_dialogue(ability)
         places = {
             content_key("spec", unit, number) if images > 1 else unit: (unit, number)
             for unit in slots
@@ -261,7 +261,7 @@ class ChatAuthor:
         drawn = self._settings.subjects == "drawn"
         if isinstance(ability, MultiImageAbility):
             groups_of = drawn_group_slots if drawn else guided_group_slots
-            return groups_of(ability, batch, count // ability.images.count, self.name)
+            return groups_of(ability, batch, count, self.name)
         slots = (drawn_slots if drawn else guided_slots)(ability, batch, count)
         return ((content_key("spec", self.name, ability.ability, batch, slot.index), slot) for slot in slots)
 

@@ -18,9 +18,9 @@ from stablellava_assets.text.conversations import exchange
 def plan_group_prompts(
     ability: MultiImageAbility, batch: str, count: int, author: str
 ) -> Iterator[PlannedRow[SpecColumns]]:
-    """Plan at most ``count`` prompts, in whole groups."""
+    """Plan the prompts of ``count`` groups."""
     vocabulary = _vocabulary_key(ability)
-    for index in range(count // ability.images.count):
+    for index in range(count):
         group_id = content_key("group", author, ability.ability, batch, index)
         drawn = draw_group(ability, group_id)
         for number, prompt in enumerate(drawn.prompts, 1):

@@ -42,7 +42,7 @@ def facts(row: Row) -> dict[str, str]:
 def test_the_prompts_of_a_group_are_written_together(studio: Studio, counts: Counts, name: str, subjects: str) -> None:
     studio.settings = {"subjects": subjects}
     design = CATALOG.multi_image[name].images
-    rows = studio.write_prompts(name, "0001", 6 * design.count + 1)
+    rows = studio.write_prompts(name, "0001", 6)
     assert [row["status"] for row in rows] == ["made"] * 6 * design.count, [row["reason"] for row in rows]
     assert all(is_well_formed(row["prompt"]) for row in rows)
     assert sum(counts.answered.values()) == -(-6 // (10 // design.count))
@@ -63,11 +63,11 @@ def test_the_prompts_of_a_group_are_written_together(studio: Studio, counts: Cou
 
 
 def test_a_larger_batch_only_asks_for_new_groups(studio: Studio, counts: Counts) -> None:
-    before = studio.write_prompts("difference", "0001", 10)
-    after = studio.write_prompts("difference", "0001", 14)
+    before = studio.write_prompts("difference", "0001", 5)
+    after = studio.write_prompts("difference", "0001", 7)
     assert after[:10] == before
     assert sum(counts.answered.values()) == 2
-    assert studio.write_prompts("difference", "0001", 14) == after
+    assert studio.write_prompts("difference", "0001", 7) == after
     assert sum(counts.answered.values()) == 2
 
 
@@ -88,7 +88,7 @@ def test_a_group_whose_images_do_not_differ_fails_as_a_whole(tmp_path: Path) -> 
         group["value_2"] = group["value_1"]
 
     with loopback(Script(), changed("group_2", repeat)) as (url, counts):
-        rows = Studio(tmp_path, url).write_prompts("difference", "0001", 6)
+        rows = Studio(tmp_path, url).write_prompts("difference", "0001", 3)
         assert sum(counts.answered.values()) == 1
     assert [row["status"] for row in rows] == ["made"] * 2 + ["failed"] * 2 + ["made"] * 2
     assert rows[2]["reason"] == rows[3]["reason"]
@@ -105,11 +105,11 @@ def test_groups_of_an_unreadable_answer_are_requested_one_by_one(tmp_path: Path)
 
     with loopback(Script(), answer) as (url, counts):
         studio = Studio(tmp_path, url)
-        rows = studio.write_prompts("difference", "0001", 6)
+        rows = studio.write_prompts("difference", "0001", 3)
         assert [row["status"] for row in rows] == ["made"] * 6
         asked = sum(counts.answered.values())
         assert asked == 2 + 3, "once, once more with the error, and then each group"
-        assert studio.write_prompts("difference", "0001", 6) == rows
+        assert studio.write_prompts("difference", "0001", 3) == rows
         assert sum(counts.answered.values()) == asked
     assert total(rows, "cost_usd") == 140_000_000 * asked
 
@@ -120,7 +120,7 @@ def test_dialogues_about_a_group(studio: Studio, counts: Counts, name: str, subj
     studio.settings = {"subjects": subjects, "dialogues": {"misleading": 1, "either_or": 2}}
     ability = CATALOG.multi_image[name]
     count = ability.images.count
-    specs = groups(studio.write_prompts(name, "0001", 4 * count))
+    specs = groups(studio.write_prompts(name, "0001", 4))
     painted = studio.as_if_painted(name, "0001")
     asked = sum(counts.answered.values())
     rows = studio.write_dialogues(name, "0001", painted)
@@ -149,7 +149,7 @@ def test_dialogues_about_a_group(studio: Studio, counts: Counts, name: str, subj
 
 
 def test_a_group_is_asked_about_only_if_all_of_its_images_are_there(studio: Studio) -> None:
-    specs = studio.write_prompts("odd_one_out", "0001", 6)
+    specs = studio.write_prompts("odd_one_out", "0001", 2)
     rows = studio.write_dialogues("odd_one_out", "0001", studio.as_if_painted("odd_one_out", "0001")[1:])
     assert {spec_id for row in rows for spec_id in row["spec_ids"]} == {spec["spec_id"] for spec in specs[3:]}
 
@@ -166,7 +166,7 @@ def test_an_answer_that_does_not_say_it_fails(tmp_path: Path, key: str, change: 
     with loopback(Script(), changed(key, lambda part: part.update(change))) as (url, _):
         studio = Studio(tmp_path, url)
         studio.settings = {"dialogues": {"either_or": 2}}
-        studio.write_prompts("difference", "0001", 2)
+        studio.write_prompts("difference", "0001", 1)
         rows = studio.write_dialogues("difference", "0001", studio.as_if_painted("difference", "0001"))
     (failed,) = (row for row in rows if row["status"] == "failed")
     assert reason in failed["reason"]
@@ -175,7 +175,7 @@ def test_an_answer_that_does_not_say_it_fails(tmp_path: Path, key: str, change: 
 
 def test_a_model_that_sees_is_shown_all_images_in_order(studio: Studio, counts: Counts) -> None:
     studio.settings = {"sees_pictures": True, "subjects": "drawn"}
-    studio.write_prompts("odd_one_out", "0001", 3)
+    studio.write_prompts("odd_one_out", "0001", 1)
     studio.paint("odd_one_out", "0001")
     studio.write_dialogues("odd_one_out", "0001")
     (body,) = (body for body in counts.bodies.values() if schema_of(body)["name"] == "GroupDialogues")
@@ -185,7 +185,7 @@ def test_a_model_that_sees_is_shown_all_images_in_order(studio: Studio, counts: 
 
 
 def test_requests_hold_the_examples_of_the_ability(studio: Studio, counts: Counts) -> None:
-    studio.write_prompts("difference", "0001", 2)
+    studio.write_prompts("difference", "0001", 1)
     studio.write_dialogues("difference", "0001", studio.as_if_painted("difference", "0001"))
     chat = CATALOG.multi_image["difference"].chat
     prompts, dialogues = (question_text(body) for body in counts.bodies.values())
@@ -196,7 +196,7 @@ def test_requests_hold_the_examples_of_the_ability(studio: Studio, counts: Count
 
 def test_kept_groups_are_examples_in_later_batches(studio: Studio, counts: Counts) -> None:
     studio.settings = {"examples_from": "0001", "dialogues": {"either_or": 0}}
-    specs = studio.write_prompts("difference", "0001", 4)
+    specs = studio.write_prompts("difference", "0001", 2)
     studio.write_dialogues("difference", "0001", studio.as_if_painted("difference", "0001"))
     prompts = {row["spec_id"]: row["prompt"] for row in specs}
     pairs = [
@@ -204,7 +204,7 @@ def test_kept_groups_are_examples_in_later_batches(studio: Studio, counts: Count
         for row in studio.rows(DIALOGUES, "difference", "0001")
     ]
     studio.store.publish(FILTERED_PAIRS, ("difference", "0001"), FILTERED_PAIRS.from_rows(pairs))
-    studio.write_prompts("difference", "0002", 2)
+    studio.write_prompts("difference", "0002", 1)
     studio.write_dialogues("difference", "0002", studio.as_if_painted("difference", "0002"))
     *_, later_prompts, later_dialogues = (question_text(body) for body in counts.bodies.values())
     for first, second in groups(specs):
@@ -241,7 +241,7 @@ def test_what_a_batch_of_groups_will_cost_is_known_before(studio: Studio) -> Non
     assert prompts == ("prompt_specs", 9, 0, 1)
     assert dialogues[3] == 3
     studio.settings = {"subjects": "drawn"}
-    studio.write_prompts("odd_one_out", "0001", 9)
+    studio.write_prompts("odd_one_out", "0001", 3)
     studio.paint("odd_one_out", "0001")
     written = studio.write_dialogues("odd_one_out", "0001")
     assert plan() == [("prompt_specs", 9, 9, 0), ("dialogues", len(written), len(written), 0)]
