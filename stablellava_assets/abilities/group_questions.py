@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import Formatter
+from typing import cast
 
 from stablellava_assets.abilities.ability import QUESTION_KINDS, QuestionKind
 from stablellava_assets.abilities.group_view import GroupView
@@ -24,6 +25,7 @@ from stablellava_assets.abilities.multi_image import (
     MultiImageAbility,
     NamingQuestion,
     WhichQuestion,
+    listed,
     ordinals,
 )
 from stablellava_assets.tables.identity import choose
@@ -55,9 +57,11 @@ class WordedQuestion:
 
 _OWN_SLOTS: Mapping[str, tuple[str, ...]] = {
     "what": (),
-    "yes_no": ("candidate", "a_candidate", "nth", "told", "a_told"),
+    "yes_no": ("candidate", "a_candidate", "nth", "told", "a_told", "evidence"),
     "which": ("candidate", "a_candidate", "nth"),
-    "either_or": ("first", "a_first", "second", "a_second", "right", "a_right", "nth"),
+    "either_or": (
+        *("first", "a_first", "evidence_first", "second", "a_second", "evidence_second", "right", "a_right", "nth"),
+    ),
 }
 """Slots that a kind of question has besides those of the group."""
 
@@ -348,6 +352,8 @@ def _claim(
     of = group.compared if question.of == "odd" else question.of
     if (shown := group.facts[number].get(of)) is not None:
         slots["told"], slots["a_told"] = group.words(of, shown)
+    if question.of == "aspect":
+        slots["evidence"] = listed(group.seen(cast("Aspect", value)))
     expected, opposite = ("yes", "no") if present else ("no", "yes")
     answer = choose(question.yes if present else question.no, *seed, "answer")
     return WordedQuestion(
@@ -371,6 +377,8 @@ def _choice(
     slots = {"nth": ordinals(len(group.facts))[number], "right": right, "a_right": right_with_article}
     for name, offered in (("first", first), ("second", second)):
         slots[name], slots[f"a_{name}"] = group.words(question.of, offered)
+        if question.of == "aspect":
+            slots[f"evidence_{name}"] = listed(group.seen(cast("Aspect", offered)))
     return WordedQuestion(
         kind="either_or",
         text=_sentence(_filled(group, question, text, slots)),

@@ -12,6 +12,8 @@ from stablellava_assets.abilities.multi_image import (
     Aspect,
     MultiImageAbility,
     Values,
+    grouped,
+    listed,
     ordinals,
 )
 from stablellava_assets.abilities.questions import absent_subjects, keywords
@@ -81,6 +83,10 @@ class GroupView:
         """The value of an aspect in each image."""
         return [self.value(of, number) for number in range(len(self.facts))]
 
+    def seen(self, of: Aspect) -> list[str]:
+        """What an aspect is in each image, in words. Images that have no value of it are alike in it."""
+        return [self.words(of, facts[of])[1] if self._has(of) else "alike" for facts in self.facts]
+
     def absent(self, of: Asked) -> list[str]:
         """Values that no image has, and that could not be mistaken for one that an image has."""
         if of == "aspect":
@@ -114,7 +120,8 @@ class GroupView:
     @cached_property
     def slots(self) -> dict[str, str]:
         """The slots of every template about this group."""
-        slots = {"aspect": ASPECT_WORDS[self.compared]}
+        seen = self.seen(self.compared)
+        slots = {"aspect": ASPECT_WORDS[self.compared], "listed": listed(seen), "grouped": grouped(seen)}
         for number, facts in enumerate(self.facts, 1):
             named = {**facts, "value": facts.get(self.compared, "")}
             for name, value in named.items():

@@ -140,8 +140,9 @@ class WhichQuestion(GroupQuestion):
     @classmethod
     def _names_one_ordinal(cls, answers: list[str]) -> list[str]:
         for answer in answers:
-            if "{nth}" not in answer or {*answer.lower().replace(",", " ").split()} & {*ORDINALS}:
-                raise ValueError(f"{answer!r} must name the image as {{nth}}, and no other ordinal")
+            after = answer.rpartition("{nth}")[2].lower()
+            if "{nth}" not in answer or any(ordinal in after for ordinal in ORDINALS):
+                raise ValueError(f"{answer!r} must name the image as {{nth}}, and no other ordinal after it")
         return answers
 
 
@@ -296,3 +297,16 @@ def images_per_dialogue(ability: Ability | MultiImageAbility) -> int:
 def ordinals(count: int) -> Sequence[str]:
     """How the images of a group are called, in order."""
     return ORDINALS[:count]
+
+
+def listed(values: Sequence[str]) -> str:
+    """Values, each with its place: a cat in the first, a dog in the second."""
+    return ", ".join(f"{value} in the {place}" for place, value in zip(ordinals(len(values)), values, strict=True))
+
+
+def grouped(values: Sequence[str]) -> str:
+    """Each different value with its places: a cat in the first and the third, a dog in the second."""
+    places: dict[str, list[str]] = {}
+    for place, value in zip(ordinals(len(values)), values, strict=True):
+        places.setdefault(value, []).append(f"the {place}")
+    return ", ".join(f"{value} in {' and '.join(held)}" for value, held in places.items())

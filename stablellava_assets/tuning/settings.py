@@ -60,18 +60,22 @@ class EmbeddedModelSettings(Document):
         512, ge=64, le=32_768, description="Maximum sequence length in tokens, including vision tokens."
     )
     base_pictures: int = Field(20_800, ge=1, description="Training images of the base.")
-    base_texts: int = Field(12_800, ge=1, description="Training sentences of the language model.")
+    base_texts: int = Field(130_000, ge=1, description="Training sentences of the language model.")
+    repeated_texts: int = Field(
+        60_000, ge=0, description="How many of them it reads again among the captions, so that it does not forget them."
+    )
     vision: StageSettings = Field(
         StageSettings(passes=4, matrix_learning_rate=1.2e-2),
         description="Training of the vision tower: predicting caption phrases from images.",
     )
     language: StageSettings = Field(
-        StageSettings(passes=1, batch_size=16),
+        # Batches of 16 at the default rates never learn to look up which thing was named where.
+        StageSettings(passes=1, batch_size=32, learning_rate=4e-3, matrix_learning_rate=4e-3),
         description="Training of the language model: sentences and questions about them.",
     )
     alignment: StageSettings = Field(
-        StageSettings(passes=0.5, tower_rate=0),
-        description="Training of both together: captions of one image and of several.",
+        StageSettings(passes=0.5, learning_rate=4e-3, matrix_learning_rate=4e-3, tower_rate=0),
+        description="Training of both together: captions of one image and of several, and texts.",
     )
 
     @property

@@ -122,11 +122,11 @@ def test_benchmark_questions_use_wordings_of_their_own(name: str) -> None:
     assert not trained & asked
 
 
-def test_the_picture_that_is_asked_for_is_named_alone() -> None:
+def test_the_picture_that_is_asked_for_is_named_last() -> None:
     for group in groups_of("odd_one_out"):
         for question in training_dialogues(CATALOG.multi_image["odd_one_out"], group, 1):
             if question.options == ORDINALS[:3]:
-                assert [word for word in re.findall(r"\w+", question.answer) if word in ORDINALS] == [question.expected]
+                assert re.findall("|".join(ORDINALS), question.answer)[-1] == question.expected
                 values = [facts["subject"] for facts in group]
                 assert values.count(values[ORDINALS.index(question.expected)]) == 1
 
@@ -143,7 +143,7 @@ def test_a_wrong_answer_is_what_another_image_shows() -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("{value_1}, then {value_2}, so the {nth}.", "The first is {value_1}, so the {nth}."), "no other ordinal"),
+        (("so {a_candidate} in the {nth}.", "so the {nth}, not the first."), "no other ordinal"),
         (("[different]", "[one_odd]"), "one_odd needs three images"),
         (("abilities: [animal, ", "abilities: [anima, "), "no single-image ability is named 'anima'"),
         (("the {candidate}?", "the {colour_1}?"), "template .* cannot be filled"),
@@ -166,3 +166,26 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, change: tuple[str, st
 def _bare(question: WordedQuestion) -> str:
     """The text of a question without its marks."""
     return question.text.rpartition("\n")[2]
+
+
+def test_a_verdict_follows_from_what_the_answer_says_of_each_image() -> None:
+    for group in groups_of("difference", 60):
+        by_kind: dict[str, list[WordedQuestion]] = {}
+        for question in training_dialogues(CATALOG.multi_image["difference"], group, 1):
+            by_kind.setdefault(question.kind, []).append(question)
+        (told,) = by_kind["what"]
+        found = re.fullmatch(r"The \w+: (.+) in the first, (.+) in the second\.", told.answer)
+        assert found is not None
+        assert found[1] != found[2]
+        for claim in by_kind["yes_no"]:
+            stated = re.fullmatch(r"The \w+: (.+) in the first, (.+) in the second, so (yes|no)\.", claim.answer)
+            assert stated is not None, claim.answer
+            assert (stated[1] != stated[2]) == (stated[3] == "yes") == (claim.expected == "yes")
+
+
+def test_the_odd_one_is_what_only_one_image_shows() -> None:
+    for group in groups_of("odd_one_out"):
+        for question in training_dialogues(CATALOG.multi_image["odd_one_out"], group, 1):
+            if question.kind == "either_or":
+                assert f" in the {question.expected}, " in question.answer
+                assert question.answer.endswith(f", so the {question.expected}.")

@@ -21,7 +21,7 @@ from stablellava_assets.tuning.settings import TuningSettings
 if TYPE_CHECKING:
     from transformers import LlavaProcessor, PreTrainedModel
 
-_VERSION = 5
+_VERSION = 6
 """Part of the key of every base. Increase it when the same corpus and settings would train a different model."""
 _SAMPLED = 130
 """Sentences that are part of the key; what they are drawn from is part of it for all."""
@@ -108,7 +108,10 @@ class BaseRecipe:
         texts = prepare_texts(reading, processor, model.config, embedded.language.rows_per_look)
         train(model, processor, texts, embedded.language, seed, progress)
         progress(f"base model, 3 of 3: all {model.num_parameters():,} weights learn to write captions")
-        train(model, processor, captions, embedded.alignment, seed, progress)
+        repeated = prepare_texts(
+            reading[: embedded.repeated_texts], processor, model.config, embedded.alignment.rows_per_look
+        )
+        train(model, processor, captions.with_texts(repeated), embedded.alignment, seed, progress)
         return model, processor
 
     def examined(self, model: PreTrainedModel, processor: LlavaProcessor) -> float:

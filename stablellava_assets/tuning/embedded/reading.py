@@ -1,17 +1,18 @@
 """Text-only pretraining data of the embedded language model: sentences, and questions about what they say.
 
 LLaVA starts from a language model that can read. The embedded one learns from text alone to say what a text names,
-whether it names a given thing, and, of several things, in which order they come and which of them is alike. No sentence
-is about an image, and no wording occurs in the catalog.
+whether it names a given thing, and, of several things, where each is named, whether they are alike and which one is
+not. No sentence is about an image, and no wording occurs in the catalog.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.abilities.multi_image import grouped, listed
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.text.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order, odd_one_of
@@ -29,14 +30,24 @@ _SEVERAL_TOLD = (
     "On the list stands {told}.",
 )
 _SEVERAL_ASKED = {
-    "place": "Where is {asked}?",
-    "all": "Is every word {asked}?",
-    "any": "Is one of them {asked}?",
-    "alike": "Are the words alike?",
-    "odd": "Which word is unlike the others?",
+    "place": ("Where is {asked}?", "They wrote {asked} in the {place}."),
+    "there": ("Did they write {asked} in the {place}?", "They wrote {there} in the {place}: {verdict}."),
+    "all": ("Did they write nothing but {asked}?", "This is {verdict}."),
+    "any": ("Did they write {asked} anywhere?", "This is {verdict}."),
+    "alike": ("Are the words alike?", "This is {verdict}."),
+    "odd": (
+        "Which word is unlike the others?",
+        "They wrote {grouped}, so unlike them is {asked} in the {place}.",
+    ),
+    "is_odd": (
+        "Unlike the others, is it the {place}?",
+        "They wrote {grouped}, so unlike them is the {odd}: {verdict}.",
+    ),
 }
+"""Questions about several things and their answers."""
+_KINDS = ("place", "place", "place", "there", "there", "all", "any", "alike", "odd", "odd", "odd", "is_odd", "is_odd")
 _SEVERAL_SHARE = 3
-"""One text of so many names several things."""
+"""One text of so many names one thing only."""
 
 
 def reading_texts() -> Iterator[str]:
@@ -46,17 +57,18 @@ def reading_texts() -> Iterator[str]:
             words = {"told": "", "asked": "", "verdict": verdict}
             yield question.format(**words)
             yield answer.format(**words)
-    for text in (*_SEVERAL_TOLD, *_SEVERAL_ASKED.values()):
-        yield f" {text.format(told='', asked='')}"
-    yield in_order([""] * len(ORDINALS))
-    yield from (f" so the {ordinal}." for ordinal in ORDINALS)
+    slots = dict.fromkeys(("told", "asked", "there", "grouped", "place", "odd", "verdict"), "")
+    for text in (*_SEVERAL_TOLD, *(text for texts in _SEVERAL_ASKED.values() for text in texts)):
+        yield f" {text.format(**slots)}"
+    yield from (said([""] * len(ORDINALS)) for said in (in_order, listed, grouped))
+    yield from (f" in the {ordinal}." for ordinal in ORDINALS)
 
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
-    """Chat messages, cycling through the abilities; a third is about several things."""
+    """Chat messages, cycling through the abilities; two thirds are about several things."""
     abilities = list(catalog.single.values())
     return [
-        _about_several(ability, index) if index // len(abilities) % _SEVERAL_SHARE == 2 else _about_one(ability, index)
+        _about_several(ability, index) if index // len(abilities) % _SEVERAL_SHARE != 2 else _about_one(ability, index)
         for index in range(count)
         for ability in [abilities[index % len(abilities)]]
     ]
@@ -75,32 +87,41 @@ def _about_one(ability: Ability, index: int) -> list[ChatMessage]:
 
 
 def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
+    """Every second yes-no question is answered yes."""
     draw = Random(derive_seed("reading several", ability.ability, index))
-    number = draw.choice((2, 2, 3))
-    named = [draw.choice(ability.answers)] * number
-    if draw.random() < 0.75:
-        named[draw.randrange(number)] = draw.choice(ability.answers)
-    else:
-        named = [draw.choice(ability.answers) for _ in named]
+    kind = draw.choice(_KINDS)
+    verdict = draw.choice(("yes", "no"))
+    named, at, asked = _drawn(ability.answers, kind, verdict == "yes", draw)
     odd = odd_one_of(named)
-    kind = draw.choice(
-        ("place", "place", "all", "any", "alike", "odd") if odd is None else ("odd", "odd", *_SEVERAL_ASKED)
-    )
-    asked = draw.choice(named) if draw.random() < 0.7 else draw.choice(ability.answers)
-    if kind == "odd" and odd is None:
-        kind = "alike"
-    if kind == "place" and named.count(asked) != 1:
-        kind = "all"
-    verdict = {
-        "place": f"the {ORDINALS[named.index(asked)]}" if asked in named else "",
-        "all": "yes" if set(named) == {asked} else "no",
-        "any": "yes" if asked in named else "no",
-        "alike": "yes" if len(set(named)) == 1 else "no",
-        "odd": "" if odd is None else f"the {ORDINALS[odd]}",
-    }[kind]
-    told = in_order(named)
-    question = f"{draw.choice(_SEVERAL_TOLD)} {_SEVERAL_ASKED[kind]}"
-    return _exchange(question, "They are {told}, so {verdict}.", {"told": told, "asked": asked, "verdict": verdict})
+    words = {
+        "told": in_order(named) if odd is not None and "odd" in kind else listed(named),
+        "asked": asked,
+        "there": named[at],
+        "grouped": grouped(named),
+        "place": ORDINALS[at],
+        "odd": "" if odd is None else ORDINALS[odd],
+        "verdict": verdict,
+    }
+    asking, answer = _SEVERAL_ASKED[kind]
+    return _exchange(f"{asking} {draw.choice(_SEVERAL_TOLD)}", answer, words)
+
+
+def _drawn(options: Sequence[str], kind: str, holds: bool, draw: Random) -> tuple[list[str], int, str]:
+    """Two or three things, the index of the one in question, and what is asked for; ``holds`` is the answer."""
+    count = 3 if "odd" in kind else draw.choice((2, 2, 3))
+    usual, other = draw.sample(options, 2)
+    at = draw.randrange(count)
+    alike = [usual] * count
+    one_unlike = [other if place == at else usual for place in range(count)]
+    if kind in ("alike", "all"):
+        return (alike if holds else one_unlike), at, usual
+    if kind == "any":
+        return (one_unlike, at, draw.choice((usual, other))) if holds else (alike, at, other)
+    if kind == "is_odd" and not holds:
+        return one_unlike, (at + draw.choice((1, 2))) % count, other
+    if kind == "there" and not holds:
+        return one_unlike, at, usual
+    return one_unlike, at, other
 
 
 def _exchange(question: str, answer: str, words: Mapping[str, str]) -> list[ChatMessage]:

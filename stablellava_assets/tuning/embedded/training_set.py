@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,10 @@ class TrainingSet:
     pixels: torch.Tensor
     pictures: list[list[int]]
     image_ids: list[str]
+
+    def with_texts(self, texts: TrainingSet) -> TrainingSet:
+        """The same with packs of text-only rows."""
+        return replace(self, packs=[*self.packs, *texts.packs], pictures=[*self.pictures, *texts.pictures])
 
     def pixels_of(self, packs: Sequence[int]) -> torch.Tensor | None:
         """The images of some packs, by their indices; None if they have no image."""
