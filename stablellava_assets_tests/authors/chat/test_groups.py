@@ -234,7 +234,7 @@ def test_what_a_batch_of_groups_will_cost_is_known_before(studio: Studio) -> Non
     painter = EmbeddedPainter(EmbeddedPainterSettings(kind="embedded"), CATALOG)
 
     def plan() -> list[tuple[str, int, int, int]]:
-        plans = spending_plan(studio.store, CATALOG, studio.author(), painter, {("odd_one_out", "0001"): 9})
+        plans = spending_plan(studio.store, CATALOG, studio.author(), painter, {("odd_one_out", "0001"): 3})
         return [(one.stage, one.rows, one.reused, one.forecast.spent.requests) for one in plans]
 
     (prompts, dialogues) = plan()
