@@ -94,7 +94,7 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
     named, at, asked = _drawn(ability.answers, kind, verdict == "yes", draw)
     odd = odd_one_of(named)
     words = {
-        "told": in_order(named) if odd is not None and "odd" in kind else listed(named),
+        "told": in_order(named) if "odd" in kind else listed(named),
         "asked": asked,
         "there": named[at],
         "grouped": grouped(named),
