@@ -7,6 +7,7 @@ one. ``rest`` says whether everything else is the same, which gives exact pairs,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -129,7 +130,7 @@ class ChoiceQuestion(GroupQuestion):
 class WhichQuestion(GroupQuestion):
     """Asks which image has a value, is the odd one, or shows the subject of the relation.
 
-    The answer names it by an ordinal, and no other.
+    The answer names it by an ordinal, and no other after it.
     """
 
     kind: Literal["which"]
@@ -138,10 +139,10 @@ class WhichQuestion(GroupQuestion):
 
     @field_validator("answer")
     @classmethod
-    def _names_one_ordinal(cls, answers: list[str]) -> list[str]:
+    def _names_the_image_last(cls, answers: list[str]) -> list[str]:
         for answer in answers:
-            after = answer.rpartition("{nth}")[2].lower()
-            if "{nth}" not in answer or any(ordinal in after for ordinal in ORDINALS):
+            after = re.findall(r"\w+", answer.rpartition("{nth}")[2].lower())
+            if "{nth}" not in answer or {*after} & {*ORDINALS}:
                 raise ValueError(f"{answer!r} must name the image as {{nth}}, and no other ordinal after it")
         return answers
 

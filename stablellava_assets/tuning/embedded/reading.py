@@ -15,7 +15,7 @@ from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.multi_image import grouped, listed
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.text.conversations import ChatMessage
-from stablellava_assets.tuning.embedded.several import ORDINALS, in_order, odd_one_of
+from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
 
 _FRAMES = (
     ("Somebody wrote {told}. Did they write {asked}?", "They wrote {told}, so {verdict}."),
@@ -92,14 +92,14 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
     kind = draw.choice(_KINDS)
     verdict = draw.choice(("yes", "no"))
     named, at, asked = _drawn(ability.answers, kind, verdict == "yes", draw)
-    odd = odd_one_of(named)
+    alone = [place for place, name in zip(ORDINALS, named, strict=False) if named.count(name) == 1]
     words = {
         "told": in_order(named) if "odd" in kind else listed(named),
         "asked": asked,
         "there": named[at],
         "grouped": grouped(named),
         "place": ORDINALS[at],
-        "odd": "" if odd is None else ORDINALS[odd],
+        "odd": alone[0] if alone else "",
         "verdict": verdict,
     }
     asking, answer = _SEVERAL_ASKED[kind]
