@@ -31,6 +31,7 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
 
 SMALL: dict[str, Any] = {
     "rows_per_batch": 12,
+    "rows_by_ability": None,
     "batches": 3,
     "benchmark": {"items_per_kind": 17},
     "gates": {"min_kept_pairs": 0.3},

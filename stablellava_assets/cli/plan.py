@@ -54,7 +54,8 @@ def plan(abilities: tuple[str, ...], batches: tuple[str, ...], gain: float | Non
     ]
     if not partitions:
         click.echo(f"All {workspace.profile.batches} batches are done; raise `batches` in the profile.")
-    sizes: dict[Partition, int] = dict.fromkeys(partitions, workspace.profile.rows_per_batch)
+    usual_rows = workspace.usual_rows
+    sizes: dict[Partition, int] = {partition: usual_rows[partition[0]] for partition in partitions}
     briefs: dict[Partition, Brief | None] = {}
     for batch in sorted({batch for _, batch in partitions}):
         planned = [ability for ability, its_batch in partitions if its_batch == batch]

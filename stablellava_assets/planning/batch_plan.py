@@ -23,25 +23,25 @@ _NO_BRIEFS: Mapping[str, Brief] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The recorded plan of one batch, for the current ``rows_per_batch``.
+    """The recorded plan of one batch.
 
-    ``rows`` are ``batch_plans`` rows, without ``run_id`` until they are recorded. An ability without a row has
-    ``rows_per_batch`` prompts.
+    ``rows`` are ``batch_plans`` rows, without ``run_id`` until they are recorded. ``usual_rows`` are the current
+    prompts of every ability, or groups of prompts; one without a row has these.
     """
 
     batch: str
     rows: Sequence[PlannedBatch]
-    rows_per_batch: int
+    usual_rows: Mapping[str, int]
 
     def rows_of(self, ability: str) -> int:
-        """Prompts of ``ability``: as planned, scaled if ``rows_per_batch`` was changed since."""
+        """Prompts of ``ability``: as planned, scaled if the usual number was changed since."""
         row = self.row_of(ability)
-        return self.rows_per_batch if row is None else _scaled(row, self.rows_per_batch)
+        return self.usual_rows[ability] if row is None else _scaled(row, self.usual_rows[ability])
 
     def explanation_of(self, ability: str) -> str | None:
         """The reason for the number; None if nothing is planned for ``ability``."""
         row = self.row_of(ability)
-        return None if row is None else _explanation(row, self.rows_per_batch)
+        return None if row is None else _explanation(row, self.usual_rows[ability])
 
     def brief_of(self, ability: str) -> Brief | None:
         """What the batch of ``ability`` has more of; None if nothing is recorded."""
@@ -111,7 +111,7 @@ def plan_batch(
             "brief": None if known else _recorded(briefs.get(each.ability)),
         }
         planned.append({**row, "explanation": _explanation(row, rows_per_batch)})
-    return BatchPlan(batch, planned, rows_per_batch)
+    return BatchPlan(batch, planned, dict.fromkeys(rows, rows_per_batch))
 
 
 def _recorded(brief: Brief | None) -> str | None:

@@ -31,8 +31,7 @@ class BatchPlans:
         store: the tables; ``batch_plans`` has one partition per row, so machines that plan at once lose nothing.
         locks: they serialize concurrent runs of one schedule tick.
         settings: the bounds; None: existing plans are used, and nothing is planned.
-        abilities: all abilities of a batch.
-        rows_per_batch: mean number of rows per ability.
+        usual_rows: the abilities of a batch, and the rows that each has unless scores say otherwise.
         catalog: what is known of them; for briefs.
     """
 
@@ -41,15 +40,13 @@ class BatchPlans:
         store: ParquetStore,
         locks: Locks,
         settings: PlanningSettings | None,
-        abilities: Sequence[str],
-        rows_per_batch: int,
+        usual_rows: Mapping[str, int],
         catalog: Mapping[str, AnyAbility],
     ) -> None:
         self._store = store
         self._locks = locks
         self._settings = settings
-        self._abilities = abilities
-        self._rows_per_batch = rows_per_batch
+        self._usual_rows = usual_rows
         self._catalog = catalog
 
     def recorded(
@@ -94,7 +91,7 @@ class BatchPlans:
         return briefed(ability, self._plan(batch, self._published(batch)).brief_of(ability.ability))
 
     def _plan(self, batch: str, rows: Sequence[PlannedBatch]) -> BatchPlan:
-        return BatchPlan(batch, sorted(rows, key=lambda row: row["ability"]), self._rows_per_batch)
+        return BatchPlan(batch, sorted(rows, key=lambda row: row["ability"]), self._usual_rows)
 
     def _published(self, batch: str) -> list[BatchPlanRow]:
         of_batch = [partition for partition in self._store.partitions(BATCH_PLANS) if partition[0] == batch]
@@ -105,19 +102,32 @@ class BatchPlans:
         missing = set(abilities) - {row["ability"] for row in rows}
         if self._settings is None or not missing:
             return []
-        checkpoint_id, evidence = read_evidence(self._store, self._abilities, self._settings.benchmark)
+        checkpoint_id, evidence = read_evidence(self._store, list(self._usual_rows), self._settings.benchmark)
         begun = self._begun(batch, missing)
         briefs = {}
         if self._settings.errors and checkpoint_id is not None:
             briefs = self._briefs(checkpoint_id, self._settings.confusions)
-        plan = plan_batch(batch, evidence, self._settings, self._rows_per_batch, checkpoint_id, begun, briefs)
-        return [row for row in plan.rows if row["ability"] in missing]
+        # Rows move between abilities that usually have equally many.
+        return [
+            row
+            for usual in sorted({*self._usual_rows.values()})
+            for row in plan_batch(
+                batch,
+                [each for each in evidence if self._usual_rows[each.ability] == usual],
+                self._settings,
+                usual,
+                checkpoint_id,
+                begun,
+                briefs,
+            ).rows
+            if row["ability"] in missing
+        ]
 
     def _briefs(self, checkpoint_id: str, confusions: bool) -> dict[str, Brief]:
         rows = ABILITY_DIAGNOSIS.rows(self._store.read_all(ABILITY_DIAGNOSIS, [(checkpoint_id,)]))
         return {
             name: brief_of(ability, [row for row in rows if row["ability"] == name], confusions)
-            for name in self._abilities
+            for name in self._usual_rows
             if isinstance(ability := self._catalog[name], Ability)
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -141,6 +141,9 @@ class Profile(Document):
             "Prompts per ability and batch, or groups of prompts if it is about several images. Raising it adds rows."
         ),
     )
+    rows_by_ability: dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="The same for single abilities, by name: harder ones need more."
+    )
     author: AuthorSettings
     painter: PainterSettings
     filters: FilterSettings
@@ -152,7 +155,8 @@ class Profile(Document):
     planning: PlanningSettings | None = Field(
         None,
         description=(
-            "Sizes batches by the last scores: more rows for abilities with low scores. Unset: rows_per_batch for all."
+            "Sizes batches by the last scores: more rows for abilities with low scores. Unset: rows_per_batch and "
+            "rows_by_ability."
         ),
     )
     schedule: ScheduleSettings = ScheduleSettings()
@@ -218,6 +222,17 @@ class Profile(Document):
         if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
             raise DocumentError(f"only: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
         return [name for name in catalog if self.only is None or name in self.only]
+
+    def usual_rows(self, abilities: Iterable[str], catalog: Catalog) -> dict[str, int]:
+        """The prompts of each ability in a batch without a plan, or groups of prompts.
+
+        Raises:
+            DocumentError: rows are given for one that ``catalog`` lacks.
+        """
+        own = self.rows_by_ability or {}
+        if unknown := [name for name in own if name not in catalog]:
+            raise DocumentError(f"rows_by_ability: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
+        return {name: own.get(name, self.rows_per_batch) for name in abilities}
 
     @property
     def batch_keys(self) -> list[str]:

@@ -162,16 +162,18 @@ class Workspace:
             self.painter, profile.painter.best_of, profile.filters.alignment, self.catalog, self.store, self.models
         )
 
+    @property
+    def usual_rows(self) -> dict[str, int]:
+        """The prompts of each ability in ``author_abilities`` in a batch without a plan, or groups of prompts."""
+        return self.profile.usual_rows(self.author_abilities, self.catalog)
+
     @cached_property
     def plans(self) -> BatchPlans | None:
         """Batch sizes per ability; None if the author divides files into batches of ``rows_per_batch``."""
         profile = self.profile
         if profile.author.kind == "released":
             return None
-        return BatchPlans(
-            *(self.store, self.folder.locks, profile.planning, self.author_abilities, profile.rows_per_batch),
-            self.catalog,
-        )
+        return BatchPlans(self.store, self.folder.locks, profile.planning, self.usual_rows, self.catalog)
 
     def upcoming(self) -> dict[str, str]:
         """The next batch of each ability in ``author_abilities``; those whose batches are all done are left out."""

@@ -817,7 +817,7 @@ BATCH_PLANS = Table(
             pa.float64(),
             "Deficit of the ability (1 - lower_bound) divided by its filter yield; null if it was not weighted.",
         ),
-        column("rows_per_batch", pa.int64(), "rows_per_batch in the profile at that time."),
+        column("rows_per_batch", pa.int64(), "rows_per_batch in the profile at that time, or that of rows_by_ability."),
         column("rows", pa.int64(), "Prompts planned for the ability; groups of prompts if it is about several images."),
         column("explanation", pa.string(), "Reason for this number, as reported when the batch was planned."),
         _RUN_ID,

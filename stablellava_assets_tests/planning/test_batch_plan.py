@@ -104,7 +104,7 @@ def test_a_plan_names_the_benchmark_that_it_was_made_from() -> None:
 
 def test_an_explanation_tells_the_rows_of_now() -> None:
     made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30))
-    grown = BatchPlan(made.batch, made.rows, 200)
+    grown = BatchPlan(made.batch, made.rows, {"good": 200, "weak": 200})
     assert grown.rows_of("weak") == 300
     assert grown.explanation_of("weak") == (
         "weak: 30 of 150 answered right in benchmark ai, a share of at least 0.144; nothing of it was filtered yet: "
@@ -115,12 +115,13 @@ def test_an_explanation_tells_the_rows_of_now() -> None:
 def test_a_plan_of_an_earlier_version_explains_itself() -> None:
     new = ("benchmark", "least", "most", "begun")
     made = plan(Evidence("good", 150, 150), Evidence("weak", 150, 30))
-    earlier = BatchPlan(made.batch, [but(row, **dict.fromkeys(new)) for row in made.rows], 100)
+    usual = {"good": 100, "weak": 100}
+    earlier = BatchPlan(made.batch, [but(row, **dict.fromkeys(new)) for row in made.rows], usual)
     assert earlier.explanation_of("good") == (
         "good: 150 of 150 answered right, a share of at least 0.975; nothing of it was filtered yet: "
         "50 rows, 0.50 times the usual."
     )
-    begun = BatchPlan(made.batch, [{**row, "weight": None} for row in earlier.rows], 100)
+    begun = BatchPlan(made.batch, [{**row, "weight": None} for row in earlier.rows], usual)
     assert begun.explanation_of("good") == (
         "good was begun before this batch was planned: it keeps its prompts, 50 rows."
     )

@@ -30,7 +30,8 @@ _ANY_SUBJECTS = {"gates": {"max_top_subject_share": 1.0, "min_subject_entropy": 
 def workspace(folder: Path, **changes: Any) -> Workspace:
     profile = yaml.safe_load((BUILT_IN_PROFILES / "embedded.yaml").read_text())
     path = folder / "profile.yaml"
-    path.write_text(yaml.safe_dump({**profile, "rows_per_batch": 12, "only": _ONLY, **changes}))
+    small = {"rows_per_batch": 12, "rows_by_ability": None, "only": _ONLY}
+    path.write_text(yaml.safe_dump({**profile, **small, **changes}))
     return Workspace(load_profile({"STABLELLAVA_PROFILE": str(path), "STABLELLAVA_DATA": str(folder / "data")}))
 
 
@@ -70,6 +71,25 @@ def test_later_scores_plan_later_batches(tmp_path: Path) -> None:
         row["checkpoint_id"]
         for row in made.store.read_all(BATCH_PLANS, [("0003", ability) for ability in _ONLY]).to_pylist()
     } == {"two"}
+
+
+def test_abilities_with_a_number_of_their_own_share_among_themselves(tmp_path: Path) -> None:
+    both = [*_ONLY, "difference", "similarity"]
+    own = {"difference": 20, "similarity": 20}
+    made = planning(tmp_path, rows_by_ability=own, only=both)
+    assert sizes(made, "0001", both) == dict.fromkeys(_ONLY, 12) | own
+    right = {"animal": 140, "color": 140, "food": 30, "difference": 90, "similarity": 140}
+    publish_scores(made.store, "one", right)
+    second = sizes(made, "0002", both)
+    assert {name: second[name] for name in _ONLY} == {"animal": 6, "color": 6, "food": 24}
+    assert second["difference"] > 20 > second["similarity"]
+    assert second["difference"] + second["similarity"] == 40
+
+
+def test_rows_for_an_ability_that_does_not_exist_are_refused(tmp_path: Path) -> None:
+    made = workspace(tmp_path, rows_by_ability={"animals": 20})
+    with pytest.raises(DocumentError, match=r"rows_by_ability: there is no ability 'animals'; there are abnormal, "):
+        _ = made.plans
 
 
 def test_the_yield_of_filtered_batches_counts(tmp_path: Path) -> None:
