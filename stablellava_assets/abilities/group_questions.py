@@ -25,8 +25,8 @@ from stablellava_assets.abilities.multi_image import (
     MultiImageAbility,
     NamingQuestion,
     WhichQuestion,
-    listed,
     ordinals,
+    with_repeats,
 )
 from stablellava_assets.tables.identity import choose
 from stablellava_assets.text.conversations import EXPECTED_SEPARATOR, IMAGE_MARK, Turn, exchange
@@ -353,7 +353,7 @@ def _claim(
     if (shown := group.facts[number].get(of)) is not None:
         slots["told"], slots["a_told"] = group.words(of, shown)
     if question.of == "aspect":
-        slots["evidence"] = listed(group.seen(cast("Aspect", value)))
+        slots["evidence"] = with_repeats(group.seen(cast("Aspect", value)))
     expected, opposite = ("yes", "no") if present else ("no", "yes")
     answer = choose(question.yes if present else question.no, *seed, "answer")
     return WordedQuestion(
@@ -378,7 +378,7 @@ def _choice(
     for name, offered in (("first", first), ("second", second)):
         slots[name], slots[f"a_{name}"] = group.words(question.of, offered)
         if question.of == "aspect":
-            slots[f"evidence_{name}"] = listed(group.seen(cast("Aspect", offered)))
+            slots[f"evidence_{name}"] = with_repeats(group.seen(cast("Aspect", offered)))
     return WordedQuestion(
         kind="either_or",
         text=_sentence(_filled(group, question, text, slots)),

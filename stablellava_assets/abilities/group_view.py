@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import permutations
 
 from stablellava_assets.abilities.groups import Facts, aspects_that_differ, options_of
 from stablellava_assets.abilities.multi_image import (
@@ -12,9 +13,9 @@ from stablellava_assets.abilities.multi_image import (
     Aspect,
     MultiImageAbility,
     Values,
-    grouped,
     listed,
     ordinals,
+    with_repeats,
 )
 from stablellava_assets.abilities.questions import absent_subjects, keywords
 
@@ -42,6 +43,12 @@ class GroupView:
         """Whether the images have a value of ``aspect``. The subject of a colored thing is its color."""
         return aspect in self.facts[0] and not (aspect == "subject" and "color" in self.facts[0])
 
+    @property
+    def _up_to_it(self) -> list[Aspect]:
+        """The aspects that the images have a value of, up to the compared one."""
+        aspects = [aspect for aspect in self.ability.images.compare if self._has(aspect)]
+        return aspects[: aspects.index(self.compared) + 1] if self.compared in aspects else []
+
     @cached_property
     def values(self) -> Values:
         """How the compared aspect is spread."""
@@ -60,6 +67,19 @@ class GroupView:
             if {relation.subject.lower(), relation.object.lower()} == {*names}:
                 return names.index(relation.subject.lower()), relation.verb, names.index(relation.object.lower())
         return None
+
+    @cached_property
+    def roles(self) -> tuple[int, int] | None:
+        """The index of an image whose subject relations begin with, and of another whose subject they end with,
+        whether or not one relates the two."""
+        relations = self.ability.images.relations
+        subjects = {relation.subject.lower() for relation in relations}
+        objects = {relation.object.lower() for relation in relations}
+        if self.relation:
+            return self.relation[0], self.relation[2]
+        names = [facts["subject"].lower() for facts in self.facts]
+        pairs = permutations(range(len(names)), 2)
+        return next(((one, other) for one, other in pairs if names[one] in subjects and names[other] in objects), None)
 
     @cached_property
     def odd(self) -> int | None:
@@ -121,7 +141,8 @@ class GroupView:
     def slots(self) -> dict[str, str]:
         """The slots of every template about this group."""
         seen = self.seen(self.compared)
-        slots = {"aspect": ASPECT_WORDS[self.compared], "listed": listed(seen), "grouped": grouped(seen)}
+        slots = {"aspect": ASPECT_WORDS[self.compared], "listed": listed(seen), "repeats": with_repeats(seen)}
+        slots["aspects"] = ", the ".join(f"{ASPECT_WORDS[of]}: {with_repeats(self.seen(of))}" for of in self._up_to_it)
         for number, facts in enumerate(self.facts, 1):
             named = {**facts, "value": facts.get(self.compared, "")}
             for name, value in named.items():
@@ -138,8 +159,10 @@ class GroupView:
         if self.odd is not None:
             slots["odd"] = ordinals(len(self.facts))[self.odd]
         if self.relation:
-            subject, verb, target = self.relation
-            slots |= {"verb": verb, "agent": slots[f"subject_{subject + 1}"], "object": slots[f"subject_{target + 1}"]}
+            slots["verb"] = self.relation[1]
+        if self.roles:
+            subject, target = self.roles
+            slots |= {"agent": slots[f"subject_{subject + 1}"], "object": slots[f"subject_{target + 1}"]}
             slots |= {"an_agent": slots[f"a_subject_{subject + 1}"], "an_object": slots[f"a_subject_{target + 1}"]}
         return slots
 

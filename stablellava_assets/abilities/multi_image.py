@@ -301,13 +301,15 @@ def ordinals(count: int) -> Sequence[str]:
 
 
 def listed(values: Sequence[str]) -> str:
-    """Values, each with its place: a cat in the first, a dog in the second."""
-    return ", ".join(f"{value} in the {place}" for place, value in zip(ordinals(len(values)), values, strict=True))
+    """Values, each with its place: a cat first, a dog second."""
+    return ", ".join(f"{value} {place}" for value, place in zip(values, ordinals(len(values)), strict=True))
 
 
-def grouped(values: Sequence[str]) -> str:
-    """Each different value with its places: a cat in the first and the third, a dog in the second."""
-    places: dict[str, list[str]] = {}
-    for place, value in zip(ordinals(len(values)), values, strict=True):
-        places.setdefault(value, []).append(f"the {place}")
-    return ", ".join(f"{value} in {' and '.join(held)}" for value, held in places.items())
+def with_repeats(values: Sequence[str]) -> str:
+    """Values, each with its place, or that of the one it repeats: a cat first, a dog second, a cat as first."""
+    places = ordinals(len(values))
+    first = {value: places[values.index(value)] for value in values}
+    return ", ".join(
+        f"{value} {place}" if first[value] == place else f"{value} as {first[value]}"
+        for value, place in zip(values, places, strict=True)
+    )

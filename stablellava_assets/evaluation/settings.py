@@ -153,7 +153,7 @@ class BenchmarkSettings(Document):
     )
     answer_batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(
-        48, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
+        56, ge=1, le=1024, description="Maximum answer length for synthesized images and photographs, in tokens."
     )
     controls: bool = Field(
         True,

@@ -69,12 +69,12 @@ class EmbeddedModelSettings(Document):
         description="Training of the vision tower: predicting caption phrases from images.",
     )
     language: StageSettings = Field(
-        # Batches of 16 at the default rates never learn to look up which thing was named where.
-        StageSettings(passes=1, batch_size=32, learning_rate=4e-3, matrix_learning_rate=4e-3),
+        # At twice these rates it never learns to look up which thing was named where.
+        StageSettings(passes=1, batch_size=32, learning_rate=2e-3, matrix_learning_rate=2e-3),
         description="Training of the language model: sentences and questions about them.",
     )
     alignment: StageSettings = Field(
-        StageSettings(passes=0.5, learning_rate=4e-3, matrix_learning_rate=4e-3, tower_rate=0),
+        StageSettings(passes=0.5, learning_rate=2e-3, matrix_learning_rate=2e-3, tower_rate=0),
         description="Training of both together: captions of one image and of several, and texts.",
     )
 

@@ -143,7 +143,7 @@ def test_a_wrong_answer_is_what_another_image_shows() -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("so {a_candidate} in the {nth}.", "so the {nth}, not the first."), "no other ordinal"),
+        (("so {a_candidate} {nth}.", "so the {nth}, not the first."), "no other ordinal"),
         (("[different]", "[one_odd]"), "one_odd needs three images"),
         (("abilities: [animal, ", "abilities: [anima, "), "no single-image ability is named 'anima'"),
         (("the {candidate}?", "the {colour_1}?"), "template .* cannot be filled"),
@@ -168,24 +168,33 @@ def _bare(question: WordedQuestion) -> str:
     return question.text.rpartition("\n")[2]
 
 
+_ASPECT = r"[Tt]he (\w+): (.+?) first, (.+?) (as first|second)"
+
+
 def test_a_verdict_follows_from_what_the_answer_says_of_each_image() -> None:
     for group in groups_of("difference", 60):
         by_kind: dict[str, list[WordedQuestion]] = {}
         for question in training_dialogues(CATALOG.multi_image["difference"], group, 1):
             by_kind.setdefault(question.kind, []).append(question)
         (told,) = by_kind["what"]
-        found = re.fullmatch(r"The \w+: (.+) in the first, (.+) in the second\.", told.answer)
-        assert found is not None
-        assert found[1] != found[2]
+        *alike, (_, one, other, place) = re.findall(rf"{_ASPECT}(?=[,.])", told.answer)
+        assert place == "second"
+        assert one != other
+        assert all(first == second and where == "as first" for _, first, second, where in alike)
+        assert told.accepted_groups[0][0] in one
         for claim in by_kind["yes_no"]:
-            stated = re.fullmatch(r"The \w+: (.+) in the first, (.+) in the second, so (yes|no)\.", claim.answer)
+            stated = re.fullmatch(rf"{_ASPECT}, so (yes|no)\.", claim.answer)
             assert stated is not None, claim.answer
-            assert (stated[1] != stated[2]) == (stated[3] == "yes") == (claim.expected == "yes")
+            assert (stated[2] != stated[3]) == (stated[4] == "second")
+            assert (stated[4] == "second") == (stated[5] == "yes") == (claim.expected == "yes")
 
 
 def test_the_odd_one_is_what_only_one_image_shows() -> None:
     for group in groups_of("odd_one_out"):
         for question in training_dialogues(CATALOG.multi_image["odd_one_out"], group, 1):
             if question.kind == "either_or":
-                assert f" in the {question.expected}, " in question.answer
-                assert question.answer.endswith(f", so the {question.expected}.")
+                named = question.answer.removeprefix("The subject: ").split(", ")
+                alone = {"first": named[0], "second": named[1], "third": named[2]}[question.expected]
+                assert alone.endswith(f" {question.expected}")
+                assert sum(alone.removesuffix(question.expected) in told for told in named[:3]) == 1
+                assert named[3] == f"so the {question.expected}."

@@ -17,6 +17,7 @@ from random import Random
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
 from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.abilities.multi_image import listed
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
@@ -130,15 +131,15 @@ def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, s
             shown.append(draw.choice(others))
         draw.shuffle(shown)
         captions = [_caption(each) for each in shown]
-        evidence = f"This is {in_order(captions)}"
-        yield shown, draw.choice(_SEVERAL_REQUESTS), f"{evidence}."
+        yield shown, draw.choice(_SEVERAL_REQUESTS), f"This is {in_order(captions)}."
+        evidence = f"This is {listed(captions)}"
         claimed = draw.choice(captions)
         at = draw.randrange(len(shown))
         if draw.random() < 0.5 and captions.count(claimed) == 1:
-            verdict = f"the {ORDINALS[captions.index(claimed)]}"
+            verdict = f"{claimed} {ORDINALS[captions.index(claimed)]}"
             yield shown, f"Which picture fits this caption: {claimed}?", f"{evidence}, so {verdict}."
         else:
-            verdict = "yes" if captions[at] == claimed else "no"
+            verdict = f"{ORDINALS[at]} {captions[at]}: {'yes' if captions[at] == claimed else 'no'}"
             yield shown, f"Does this caption fit the {ORDINALS[at]} picture: {claimed}?", f"{evidence}, so {verdict}."
 
 

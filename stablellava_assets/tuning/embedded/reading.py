@@ -12,7 +12,8 @@ from random import Random
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.abilities.multi_image import grouped, listed
+from stablellava_assets.abilities.multi_image import listed, with_repeats
+from stablellava_assets.abilities.placements import NUMBERS, POSITIONS
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.text.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
@@ -30,18 +31,15 @@ _SEVERAL_TOLD = (
     "On the list stands {told}.",
 )
 _SEVERAL_ASKED = {
-    "place": ("Where is {asked}?", "They wrote {asked} in the {place}."),
-    "there": ("Did they write {asked} in the {place}?", "They wrote {there} in the {place}: {verdict}."),
+    "place": ("Where is {asked}?", "They wrote {asked} {place}."),
+    "there": ("Did they write {asked} {place}?", "They wrote {place} {there}: {verdict}."),
     "all": ("Did they write nothing but {asked}?", "This is {verdict}."),
     "any": ("Did they write {asked} anywhere?", "This is {verdict}."),
     "alike": ("Are the words alike?", "This is {verdict}."),
-    "odd": (
-        "Which word is unlike the others?",
-        "They wrote {grouped}, so unlike them is {asked} in the {place}.",
-    ),
+    "odd": ("Which word is unlike the others?", "They wrote {repeats}, so unlike them is the {place}."),
     "is_odd": (
         "Unlike the others, is it the {place}?",
-        "They wrote {grouped}, so unlike them is the {odd}: {verdict}.",
+        "They wrote {repeats}, so unlike them is the {odd}: {verdict}.",
     ),
 }
 """Questions about several things and their answers."""
@@ -57,11 +55,11 @@ def reading_texts() -> Iterator[str]:
             words = {"told": "", "asked": "", "verdict": verdict}
             yield question.format(**words)
             yield answer.format(**words)
-    slots = dict.fromkeys(("told", "asked", "there", "grouped", "place", "odd", "verdict"), "")
+    slots = dict.fromkeys(("told", "asked", "there", "repeats", "place", "odd", "verdict"), "")
     for text in (*_SEVERAL_TOLD, *(text for texts in _SEVERAL_ASKED.values() for text in texts)):
         yield f" {text.format(**slots)}"
-    yield from (said([""] * len(ORDINALS)) for said in (in_order, listed, grouped))
-    yield from (f" in the {ordinal}." for ordinal in ORDINALS)
+    yield from (said([""] * len(ORDINALS)) for said in (in_order, listed, with_repeats))
+    yield from (f" the {ordinal} as {ordinal}." for ordinal in ORDINALS)
 
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
@@ -91,13 +89,14 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
     draw = Random(derive_seed("reading several", ability.ability, index))
     kind = draw.choice(_KINDS)
     verdict = draw.choice(("yes", "no"))
-    named, at, asked = _drawn(ability.answers, kind, verdict == "yes", draw)
+    options = draw.choice((*[ability.answers] * 6, POSITIONS, list(NUMBERS)))
+    named, at, asked = _drawn(options, kind, verdict == "yes", draw)
     alone = [place for place, name in zip(ORDINALS, named, strict=False) if named.count(name) == 1]
     words = {
         "told": in_order(named) if "odd" in kind else listed(named),
         "asked": asked,
         "there": named[at],
-        "grouped": grouped(named),
+        "repeats": with_repeats(named),
         "place": ORDINALS[at],
         "odd": alone[0] if alone else "",
         "verdict": verdict,
@@ -111,6 +110,9 @@ def _drawn(options: Sequence[str], kind: str, holds: bool, draw: Random) -> tupl
     count = 3 if "odd" in kind else draw.choice((2, 2, 3))
     usual, other = draw.sample(options, 2)
     at = draw.randrange(count)
+    if kind in ("place", "there"):
+        named = draw.sample(options, count)
+        return named, at, named[at if holds or kind == "place" else (at + 1) % count]
     alike = [usual] * count
     one_unlike = [other if place == at else usual for place in range(count)]
     if kind in ("alike", "all"):
@@ -119,8 +121,6 @@ def _drawn(options: Sequence[str], kind: str, holds: bool, draw: Random) -> tupl
         return (one_unlike, at, draw.choice((usual, other))) if holds else (alike, at, other)
     if kind == "is_odd" and not holds:
         return one_unlike, (at + draw.choice((1, 2))) % count, other
-    if kind == "there" and not holds:
-        return one_unlike, at, usual
     return one_unlike, at, other
 
 
