@@ -13,7 +13,6 @@ from random import Random
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.multi_image import listed, with_repeats
-from stablellava_assets.abilities.placements import NUMBERS, POSITIONS
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
 from stablellava_assets.text.conversations import ChatMessage
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
@@ -89,8 +88,7 @@ def _about_several(ability: Ability, index: int) -> list[ChatMessage]:
     draw = Random(derive_seed("reading several", ability.ability, index))
     kind = draw.choice(_KINDS)
     verdict = draw.choice(("yes", "no"))
-    options = draw.choice((*[ability.answers] * 6, POSITIONS, list(NUMBERS)))
-    named, at, asked = _drawn(options, kind, verdict == "yes", draw)
+    named, at, asked = _drawn(ability.answers, kind, verdict == "yes", draw)
     alone = [place for place, name in zip(ORDINALS, named, strict=False) if named.count(name) == 1]
     words = {
         "told": in_order(named) if "odd" in kind else listed(named),

@@ -138,7 +138,7 @@ def test_planning_without_a_past_is_an_estimate_and_leaves_nothing_behind(tmp_pa
     assert all(float(line[-2]) > 0 for line in planned)
     assert shown[-1] == "Spent so far: $0.0000; $2.0000 of $2 is left (author.endpoint.budget_usd)."
     assert not (project.folder / "data").exists()
-    project.write_profile({})
+    project.write_profile({"rows_by_ability": None})
     assert project.run("stablellava plan").stdout == "The embedded author asks no chat model.\n"
     failed = project.run("stablellava plan dinosaur", check=False)
     assert failed.stdout == "Error: no ability 'dinosaur'; this profile has animal, color, scene\n"
