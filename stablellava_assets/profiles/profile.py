@@ -192,6 +192,15 @@ class Profile(Document):
         return self
 
     @model_validator(mode="after")
+    def _cuts_files_alike(self) -> Self:
+        if self.author.kind == "released" and self.rows_by_ability:
+            raise MistakeAtKeyError(
+                ("rows_by_ability",),
+                "the released author cuts its files into batches of rows_per_batch; leave this out",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         if self.planning is None:
             return self

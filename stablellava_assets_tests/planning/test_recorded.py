@@ -92,6 +92,11 @@ def test_rows_for_an_ability_that_does_not_exist_are_refused(tmp_path: Path) -> 
         _ = made.plans
 
 
+def test_files_that_are_cut_into_equal_batches_have_no_rows_by_ability(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"profile\.yaml:\d+: rows_by_ability: the released author cuts its files"):
+        workspace(tmp_path, author={"kind": "released", "folder": str(tmp_path)}, rows_by_ability={"animal": 20})
+
+
 def test_the_yield_of_filtered_batches_counts(tmp_path: Path) -> None:
     made = planning(tmp_path)
     publish_scores(made.store, "one", dict.fromkeys(_ONLY, 120))
