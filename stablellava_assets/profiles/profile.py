@@ -228,8 +228,7 @@ class Profile(Document):
         Raises:
             DocumentError: one of them does not exist.
         """
-        if self.only is not None and (unknown := [name for name in self.only if name not in catalog]):
-            raise DocumentError(f"only: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
+        _check_exist("only", self.only or (), catalog)
         return [name for name in catalog if self.only is None or name in self.only]
 
     def usual_rows(self, abilities: Iterable[str], catalog: Catalog) -> dict[str, int]:
@@ -239,8 +238,7 @@ class Profile(Document):
             DocumentError: rows are given for one that ``catalog`` lacks.
         """
         own = self.rows_by_ability or {}
-        if unknown := [name for name in own if name not in catalog]:
-            raise DocumentError(f"rows_by_ability: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
+        _check_exist("rows_by_ability", own, catalog)
         return {name: own.get(name, self.rows_per_batch) for name in abilities}
 
     @property
@@ -265,6 +263,11 @@ class Profile(Document):
             return named
         root = self.tables_root
         return f"{root.rstrip('/')}/{published}" if "://" in root else str(self.storage.data / published)
+
+
+def _check_exist(setting: str, names: Iterable[str], catalog: Catalog) -> None:
+    if unknown := [name for name in names if name not in catalog]:
+        raise DocumentError(f"{setting}: there is no ability {unknown[0]!r}; there are {', '.join(catalog)}")
 
 
 def load_profile(environment: Mapping[str, str] = os.environ) -> Profile:
