@@ -306,10 +306,6 @@ def listed(values: Sequence[str]) -> str:
 
 
 def with_repeats(values: Sequence[str]) -> str:
-    """Values, each with its place, or that of the one it repeats: a cat first, a dog second, a cat as first."""
+    """Values, each with its place, or that of the one it repeats: a cat first, a dog second, a cat first."""
     places = ordinals(len(values))
-    first = {value: places[values.index(value)] for value in values}
-    return ", ".join(
-        f"{value} {place}" if first[value] == place else f"{value} as {first[value]}"
-        for value, place in zip(values, places, strict=True)
-    )
+    return ", ".join(f"{value} {places[values.index(value)]}" for value in values)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import LlavaProcessor
 
-_STEPS_SORTED_TOGETHER = 4
+_STEPS_SORTED_TOGETHER = 16
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class EmbeddedModelSettings(Document):
         60_000, ge=0, description="How many of them it reads again among the captions, so that it does not forget them."
     )
     vision: StageSettings = Field(
-        StageSettings(passes=4, matrix_learning_rate=1.2e-2),
+        StageSettings(passes=5, matrix_learning_rate=1.2e-2),
         description="Training of the vision tower: predicting caption phrases from images.",
     )
     language: StageSettings = Field(

@@ -168,7 +168,7 @@ def _bare(question: WordedQuestion) -> str:
     return question.text.rpartition("\n")[2]
 
 
-_ASPECT = r"[Tt]he (\w+): (.+?) first, (.+?) (as first|second)"
+_ASPECT = r"[Tt]he (\w+): (.+?) first, (.+?) (first|second)"
 
 
 def test_a_verdict_follows_from_what_the_answer_says_of_each_image() -> None:
@@ -180,7 +180,7 @@ def test_a_verdict_follows_from_what_the_answer_says_of_each_image() -> None:
         *alike, (_, one, other, place) = re.findall(rf"{_ASPECT}(?=[,.])", told.answer)
         assert place == "second"
         assert one != other
-        assert all(first == second and where == "as first" for _, first, second, where in alike)
+        assert all(first == second and where == "first" for _, first, second, where in alike)
         assert told.accepted_groups[0][0] in one
         for claim in by_kind["yes_no"]:
             stated = re.fullmatch(rf"{_ASPECT}, so (yes|no)\.", claim.answer)

@@ -3,7 +3,8 @@ and caption-matching questions.
 
 LLaVA's base has a vision tower trained on captions, a language model that can read, and a projector aligned on
 captions. The embedded base goes through the same three stages. It learns to name every subject and scene (a caption
-consists of the prompt's keywords, like alt text on the web) and to match images with captions (as ALBEF and BLIP do).
+consists of the prompt's keywords, like alt text on the web), to match images with captions (as ALBEF and BLIP do), and
+which of three images has another caption than the others.
 It is never asked what the benchmark asks: which subject an image shows, whether a subject is present, or which of two.
 Prompts use separate seeds, so no image occurs in the training set or in the benchmark.
 """
@@ -17,8 +18,10 @@ from random import Random
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.abilities.multi_image import listed
-from stablellava_assets.abilities.prompts import draw_prompt
+from stablellava_assets.abilities.multi_image import listed, with_repeats
+from stablellava_assets.abilities.placements import NUMBERS
+from stablellava_assets.abilities.prompt_format import prompt_of
+from stablellava_assets.abilities.prompts import DrawnPrompt, draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
@@ -27,10 +30,13 @@ from stablellava_assets.text.conversations import exchange, with_marks
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
 
-_PHRASES = (*CAPTIONED, "style", "position")
+_PHRASES = (*CAPTIONED, "style", "position", "number")
+_COUNTED_SHARE = 4
+"""One prompt of so many says how many things an image shows instead of where."""
 _SEVERAL_REQUESTS = ("Describe the pictures.", "Caption these pictures.", "Write a caption for each picture.")
 _SEVERAL_SHARE = 2
 """One dialogue about several images for so many images."""
+_ODD_REQUEST = "Which caption is unlike the others?"
 _SAMPLED = 130
 """Images whose own keys are part of the corpus's; what they are drawn from is part of it for all."""
 
@@ -46,7 +52,7 @@ def alignment_texts() -> Iterator[str]:
     yield from CAPTION_REQUESTS
     yield "Does this caption fit the picture:"
     yield "This is, so yes so no."
-    yield from _SEVERAL_REQUESTS
+    yield from (*_SEVERAL_REQUESTS, _ODD_REQUEST, ", so unlike them is the.", with_repeats([""] * 2))
     yield f"Which picture fits this caption: Does this caption fit the {' '.join(ORDINALS)} picture: so the."
     yield in_order([""] * 2)
 
@@ -96,7 +102,11 @@ class AlignmentCorpus:
 
     def _drawn(self, count: int) -> list[_Spec]:
         abilities = list(self._catalog.single.values())
-        return [_spec(abilities[index % len(abilities)], index) for index in range(self._first, self._first + count)]
+        return [
+            _spec(ability, index, counted=index // len(abilities) % _COUNTED_SHARE == 0)
+            for index in range(self._first, self._first + count)
+            for ability in [abilities[index % len(abilities)]]
+        ]
 
 
 def _example(specs: Sequence[_Spec], painted: Mapping[str, bytes], question: str, answer: str) -> TrainingExample:
@@ -105,20 +115,40 @@ def _example(specs: Sequence[_Spec], painted: Mapping[str, bytes], question: str
     return TrainingExample(ids, [painted[spec_id] for spec_id in ids], turns)
 
 
-def _spec(ability: Ability, index: int) -> _Spec:
+def _spec(ability: Ability, index: int, counted: bool) -> _Spec:
     spec_id = content_key("alignment", ability.ability, index)
     prompt = draw_prompt(ability, spec_id)
+    if counted:
+        prompt = _with_number(prompt, choose(tuple(NUMBERS), spec_id, "number"))
     return {"spec_id": spec_id, "ability": ability.ability, "batch": "", "seed": derive_seed(spec_id), **prompt}
 
 
+def _with_number(prompt: DrawnPrompt, number: str) -> DrawnPrompt:
+    """A prompt with a number of things instead of their position and distance, if it has these."""
+    placed = {fact["value"] for fact in prompt["facts"] if fact["name"] in ("position", "distance")}
+    if not placed:
+        return prompt
+    facts: list[Fact] = [fact for fact in prompt["facts"] if fact["value"] not in placed]
+    keywords = [*(word for word in prompt["keywords"] if word not in placed), NUMBERS[number]]
+    return {
+        **prompt,
+        "prompt": prompt_of(prompt["subject"], keywords),
+        "keywords": keywords,
+        "facts": [*facts, {"name": "number", "value": number}],
+    }
+
+
 def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, str]]:
-    """Two or three images, a question and an answer: the captions in order, and which image a caption fits.
+    """Two or three images, a question and an answer: the captions in order, which image a caption fits, and which of
+    three captions is unlike the others.
 
     Half of the images are companions of one ability, and some of one subject, so that names must be told apart.
     """
     by_ability: dict[str, list[_Spec]] = {}
     by_subject: dict[str, list[_Spec]] = {}
+    by_caption: dict[str, list[_Spec]] = {}
     for spec in specs:
+        by_caption.setdefault(_caption(spec), []).append(spec)
         by_ability.setdefault(spec["ability"], []).append(spec)
         by_subject.setdefault(spec["subject"], []).append(spec)
     for spec in specs[::_SEVERAL_SHARE]:
@@ -141,6 +171,22 @@ def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, s
         else:
             verdict = f"{ORDINALS[at]} {captions[at]}: {'yes' if captions[at] == claimed else 'no'}"
             yield shown, f"Does this caption fit the {ORDINALS[at]} picture: {claimed}?", f"{evidence}, so {verdict}."
+        alike = [spec, draw.choice(by_caption[_caption(spec)])]
+        if (unlike := _one_unlike(alike, by_ability[spec["ability"]], draw)) is not None:
+            yield unlike[0], _ODD_REQUEST, unlike[1]
+
+
+def _one_unlike(two: Sequence[_Spec], companions: Sequence[_Spec], draw: Random) -> tuple[list[_Spec], str] | None:
+    """Two images of one caption and another image of the same ability, in any order, with the captions and the place of
+    the third; None if every caption is the same."""
+    caption = _caption(two[0])
+    others = [spec for spec in draw.sample(companions, min(len(companions), 4)) if _caption(spec) != caption]
+    if not others:
+        return None
+    shown = [*two, others[0]]
+    draw.shuffle(shown)
+    evidence = with_repeats([_caption(spec) for spec in shown])
+    return shown, f"This is {evidence}, so unlike them is the {ORDINALS[shown.index(others[0])]}."
 
 
 def _caption(spec: _Spec) -> str:

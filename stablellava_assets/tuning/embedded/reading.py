@@ -58,7 +58,7 @@ def reading_texts() -> Iterator[str]:
     for text in (*_SEVERAL_TOLD, *(text for texts in _SEVERAL_ASKED.values() for text in texts)):
         yield f" {text.format(**slots)}"
     yield from (said([""] * len(ORDINALS)) for said in (in_order, listed, with_repeats))
-    yield from (f" the {ordinal} as {ordinal}." for ordinal in ORDINALS)
+    yield from (f" the {ordinal}." for ordinal in ORDINALS)
 
 
 def reading_conversations(catalog: Catalog, count: int) -> list[list[ChatMessage]]:
