@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ def briefed(ability: AnyAbility, brief: Brief | None) -> AnyAbility:
 
 
 class Catalog(Mapping[str, AnyAbility]):
-    """The abilities by name, in alphabetical order."""
+    """The abilities by name, in alphabetical order. ``own`` are those that a user added to the others."""
 
-    def __init__(self, abilities: Mapping[str, AnyAbility]) -> None:
+    def __init__(self, abilities: Mapping[str, AnyAbility], own: Collection[str] = ()) -> None:
         self._abilities = dict(sorted(abilities.items()))
+        self._own = frozenset(own)
 
     def __getitem__(self, name: str) -> AnyAbility:
         try:
@@ -59,6 +60,16 @@ class Catalog(Mapping[str, AnyAbility]):
         return {name: ability for name, ability in self._abilities.items() if isinstance(ability, Ability)}
 
     @cached_property
+    def own(self) -> Catalog:
+        """The abilities that a user added."""
+        return Catalog({name: ability for name, ability in self._abilities.items() if name in self._own}, self._own)
+
+    @cached_property
+    def without_own(self) -> Catalog:
+        """The abilities that a user added others to."""
+        return Catalog({name: ability for name, ability in self._abilities.items() if name not in self._own})
+
+    @cached_property
     def multi_image(self) -> Mapping[str, MultiImageAbility]:
         """The abilities about groups of images, in alphabetical order."""
         return {name: ability for name, ability in self._abilities.items() if isinstance(ability, MultiImageAbility)}
@@ -75,6 +86,7 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> 
     paths = _ability_files(folder)
     if not paths:
         raise DocumentError(f"{folder}: holds no ability (*.yaml)")
+    further: list[Path] = []
     if own is not None and own.exists() and not own.samefile(folder):
         files = {path.stem: path for path in paths}
         paths += (further := _ability_files(own))
@@ -100,7 +112,7 @@ def load_catalog(folder: Path = BUILT_IN_ABILITIES, own: Path | None = None) -> 
             _check_never_shown(path, found, single)
         else:
             abilities[path.stem] = _with_sources(path, found, single, drawn_by)
-    return Catalog(abilities)
+    return Catalog(abilities, [path.stem for path in further])
 
 
 def _kind_of(content: Mapping[str, Any]) -> type[AnyAbility]:

@@ -68,4 +68,4 @@ def _recipe() -> BaseRecipe:
     settings = workspace.profile.tuning
     if not isinstance(settings, TuningSettings):
         raise click.ClickException("tuning.model.kind: only the embedded model has a base that is made here")
-    return BaseRecipe(settings, workspace.catalog, workspace.painter)
+    return BaseRecipe(settings, workspace.catalog.without_own, workspace.painter)

@@ -137,13 +137,12 @@ def _with_words_of(
     models: ModelFolders,
     progress: Callable[[str], None],
 ) -> Path:
-    """A checkpoint, by default the base of the other abilities, with the words of an ability."""
+    """A checkpoint, by default the base, with the words of an ability."""
     from stablellava_assets.tuning.embedded.continuing import with_words
     from stablellava_assets.tuning.embedded.tokenizer import catalog_texts
 
     if start is None:
-        others = Catalog({name: other for name, other in catalog.items() if name != ability})
-        checkpoint = _base(settings, others, painter, models, progress)
+        checkpoint = _base(settings, catalog, painter, models, progress)
     else:
         checkpoint = Path(models.path_of(start))
         progress(f"going on from {start}")

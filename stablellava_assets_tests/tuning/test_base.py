@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
+from stablellava_assets.abilities.new_ability import draft
 from stablellava_assets.models.checkpoints import load_checkpoint
 from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import FinishedImages, nothing_finished
@@ -18,6 +20,7 @@ from stablellava_assets.tables.pair_rows import ImageRow
 from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus
 from stablellava_assets.tuning.embedded.base import prepare_base
+from stablellava_assets.tuning.embedded.continuing import is_start
 from stablellava_assets.tuning.embedded.reading import reading_conversations
 from stablellava_assets.tuning.settings import TuningSettings
 from stablellava_assets_tests.tuning.tiny import MODEL, SETTINGS
@@ -53,6 +56,29 @@ def test_another_model_or_another_picture_is_another_base(catalog: Catalog, tmp_
     ]
     assert len(set(paths[:3])) == 3
     assert paths[3] == paths[0]
+
+
+def test_an_ability_that_a_user_adds_gives_the_base_its_words_and_costs_no_training(tmp_path: Path) -> None:
+    lines: list[str] = []
+    models, own = ModelFolders(tmp_path), tmp_path / "own"
+    own.mkdir()
+    catalog = load_catalog(own=own)
+    first = prepare_base(SETTINGS, catalog, _painter(catalog), models, lines.append)
+    sprites = {"violin": "🎻", "saxophone": "🎷", "trumpet": "🎺", "drum": "🥁", "banjo": "🪕"}
+    (own / "instrument.yaml").write_text(draft("instrument", sprites, catalog))
+    larger = load_catalog(own=own)
+    assert [*larger.own] == ["instrument"]
+    assert {**larger.without_own}.keys() == {**catalog}.keys()
+    said = len(lines)
+    second = prepare_base(SETTINGS, larger, _painter(larger), models, lines.append)
+    assert len(lines) == said
+    assert second != first
+    assert not is_start(second.name)
+    known, knows_more = (load_checkpoint(each) for each in (first, second))
+    assert len(known[1].tokenizer(" saxophone")["input_ids"]) > 1
+    weights, larger_weights = (each[0].get_input_embeddings().weight for each in (known, knows_more))
+    assert torch.equal(larger_weights[: len(weights)], weights)
+    assert len(larger_weights) > len(weights)
 
 
 class LastFirst(EmbeddedPainter):

@@ -13,6 +13,7 @@ from stablellava_assets.models.folders import ModelFolders
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus, alignment_texts
+from stablellava_assets.tuning.embedded.continuing import BASE, with_words
 from stablellava_assets.tuning.embedded.reading import reading_conversations, reading_texts
 from stablellava_assets.tuning.embedded.shipped import load_weights, shipped_weights
 from stablellava_assets.tuning.embedded.tokenizer import catalog_texts, vocabulary_of
@@ -40,13 +41,21 @@ def prepare_base(
     key, otherwise trained if it does not exist.
 
     A base is therefore made once, whatever it is tuned on later. :mod:`stablellava_assets.tuning.embedded.alignment`
-    explains what it is trained on, and why the comparison is fair.
+    explains what it is trained on, and why the comparison is fair. Of abilities that a user added it knows the words
+    alone: an ability more costs no training of a base.
 
     Raises:
         ValueError: the painter can paint none of the catalog's prompts.
     """
+    path = _base_of(settings, catalog.without_own, painter, models, progress)
+    return with_words(path, catalog_texts(catalog.own), models.folder, BASE) if catalog.own else path
+
+
+def _base_of(
+    settings: TuningSettings, catalog: Catalog, painter: Painter, models: ModelFolders, progress: Callable[[str], None]
+) -> Path:
     recipe = BaseRecipe(settings, catalog, painter)
-    path = models.folder / f"base-{recipe.key}"
+    path = models.folder / f"{BASE}{recipe.key}"
     models.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(models.folder / f"{path.name}.lock"):
         if not models.fetched(path.name):

@@ -24,7 +24,8 @@ PASSES = 3.0
 _TOWER_RATE = 0.2
 """Least factor on the learning rates for the vision tower, which has never seen what the new ability shows."""
 
-_START = "start-"
+BASE, START = "base-", "start-"
+"""What the names of models begin with that whole tuning, and tuning for one ability, starts from."""
 
 
 class _AboutImages(TypedDict):
@@ -58,17 +59,18 @@ def rehearsed(others: Sequence[PairT], count: int) -> list[PairT]:
 
 
 def is_start(named: str) -> bool:
-    """Whether a model in a row is what :func:`with_words` made of a checkpoint."""
-    return Path(named).name.startswith(_START)
+    """Whether a model in a row is what tuning for one ability started from."""
+    return Path(named).name.startswith(START)
 
 
-def with_words(checkpoint: Path, texts: Iterable[str], folder: Path) -> Path:
-    """The folder of a copy of ``checkpoint``, in ``folder``, that has a token for every word of ``texts``.
+def with_words(checkpoint: Path, texts: Iterable[str], folder: Path, prefix: str = START) -> Path:
+    """The folder of a copy of ``checkpoint``, in ``folder``, that has a token for every word of ``texts``; its name
+    begins with ``prefix``.
 
     Tokens it had keep their ids and weights. Those of new words get weights that are distributed as the others' are.
     """
     wanted = list(texts)
-    destination = folder / f"{_START}{content_key('words', checkpoint.name, wanted)}"
+    destination = folder / f"{prefix}{content_key('words', checkpoint.name, wanted)}"
     if not destination.exists():
         model, processor = load_checkpoint(checkpoint)
         words = _missing_words(processor.tokenizer, wanted)
