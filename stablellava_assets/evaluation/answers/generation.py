@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,28 +116,38 @@ def answers_of(
         processor.chat_template = chat_template
     model.generation_config = _greedy(model.generation_config)
     _check(questions, names, processor)
-    timer, done = Pace(), 0
-    waiting = deque(_batches(questions, batch_size, max_new_tokens))
-    while waiting:
-        limit, batch = waiting.popleft()
+
+    def prepared(batch: list[int]) -> Any:
         pictures = [[_picture(image, names[index]) for image in questions[index].images] for index in batch]
         texts = [
             processor.apply_chat_template(questions[index].messages, add_generation_prompt=True) for index in batch
         ]
-        try:
-            with torch.inference_mode():
-                generated = _generate(model, processor, pictures, texts, limit)
-        except Exception as error:
-            if len(batch) == 1 or not is_out_of_memory(error):
-                raise
-            most = len(batch) // 2
-            progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
-            waiting = deque(_at_most(most, [(limit, batch), *waiting]))
-            continue
-        yield from zip(batch, generated, strict=True)
-        done += len(batch)
-        if timer.is_due():
-            progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))
+        return _inputs(processor, pictures, texts)
+
+    timer, done = Pace(), 0
+    waiting = deque(_batches(questions, batch_size, max_new_tokens))
+    # While a batch is answered, the images of the next one are decoded.
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(prepared, waiting[0][1]) if waiting else None
+        while following is not None:
+            limit, batch = waiting.popleft()
+            inputs = following.result()
+            following = thread.submit(prepared, waiting[0][1]) if waiting else None
+            try:
+                with torch.inference_mode():
+                    generated = _generate(model, processor, inputs, limit)
+            except Exception as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
+                most = len(batch) // 2
+                progress(f"out of memory at {len(batch)} questions at once; going on with {most}")
+                waiting = deque(_at_most(most, [(limit, batch), *waiting]))
+                following = thread.submit(prepared, waiting[0][1])
+                continue
+            yield from zip(batch, generated, strict=True)
+            done += len(batch)
+            if timer.is_due():
+                progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))
 
 
 def check_marks(asked: ImageQuestion, name: str) -> None:
@@ -193,22 +204,19 @@ def _greedy(own: GenerationConfig) -> GenerationConfig:
     )
 
 
-def _generate(
-    model: PreTrainedModel,
-    processor: ProcessorMixin,
-    pictures: list[list[Image.Image]],
-    texts: list[str],
-    max_new_tokens: int,
-) -> list[str]:
+def _inputs(processor: ProcessorMixin, pictures: list[list[Image.Image]], texts: list[str]) -> Any:
     from stablellava_assets.models.special_tokens import adds_special_tokens
 
-    inputs: Any = processor(
+    return processor(
         images=pictures,
         text=texts,
         padding=True,
         add_special_tokens=adds_special_tokens(processor, texts[0]),
         return_tensors="pt",
     )
+
+
+def _generate(model: PreTrainedModel, processor: ProcessorMixin, inputs: Any, max_new_tokens: int) -> list[str]:
     inputs = inputs.to(model.device, model.dtype)
     generated = model.generate(**inputs, max_new_tokens=max_new_tokens)
     new = generated[:, inputs["input_ids"].shape[1] :]
