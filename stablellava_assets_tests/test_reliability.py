@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from stablellava_assets.tables.rows import GROUP_WITH_IMAGES
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, PROMPT_SPECS
 from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.conftest import SMALL
@@ -67,7 +68,7 @@ def test_killed_in_the_middle_of_images_and_of_dialogues(tmp_path: Path) -> None
     killed, undisturbed = (Project(tmp_path / name, settings) for name in ("killed", "undisturbed"))
     undisturbed.materialize(f"{SELECT} prompt_specs,images,dialogues")
     killed.materialize(f"{SELECT} prompt_specs")
-    for table, at_least in ((IMAGES, 100), (DIALOGUES, 2)):
+    for table, at_least in ((IMAGES, 100 // GROUP_WITH_IMAGES), (DIALOGUES, 2)):
         kill_in_the_middle(killed, table, at_least)
         assert visible_files(killed, table) == []
         shown = killed.materialize(f"{SELECT} {table.name}").stdout

@@ -98,7 +98,8 @@ def score_here(data: Path, checkpoint: Checkpoint, pope: Path, images: Path) -> 
     items = read_pope(pope, images, "pope")
     planned = plan_answers(checkpoint, items, held_pictures(items), TOKENS, None, controlled=())
     tuned = [row for row in planned if row.inputs.columns["model"] == "tuned"]
-    rows = {row["answer_id"]: row for row in ask_model(data / checkpoint["path"], tuned, 32, TOKENS, print)}
+    batches = ask_model(data / checkpoint["path"], tuned, 32, TOKENS, print)
+    rows = {row["answer_id"]: row for batch in batches for row in batch}
     scores = [row for row in score_answers(list(rows.values())) if row["question_kind"] == "yes_no"]
     figures = {**scores[-1], "f1_score": scores[-1]["f1"]}
     return {name: figures[name] for name in FIGURES}, [rows[row.row_id]["answer"] for row in tuned]

@@ -63,7 +63,7 @@ def ability_benchmark(
             yield from make_photographs([row for row in taken if row.row_id in ids])
 
         planned: list[PlannedRow[PaintedItem | PhotographedItem]] = [*painted, *taken]
-        refreshed = stage.refresh(partition, planned, make_rows, ABILITY_BENCHMARK)
+        refreshed = stage.refresh(partition, planned, make_rows, ABILITY_BENCHMARK, is_slow=painter.is_slow)
         complete = partial(stage.complete, partition, ABILITY_BENCHMARK)
         benchmarks = texts_of(refreshed.data, "benchmark")
         shown = [at for at, name in zip(refreshed.taken, benchmarks, strict=True) if name == PAINTED]

@@ -113,12 +113,12 @@ def ability_scores(
             checkpoint, items, pictures, settings.max_new_tokens, template, controlled=settings.controlled_kinds
         )
 
-        def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[AbilityAnswer]:
+        def answer_all(missing: Sequence[PlannedRow[Question]]) -> Iterable[list[AbilityAnswer]]:
             check_judge(settings.judge, folder.chat_ledger, missing)
             known = list(reused_answers(missing, _earlier_answers(store, partition)))
             if known:
                 context.log.info(f"{len(known)} answers reused from other comparisons with the same model")
-                yield from known
+                yield known
             taken = {row["answer_id"] for row in known}
             asked = [row for row in missing if row.row_id not in taken]
             with published.copied({row.inputs.columns["item_id"] for row in asked}):
@@ -135,7 +135,7 @@ def ability_scores(
         )
         asked_elsewhere = [] if references is None else REFERENCE_ANSWERS.rows(references.data)
         of_references, unanswered = comparable(asked_elsewhere)
-        answers = rescored(stage.refresh(partition, planned, answer_all, ABILITY_ANSWERS), planned)
+        answers = rescored(stage.refresh_together(partition, planned, answer_all, ABILITY_ANSWERS), planned)
         own_answers = ABILITY_ANSWERS.rows(answers.data)
         diagnosed = [row for row in own_answers if row["benchmark"] == DIAGNOSIS]
         every_answer = [*(row for row in own_answers if row["benchmark"] != DIAGNOSIS), *of_references]
@@ -235,7 +235,7 @@ def _answer(
     settings: BenchmarkSettings,
     chat_template: str | None,
     log: dg.DagsterLogManager,
-) -> Iterable[AbilityAnswer]:
+) -> Iterable[list[AbilityAnswer]]:
     if not models.exists(named):
         raise dg.Failure(
             description=f"{models.path_of(named)}: the model is gone. Make it again with:\n"

@@ -45,7 +45,7 @@ def images(
         specs = prompt_specs.read(partition)
         written = rows_of(WrittenSpec, only_made(specs))
         paint = partial(batch_painter.paint, finished=partial(stage.images, partition, IMAGES))
-        refreshed = stage.refresh(partition, batch_painter.plan(written), paint, IMAGES)
+        refreshed = stage.refresh(partition, batch_painter.plan(written), paint, IMAGES, is_slow=batch_painter.is_slow)
         complete = partial(stage.complete, partition, IMAGES, refreshed.taken)
         pictures = first_pictures(complete(), specs)
         if pictures is not None and refreshed.computed:

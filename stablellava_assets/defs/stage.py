@@ -23,7 +23,17 @@ from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.identity import content_key
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.rows import GROUP, InputsT, Make, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import (
+    GROUP,
+    GROUP_WITH_IMAGES,
+    InputsT,
+    Make,
+    MakeTogether,
+    PlannedRow,
+    Refreshed,
+    refresh,
+    refresh_together,
+)
 from stablellava_assets.tables.schemas import MADE
 from stablellava_assets.tables.store import Partition
 from stablellava_assets.tables.table import AnyTable, RowT, Table
@@ -133,8 +143,21 @@ class Stage:
         previous = self._tables.store.read(table, partition, table.without_images)
         report = reporter(self._context.log, self._name(partition))
         with self._journal(table, partition) as journal:
-            group = 1 if is_slow else GROUP
+            group = 1 if is_slow else GROUP_WITH_IMAGES if table.holds_images else GROUP
             return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
+
+    def refresh_together(
+        self,
+        partition: Partition,
+        planned: Sequence[PlannedRow[InputsT]],
+        make: MakeTogether[InputsT, RowT],
+        table: Table[RowT],
+    ) -> Refreshed:
+        """As :meth:`refresh`, for rows of which several are finished at once."""
+        previous = self._tables.store.read(table, partition, table.without_images)
+        report = reporter(self._context.log, self._name(partition))
+        with self._journal(table, partition) as journal:
+            return refresh_together(table, planned, previous, journal, make, self._context.run_id, report)
 
     def complete(self, partition: Partition, table: Table[RowT], taken: Sequence[int]) -> Iterator[pa.Table]:
         """Refreshed rows (:attr:`Refreshed.taken`) with their images, a few at a time, until they are published."""

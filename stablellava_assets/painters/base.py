@@ -31,6 +31,8 @@ class Painter(Protocol):
     """
 
     name: str
+    is_slow: bool
+    """Whether an image takes long, as on a GPU, or costs money. Those of fast painters are journaled in groups."""
 
     def plan(self, specs: Sequence[PromptToPaint]) -> list[AnyPlanned]:
         """Plan one image per prompt."""
@@ -50,6 +52,8 @@ class Painter(Protocol):
 
 class FreePainter:
     """Mixin for painters that call no paid endpoint."""
+
+    is_slow = True
 
     def forecast(self, planned: Sequence[AnyPlanned]) -> None:
         """Always None."""

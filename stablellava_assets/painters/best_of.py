@@ -58,6 +58,8 @@ class BestOfPainter:
         judge: scores them.
     """
 
+    is_slow = True
+
     def __init__(self, painter: Painter, images: int, judge: Judge) -> None:
         self.name = painter.name
         self._painter = painter

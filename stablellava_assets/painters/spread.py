@@ -51,7 +51,7 @@ class SpreadPainter:
     def __init__(
         self, painter: Painter, make: MakePainter, workers: Workers, job_of: Callable[[AnyPlanned], Hashable]
     ) -> None:
-        self.name = painter.name
+        self.name, self.is_slow = painter.name, painter.is_slow
         self._painter = painter
         self._make = make
         self._wanted = workers

@@ -14,7 +14,7 @@ from stablellava_assets.evaluation.answers.pictures import held_pictures
 from stablellava_assets.evaluation.suites.items import suite_item
 from stablellava_assets.evaluation.suites.pictures import Picture
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import AnyPlanned, Refreshed, refresh
+from stablellava_assets.tables.rows import AnyPlanned, Refreshed, refresh_together
 from stablellava_assets.tables.schemas import ABILITY_ANSWERS
 from stablellava_assets.tables.score_rows import AbilityAnswer
 from stablellava_assets_tests.tables.made_up import Row
@@ -46,11 +46,11 @@ def planned(checkpoint: Path) -> list[AnyPlanned]:
 
 
 def answer_all(checkpoint: Path, folder: Path) -> Refreshed:
-    def make(missing: Sequence[AnyPlanned]) -> Iterable[AbilityAnswer]:
+    def make(missing: Sequence[AnyPlanned]) -> Iterable[list[AbilityAnswer]]:
         return ask_model(checkpoint, missing, 1, 4, print)
 
     with RowJournal(folder, ABILITY_ANSWERS, ("c",)) as journal:
-        return refresh(ABILITY_ANSWERS, planned(checkpoint), None, journal, make, "run", print)
+        return refresh_together(ABILITY_ANSWERS, planned(checkpoint), None, journal, make, "run", print)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh, refresh_together
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_BUDGET, OF_ENDPOINT, OF_ROW, OF_SETTING, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.made_up import Row, but
@@ -59,6 +59,21 @@ def test_rows_that_are_made_at_once_are_kept_in_groups(tmp_path: Path) -> None:
     with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
         resumed = refresh(PROMPT_SPECS, planned, None, journal, write, "another", print)
     assert (resumed.resumed, resumed.computed) == (600, 0)
+
+
+def test_rows_that_are_finished_together_are_kept_as_soon_as_they_are(tmp_path: Path) -> None:
+    planned = plan(20)
+
+    def make(missing: Sequence[AnyPlanned]) -> Iterator[list[Row]]:
+        yield list(write(missing[:7]))
+        yield list(write(missing[7:9]))
+        raise RuntimeError("killed")
+
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal, pytest.raises(RuntimeError, match="killed"):
+        refresh_together(PROMPT_SPECS, planned, None, journal, make, "killed", print)
+    with RowJournal(tmp_path, PROMPT_SPECS, PARTITION) as journal:
+        assert len(journal.numbers()) == 2
+    assert bring_up_to_date(tmp_path, planned).resumed == 9
 
 
 def test_a_partition_without_rows_is_new_until_it_is_published(tmp_path: Path) -> None:

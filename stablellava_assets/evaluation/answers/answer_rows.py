@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 
 from stablellava_assets.evaluation.answers.choices import choice_question, rotated
 from stablellava_assets.evaluation.answers.controls import controls_of, shown_to, swapped_pictures
-from stablellava_assets.evaluation.answers.generation import ImageQuestion, answers_of
+from stablellava_assets.evaluation.answers.generation import ImageQuestion, batches_of_answers
 from stablellava_assets.evaluation.answers.pictures import ItemPicture
 from stablellava_assets.evaluation.benchmark import DIAGNOSIS
 from stablellava_assets.evaluation.kinds import COMPARED, CONTROLS, TUNED
@@ -179,7 +179,7 @@ def ask_model(
     max_new_tokens: int,
     progress: Callable[[str], None],
     chat_template: str | None = None,
-) -> Iterator[AbilityAnswer]:
+) -> Iterator[list[AbilityAnswer]]:
     """Yield ``ability_answers`` rows of one model batch by batch, so that an interrupted run keeps its answers.
 
     Args:
@@ -196,8 +196,8 @@ def ask_model(
     """
     names = [f"item {row.inputs.columns['item_id']}" for row in planned]
     questions = [row.inputs.asked for row in planned]
-    for index, text in answers_of(model, questions, batch_size, max_new_tokens, progress, names, chat_template):
-        yield _row(planned[index], text)
+    for batch in batches_of_answers(model, questions, batch_size, max_new_tokens, progress, names, chat_template):
+        yield [_row(planned[index], text) for index, text in batch]
 
 
 def _row(planned: PlannedRow[Question], text: str) -> AbilityAnswer:

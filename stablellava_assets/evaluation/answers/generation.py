@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,22 @@ def answers_of(
     names: Sequence[str] | None = None,
     chat_template: str | None = None,
 ) -> Iterator[tuple[int, str]]:
-    """Yield (index in ``questions``, answer) as batches finish.
+    """Yield (index in ``questions``, answer), as :func:`batches_of_answers` yields them together."""
+    return chain.from_iterable(
+        batches_of_answers(model_path, questions, batch_size, max_new_tokens, progress, names, chat_template)
+    )
+
+
+def batches_of_answers(
+    model_path: Path | str,
+    questions: Sequence[ImageQuestion],
+    batch_size: int,
+    max_new_tokens: int,
+    progress: Callable[[str], None],
+    names: Sequence[str] | None = None,
+    chat_template: str | None = None,
+) -> Iterator[list[tuple[int, str]]]:
+    """Yield each batch of (index in ``questions``, answer) as soon as it is finished.
 
     Decoding is greedy, whatever generation settings the checkpoint has, so answers are reproducible. Any Hugging Face
     folder, or ``name@revision`` on the hub, that ``AutoModelForImageTextToText`` loads can be used, LLaVA-1.5
@@ -144,7 +160,7 @@ def answers_of(
                 waiting = deque(_at_most(most, [(limit, batch), *waiting]))
                 following = thread.submit(prepared, waiting[0][1])
                 continue
-            yield from zip(batch, generated, strict=True)
+            yield list(zip(batch, generated, strict=True))
             done += len(batch)
             if timer.is_due():
                 progress(Progress(f"{done} of {len(questions)} questions answered", done, len(questions)))

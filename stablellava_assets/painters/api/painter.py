@@ -83,6 +83,7 @@ class ApiPainter:
     """
 
     name = "api"
+    is_slow = True
 
     def __init__(self, settings: ApiPainterSettings, ledger_place: StatePlace) -> None:
         self._settings = settings

@@ -49,6 +49,7 @@ class EmbeddedPainter(FreePainter):
     """
 
     name = "embedded"
+    is_slow = False
 
     def __init__(self, settings: EmbeddedPainterSettings, catalog: Catalog) -> None:
         self._size = settings.size
