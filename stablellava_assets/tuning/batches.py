@@ -42,7 +42,9 @@ def batches(packs: Sequence[PackedRows], per_step: int, steps: int, shift: int, 
     generator = torch.Generator().manual_seed(derive_seed("batches", seed))
     lengths = torch.tensor([len(pack.tokens) for pack in packs])
     learned = torch.tensor([sum(label != IGNORED for label in pack.labels) for pack in packs])
-    for indices in drawn_by_length(lengths, per_step, steps, _STEPS_SORTED_TOGETHER, generator):
+    # No more than a pass has, or a pack would come again before others have been seen.
+    together = max(1, min(_STEPS_SORTED_TOGETHER, len(packs) // per_step))
+    for indices in drawn_by_length(lengths, per_step, steps, together, generator):
         offsets = torch.randint(0, 2 * shift + 1, (per_step, 2), generator=generator)
         yield Batch(indices, offsets, int(learned[indices].sum()))
 

@@ -122,9 +122,12 @@ def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
     assert all("picture" in asked or "caption" in asked for asked in questions)
     assert not questions & _asked_by_abilities(catalog)
 
+    unlike = [each for each in examples if "unlike" in each.conversations[0]["value"]]
+
     def answers(several: bool, fit: bool) -> list[str]:
-        chosen = [each.conversations for each in examples if (len(each.image_ids) > 1) is several]
-        return [turns[1]["value"] for turns in chosen if ("fit" in turns[0]["value"]) is fit]
+        chosen = [each for each in examples if (len(each.image_ids) > 1) is several and each not in unlike]
+        turns = [each.conversations for each in chosen]
+        return [turn[1]["value"] for turn in turns if ("fit" in turn[0]["value"]) is fit]
 
     verdicts = [said.rsplit(maxsplit=1)[-1] for said in answers(several=False, fit=True)]
     assert len(answers(several=False, fit=False)) == len(verdicts) == 60
@@ -134,6 +137,13 @@ def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
     assert all(" first, " in said and " second" in said for said in answers(several=True, fit=True))
     of_several = {said.rsplit(maxsplit=1)[-1] for said in answers(several=True, fit=True)}
     assert of_several == {"yes.", "no.", "first.", "second.", "third."}
+    assert len(unlike) > 20
+    for example in unlike:
+        said = re.fullmatch(r"This is (.+), so unlike them is the (\w+)\.", example.conversations[1]["value"])
+        assert said is not None
+        told, place = said.groups()
+        assert len(re.findall(r"(.+?) (first|second|third)(?:, |$)", told)) == 3
+        assert len(re.findall(rf"\b{place}\b", told)) == 1
 
 
 def test_the_language_model_reads_nothing_that_the_catalog_asks(catalog: Catalog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stablellava_assets.abilities.prompt_format import keywords_of
 from stablellava_assets.filters.candidates import Candidate
@@ -76,10 +76,13 @@ def examine(
     ids = [(candidate.dialogue["pair_id"], row_key) for candidate, row_key in zip(candidates, keys, strict=True)]
     new = [candidate for candidate, row_id in zip(candidates, ids, strict=True) if row_id not in known]
     readings = _read_pictures(new, images, settings, report)
+    # Several pairs share a prompt.
+    prompts = {each.spec["prompt"] for candidate in new for each in candidate.painted}
+    of_prompts = {prompt: list(check_prompt(prompt, settings.prompt)) for prompt in prompts}
     rows = [
         _with_row_rule_findings(known[row_id])
         if row_id in known
-        else _verdict(candidate, [readings[each.image["image_id"]] for each in candidate.painted], row_id[1], settings)
+        else _verdict(candidate, of_prompts, readings, row_id[1], settings)
         for candidate, row_id in zip(candidates, ids, strict=True)
     ]
     return rows, len(candidates) - len(new)
@@ -113,13 +116,18 @@ def _read_pictures(
 
 
 def _verdict(
-    candidate: Candidate, pictures: Sequence[PictureReading], row_key: str, settings: FilterSettings
+    candidate: Candidate,
+    of_prompts: Mapping[str, Sequence[Finding]],
+    readings: Mapping[str, PictureReading],
+    row_key: str,
+    settings: FilterSettings,
 ) -> Verdict:
     dialogue, compared = candidate.dialogue, candidate.compared
     specs, images = zip(*candidate.painted, strict=True)
+    pictures = [readings[image["image_id"]] for image in images]
     prompts = [spec["prompt"] for spec in specs]
     findings = [
-        *of_pair([list(check_prompt(prompt, settings.prompt)) for prompt in prompts]),
+        *of_pair([of_prompts[prompt] for prompt in prompts]),
         *check_dialogue(candidate, settings.dialogue),
         *check_subject(candidate, settings.dialogue),
         *of_pair([picture.findings for picture in pictures]),
