@@ -25,7 +25,7 @@ def test_the_package_has_the_base_that_unchanged_settings_lead_to() -> None:
     workspace = Workspace(load_profile({}))
     settings = workspace.profile.tuning
     assert isinstance(settings, TuningSettings)
-    key = BaseRecipe(settings, workspace.catalog, workspace.painter).key
+    key = BaseRecipe(settings, workspace.catalog.without_own, workspace.painter).key
     weights = shipped.shipped_weights(key)
     assert weights is not None, (
         f"catalog, painter, settings or recipe changed, and with them the base, which is {key} now: make it anew with "
