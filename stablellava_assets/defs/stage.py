@@ -31,7 +31,7 @@ from stablellava_assets.tables.rows import (
     MakeTogether,
     PlannedRow,
     Refreshed,
-    refresh,
+    in_groups,
     refresh_together,
 )
 from stablellava_assets.tables.schemas import MADE
@@ -140,11 +140,8 @@ class Stage:
         ``table`` is the stage's own or a secondary one. Slow rows (``is_slow``) are journaled one by
         one, as soon as they are finished.
         """
-        previous = self._tables.store.read(table, partition, table.without_images)
-        report = reporter(self._context.log, self._name(partition))
-        with self._journal(table, partition) as journal:
-            group = 1 if is_slow else GROUP_WITH_IMAGES if table.holds_images else GROUP
-            return refresh(table, planned, previous, journal, make, self._context.run_id, report, group)
+        group = 1 if is_slow else GROUP_WITH_IMAGES if table.holds_images else GROUP
+        return self.refresh_together(partition, planned, in_groups(make, group), table)
 
     def refresh_together(
         self,

@@ -107,11 +107,7 @@ def refresh(
 
     ``group`` says how many of them are journaled at once; more than one only for fast rows (:data:`GROUP`).
     """
-
-    def make_groups(missing: Sequence[PlannedRow[InputsT]]) -> Iterator[list[RowT]]:
-        return _grouped(make(missing), group)
-
-    return refresh_together(table, planned, previous, journal, make_groups, run_id, report)
+    return refresh_together(table, planned, previous, journal, in_groups(make, group), run_id, report)
 
 
 def refresh_together(
@@ -228,7 +224,12 @@ def _make_missing(
     return pa.Table.from_batches(made, table.schema.empty_table().select(table.without_images).schema)
 
 
-def _grouped(made: Iterable[RowT], size: int) -> Iterator[list[RowT]]:
-    rows = iter(made)
-    while group := list(islice(rows, size)):
-        yield group
+def in_groups(make: Make[InputsT, RowT], size: int) -> MakeTogether[InputsT, RowT]:
+    """Makes the same rows, ``size`` at a time."""
+
+    def make_groups(missing: Sequence[PlannedRow[InputsT]]) -> Iterator[list[RowT]]:
+        rows = iter(make(missing))
+        while group := list(islice(rows, size)):
+            yield group
+
+    return make_groups
