@@ -20,12 +20,13 @@ from stablellava_assets.evaluation.scores.judging import (
 from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import JudgeSettings
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Refreshed, refresh
+from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import ANSWER_JUDGEMENTS
 from stablellava_assets_tests.endpoint.questions import KEY, priced
 from stablellava_assets_tests.fakes.loopback import Script, loopback
 from stablellava_assets_tests.fakes.raw_server import Sent, completion, raw_server
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 
 
 @pytest.fixture(autouse=True)

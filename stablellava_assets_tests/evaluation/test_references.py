@@ -27,12 +27,13 @@ from stablellava_assets.evaluation.scores.scoring import score_answers
 from stablellava_assets.evaluation.settings import BenchmarkSettings, ReferenceSettings
 from stablellava_assets.inputs.yaml_documents import MistakeAtKeyError
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import AnyPlanned, Refreshed, refresh
+from stablellava_assets.tables.rows import AnyPlanned, Refreshed
 from stablellava_assets.tables.schemas import REFERENCE_ANSWERS
 from stablellava_assets_tests.endpoint.questions import KEY, priced
 from stablellava_assets_tests.evaluation.answers import answers
 from stablellava_assets_tests.fakes.loopback import Script, loopback
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 from stablellava_assets_tests.tuning.tiny import picture
 
 

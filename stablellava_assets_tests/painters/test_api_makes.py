@@ -13,12 +13,13 @@ import pytest
 from stablellava_assets.endpoint.requests import EndpointError
 from stablellava_assets.painters.api import painter as api
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Refreshed, refresh
+from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.fakes.image_server import picture_of
 from stablellava_assets_tests.fakes.raw_server import Sent, raw_server
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_api import PRICE, painted_by, painter_of, spending
+from stablellava_assets_tests.tables.refreshing import refresh
 
 JPEG = picture_of({"size": "48x32"})
 PLAIN = base64.b64encode(JPEG).decode()

@@ -22,7 +22,7 @@ from stablellava_assets.tables.identity import derive_seed
 from stablellava_assets.tables.journal import RowJournal
 from stablellava_assets.tables.pair_rows import WrittenSpec
 from stablellava_assets.tables.reading import texts_of
-from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import IMAGES, PROMPT_SPECS
 from stablellava_assets_tests.fakes.image_server import image_server
 from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
@@ -33,6 +33,7 @@ from stablellava_assets_tests.painters.test_api import painter_of as api_painter
 from stablellava_assets_tests.painters.test_provenance import properties
 from stablellava_assets_tests.project import Project
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 from stablellava_assets_tests.tables.rows_of import image, spec
 
 SPECS = [but(spec(number), prompt=f"(({name})), beach") for number, name in enumerate(["elephant", "tiger", "lion"])]

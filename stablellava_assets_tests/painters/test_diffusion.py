@@ -18,7 +18,7 @@ from stablellava_assets.painters.base import PainterError
 from stablellava_assets.painters.diffusion.checkpoint import load_pipeline
 from stablellava_assets.painters.diffusion.prompt_encoding import PromptEncoder
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import Refreshed, refresh
+from stablellava_assets.tables.rows import Refreshed
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets_tests.fakes.tiny_sdxl import SIZE
 from stablellava_assets_tests.painters.checkpoints import (
@@ -32,6 +32,7 @@ from stablellava_assets_tests.painters.checkpoints import (
 from stablellava_assets_tests.painters.specs import spec
 from stablellava_assets_tests.painters.test_provenance import IPTC, properties
 from stablellava_assets_tests.tables.made_up import but
+from stablellava_assets_tests.tables.refreshing import refresh
 
 LONG = "((koala)), " + ", ".join(["tree branch", "soft light", "highly detailed"] * 4)
 """More than 77 tokens for a tokenizer that knows letters only."""

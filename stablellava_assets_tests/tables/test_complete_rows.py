@@ -15,10 +15,11 @@ from fsspec.implementations.local import LocalFileOpener
 from stablellava_assets.tables import row_groups
 from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed, refresh
+from stablellava_assets.tables.rows import AnyPlanned, PlannedRow, Refreshed
 from stablellava_assets.tables.schemas import IMAGES
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 from stablellava_assets_tests.tables.rows_of import image
 
 PARTITION = ("animal", "0001")

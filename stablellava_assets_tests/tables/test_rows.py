@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh, refresh_together
+from stablellava_assets.tables.rows import GROUP, AnyPlanned, PlannedRow, Refreshed, refresh_together
 from stablellava_assets.tables.schemas import DEFERRED, FAILED, OF_BUDGET, OF_ENDPOINT, OF_ROW, OF_SETTING, PROMPT_SPECS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 from stablellava_assets_tests.tables.rows_of import spec
 
 PARTITION = ("animal", "0001")

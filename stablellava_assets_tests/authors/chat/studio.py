@@ -24,13 +24,14 @@ from stablellava_assets.painters.embedded.painter import EmbeddedPainter
 from stablellava_assets.painters.settings import EmbeddedPainterSettings
 from stablellava_assets.tables.complete_rows import complete_rows
 from stablellava_assets.tables.journal import RowJournal
-from stablellava_assets.tables.rows import AnyPlanned, refresh
+from stablellava_assets.tables.rows import AnyPlanned
 from stablellava_assets.tables.schemas import DIALOGUES, FILTERED_PAIRS, IMAGES, MADE, PROMPT_SPECS, REJECTED_PAIRS
 from stablellava_assets.tables.store import ParquetStore
 from stablellava_assets.tables.table import AnyTable
 from stablellava_assets_tests.fakes.chat_model import MODEL
 from stablellava_assets_tests.filters.pairs import judge
 from stablellava_assets_tests.tables.made_up import Row, but
+from stablellava_assets_tests.tables.refreshing import refresh
 
 CATALOG = load_catalog()
 NOTHING: dict[str, Any] = {"ignored_keywords": []}
