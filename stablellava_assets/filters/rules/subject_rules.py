@@ -8,7 +8,9 @@ name each, in their order. An open answer about several images must name one of 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from stablellava_assets.abilities.absence import NO, NOT_SHOWN
 from stablellava_assets.abilities.multi_image import ordinals
@@ -114,12 +116,18 @@ def _check_all_named(names: Sequence[str], answer: str, settings: DialogueRuleSe
 def _says_in_order(names: Sequence[str], answer: str, settings: DialogueRuleSettings) -> bool:
     words = answer.split()
     for name in names:
-        beginnings = (" ".join(words[:end]) for end in range(1, len(words) + 1))
-        said = next((text for text in beginnings if not unnamed_words(name, text, settings.other_names)), None)
-        if said is None:
+        # What a beginning says, every longer one says too.
+        said = partial(_begins_with, words, name, settings.other_names)
+        end = bisect_left(range(len(words) + 1), True, key=said)
+        if end > len(words):
             return False
-        words = words[len(said.split()) :]
+        words = words[end:]
     return True
+
+
+def _begins_with(words: Sequence[str], name: str, other_names: Mapping[str, Sequence[str]], end: int) -> bool:
+    """Whether the first ``end`` words say a name."""
+    return not unnamed_words(name, " ".join(words[:end]), other_names)
 
 
 def check_naming(name: str, answer: str, settings: DialogueRuleSettings) -> Iterator[Finding]:
