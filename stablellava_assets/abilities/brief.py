@@ -1,10 +1,11 @@
-"""What a batch of an ability should have more of: subjects, and the things they are mistaken for."""
+"""What a batch of an ability should have more of: subjects, the things they are mistaken for, and what the images of a
+group are compared by."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from stablellava_assets.inputs.yaml_documents import Document
 
@@ -21,13 +22,33 @@ class FailedQuestion(Document):
 
 
 class Brief(Document):
-    """Weights; a subject or an answer that is not named has 1. And the mistakes that they come from."""
+    """Weights; what is not named has 1. And the mistakes that they come from."""
 
     subjects: dict[str, Weight] = Field(default_factory=dict, description="How often prompts draw a subject.")
     confused: dict[str, dict[str, Weight]] = Field(
         default_factory=dict,
         description="How often questions about an answer mislead by another answer.",
     )
+    compared: dict[str, Weight] = Field(
+        default_factory=dict, description="How often groups of images compare an aspect, such as the position."
+    )
     failed: list[FailedQuestion] = Field(
         default_factory=list, description="The most frequent mistakes, for a chat author."
     )
+
+
+class BriefedDocument(Document):
+    """An ability, whose batches may follow a brief. Benchmarks and bases never follow one."""
+
+    _brief: Brief = PrivateAttr(default_factory=Brief)
+
+    @property
+    def brief(self) -> Brief:
+        """What prompts and questions have more of; nothing unless :meth:`with_brief` says so."""
+        return self._brief
+
+    def with_brief(self, brief: Brief) -> Self:
+        """The same ability for a batch with more of what ``brief`` says."""
+        briefed = self.model_copy()
+        briefed._brief = brief
+        return briefed

@@ -31,8 +31,8 @@ def single_image(ability: AnyAbility) -> Ability:
 
 
 def briefed(ability: AnyAbility, brief: Brief | None) -> AnyAbility:
-    """The ability for a batch with more of what ``brief`` says; one about several images as it is."""
-    return ability if brief is None or isinstance(ability, MultiImageAbility) else ability.with_brief(brief)
+    """The ability for a batch with more of what ``brief`` says."""
+    return ability if brief is None else ability.with_brief(brief)
 
 
 class Catalog(Mapping[str, AnyAbility]):

@@ -12,10 +12,10 @@ from functools import partial
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.multi_image import Aspect, MultiImageAbility, Values
 from stablellava_assets.abilities.placements import DISTANCES, NUMBERS, POSITIONS
-from stablellava_assets.abilities.prompt_format import prompt_of
+from stablellava_assets.abilities.prompt_format import parse_prompt, prompt_of
 from stablellava_assets.abilities.prompts import DETAILS_A_PROMPT, DrawnPrompt
 from stablellava_assets.abilities.questions import absent_subjects
-from stablellava_assets.tables.identity import choose, ranked
+from stablellava_assets.tables.identity import choose, choose_weighted, ranked
 
 Facts = Mapping[str, str]
 """The facts of one image by name: subject, answer, and some of color, thing, scene, style, position, number."""
@@ -46,7 +46,7 @@ def draw_group(ability: MultiImageAbility, *parts: object) -> DrawnGroup:
         UndrawableGroupError: no ability of ``images.abilities`` has values enough.
     """
     design = ability.images
-    compared = choose(design.compare, *parts, "compared")
+    compared = choose_weighted(design.compare, ability.brief.compared, *parts, "compared")
     values = choose(design.values, *parts, "values")
     if values in ("related", "unrelated"):
         images = _relation(ability, values == "related", *parts)
@@ -62,6 +62,27 @@ def draw_group(ability: MultiImageAbility, *parts: object) -> DrawnGroup:
     exact = design.rest == "same" and values not in ("related", "unrelated")
     details = ranked(ability.prompts.details, *parts, "details")[:DETAILS_A_PROMPT] if ability.prompts.details else []
     return DrawnGroup([_prompt(facts, details, ability.negative_prompt) for facts in images], exact)
+
+
+def facts_in(ability: MultiImageAbility, prompt: str) -> Facts:
+    """The facts of a prompt that :func:`draw_group` drew.
+
+    Raises:
+        KeyError: no source has its subject.
+    """
+    said = parse_prompt(prompt)
+    source = ability.source_of(said.subject)
+    subject = source.subject_named(said.subject)
+    values = {
+        aspect: word
+        for aspect in _KEYWORDS
+        for word in [*options_of(ability, source, aspect), *([subject.scene] if aspect == "scene" else [])]
+        if word is not None and _keyword(aspect, word) in said.keywords
+    }
+    if source.tinted:
+        values["thing"] = subject.details["thing"]
+        values["color"] = subject.name.removesuffix(f" {values['thing']}")
+    return {"subject": subject.name, "answer": subject.answer, **values}
 
 
 def aspects_that_differ(group: Sequence[Facts]) -> set[str]:
@@ -195,8 +216,7 @@ def _single(ability: MultiImageAbility, name: str, number: int, parts: tuple[obj
 
 
 def _prompt(facts: Facts, details: Sequence[str], negative_prompt: str) -> DrawnPrompt:
-    words = {name: facts[name] for name in _KEYWORDS if name in facts}
-    keywords = [*(NUMBERS[word] if name == "number" else word for name, word in words.items()), *details]
+    keywords = [*(_keyword(name, facts[name]) for name in _KEYWORDS if name in facts), *details]
     return {
         "prompt": prompt_of(facts["subject"], keywords),
         "negative_prompt": negative_prompt,
@@ -204,3 +224,8 @@ def _prompt(facts: Facts, details: Sequence[str], negative_prompt: str) -> Drawn
         "keywords": keywords,
         "facts": [{"name": name, "value": value} for name, value in facts.items()],
     }
+
+
+def _keyword(aspect: str, value: str) -> str:
+    """What a prompt says of a value."""
+    return NUMBERS[value] if aspect == "number" else value

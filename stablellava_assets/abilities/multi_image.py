@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from stablellava_assets.abilities.ability import Ability, Identifier, PromptVocabulary, Subject, Text
+from stablellava_assets.abilities.brief import BriefedDocument
 from stablellava_assets.abilities.prompt_format import is_well_formed
 from stablellava_assets.inputs.yaml_documents import Document, MistakeAtKeyError
 from stablellava_assets.text.conversations import IMAGE_MARK
@@ -186,7 +187,7 @@ class GroupGuidance(Document):
         return examples
 
 
-class MultiImageAbility(Document):
+class MultiImageAbility(BriefedDocument):
     """An ability about groups of images: everything that its YAML says.
 
     ``sources`` are the single-image abilities that ``images.abilities`` names; ``load_catalog`` fills them in.

@@ -29,6 +29,7 @@ def is_reference(model: str) -> bool:
 ASKED_KINDS: tuple[AskedKind, ...] = (*QUESTION_KINDS, "choice", "open")
 
 KIND, EXPECTED, SUBJECT, WORDING, CONFUSION = "question_kind", "expected", "subject", "wording", "confusion"
-FACETS = (KIND, EXPECTED, SUBJECT, "scene", "style", "content", "position", "distance", WORDING, CONFUSION)
+COMPARED_BY = "compared"
+FACETS = (KIND, EXPECTED, SUBJECT, "scene", "style", "content", "position", "distance", COMPARED_BY, WORDING, CONFUSION)
 """What a diagnosis counts mistakes by, in the order of its rows. ``expected``: the answer that is due to a yes-no
-question; ``confusion``: what was taken for what."""
+question; ``compared``: the aspect by which a group of images is compared; ``confusion``: what was taken for what."""

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief, FailedQuestion
-from stablellava_assets.evaluation.kinds import CONFUSION, EXPECTED, KIND, SUBJECT
+from stablellava_assets.abilities.catalog import AnyAbility
+from stablellava_assets.abilities.multi_image import MultiImageAbility
+from stablellava_assets.evaluation.kinds import COMPARED_BY, CONFUSION, EXPECTED, KIND, SUBJECT
 from stablellava_assets.tables.score_rows import DiagnosisColumns
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
-"""Bounds of a subject's weight."""
+"""Bounds of the weight of a subject, or of what images are compared by."""
 MOST_CONFUSED = 8.0
 """Upper bound of the weight of a misleading answer; the lower one is 1."""
 MOST_FAILED = 12
@@ -26,7 +28,7 @@ _OF_NAMED = 0.5
 _DIGITS = 2
 
 
-def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns], confusions: bool = False) -> Brief:
+def brief_of(ability: AnyAbility, diagnosis: Sequence[DiagnosisColumns], confusions: bool = False) -> Brief:
     """The brief that a diagnosis of ``ability`` leads to; nothing without mistakes.
 
     A subject's weight is the number of its mistakes relative to what the ability's mean would give, shrunk towards
@@ -35,7 +37,11 @@ def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns], confusions
     With ``confusions``, other things that were taken for it count as well, by half. Then questions also mislead by what
     a thing was taken for: the weight of an answer is the number of times that this happened, relative to what any pair
     of answers would give, shrunk towards 1.
+
+    Of an ability about several images, the brief weighs what the images of a group are compared by in the same way.
     """
+    if isinstance(ability, MultiImageAbility):
+        return Brief(compared=_compared(ability, diagnosis))
     weighed = diagnosis if confusions else [row for row in diagnosis if row["facet"] != CONFUSION]
     return Brief(subjects=_subjects(ability, weighed), confused=_confused(ability, weighed), failed=_failed(diagnosis))
 
@@ -43,13 +49,17 @@ def brief_of(ability: Ability, diagnosis: Sequence[DiagnosisColumns], confusions
 def brief_text(brief: Brief) -> str:
     """What a brief asks for, as text: the strongest weights."""
     weights = sorted((-weight, name) for name, weight in brief.subjects.items())
+    compared = sorted((-weight, aspect) for aspect, weight in brief.compared.items())
     pairs = sorted((-weight, shown, other) for shown, of in brief.confused.items() for other, weight in of.items())
     parts = {
-        "Drawn more often": [f"{name} ({-weight:g})" for weight, name in weights if -weight > 1],
+        "drawn more often": [f"{name} ({-weight:g})" for weight, name in weights if -weight > 1],
         "drawn less often": [f"{name} ({-weight:g})" for weight, name in reversed(weights) if -weight < 1],
+        "compared more often": [f"{aspect} ({-weight:g})" for weight, aspect in compared if -weight > 1],
+        "compared less often": [f"{aspect} ({-weight:g})" for weight, aspect in reversed(compared) if -weight < 1],
         "misled more often by what it was taken for": [f"{shown} by {other} ({-w:g})" for w, shown, other in pairs],
     }
-    return "; ".join(f"{what}: {_listed(named)}" for what, named in parts.items() if named)
+    text = "; ".join(f"{what}: {_listed(named)}" for what, named in parts.items() if named)
+    return text[:1].upper() + text[1:]
 
 
 def _listed(named: Sequence[str]) -> str:
@@ -81,9 +91,24 @@ def _subjects(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[s
     for subject in subjects:
         others = [name for name in by_answer[subject.answer] if name != subject.name]
         usual = _shrunk(sum(observed[one] for one in others), sum(expected[one] for one in others))
-        weight = round(_shrunk(observed[subject.name], expected[subject.name], usual), _DIGITS)
-        weights[subject.name] = min(max(weight, LEAST_WEIGHT), MOST_WEIGHT)
+        weights[subject.name] = _bounded(_shrunk(observed[subject.name], expected[subject.name], usual))
     return {name: weight for name, weight in weights.items() if weight != 1}
+
+
+def _compared(ability: MultiImageAbility, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, float]:
+    about = {row["value"]: (row["n"], row["wrong"]) for row in diagnosis if row["facet"] == COMPARED_BY}
+    asked = sum(n for n, _ in about.values())
+    error_rate = sum(wrong for _, wrong in about.values()) / asked if asked else 0.0
+    weights = {
+        aspect: _bounded(_shrunk(wrong, error_rate * n))
+        for aspect in ability.images.compare
+        for n, wrong in [about.get(aspect, (0, 0))]
+    }
+    return {aspect: weight for aspect, weight in weights.items() if weight != 1}
+
+
+def _bounded(weight: float) -> float:
+    return min(max(round(weight, _DIGITS), LEAST_WEIGHT), MOST_WEIGHT)
 
 
 def _confused(ability: Ability, diagnosis: Sequence[DiagnosisColumns]) -> dict[str, dict[str, float]]:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from stablellava_assets.abilities.ability import QUESTION_KINDS, Ability, Subject
 from stablellava_assets.abilities.catalog import AnyAbility
 from stablellava_assets.abilities.group_questions import benchmark_wording
+from stablellava_assets.abilities.group_view import GroupView
+from stablellava_assets.abilities.groups import facts_in
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.placements import DISTANCES, POSITIONS
 from stablellava_assets.abilities.prompt_format import parse_prompt
 from stablellava_assets.abilities.questions import absent_subjects, keywords, read_benchmark_question
-from stablellava_assets.evaluation.kinds import CONFUSION, EXPECTED, FACETS, KIND, SUBJECT, WORDING
+from stablellava_assets.evaluation.kinds import COMPARED_BY, CONFUSION, EXPECTED, FACETS, KIND, SUBJECT, WORDING
 from stablellava_assets.evaluation.scores.statistics import wilson_interval
 from stablellava_assets.evaluation.scores.yes_no import verdict_of
 from stablellava_assets.tables.identity import content_key
@@ -36,8 +38,8 @@ def diagnose(ability: AnyAbility, answered: Iterable[AnsweredItem]) -> list[Diag
 
     A confusion is an answer (``value``) that was taken for another one of the ability: named instead, preferred to it
     in an either-or question, or affirmed where it was absent. Its ``n`` counts the questions of that kind in which this
-    could have happened. Confusions that never happened have no row. Of an ability about several images, only kinds
-    and wordings are counted.
+    could have happened. Confusions that never happened have no row. Of an ability about several images, only kinds,
+    wordings and what is compared are counted.
     """
     asked: Counter[_Key] = Counter()
     wrong: Counter[_Key] = Counter()
@@ -117,6 +119,9 @@ def _outcomes(ability: AnyAbility, item: AnsweredItem) -> Iterator[tuple[_Key, b
         wording = benchmark_wording(ability, item["question_kind"], item["question"])
         if wording is not None:
             yield _Key(WORDING, wording), failed
+        compared = _compared(ability, item)
+        if compared is not None:
+            yield _Key(COMPARED_BY, compared), failed
         return
     prompt = parse_prompt(item["prompt"] or "")
     subject = next((one for one in ability.drawn_subjects if one.name.lower() == prompt.subject.lower()), None)
@@ -126,6 +131,16 @@ def _outcomes(ability: AnyAbility, item: AnsweredItem) -> Iterator[tuple[_Key, b
     for facet, values in _vocabulary(ability, subject).items():
         yield from ((_Key(facet, keyword), failed) for keyword in prompt.keywords if keyword in values)
     yield from _of_question(ability, subject, item)
+
+
+def _compared(ability: MultiImageAbility, item: AnsweredItem) -> str | None:
+    """What the images of an item are compared by; None if all groups are by the same, or the ability was edited."""
+    if len(ability.images.compare) == 1 or not item["prompt"]:
+        return None
+    try:
+        return GroupView(ability, [facts_in(ability, prompt) for prompt in item["prompt"].split("\n")]).compared
+    except KeyError:
+        return None
 
 
 def _vocabulary(ability: Ability, subject: Subject) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief
 from stablellava_assets.abilities.catalog import AnyAbility, briefed
 from stablellava_assets.abilities.multi_image import images_per_dialogue
@@ -126,9 +125,8 @@ class BatchPlans:
     def _briefs(self, checkpoint_id: str, confusions: bool) -> dict[str, Brief]:
         rows = ABILITY_DIAGNOSIS.rows(self._store.read_all(ABILITY_DIAGNOSIS, [(checkpoint_id,)]))
         return {
-            name: brief_of(ability, [row for row in rows if row["ability"] == name], confusions)
+            name: brief_of(self._catalog[name], [row for row in rows if row["ability"] == name], confusions)
             for name in self._usual_rows
-            if isinstance(ability := self._catalog[name], Ability)
         }
 
     def _begun(self, batch: str, abilities: set[str]) -> dict[str, int]:

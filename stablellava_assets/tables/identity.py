@@ -9,6 +9,7 @@ from math import log
 from typing import Any, TypeVar
 
 OptionT = TypeVar("OptionT")
+NameT = TypeVar("NameT", bound=str)
 
 
 def content_key(*parts: object) -> str:
@@ -37,7 +38,7 @@ def choose(options: Sequence[OptionT], *parts: object) -> OptionT:
     return max(options, key=lambda option: _weight(salt, option))
 
 
-def choose_weighted(options: Sequence[str], weights: Mapping[str, float], *parts: object) -> str:
+def choose_weighted(options: Sequence[NameT], weights: Mapping[str, float], *parts: object) -> NameT:
     """Like :func:`choose`, with options in proportion to their ``weights``, which are above zero; unnamed ones have 1.
 
     A changed weight changes only choices of that option (weighted rendezvous hashing, Schindelhauer and Schomaker,
@@ -47,7 +48,7 @@ def choose_weighted(options: Sequence[str], weights: Mapping[str, float], *parts
         return choose(options, *parts)
     salt = content_key(*parts)
 
-    def score(option: str) -> tuple[float, bytes]:
+    def score(option: NameT) -> tuple[float, bytes]:
         digest = _weight(salt, option)
         share = (int.from_bytes(digest[:8]) + 1) / 2**64
         return log(share) / weights.get(option, 1.0), digest

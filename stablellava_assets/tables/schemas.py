@@ -780,7 +780,8 @@ ABILITY_DIAGNOSIS = Table(
             "facet",
             pa.string(),
             "What is counted by: question_kind, expected (the answer due to a yes-no question), subject, scene, style, "
-            "content, position, distance, wording, or confusion.",
+            "content, position, distance, compared (what the images of a group are compared by), wording, or "
+            "confusion.",
         ),
         column("value", pa.string(), "Value of the facet; of a confusion, the answer that the image shows."),
         column("question_kind", pa.string(), "Kind of the questions of a confusion; null for other facets."),

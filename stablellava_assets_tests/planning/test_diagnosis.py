@@ -12,7 +12,9 @@ from stablellava_assets.abilities.brief import Brief, FailedQuestion
 from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets.abilities.group_questions import benchmark_question as group_question
 from stablellava_assets.abilities.group_questions import kinds_of
-from stablellava_assets.abilities.groups import draw_group
+from stablellava_assets.abilities.group_view import GroupView
+from stablellava_assets.abilities.groups import DrawnGroup, draw_group, facts_in
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.prompts import draw_prompt
 from stablellava_assets.abilities.questions import Question, absent_subjects, benchmark_question
 from stablellava_assets.evaluation.kinds import FACETS
@@ -67,7 +69,7 @@ def takes_lions_for_tigers(asked: Question, shown: str) -> str:
 
 def test_every_facet_counts_every_item_once() -> None:
     rows = diagnose(ANIMAL, answered(ANIMAL, right))
-    assert {row["facet"] for row in rows} == {*FACETS} - {"style", "content", "confusion"}
+    assert {row["facet"] for row in rows} == {*FACETS} - {"style", "content", "compared", "confusion"}
     for facet in ("question_kind", "subject", "scene", "position", "distance", "wording"):
         counted = of_facet(rows, facet)
         assert sum(n for _, n in counted.values()) == 360, facet
@@ -155,28 +157,65 @@ def test_every_benchmark_question_is_read_back(name: str) -> None:
         assert row["taken_for"] in {other.answer for other in absent_subjects(ability, shown)}
 
 
-@pytest.mark.parametrize("name", sorted(load_catalog().multi_image))
-def test_of_several_images_kinds_and_wordings_are_counted(name: str) -> None:
-    ability = load_catalog().multi_image[name]
+def about_groups(
+    ability: MultiImageAbility, knows: Callable[[GroupView], bool], per_kind: int = 12
+) -> list[AnsweredItem]:
+    """Questions about groups as the benchmark asks them, answered right where ``knows`` says so."""
     items: list[AnsweredItem] = []
-    for kind, index in product(kinds_of(ability), range(12)):
+    for kind, index in product(kinds_of(ability), range(per_kind)):
         present = index % 2 == 0 if kind == "yes_no" else None
-        facts = [
-            {fact["name"]: fact["value"] for fact in prompt["facts"]}
-            for prompt in draw_group(ability, kind, index).prompts
-        ]
+        prompts = draw_group(ability, kind, index).prompts
+        facts = [{fact["name"]: fact["value"] for fact in prompt["facts"]} for prompt in prompts]
         if (asked := group_question(ability, facts, kind, index, present=present)) is not None:
+            known = knows(GroupView(ability, facts))
             items.append(
                 {
-                    "prompt": None,
+                    "prompt": "\n".join(prompt["prompt"] for prompt in prompts),
                     "question_kind": kind,
                     "question": asked.text,
                     "accepted": list(asked.accepted_groups[0]),
-                    "answer": "",
-                    "correct": False,
+                    "answer": asked.answer if known else "",
+                    "correct": known,
                 }
             )
+    return items
+
+
+@pytest.mark.parametrize("name", sorted(load_catalog().multi_image))
+def test_of_several_images_kinds_wordings_and_what_is_compared_are_counted(name: str) -> None:
+    ability = load_catalog().multi_image[name]
+    items = about_groups(ability, lambda group: False)
     rows = diagnose(ability, items)
-    assert {row["facet"] for row in rows} <= {"question_kind", "expected", "wording"}
-    for facet in ("question_kind", "wording"):
+    compared = ["compared"] if len(ability.images.compare) > 1 else []
+    assert {row["facet"] for row in rows} - {"expected"} == {"question_kind", "wording", *compared}
+    for facet in ("question_kind", "wording", *compared):
         assert sum(n for _, n in of_facet(rows, facet).values()) == len(items) > 0
+
+
+@pytest.mark.parametrize("name", sorted(load_catalog().multi_image))
+def test_the_facts_of_a_group_are_read_back_from_its_prompts(name: str) -> None:
+    ability = load_catalog().multi_image[name]
+    for index in range(200):
+        for prompt in draw_group(ability, index).prompts:
+            assert facts_in(ability, prompt["prompt"]) == {fact["name"]: fact["value"] for fact in prompt["facts"]}
+
+
+def test_groups_are_compared_more_often_by_what_is_not_seen() -> None:
+    ability = load_catalog().multi_image["difference"]
+    items = about_groups(ability, lambda group: group.compared != "position", per_kind=60)
+    rows = diagnose(ability, items)
+    wrong, asked = of_facet(rows, "compared")["position"]
+    assert wrong == asked > 0
+    brief = brief_of(ability, rows)
+    assert brief.compared["position"] == max(brief.compared.values()) > 2
+    assert brief.subjects == {}
+    drawn = [draw_group(briefed, "batch", index) for briefed in [ability.with_brief(brief)] for index in range(300)]
+    usual = [draw_group(ability, "batch", index) for index in range(300)]
+    assert sum(map(compares_position, drawn)) > 1.5 * sum(map(compares_position, usual))
+    kept = [one for one, other in zip(drawn, usual, strict=True) if one == other]
+    assert len(kept) > sum(map(compares_position, usual)), "what has the same weight is drawn as before"
+    assert brief_of(ability, diagnose(ability, about_groups(ability, lambda group: True))) == Brief()
+
+
+def compares_position(drawn: DrawnGroup) -> bool:
+    return len({fact["value"] for each in drawn.prompts for fact in each["facts"] if fact["name"] == "position"}) > 1

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from stablellava_assets.abilities.brief import Brief, FailedQuestion
-from stablellava_assets.abilities.catalog import load_catalog, single_image
+from stablellava_assets.abilities.catalog import AnyAbility, load_catalog, single_image
+from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.authors.chat.author import ChatAuthor
 from stablellava_assets.authors.chat.rotation import drawn_slots
 from stablellava_assets.authors.settings import ChatAuthorSettings
@@ -121,6 +122,51 @@ def test_the_questions_about_what_is_mistaken_mislead_by_what_it_is_taken_for(tm
     assert often > 2 * next_often
 
 
+def test_groups_are_compared_more_often_by_what_the_last_model_did_not_see(tmp_path: Path) -> None:
+    only = ["animal", "vehicle", "food", "plant", "furniture", "clothes", "color", "difference"]
+    benchmark = {"items_per_kind": 17, "diagnosis_items_per_kind": 20}
+    planning = {"errors": True, "min_factor": 1.0, "max_factor": 1.0}
+    made = workspace(tmp_path, planning=planning, benchmark=benchmark, only=only, rows_per_batch=ROWS)
+    publish_scores(made.store, "one", dict.fromkeys(only, 120))
+    told = [
+        row(
+            ABILITY_DIAGNOSIS,
+            diagnosis_id=aspect,
+            checkpoint_id="one",
+            ability="difference",
+            facet="compared",
+            value=aspect,
+            taken_for=None,
+            question_kind=None,
+            n=10,
+            wrong=8 if aspect == "position" else 0,
+        )
+        for aspect in several_images(made, "difference").images.compare
+    ]
+    made.store.publish(ABILITY_DIAGNOSIS, ("one",), ABILITY_DIAGNOSIS.from_rows(told))
+    shown = materialize(made, "difference|0002")
+    assert shown["brief"].startswith("Compared more often: position (")
+    materialize(workspace(tmp_path, only=only, rows_per_batch=ROWS), "difference|0001")
+
+    def groups_by_position(batch: str) -> int:
+        rows = made.store.read_all(PROMPT_SPECS, [("difference", batch)]).to_pylist()
+        places: dict[str, set[str]] = {}
+        for each in rows:
+            places.setdefault(each["group_id"], set()).update(
+                fact["value"] for fact in each["facts"] if fact["name"] == "position"
+            )
+        assert len(places) == ROWS
+        return sum(len(values) > 1 for values in places.values())
+
+    assert groups_by_position("0002") > 2 * groups_by_position("0001")
+
+
+def several_images(made: Workspace, name: str) -> MultiImageAbility:
+    ability = made.catalog[name]
+    assert isinstance(ability, MultiImageAbility)
+    return ability
+
+
 def test_confusions_are_followed_only_if_asked_for(tmp_path: Path) -> None:
     made = error_driven(tmp_path, confusions=False, rows_per_batch=ROWS)
     diagnosed(made, "one", "lion", "tiger")
@@ -222,6 +268,24 @@ def test_a_chat_model_is_told_the_mistakes_in_words(tmp_path: Path) -> None:
 
     assert not keys(animal) & keys(briefed)
     assert keys(animal) == keys(animal.with_brief(Brief()))
+
+
+@pytest.mark.parametrize("subjects", ["guidance", "drawn"])
+def test_groups_of_a_chat_author_follow_the_weights(tmp_path: Path, subjects: str) -> None:
+    author, difference = chat_author(tmp_path, subjects=subjects), load_catalog()["difference"]
+    briefed = difference.with_brief(Brief(compared={"position": 4.0}))
+
+    def keys(ability: AnyAbility) -> list[str]:
+        return [row.row_key for row in author.plan_prompts(ability, "0002", 60)]
+
+    def asked(ability: AnyAbility) -> str:
+        rows: list[Any] = list(author.plan_prompts(ability, "0002", 60))
+        return " ".join(str(each.inputs.request.chat_request().messages) for each in rows)
+
+    word = "compare the position" if subjects == "guidance" else "on the left"
+    assert asked(briefed).count(word) > asked(difference).count(word)
+    assert keys(difference) == keys(difference.with_brief(Brief()))
+    assert keys(difference) != keys(briefed)
 
 
 def test_drawn_subjects_of_a_chat_author_follow_the_weights() -> None:

@@ -9,7 +9,7 @@ from stablellava_assets.abilities.groups import draw_group
 from stablellava_assets.abilities.multi_image import Aspect, MultiImageAbility, Values
 from stablellava_assets.abilities.prompts import DrawnPrompt
 from stablellava_assets.authors.chat.rotation import hint_of, rotation
-from stablellava_assets.tables.identity import choose, content_key
+from stablellava_assets.tables.identity import choose, choose_weighted, content_key
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def guided_group_slots(
                 exact=ability.images.rest == "same" and not related,
                 theme=theme,
                 hint=hint_of(ability.ability, batch, index),
-                compared=choose(ability.images.compare, group_id, "compared"),
+                compared=choose_weighted(ability.images.compare, ability.brief.compared, group_id, "compared"),
                 values=values,
                 value_numbers=_value_numbers(ability, values, group_id),
             ),
