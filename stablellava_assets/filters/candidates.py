@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -117,12 +117,12 @@ def spec_key(pair: ComparedPair) -> str:
 
 def subject_key(pair: ComparedPair) -> str:
     """The normalized subjects of the pair."""
-    return _in_any_order(map(normalized_text, subjects_of(pair)))
+    return _in_any_order([normalized_text(subject) for subject in subjects_of(pair)])
 
 
 def prompt_text(pair: ComparedPair) -> str:
     """The normalized prompts of the pair."""
-    return _in_any_order(map(normalized_prompt, prompts_of(pair)))
+    return _in_any_order([normalized_prompt(prompt) for prompt in prompts_of(pair)])
 
 
 def bytes_key(pair: ComparedPair) -> str:
@@ -130,8 +130,8 @@ def bytes_key(pair: ComparedPair) -> str:
     return _in_any_order(image_hashes_of(pair))
 
 
-def _in_any_order(texts: Iterable[str]) -> str:
-    return "\n".join(sorted(texts))
+def _in_any_order(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else "\n".join(sorted(texts))
 
 
 def answer_text(pair: ComparedPair) -> str:

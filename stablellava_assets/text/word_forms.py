@@ -135,6 +135,7 @@ def _is_clipping_of(word: str, other: str) -> bool:
     return len(word) >= _SHORTEST_CLIPPING and _SHORTEST_PART <= len(rest) < len(other) and not _is_word(rest)
 
 
+@lru_cache(maxsize=200_000)
 def _is_word(word: str) -> bool:
     import simplemma
 
