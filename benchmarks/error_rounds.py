@@ -1,11 +1,12 @@
 """Whether batches that follow a model's errors beat batches that do not: the same number of prompts, round after round.
 
-Run: ``nice python benchmarks/error_rounds.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it
-is only read. Authors in use repeat themselves, which the embedded one does not. It is given a habit here: an ability's
-subjects are drawn by Zipf's law, in an order of the seed's. A brief multiplies the habit's weights; nothing takes its
-place. All ways start from the demo's base and share the first round. Before every later one, each is told the errors
-of its own last model, found on a diagnosis split; accuracy is reported on other questions. Each round tunes the base
-on everything kept so far, as the pipeline does.
+Run: ``nice python benchmarks/error_rounds.py DATA_FOLDER``, where the folder is that of a finished ``make demo``; it is
+only read. Authors in use repeat themselves, which the embedded one does not. It is given a habit here: an ability's
+subjects are drawn by Zipf's law, in an order of the seed's; or, with ``--released FOLDER``, as often as ChatGPT wrote
+about them in StableLLaVA's published files, for the abilities that have one. A brief multiplies the habit's weights;
+nothing takes its place. All ways start from the demo's base and share the first round. Before every later one, each is
+told the errors of its own last model, found on a diagnosis split; accuracy is reported on other questions. Each round
+tunes the base on everything kept so far, as the pipeline does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from scipy.stats import t
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.brief import Brief
+from stablellava_assets.abilities.prompt_format import parse_prompt
+from stablellava_assets.authors.released.rows import is_written_out, read_released, released_files
 from stablellava_assets.filters.candidates import Candidate
 from stablellava_assets.planning.batch_plan import plan_batch
 from stablellava_assets.planning.briefs import brief_of
@@ -94,6 +97,7 @@ def main() -> None:
     arguments.add_argument("--first-seed", type=int, default=0)
     arguments.add_argument("--seeds", type=positive, default=5, help="each has a habit, prompts, pictures and an order")
     arguments.add_argument("--habit", type=float, default=1.2, help="exponent of Zipf's law; 0: no habit")
+    arguments.add_argument("--released", type=Path, help="published files, whose habits take the place of Zipf's law")
     arguments.add_argument("--questions", type=positive, default=50, help="an ability and kind, to report on")
     arguments.add_argument("--passes", type=float, help="how often every row is trained on; not given: the profile's")
     given = arguments.parse_args()
@@ -101,12 +105,16 @@ def main() -> None:
     answers: dict[tuple[str, int], list[Answers]] = {}
     with TemporaryDirectory() as scratch:
         experiment = Experiment(given.data, Path(scratch), given.passes)
-        abilities = {name: experiment.workspace.catalog.single[name] for name in experiment.workspace.catalog.single}
+        abilities = dict(experiment.workspace.catalog.single)
+        released = {} if given.released is None else released_habits(abilities, given.released)
+        if released:
+            abilities = {name: abilities[name] for name in released}
         diagnosis = [item for item in experiment.items if item["ability"] in abilities]
-        reported = experiment.further_items(experiment.workspace.profile.benchmark.items_per_kind, given.questions)
+        further = experiment.further_items(experiment.workspace.profile.benchmark.items_per_kind, given.questions)
+        reported = [item for item in further if item["ability"] in abilities]
         experiment.say(f"{len(diagnosis)} questions to diagnose by, {len(reported)} others to report on")
         for seed in range(given.first_seed, given.first_seed + given.seeds):
-            habits = {name: habit(ability, given.habit, seed) for name, ability in abilities.items()}
+            habits = released or {name: habit(ability, given.habit, seed) for name, ability in abilities.items()}
             run(experiment, abilities, habits, given.rows, given.rounds, seed, diagnosis, reported, answers)
             report(answers, reported, given.rounds)
 
@@ -115,6 +123,29 @@ def habit(ability: Ability, exponent: float, seed: int) -> dict[str, float]:
     """How often an author draws each subject: by Zipf's law, in an order of the seed's."""
     order = ranked([subject.name for subject in ability.drawn_subjects], "habit", seed)
     return {name: _MOST / (place + 1) ** exponent for place, name in enumerate(order)}
+
+
+def released_habits(abilities: Mapping[str, Ability], folder: Path) -> dict[str, dict[str, float]]:
+    """How often each subject has a published prompt, relative to the most frequent one; by ability that has a file.
+
+    A subject is found by its name or by its answer. One prompt more is counted for each, so that none is impossible.
+    """
+    habits = {}
+    for path in released_files(folder):
+        ability = abilities.get(path.stem)
+        if ability is None:
+            continue
+        named = {subject.answer.lower(): subject.name for subject in reversed(ability.drawn_subjects)}
+        named |= {subject.name.lower(): subject.name for subject in ability.drawn_subjects}
+        written = Counter(
+            named.get(parse_prompt(row["prompt"]).subject.lower().replace("-", " "))
+            for row in read_released(path)
+            if is_written_out(row)
+        )
+        times = {subject.name: written[subject.name] + 1 for subject in ability.drawn_subjects}
+        if sum(times.values()) > 2 * len(times):  # Otherwise nearly all prompts are about other things.
+            habits[path.stem] = {name: _MOST * count / max(times.values()) for name, count in times.items()}
+    return habits
 
 
 def run(
