@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 
-from stablellava_assets.abilities.multi_image import MultiImageAbility
+from stablellava_assets.abilities.catalog import Catalog
+from stablellava_assets.abilities.multi_image import ORDINALS, MultiImageAbility
+from stablellava_assets.evaluation.item_captions import accepted, asked, asked_and_accepted
 from stablellava_assets.inputs.explained import ExplainedError
 from stablellava_assets.profiles.workspace import Workspace, workspace_of_environment
 from stablellava_assets.tables.files import publish_file
@@ -14,32 +17,39 @@ from stablellava_assets.tables.files import publish_file
 _EXAMPLE = ("guitar", "violin", "trumpet", "saxophone", "drum=🥁", "piano=🎹", "accordion", "banjo")
 _FEWEST = 5
 """The guidance for a chat model wants so many."""
-_PICTURES_OF_EACH_KIND = 8
-_CAPTION_LINES = 4
+_ITEMS_OF_EACH_KIND = 8
+_COLUMNS = 8
+_CAPTION_LINES = 5
+_SOURCES = 6
+"""Abilities that a draft names by default."""
 
 
 @click.command("new-ability")
 @click.argument("name")
-@click.argument("subjects", nargs=-1, metavar="[SUBJECT[=EMOJI]]...")
-def new_ability(name: str, subjects: tuple[str, ...]) -> None:
+@click.argument("shown", nargs=-1, metavar="[SUBJECT[=EMOJI]]... | [ABILITY]...")
+@click.option(
+    "--images",
+    type=click.IntRange(2, len(ORDINALS)),
+    help="So many pictures at once, which are those of other abilities: name these in place of subjects.",
+)
+def new_ability(name: str, shown: tuple[str, ...], images: int | None) -> None:
     """Begin an ability of your own: write NAME.yaml, whose comments say what to change, and check it.
 
     A SUBJECT is what a picture shows, drawn with the emoji of that name, or with the EMOJI behind an equals sign. Name
     five or more; without any, the file holds musical instruments as an example.
-    """
-    from stablellava_assets.abilities.new_ability import draft
 
+    With --images, the ability compares pictures: each group is of one ABILITY about single pictures, by default one of
+    those with subjects enough.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         raise click.ClickException(f"{name}: a name begins with a small letter, and small letters, digits and _ follow")
     workspace = workspace_of_environment()
     if name in workspace.catalog:
         raise click.ClickException(f"{name}: there is an ability of this name; choose another")
-    if subjects and len(subjects) < _FEWEST:
-        raise click.ClickException(f"name {_FEWEST} subjects or more, for instance: {' '.join(_EXAMPLE)}")
-    sprites = dict(_drawn(subject) for subject in subjects or _EXAMPLE)
+    written = _about_one(name, shown, workspace.catalog) if images is None else _about(images, name, shown, workspace)
     path = workspace.profile.own_abilities / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(draft(name, sprites, workspace.catalog), encoding="utf-8")
+    path.write_text(written, encoding="utf-8")
     try:
         _show(workspace_of_environment(), name)
     except ExplainedError as error:
@@ -65,6 +75,28 @@ def check_ability(name: str) -> None:
     _show(workspace, name)
 
 
+def _about_one(name: str, subjects: Sequence[str], catalog: Catalog) -> str:
+    from stablellava_assets.abilities.new_ability import draft
+
+    if subjects and len(subjects) < _FEWEST:
+        raise click.ClickException(f"name {_FEWEST} subjects or more, for instance: {' '.join(_EXAMPLE)}")
+    return draft(name, dict(_drawn(subject) for subject in subjects or _EXAMPLE), catalog)
+
+
+def _about(count: int, name: str, abilities: Sequence[str], workspace: Workspace) -> str:
+    from stablellava_assets.abilities.new_ability import draft_of_groups, sources_for
+
+    able = sources_for(count, workspace.catalog)
+    if unusable := [ability for ability in abilities if ability not in able]:
+        raise click.ClickException(
+            f"{unusable[0]}: no ability about single pictures with {count} subjects for any scene; these are "
+            f"{', '.join(able) or 'none'}"
+        )
+    if not able:
+        raise click.ClickException(f"no ability has {count} subjects that any scene can show; name fewer --images")
+    return draft_of_groups(name, count, abilities or able[:_SOURCES], workspace.catalog)
+
+
 def _drawn(subject: str) -> tuple[str, str]:
     """A subject and its emoji."""
     from stablellava_assets.painters.embedded.sprites import named_sprites
@@ -87,27 +119,26 @@ def _show(workspace: Workspace, name: str) -> None:
         ExplainedError: something does not fit.
     """
     from stablellava_assets.evaluation.benchmark import make_items, plan_items
-    from stablellava_assets.pictures.contact_sheet import contact_sheet
+    from stablellava_assets.pictures.contact_sheet import Cell, contact_sheet
 
     ability, painter = workspace.catalog[name], workspace.painter
+    planned = plan_items(ability, _ITEMS_OF_EACH_KIND, painter)
     if isinstance(ability, MultiImageAbility):
-        click.echo(
-            f"{name}: {ability.images.count} pictures of {', '.join(ability.sources)}; nothing in the file is wrong"
-        )
-        return
-    planned = plan_items(ability, _PICTURES_OF_EACH_KIND, painter)
-    click.echo(f"{name}: {len(ability.drawn_subjects)} subjects, {len(ability.answers)} answers")
-    for item in planned[::_PICTURES_OF_EACH_KIND]:
+        click.echo(f"{name}: {ability.images.count} pictures of {', '.join(ability.sources)}")
+    else:
+        click.echo(f"{name}: {len(ability.drawn_subjects)} subjects, {len(ability.answers)} answers")
+    for item in planned[::_ITEMS_OF_EACH_KIND]:
         question = item.inputs.question
-        click.echo(f"  {question['prompt']}\n    {question['question']} ({question['accepted'][0]})")
+        prompts = question["prompt"].replace("\n", "\n  ")
+        click.echo(f"  {prompts}\n    {' '.join(asked(question))} ({accepted(question)})")
     if workspace.profile.painter.kind != "embedded":
         return
-    cells = [
-        (image["bytes"], f"{item['question']}\n= {item['accepted'][0]}")
+    cells: list[Cell] = [
+        ([each["bytes"] for each in (image, *(item["further_images"] or ()))], asked_and_accepted(item))
         for item in make_items(planned, painter)
         if (image := item["image"]) is not None
     ]
     path = workspace.folder.contact_sheets / f"{name}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    publish_file(path, contact_sheet(cells, _PICTURES_OF_EACH_KIND, _CAPTION_LINES))
-    click.echo(f"{path}: {len(cells)} pictures with their questions")
+    publish_file(path, contact_sheet(cells, _COLUMNS, _CAPTION_LINES))
+    click.echo(f"{path}: {len(cells)} questions with their pictures")

@@ -10,12 +10,13 @@ from typing import NotRequired, TypedDict, TypeVar
 import dagster as dg
 import pyarrow as pa
 
+from stablellava_assets.evaluation.item_captions import AskedItem, asked_and_accepted
 from stablellava_assets.pictures.contact_sheet import Cell, contact_sheet
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.tables.findings import REJECTS, rules_with
 from stablellava_assets.tables.pair_rows import EncodedImage, Verdict
 from stablellava_assets.tables.table import RowT, columns_of, rows_of
-from stablellava_assets.text.conversations import Turn, without_marks
+from stablellava_assets.text.conversations import without_marks
 
 T = TypeVar("T")
 _COLUMNS = 8
@@ -34,15 +35,11 @@ class _Prompted(TypedDict):
     group_id: str | None
 
 
-class ShownItem(TypedDict):
+class ShownItem(AskedItem):
     """The columns of a benchmark item that are shown."""
 
     image: EncodedImage | None
-    question: str
-    accepted: list[str]
     further_images: NotRequired[list[EncodedImage] | None]
-    accepted_groups: NotRequired[list[list[str]] | None]
-    history: NotRequired[list[Turn] | None]
 
 
 def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
@@ -63,17 +60,11 @@ def first_pictures(images: Iterable[pa.Table], specs: pa.Table) -> bytes | None:
 def item_sheet(items: Iterable[pa.Table]) -> dg.MarkdownMetadataValue:
     """Benchmark images with their questions and accepted answers as captions."""
     cells: list[Cell] = [
-        ([each["bytes"] for each in (image, *(row.get("further_images") or ()))], _asked_and_accepted(row))
+        ([each["bytes"] for each in (image, *(row.get("further_images") or ()))], asked_and_accepted(row))
         for row in _rows(ShownItem, items)
         if (image := row["image"]) is not None
     ]
     return _sheet(cells, 5)
-
-
-def _asked_and_accepted(item: ShownItem) -> str:
-    asked = [without_marks(turn["value"]) for turn in item.get("history") or ()] + [without_marks(item["question"])]
-    groups = item.get("accepted_groups") or [item["accepted"]]
-    return "\n".join([*asked, f"= {' + '.join(' / '.join(group) for group in groups)}"])
 
 
 def pair_sheet(pairs: Sequence[Verdict], images: EncodedImages) -> dg.MarkdownMetadataValue:

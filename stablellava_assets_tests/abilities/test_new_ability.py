@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stablellava_assets.abilities.catalog import load_catalog
+from stablellava_assets.abilities.new_ability import draft_of_groups, sources_for
 from stablellava_assets.cli.main import main
 from stablellava_assets.inputs.yaml_documents import DocumentError
 from stablellava_assets.tables.checkpoints import checkpoints
@@ -49,9 +50,52 @@ def test_subjects_are_drawn_with_the_emoji_of_their_name(project: Project) -> No
         assert not shown & {*backdrop.props, *backdrop.sky_props}
 
 
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_a_draft_about_several_images_is_complete_with_any_sources(count: int, tmp_path: Path) -> None:
+    built_in = load_catalog()
+    sources = sources_for(count, built_in)
+    assert {"animal", "food", "plant"} <= {*sources}
+    assert "color" not in sources, "its subjects are the same things in other colors"
+    for source in sources:
+        (tmp_path / "pair.yaml").write_text(draft_of_groups("pair", count, [source], built_in))
+        ability = load_catalog(own=tmp_path).multi_image["pair"]
+        assert (ability.images.count, [*ability.sources]) == (count, [source])
+        asked = {question.kind for question in ability.questions}
+        assert asked == {"what", "yes_no", "which"}
+
+
+def test_an_ability_about_several_images_is_begun_and_shown(project: Project) -> None:
+    told = _run(project, "new-ability", "pair", "animal", "--images", "3")
+    assert told.exit_code == 0, told.output
+    assert "pair: 3 pictures of animal\n" in told.output
+    assert "What does each of the three pictures show, in order? (" in told.output
+    written = (project.folder / "own_abilities/pair.yaml").read_text()
+    assert written.count("#") > 15
+    assert "{{" not in written
+    sheet = project.folder / "data/contact_sheets/pair.jpg"
+    assert sheet.read_bytes().startswith(b"\xff\xd8")
+    assert _run(project, "check-ability", "pair").output.startswith("pair: 3 pictures of animal\n")
+
+
+@pytest.mark.slow
+def test_an_ability_about_several_images_is_made_tuned_and_scored_by_itself(own: Project) -> None:
+    assert _run(own, "new-ability", "pair", "--images", "2").exit_code == 0
+    own.run("stablellava demo --only pair")
+    store = own.workspace.store
+    assert store.read_all(IMAGES, [("pair", "0001")]).num_rows == 24
+    after = checkpoints(store, Checkpoint)[-1]
+    scored = store.read(ABILITY_SCORES, (after["checkpoint_id"],))
+    assert scored is not None
+    assert {"base", "tuned", "blanked", "exchanged"} <= {
+        row["model"] for row in scored.to_pylist() if row["ability"] == "pair"
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (("pair", "color", "--images", "2"), "color: no ability about single pictures with 2 subjects for any scene;"),
+        (("pair", "dinosaur", "--images", "2"), "dinosaur: no ability about single pictures with 2 subjects"),
         (("animal",), "animal: there is an ability of this name; choose another"),
         (("Big-Things",), "Big-Things: a name begins with a small letter"),
         (("sounds", "guitar", "violin"), "name 5 subjects or more"),
