@@ -106,15 +106,17 @@ def main() -> None:
     with TemporaryDirectory() as scratch:
         experiment = Experiment(given.data, Path(scratch), given.passes)
         abilities = dict(experiment.workspace.catalog.single)
-        released = {} if given.released is None else released_habits(abilities, given.released)
-        if released:
+        released = None if given.released is None else released_habits(abilities, given.released)
+        if released is not None:
             abilities = {name: abilities[name] for name in released}
         diagnosis = [item for item in experiment.items if item["ability"] in abilities]
         further = experiment.further_items(experiment.workspace.profile.benchmark.items_per_kind, given.questions)
         reported = [item for item in further if item["ability"] in abilities]
         experiment.say(f"{len(diagnosis)} questions to diagnose by, {len(reported)} others to report on")
         for seed in range(given.first_seed, given.first_seed + given.seeds):
-            habits = released or {name: habit(ability, given.habit, seed) for name, ability in abilities.items()}
+            habits = released
+            if habits is None:
+                habits = {name: habit(ability, given.habit, seed) for name, ability in abilities.items()}
             run(experiment, abilities, habits, given.rows, given.rounds, seed, diagnosis, reported, answers)
             report(answers, reported, given.rounds)
 
@@ -129,6 +131,9 @@ def released_habits(abilities: Mapping[str, Ability], folder: Path) -> dict[str,
     """How often each subject has a published prompt, relative to the most frequent one; by ability that has a file.
 
     A subject is found by its name or by its answer. One prompt more is counted for each, so that none is impossible.
+
+    Raises:
+        SystemExit: no file is about subjects of an ability.
     """
     habits = {}
     for path in released_files(folder):
@@ -145,6 +150,8 @@ def released_habits(abilities: Mapping[str, Ability], folder: Path) -> dict[str,
         times = {subject.name: written[subject.name] + 1 for subject in ability.drawn_subjects}
         if sum(times.values()) > 2 * len(times):  # Otherwise nearly all prompts are about other things.
             habits[path.stem] = {name: _MOST * count / max(times.values()) for name, count in times.items()}
+    if not habits:
+        raise SystemExit(f"{folder}: no file has prompts about the subjects of {', '.join(abilities)}")
     return habits
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from stablellava_assets.abilities.catalog import load_catalog
 from stablellava_assets_tests.project import ROOT, Project, run_script
 
 _SCRIPT = ROOT / "benchmarks/error_rounds.py"
@@ -23,6 +26,24 @@ def test_it_compares_every_way_with_uniform_batches_under_each_seed(finished: Pr
     assert [row[:2] for row in rows] == [["2", way] for way in ("uniform", "counts", "errors", "errors and confusions")]
     assert all(re.fullmatch(r"[+-]\d\.\d{3}, [+-]\d\.\d{3}", row[6]) for row in rows)
     assert rows[0][6] == "+0.000, +0.000"
+
+
+def test_habits_are_those_of_published_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(_SCRIPT.parent))
+    script = importlib.import_module("error_rounds")
+    animal = load_catalog().single["animal"]
+    subjects = ["Lion"] * 7 + ["zebra"] * 3 + ["dinosaur"] * 2
+    rows = [
+        dict.fromkeys(("id", "image", "question", "answer"), "x") | {"prompt": f"(({name})), park"} for name in subjects
+    ]
+    (tmp_path / "animal.json").write_text(json.dumps(rows * 9))
+    (tmp_path / "dinosaur.json").write_text(json.dumps(rows))
+    habits = script.released_habits({"animal": animal}, tmp_path)
+    assert list(habits) == ["animal"]
+    assert habits["animal"].keys() == {subject.name for subject in animal.drawn_subjects}
+    assert habits["animal"]["lion"] == 100 > habits["animal"]["zebra"] > habits["animal"]["crab"] > 0
+    with pytest.raises(SystemExit, match="no file has prompts about the subjects of color"):
+        script.released_habits({"color": load_catalog().single["color"]}, tmp_path)
 
 
 @pytest.mark.parametrize("option", ["--rows", "--seeds"])
