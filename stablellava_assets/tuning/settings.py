@@ -74,7 +74,7 @@ class EmbeddedModelSettings(Document):
         description="Training of the language model: sentences and questions about them.",
     )
     alignment: StageSettings = Field(
-        StageSettings(passes=0.5, learning_rate=2e-3, matrix_learning_rate=2e-3, tower_rate=0),
+        StageSettings(passes=1, learning_rate=2e-3, matrix_learning_rate=2e-3, tower_rate=0),
         description="Training of both together: captions of one image and of several, and texts.",
     )
 

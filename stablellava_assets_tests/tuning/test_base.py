@@ -130,7 +130,11 @@ def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
         return [turn[1]["value"] for turn in turns if ("fit" in turn[0]["value"]) is fit]
 
     verdicts = [said.rsplit(maxsplit=1)[-1] for said in answers(several=False, fit=True)]
-    assert len(answers(several=False, fit=False)) == len(verdicts) == 60
+    captions = answers(several=False, fit=False)
+    short, whole = captions[::2], captions[1::2]
+    assert len(short) == len(whole) == len(verdicts) == 60
+    assert all(said.startswith(caption.rstrip(".")) for caption, said in zip(short, whole, strict=True))
+    assert sum(said != caption for caption, said in zip(short, whole, strict=True)) > 40
     assert 20 < verdicts.count("yes.") < 40
     assert {len(example.image_ids) for example in examples} == {1, 2, 3}
     assert all(said.count(", then ") in (1, 2) for said in answers(several=True, fit=False))

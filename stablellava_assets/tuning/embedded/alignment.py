@@ -3,8 +3,8 @@ and caption-matching questions.
 
 LLaVA's base has a vision tower trained on captions, a language model that can read, and a projector aligned on
 captions. The embedded base goes through the same three stages. It learns to name every subject and scene (a caption
-consists of the prompt's keywords, like alt text on the web), to match images with captions (as ALBEF and BLIP do), and
-which of three images has another caption than the others.
+consists of the prompt's keywords, like alt text on the web), on request with style, position, distance and number, to
+match images with captions (as ALBEF and BLIP do), and which of three images has another caption than the others.
 It is never asked what the benchmark asks: which subject an image shows, whether a subject is present, or which of two.
 Prompts use separate seeds, so no image occurs in the training set or in the benchmark.
 """
@@ -16,7 +16,13 @@ from functools import cached_property
 from random import Random
 
 from stablellava_assets.abilities.ability import Ability
-from stablellava_assets.abilities.captions import CAPTION_REQUESTS, CAPTIONED, caption_of_facts
+from stablellava_assets.abilities.captions import (
+    CAPTION_REQUESTS,
+    CAPTIONED,
+    WHOLE_CAPTION_REQUEST,
+    caption_of_facts,
+    whole_caption_of_facts,
+)
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.multi_image import listed, with_repeats
 from stablellava_assets.abilities.placements import NUMBERS
@@ -34,6 +40,7 @@ _PHRASES = (*CAPTIONED, "style", "position", "number")
 _COUNTED_SHARE = 4
 """One prompt of so many says how many things an image shows instead of where."""
 _SEVERAL_REQUESTS = ("Describe the pictures.", "Caption these pictures.", "Write a caption for each picture.")
+_SEVERAL_WHOLE_REQUEST = "Write the caption of each with all words."
 _SEVERAL_SHARE = 2
 """One dialogue about several images for so many images."""
 _ODD_REQUEST = "Which caption is unlike the others?"
@@ -49,10 +56,16 @@ class _Spec(PromptToPaint):
 
 def alignment_texts() -> Iterator[str]:
     """The fixed texts of the corpus, whose words the tokenizer needs in addition to those of the catalog."""
-    yield from CAPTION_REQUESTS
+    yield from (*CAPTION_REQUESTS, WHOLE_CAPTION_REQUEST)
     yield "Does this caption fit the picture:"
     yield "This is, so yes so no."
-    yield from (*_SEVERAL_REQUESTS, _ODD_REQUEST, ", so unlike them is the.", with_repeats([""] * 2))
+    yield from (
+        *_SEVERAL_REQUESTS,
+        _SEVERAL_WHOLE_REQUEST,
+        _ODD_REQUEST,
+        ", so unlike them is the.",
+        with_repeats([""] * 2),
+    )
     yield f"Which picture fits this caption: Does this caption fit the {' '.join(ORDINALS)} picture: so the."
     yield in_order([""] * 2)
 
@@ -139,8 +152,8 @@ def _with_number(prompt: DrawnPrompt, number: str) -> DrawnPrompt:
 
 
 def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, str]]:
-    """Two or three images, a question and an answer: the captions in order, which image a caption fits, and which of
-    three captions is unlike the others.
+    """Two or three images, a question and an answer: the captions in order, whole ones, which image a caption fits, and
+    which of three captions is unlike the others.
 
     Half of the images are companions of one ability, and some of one subject, so that names must be told apart.
     """
@@ -162,6 +175,7 @@ def _about_several(specs: Sequence[_Spec]) -> Iterator[tuple[list[_Spec], str, s
         draw.shuffle(shown)
         captions = [_caption(each) for each in shown]
         yield shown, draw.choice(_SEVERAL_REQUESTS), f"This is {in_order(captions)}."
+        yield shown, _SEVERAL_WHOLE_REQUEST, f"This is {in_order([_whole_caption(each) for each in shown])}."
         evidence = f"This is {listed(captions)}"
         claimed = draw.choice(captions)
         at = draw.randrange(len(shown))
@@ -190,12 +204,21 @@ def _one_unlike(two: Sequence[_Spec], companions: Sequence[_Spec], draw: Random)
 
 
 def _caption(spec: _Spec) -> str:
-    return caption_of_facts({fact["name"]: fact["value"] for fact in spec["facts"]})
+    return caption_of_facts(_facts(spec))
+
+
+def _whole_caption(spec: _Spec) -> str:
+    return whole_caption_of_facts(_facts(spec))
+
+
+def _facts(spec: _Spec) -> dict[str, str]:
+    return {fact["name"]: fact["value"] for fact in spec["facts"]}
 
 
 def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
-    """A caption, and a question whether a caption (its own, or one with another subject) matches the image."""
-    facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    """A caption, a question whether a caption (its own, or one with another subject) matches the image, and the whole
+    caption."""
+    facts = _facts(spec)
     parts = (spec["spec_id"], "alignment")
     caption = caption_of_facts(facts)
     other = choose(
@@ -207,4 +230,5 @@ def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
     return [
         (choose(CAPTION_REQUESTS, *parts, "request"), f"This is {caption}."),
         (f"Does this caption fit the picture: {stated}?", f"This is {caption}, so {'yes' if own else 'no'}."),
+        (WHOLE_CAPTION_REQUEST, f"This is {whole_caption_of_facts(facts)}."),
     ]

@@ -22,7 +22,7 @@ from stablellava_assets.tuning.settings import TuningSettings
 if TYPE_CHECKING:
     from transformers import LlavaProcessor, PreTrainedModel
 
-_VERSION = 8
+_VERSION = 9
 """Part of the key of every base. Increase it when the same corpus and settings would train a different model."""
 _SAMPLED = 130
 """Sentences that are part of the key; what they are drawn from is part of it for all."""
