@@ -50,18 +50,17 @@ def test_subjects_are_drawn_with_the_emoji_of_their_name(project: Project) -> No
         assert not shown & {*backdrop.props, *backdrop.sky_props}
 
 
-@pytest.mark.parametrize("count", [2, 3, 6])
-def test_a_draft_about_several_images_is_complete_with_any_sources(count: int, tmp_path: Path) -> None:
+def test_a_draft_about_several_images_is_complete_with_any_sources(tmp_path: Path) -> None:
     built_in = load_catalog()
-    sources = sources_for(count, built_in)
-    assert {"animal", "food", "plant"} <= {*sources}
-    assert "color" not in sources, "its subjects are the same things in other colors"
-    for source in sources:
-        (tmp_path / "pair.yaml").write_text(draft_of_groups("pair", count, [source], built_in))
-        ability = load_catalog(own=tmp_path).multi_image["pair"]
-        assert (ability.images.count, [*ability.sources]) == (count, [source])
-        asked = {question.kind for question in ability.questions}
-        assert asked == {"what", "yes_no", "which"}
+    drafts = {f"{source}_{count}": (count, source) for count in (2, 3, 6) for source in sources_for(count, built_in)}
+    assert {"animal_2", "animal_6", "food_3", "plant_6"} <= drafts.keys()
+    assert "color_2" not in drafts, "its subjects are the same things in other colors"
+    for name, (count, source) in drafts.items():
+        (tmp_path / f"{name}.yaml").write_text(draft_of_groups(name, count, [source], built_in))
+    drafted = load_catalog(own=tmp_path).own.multi_image
+    assert {name: (each.images.count, *each.sources) for name, each in drafted.items()} == drafts
+    for ability in drafted.values():
+        assert {question.kind for question in ability.questions} == {"what", "yes_no", "which"}
 
 
 def test_an_ability_about_several_images_is_begun_and_shown(project: Project) -> None:
@@ -75,20 +74,6 @@ def test_an_ability_about_several_images_is_begun_and_shown(project: Project) ->
     sheet = project.folder / "data/contact_sheets/pair.jpg"
     assert sheet.read_bytes().startswith(b"\xff\xd8")
     assert _run(project, "check-ability", "pair").output.startswith("pair: 3 pictures of animal\n")
-
-
-@pytest.mark.slow
-def test_an_ability_about_several_images_is_made_tuned_and_scored_by_itself(own: Project) -> None:
-    assert _run(own, "new-ability", "pair", "--images", "2").exit_code == 0
-    own.run("stablellava demo --only pair")
-    store = own.workspace.store
-    assert store.read_all(IMAGES, [("pair", "0001")]).num_rows == 24
-    after = checkpoints(store, Checkpoint)[-1]
-    scored = store.read(ABILITY_SCORES, (after["checkpoint_id"],))
-    assert scored is not None
-    assert {"base", "tuned", "blanked", "exchanged"} <= {
-        row["model"] for row in scored.to_pylist() if row["ability"] == "pair"
-    }
 
 
 @pytest.mark.parametrize(
