@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stablellava_assets.abilities.catalog import Catalog, load_catalog
 from stablellava_assets.abilities.new_ability import draft
@@ -22,8 +25,9 @@ from stablellava_assets.tuning.embedded.alignment import AlignmentCorpus
 from stablellava_assets.tuning.embedded.base import prepare_base
 from stablellava_assets.tuning.embedded.continuing import is_start
 from stablellava_assets.tuning.embedded.reading import reading_conversations
+from stablellava_assets.tuning.embedded.training_set import TrainingExample, as_seen, prepare
 from stablellava_assets.tuning.settings import TuningSettings
-from stablellava_assets_tests.tuning.tiny import MODEL, SETTINGS
+from stablellava_assets_tests.tuning.tiny import MODEL, SETTINGS, model_and_processor, turns
 
 
 @pytest.fixture(name="catalog", scope="module")
@@ -117,7 +121,7 @@ def _asked_by_abilities(catalog: Catalog) -> set[str]:
 
 def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
     corpus = AlignmentCorpus(catalog, _painter(catalog), 60)
-    examples = list(corpus.examples())
+    examples = list(corpus.examples(lambda image_id, encoded: encoded))
     questions = {example.conversations[0]["value"].replace("<image>\n", "") for example in examples}
     assert all("picture" in asked or "caption" in asked for asked in questions)
     assert not questions & _asked_by_abilities(catalog)
@@ -148,6 +152,23 @@ def test_alignment_never_asks_what_the_benchmark_asks(catalog: Catalog) -> None:
         told, place = said.groups()
         assert len(re.findall(r"(.+?) (first|second|third)(?:, |$)", told)) == 3
         assert len(re.findall(rf"\b{place}\b", told)) == 1
+
+
+@pytest.mark.parametrize("size", [(704, 704), (200, 300), (40, 500), (48, 48)])
+def test_images_of_any_size_are_kept_as_the_model_sees_them(size: tuple[int, int]) -> None:
+    model, processor = model_and_processor()
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    kept = as_seen(processor)("p1", png.getvalue())
+    assert len(kept) < 4 * 3 * MODEL.image_size**2
+    both = [
+        prepare([TrainingExample(["p1"], [encoded], turns("<image>\nWhat?", "Red"))], processor, model.config, 2).pixels
+        for encoded in (png.getvalue(), kept)
+    ]
+    assert torch.equal(*both)
+    with pytest.raises(ValueError, match="picture p1 cannot be decoded"):
+        as_seen(processor)("p1", b"no image")
 
 
 def test_the_language_model_reads_nothing_that_the_catalog_asks(catalog: Catalog) -> None:

@@ -11,7 +11,7 @@ Prompts use separate seeds, so no image occurs in the training set or in the ben
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from random import Random
 
@@ -97,11 +97,18 @@ class AlignmentCorpus:
         """The phrases of an image's prompt that are visible in it."""
         return [fact["value"] for fact in self._specs[image_id]["facts"] if fact["name"] in _PHRASES]
 
-    def examples(self) -> Iterator[TrainingExample]:
+    def examples(self, reduced: Callable[[str, bytes], bytes]) -> Iterator[TrainingExample]:
         """Synthesize the images, in the order of the corpus, on which training depends. Those that fail are left
-        out."""
+        out.
+
+        All are in memory together, so each is kept as ``reduced`` makes it of its id and bytes.
+        """
         rows = self._painter.paint(self._painter.plan(list(self._specs.values())))
-        painted = {row["spec_id"]: image["bytes"] for row in rows if (image := row["image"]) is not None}
+        painted = {
+            row["spec_id"]: reduced(row["spec_id"], image["bytes"])
+            for row in rows
+            if (image := row["image"]) is not None
+        }
         shown = [spec for spec_id, spec in self._specs.items() if spec_id in painted]
         for spec in shown:
             for question, answer in _turns(spec, self._catalog.single[spec["ability"]]):

@@ -99,15 +99,15 @@ class BaseRecipe:
             ValueError: the painter can paint none of the catalog's prompts.
         """
         from stablellava_assets.tuning.embedded.training import train
-        from stablellava_assets.tuning.embedded.training_set import prepare, prepare_texts
+        from stablellava_assets.tuning.embedded.training_set import as_seen, prepare, prepare_texts
         from stablellava_assets.tuning.embedded.vision_pretraining import pretrain_vision
 
         embedded, seed = self._settings.model, self._settings.seed
         progress(f"base model: painting {embedded.base_pictures} pictures")
-        examples = list(self._corpus.examples())
+        model, processor = self._untrained()
+        examples = list(self._corpus.examples(as_seen(processor)))
         if not examples:
             raise ValueError("base model: the painter could paint none of the catalog's prompts")
-        model, processor = self._untrained()
         captions = prepare(examples, processor, model.config, embedded.alignment.rows_per_look)
         phrases = [self._corpus.phrases(image_id) for image_id in captions.image_ids]
         progress(f"base model, 1 of 3: the vision tower learns from {len(phrases)} captions")
@@ -126,10 +126,11 @@ class BaseRecipe:
     def examined(self, model: PreTrainedModel, processor: LlavaProcessor) -> float:
         """The share of words that a base says right, about images of the same kind that no base was trained on."""
         from stablellava_assets.tuning.embedded.exam import share_said_right
-        from stablellava_assets.tuning.embedded.training_set import prepare
+        from stablellava_assets.tuning.embedded.training_set import as_seen, prepare
 
         held_out = AlignmentCorpus(self._catalog, self._painter, _EXAM, self._settings.model.base_pictures)
-        rows = prepare(list(held_out.examples()), processor, model.config, self._settings.model.alignment.rows_per_look)
+        examples = list(held_out.examples(as_seen(processor)))
+        rows = prepare(examples, processor, model.config, self._settings.model.alignment.rows_per_look)
         return share_said_right(model, processor, rows)
 
     def _untrained(self) -> tuple[PreTrainedModel, LlavaProcessor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,6 +133,21 @@ def prepare_texts(
     starts = range(0, len(rows), rows_per_look)
     packs = [pack(rows[start : start + rows_per_look], config.image_token_id) for start in starts]
     return TrainingSet(packs, torch.empty(0, 3, 0, 0, dtype=torch.uint8), [[] for _ in starts], [])
+
+
+def as_seen(processor: LlavaProcessor) -> Callable[[str, bytes], bytes]:
+    """Reduces an encoded image, given with its id, to what the model sees; :func:`prepare` makes the same of both.
+
+    The function raises ValueError for an image that cannot be decoded.
+    """
+    from PIL import Image
+
+    def reduced(image_id: str, encoded: bytes) -> bytes:
+        png = io.BytesIO()
+        Image.fromarray(_pixels(image_id, encoded, processor).transpose(1, 2, 0)).save(png, "PNG", compress_level=1)
+        return png.getvalue()
+
+    return reduced
 
 
 def _messages(example: TrainingExample) -> list[ChatMessage]:
