@@ -36,6 +36,7 @@ Values = Literal["different", "same", "one_odd", "related", "unrelated"]
 relations."""
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+CARDINALS = ("one", "two", "three", "four", "five", "six")
 
 
 class Relation(Document):

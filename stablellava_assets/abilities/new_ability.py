@@ -8,11 +8,10 @@ from typing import Any
 
 from stablellava_assets.abilities.ability import Ability
 from stablellava_assets.abilities.catalog import Catalog
-from stablellava_assets.abilities.multi_image import listed, ordinals
+from stablellava_assets.abilities.multi_image import CARDINALS, listed, ordinals
 from stablellava_assets.abilities.prompt_format import prompt_of
 
 _SCENES = 6
-_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _SUBJECTS = 8
 _EXAMPLES = 3
 
@@ -52,7 +51,7 @@ def draft_of_groups(name: str, count: int, sources: Sequence[str], catalog: Cata
         "new_group_ability.yaml.jinja",
         name,
         count=count,
-        number=_NUMBERS[count],
+        number=CARDINALS[count - 1],
         ordinals=ordinals(count),
         abilities=sources,
         subjects=subjects,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from stablellava_assets.abilities.multi_image import ORDINALS
+from stablellava_assets.abilities.multi_image import CARDINALS, ORDINALS
 
 _SHORT = ("1st", "2nd", "3rd", "4th", "5th", "6th")
-_CARDINALS = ("one", "two", "three", "four", "five", "six")
 _IMAGES = ("picture", "image", "photo")
 
 
@@ -20,6 +19,6 @@ def _others(keyword: str, alone: bool) -> Iterator[str]:
     if keyword.casefold() in ORDINALS:
         place = ORDINALS.index(keyword.casefold())
         yield _SHORT[place]
-        yield from (f"{image} {name}" for image in _IMAGES for name in (str(place + 1), _CARDINALS[place]))
+        yield from (f"{image} {name}" for image in _IMAGES for name in (str(place + 1), CARDINALS[place]))
         if alone:
             yield str(place + 1)

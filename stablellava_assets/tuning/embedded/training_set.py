@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stablellava_assets.pictures.decoding import UndecodablePictureError, upright
+from stablellava_assets.pictures.encoding import encode_png
 from stablellava_assets.pictures.on_threads import on_threads
 from stablellava_assets.tables.encoded_images import EncodedImages
 from stablellava_assets.text.conversations import ChatMessage, Turn, marks_of
@@ -143,9 +143,7 @@ def as_seen(processor: LlavaProcessor) -> Callable[[str, bytes], bytes]:
     from PIL import Image
 
     def reduced(image_id: str, encoded: bytes) -> bytes:
-        png = io.BytesIO()
-        Image.fromarray(_pixels(image_id, encoded, processor).transpose(1, 2, 0)).save(png, "PNG", compress_level=1)
-        return png.getvalue()
+        return encode_png(Image.fromarray(_pixels(image_id, encoded, processor).transpose(1, 2, 0)))
 
     return reduced
 
