@@ -29,6 +29,7 @@ from stablellava_assets.abilities.multi_image import (
     with_repeats,
 )
 from stablellava_assets.tables.identity import choose
+from stablellava_assets.tables.pair_rows import facts_of
 from stablellava_assets.text.conversations import EXPECTED_SEPARATOR, IMAGE_MARK, Turn, exchange
 
 
@@ -181,10 +182,7 @@ def check_questions(ability: MultiImageAbility) -> None:
             groups = ability.model_copy(
                 update={"images": ability.images.model_copy(update={"compare": [compared], "values": [values]})}
             )
-            facts = [
-                {fact["name"]: fact["value"] for fact in prompt["facts"]}
-                for prompt in draw_group(groups, "check", compared, values).prompts
-            ]
+            facts = [facts_of(prompt) for prompt in draw_group(groups, "check", compared, values).prompts]
             images = GroupView(ability, facts)
             for form in _forms(images):
                 for benchmark in (False, True) if form.question.benchmark else (False,):

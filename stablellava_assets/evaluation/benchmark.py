@@ -20,7 +20,7 @@ from stablellava_assets.abilities.questions import benchmark_question
 from stablellava_assets.evaluation.ordinals import said_as
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint
+from stablellava_assets.tables.pair_rows import ImageRow, PromptToPaint, facts_of
 from stablellava_assets.tables.rows import AnyPlanned, PlannedRow
 from stablellava_assets.tables.schemas import MADE
 from stablellava_assets.tables.score_rows import BenchmarkItem, ItemColumns
@@ -176,7 +176,7 @@ def _drawn_question(
         if name is None and usable is not None:
             break
         drawn = draw_group(ability, item_id, attempt)
-        facts = [{fact["name"]: fact["value"] for fact in prompt["facts"]} for prompt in drawn.prompts]
+        facts = [facts_of(prompt) for prompt in drawn.prompts]
         asked = group_questions.benchmark_question(ability, facts, kind, item_id, attempt, present=present, name=name)
         if asked is None:
             continue

@@ -19,6 +19,17 @@ class Fact(TypedDict):
     value: str
 
 
+class WithFacts(TypedDict):
+    """A prompt with what its image must show."""
+
+    facts: list[Fact]
+
+
+def facts_of(prompt: WithFacts) -> dict[str, str]:
+    """The facts of a prompt by name."""
+    return {fact["name"]: fact["value"] for fact in prompt["facts"]}
+
+
 class EncodedImage(TypedDict):
     """The bytes of an image file, and its name."""
 

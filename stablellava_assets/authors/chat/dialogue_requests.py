@@ -28,7 +28,7 @@ from stablellava_assets.authors.settings import ChatAuthorSettings
 from stablellava_assets.endpoint.picture_parts import picture_part
 from stablellava_assets.endpoint.requests import ChatRequest, chat_request
 from stablellava_assets.tables.identity import choose, ranked
-from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec
+from stablellava_assets.tables.pair_rows import PaintedImage, WrittenSpec, facts_of
 
 STAGE = "dialogues"
 MOST_QUESTION_CHARACTERS, MOST_ANSWER_CHARACTERS = 240, 700
@@ -326,7 +326,7 @@ def picture_of(ability: Ability, spec: WrittenSpec, image: PaintedImage) -> Pict
     """What a request says about an image, from its prompt and its ``images`` row."""
     ignored = set(image["ignored_keywords"])
     shown = [keyword for keyword in spec["keywords"] if keyword not in ignored]
-    facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+    facts = facts_of(spec)
     return Picture(
         spec_id=spec["spec_id"],
         image_id=image["image_id"],

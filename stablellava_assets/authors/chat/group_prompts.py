@@ -31,6 +31,7 @@ from stablellava_assets.authors.chat.prompt_requests import (
 )
 from stablellava_assets.authors.chat.prompt_rows import SUBJECT_WORDS, PromptColumns, usable_keywords
 from stablellava_assets.authors.settings import ChatAuthorSettings
+from stablellava_assets.tables.pair_rows import facts_of
 from stablellava_assets.text.keywords import find_keyword, same_keyword
 
 _FORM = (
@@ -166,7 +167,7 @@ class _Given:
 
 def _drawn(slot: GroupSlot) -> Iterator[_Given]:
     for prompt in slot.prompts:
-        facts = {fact["name"]: fact["value"] for fact in prompt["facts"]}
+        facts = facts_of(prompt)
         yield _Given(prompt["subject"], prompt["keywords"], facts)
 
 

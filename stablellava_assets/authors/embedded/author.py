@@ -20,6 +20,7 @@ from stablellava_assets.tables.pair_rows import (
     PromptSpec,
     SpecColumns,
     WrittenSpec,
+    facts_of,
 )
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.tables.schemas import MADE
@@ -126,7 +127,7 @@ class EmbeddedAuthor(NoChatModel):
         if derive_seed("not shown", spec["spec_id"]) / _SPAN >= self._not_shown_per_image:
             return
         pair_id = content_key("pair", self.name, spec["spec_id"], NOT_SHOWN, None)
-        facts = {fact["name"]: fact["value"] for fact in spec["facts"]}
+        facts = facts_of(spec)
         asked = not_shown_question(ability, facts, self._abilities, pair_id)
         if asked is not None:
             yield self._planned(pair_id, spec, image, NOT_SHOWN, asked)

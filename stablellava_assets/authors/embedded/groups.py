@@ -10,7 +10,7 @@ from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.authors.base import NOT_ASKED
 from stablellava_assets.tables.groups import complete_groups
 from stablellava_assets.tables.identity import content_key, derive_seed
-from stablellava_assets.tables.pair_rows import DialogueColumns, PaintedImage, SpecColumns, WrittenSpec
+from stablellava_assets.tables.pair_rows import DialogueColumns, PaintedImage, SpecColumns, WrittenSpec, facts_of
 from stablellava_assets.tables.rows import PlannedRow
 from stablellava_assets.text.conversations import exchange
 
@@ -47,7 +47,7 @@ def plan_group_dialogues(
     for group in complete_groups(painted, ability.images.count):
         specs = [spec for spec, _ in group]
         group_id = str(specs[0].get("group_id"))
-        facts = [{fact["name"]: fact["value"] for fact in spec["facts"]} for spec in specs]
+        facts = [facts_of(spec) for spec in specs]
         for asked in training_dialogues(ability, facts, group_id):
             content: DialogueColumns = {
                 "ability": ability.ability,

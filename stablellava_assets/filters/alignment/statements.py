@@ -18,7 +18,7 @@ from stablellava_assets.abilities.captions import CAPTION_REQUESTS, caption_of_f
 from stablellava_assets.abilities.catalog import Catalog
 from stablellava_assets.abilities.multi_image import MultiImageAbility
 from stablellava_assets.abilities.questions import affirmation
-from stablellava_assets.tables.pair_rows import WrittenSpec
+from stablellava_assets.tables.pair_rows import WrittenSpec, facts_of
 
 Answers = Literal["catalog", "caption", "yes"]
 
@@ -56,11 +56,6 @@ def caption_of(spec: WrittenSpec) -> str:
     facts = facts_of(spec)
     # A subject outside the catalog has no "answer" fact; its context is then found only in the keywords.
     return caption_of_facts(facts) if "answer" in facts else ", ".join([spec["subject"], *spec["keywords"]])
-
-
-def facts_of(spec: WrittenSpec) -> dict[str, str]:
-    """The facts of a ``prompt_specs`` row by name."""
-    return {fact["name"]: fact["value"] for fact in spec["facts"]}
 
 
 class FactQuestions:

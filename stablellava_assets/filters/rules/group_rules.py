@@ -7,7 +7,7 @@ from itertools import combinations
 
 from stablellava_assets.abilities.groups import aspects_that_differ
 from stablellava_assets.filters.findings import Finding
-from stablellava_assets.tables.pair_rows import SpecToJudge
+from stablellava_assets.tables.pair_rows import SpecToJudge, facts_of
 
 
 def check_differences(specs: Sequence[SpecToJudge]) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def check_differences(specs: Sequence[SpecToJudge]) -> Iterator[Finding]:
     for (at, one), (other_at, other) in combinations(enumerate(specs, 1), 2):
         if one["seed"] != other["seed"]:
             continue
-        facts = [{fact["name"]: fact["value"] for fact in spec["facts"]} for spec in (one, other)]
+        facts = [facts_of(spec) for spec in (one, other)]
         differ = sorted(aspects_that_differ(facts)) if all("answer" in known for known in facts) else []
         if len(differ) > 1:
             explanation = f"Pictures {at} and {other_at} have one seed and differ in {' and '.join(differ)}."

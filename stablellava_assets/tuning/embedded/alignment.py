@@ -31,7 +31,7 @@ from stablellava_assets.abilities.prompts import DrawnPrompt, draw_prompt
 from stablellava_assets.abilities.questions import absent_subjects
 from stablellava_assets.painters.base import Painter
 from stablellava_assets.tables.identity import choose, content_key, derive_seed
-from stablellava_assets.tables.pair_rows import Fact, PromptToPaint
+from stablellava_assets.tables.pair_rows import Fact, PromptToPaint, facts_of
 from stablellava_assets.text.conversations import exchange, with_marks
 from stablellava_assets.tuning.embedded.several import ORDINALS, in_order
 from stablellava_assets.tuning.embedded.training_set import TrainingExample
@@ -211,21 +211,17 @@ def _one_unlike(two: Sequence[_Spec], companions: Sequence[_Spec], draw: Random)
 
 
 def _caption(spec: _Spec) -> str:
-    return caption_of_facts(_facts(spec))
+    return caption_of_facts(facts_of(spec))
 
 
 def _whole_caption(spec: _Spec) -> str:
-    return whole_caption_of_facts(_facts(spec))
-
-
-def _facts(spec: _Spec) -> dict[str, str]:
-    return {fact["name"]: fact["value"] for fact in spec["facts"]}
+    return whole_caption_of_facts(facts_of(spec))
 
 
 def _turns(spec: _Spec, ability: Ability) -> list[tuple[str, str]]:
     """A caption, a question whether a caption (its own, or one with another subject) matches the image, and the whole
     caption."""
-    facts = _facts(spec)
+    facts = facts_of(spec)
     parts = (spec["spec_id"], "alignment")
     caption = caption_of_facts(facts)
     other = choose(
